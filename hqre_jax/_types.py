@@ -1,0 +1,73 @@
+"""The axis legend of the library, its array aliases, its labels and its one input error.
+
+Every policy-like array has the axes ``(player, state, action)``, where ``state`` is the player's
+*information state*. A normal form has one information state, a Bayesian game one per type, a Markov
+game one per world state, a tree one per information set. Entries beyond a player's own number of
+information states or actions are padding: ``False`` in the action mask and exactly 0 in a policy.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Array, Bool, Float
+
+ActionMask = Bool[Array, "player state action"]
+Policy = Float[Array, "player state action"]
+LogPolicy = Float[Array, "player state action"]
+ActionValues = Float[Array, "player state action"]
+StateValues = Float[Array, "player state"]
+PerPlayer = Float[Array, " player"]
+Scalar = Float[Array, ""]
+
+
+class InputError(ValueError):
+    """Bad input, said in one line: ``field: what is wrong and what would be right``.
+
+    Args:
+        field: The argument, key or file position at fault.
+        problem: What is wrong with it and, where possible, the remedy.
+    """
+
+    def __init__(self, field: str, problem: str):
+        self.field = field
+        self.problem = problem
+        super().__init__(f"{field}: {problem}")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Names that people read: they never change what is computed.
+
+    Two games that differ in their labels alone share one compiled program, which is why every
+    ``Labels`` equals every other one. An empty tuple stands for "numbered from 1".
+
+    Args:
+        title: What the game is called.
+        source: The publication it is taken from.
+        players: One name per player.
+        information_states: Per player, one name per information state.
+        actions: Per player, per information state, one name per action.
+    """
+
+    title: str = ""
+    source: str = ""
+    players: tuple[str, ...] = ()
+    information_states: tuple[tuple[str, ...], ...] = ()
+    actions: tuple[tuple[tuple[str, ...], ...], ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Labels)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def player(self, i: int) -> str:
+        return self.players[i] if i < len(self.players) else str(i + 1)
+
+    def information_state(self, i: int, x: int) -> str:
+        names = self.information_states[i] if i < len(self.information_states) else ()
+        return names[x] if x < len(names) else str(x + 1)
+
+    def action(self, i: int, x: int, a: int) -> str:
+        states = self.actions[i] if i < len(self.actions) else ()
+        names = states[x] if x < len(states) else ()
+        return names[a] if a < len(names) else str(a + 1)
