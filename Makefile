@@ -1,0 +1,62 @@
+# `make demo` and `make test` work on a machine that has python3 (3.11 or newer, with venv), git and make.
+# Everything is installed into .venv from the lock files, with hashes; a second run installs nothing.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-header pyproject.toml --group build
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench notebooks lock clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+
+demo: $(VENV)/.stamp-demo  ## solve, certify and plot named games; results in out/demo
+	$(BIN)/hqre demo --out out/demo
+
+test: $(VENV)/.stamp-test  ## every check: linter, formatter, types, architecture, mathematics
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+bench: $(VENV)/.stamp-test  ## speed against peers
+	$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
+	@mkdir -p out/notebooks
+	@set -e; for source in notebooks/*.py; do \
+		echo "$$source"; \
+		$(BIN)/jupytext --quiet --to ipynb --execute --output "out/notebooks/$$(basename "$$source" .py).ipynb" "$$source"; \
+	done
+
+lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.toml
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove the environment, caches and what demo and notebooks wrote
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/notebooks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps are files inside the environment: they go when it goes.
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "error: Python 3.11 or newer is needed, and '$(PYTHON)' is not; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "error: '$(PYTHON)' cannot make environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-demo: requirements.lock pyproject.toml | $(VENV)/.stamp-venv
+	@echo "Installing the locked packages into $(VENV); this takes a minute or two, once."
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The test packages include those of the demo, so this stamp answers for both.
+$(VENV)/.stamp-test: requirements-dev.lock pyproject.toml | $(VENV)/.stamp-venv
+	@echo "Installing the locked packages into $(VENV); this takes a few minutes, once."
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $(VENV)/.stamp-demo $@

@@ -1,0 +1,44 @@
+"""What every test relies on: 64-bit numbers, strict shapes, checked annotations and a screenless plotter."""
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import jaxtyping
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# Every annotation of the library is checked at each call. The hook must stand before the first import of it.
+jaxtyping.install_import_hook("hqre_jax", "beartype.beartype")
+
+# Examples differ in shape, and a new shape is a new compilation: no deadline, and few of them by default.
+hypothesis.settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "thorough", hypothesis.settings.get_profile("ci"), derandomize=False, max_examples=500
+)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_MEMORY_MAPS = Path("/proc/self/maps")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled_programs():
+    """Drop the compiled programs once there are many.
+
+    Each one holds memory maps, of which Linux allows a process 65,530; beyond that it dies. Modules
+    share the programs of the library, so dropping them always would only compile them again.
+    """
+    yield
+    if _MEMORY_MAPS.exists() and len(_MEMORY_MAPS.read_text().splitlines()) > 20_000:
+        jax.clear_caches()

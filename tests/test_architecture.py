@@ -1,0 +1,209 @@
+"""Imports run one way only: every module imports lower layers, and the core never the outside world."""
+
+import ast
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "hqre_jax"
+MAX_LINES = 400
+
+LAYERS = {
+    # What everything speaks of.
+    "_types": 0,
+    "_results": 0,
+    "_simplex": 1,
+    "_temperatures": 1,
+    # Games, and the question asked of one.
+    "_game": 2,
+    "_games": 3,
+    "_problem": 3,
+    # The mathematics of an equilibrium.
+    "_equilibrium": 4,
+    "_bounds": 4,
+    "_generators": 4,
+    "_certificates": 5,
+    "_solution": 5,
+    "_solver": 5,
+    # The algorithms.
+    "_iterate": 6,
+    "_solvers": 6,
+    "_adjoint": 6,
+    "_solve": 7,
+    "_branch": 7,
+    "_dynamics": 7,
+    "_diagnostics": 7,
+    "_estimation": 7,
+    # The outside world.
+    "io": 8,
+    "plotting": 8,
+    "sweep": 8,
+    "bridge": 8,
+    "demo": 8,
+    "cli": 8,
+    # The door.
+    "__init__": 9,
+    "testing": 9,
+    "__main__": 9,
+}
+OUTSIDE_WORLD = 8
+# Modules of one layer do not know each other. The exceptions, each with its reason:
+SIBLINGS = {
+    ("_solution", "_certificates"),  # a solution certifies itself when asked
+    ("__main__", "cli"),
+}
+
+
+def layer_name(module: str) -> str:
+    """`hqre_jax._games.markov` belongs to `_games`; `hqre_jax` itself is `__init__`."""
+    parts = module.split(".")
+    name = parts[1] if len(parts) > 1 else "__init__"
+    assert name in LAYERS, (
+        f"hqre_jax.{name} has no layer: add it to LAYERS in tests/test_architecture.py, above what it imports"
+    )
+    return name
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(file: Path) -> Iterator[tuple[str, str]]:
+    """Every import of a file, those inside functions too, as (module, name), relative ones made absolute."""
+    package = module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ((module, alias.name) for alias in node.names)
+
+
+FILES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+
+
+def internal_imports(file: Path) -> Iterator[str]:
+    """The modules of the library that a file imports; `from hqre_jax import io` is `hqre_jax.io`."""
+    for module, name in imported_modules(file):
+        if module.split(".")[0] == "hqre_jax":
+            yield f"{module}.{name}" if f"{module}.{name}" in FILES else module
+
+
+EDGES = sorted({(module, target) for module, file in FILES.items() for target in internal_imports(file)})
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_every_module_has_a_layer(module):
+    assert module.split(".")[1:2] != ["catalogue"], (
+        f"{module}: the catalogue is data, read and never imported"
+    )
+    layer_name(module)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_run_one_way(module):
+    importer = layer_name(module)
+    for target in sorted(set(internal_imports(FILES[module]))):
+        imported = layer_name(target)
+        assert target in FILES, f"{module} imports {target}, which does not exist"
+        if importer == imported or (importer, imported) in SIBLINGS:
+            continue
+        here, there = LAYERS[importer], LAYERS[imported]
+        # The outside world may know itself (the command line plots); cycles have their own test.
+        allowed = there < here or (here == there == OUTSIDE_WORLD)
+        assert allowed, (
+            f"{module} (layer {here}) imports {target} (layer {there}): only lower layers may be imported"
+        )
+
+
+def test_imports_have_no_cycle():
+    graph = {module: [target for source, target in EDGES if source == module] for module in FILES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail("imports in a circle: " + " -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_installed_packages_suffice(module):
+    """The library imports Python's own modules and its declared dependencies; never the tests' extras."""
+    core = LAYERS[layer_name(module)] < OUTSIDE_WORLD
+    assert_declared(FILES[module], own={"hqre_jax"} if core else {"hqre_jax", "proofs_check"})
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "proofs_check").rglob("*.py")), ids=lambda file: file.name)
+def test_proofs_need_only_the_library(file):
+    assert_declared(file, own={"hqre_jax", "proofs_check"})
+
+
+def assert_declared(file: Path, own: set[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {requirement.split(">")[0].strip() for requirement in project["dependencies"]}
+    known = declared | own | sys.stdlib_module_names
+    foreign = sorted({module for module, _ in imported_modules(file) if module.split(".")[0] not in known})
+    assert not foreign, f"{file.relative_to(ROOT)} imports {foreign}: not a dependency in pyproject.toml"
+
+
+@pytest.mark.parametrize("folder", ["hqre_jax", "proofs_check", "benchmarks", "tests"])
+def test_files_are_short_enough_to_read(folder):
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in (ROOT / folder).rglob("*.py")
+    }
+    too_long = {file: length for file, length in lengths.items() if length > MAX_LINES}
+    assert not too_long, f"more than {MAX_LINES} lines, to be split by idea: {too_long}"
+
+
+def library_classes() -> dict[str, type]:
+    package = importlib.import_module("hqre_jax")
+    names = [info.name for info in pkgutil.walk_packages(package.__path__, "hqre_jax.")]
+    modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
+    return {
+        f"{cls.__module__}.{cls.__qualname__}": cls
+        for module in modules
+        for cls in vars(module).values()
+        if inspect.isclass(cls) and cls.__module__ == module.__name__
+    }
+
+
+def test_classes_are_abstract_by_name_or_final():
+    """An abstract class says so in its name, and no class is derived from a concrete one."""
+    classes = library_classes()
+    assert classes, "no class was found: the search itself is broken"
+    for name, cls in classes.items():
+        if inspect.isabstract(cls):
+            assert cls.__name__.lstrip("_").startswith("Abstract"), f"{name} is abstract: call it Abstract…"
+        for base in cls.__mro__[1:]:
+            own = base.__module__.split(".")[0] == "hqre_jax" and not issubclass(base, Exception)
+            assert not own or base.__name__.lstrip("_").startswith("Abstract"), (
+                f"{name} extends concrete {base}"
+            )
+
+
+def test_import_leaves_jax_alone():
+    """Importing the library changes no setting of JAX and compiles nothing."""
+    program = """
+import jax
+before = dict(jax.config.values)
+import hqre_jax
+changed = {key for key, value in jax.config.values.items() if key in before and before[key] != value}
+assert not changed, f"changed on import: {sorted(changed)}"
+assert not jax._src.xla_bridge.backends_are_initialized(), "a computation ran on import"
+"""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
+    run = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
