@@ -27,8 +27,10 @@ bench: $(VENV)/.stamp-test  ## speed against peers
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks
 	@set -e; for source in notebooks/*.py; do \
-		echo "$$source"; \
-		$(BIN)/jupytext --quiet --to ipynb --execute --output "out/notebooks/$$(basename "$$source" .py).ipynb" "$$source"; \
+		target="out/notebooks/$$(basename "$$source" .py).ipynb"; \
+		echo "$$source -> $$target"; \
+		$(BIN)/jupytext --quiet --to ipynb --output "$$target" "$$source"; \
+		$(BIN)/jupyter-execute --log-level=WARN --kernel_name=python3 --inplace "$$target"; \
 	done
 
 lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.toml
