@@ -1,0 +1,285 @@
+"""What an equilibrium is and how far a policy is from one: functions of a problem and a policy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from hqre_jax._game import AbstractGame, Continuation
+from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
+from hqre_jax._types import LogPolicy, PerPlayer, Policy, Scalar, StateValues
+
+# Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
+_MAX_IMPROVEMENTS = 200
+
+
+def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Problem) -> Scalar:
+    """``max_{i,x,a} |π_i(a|x) − softmax(response)_i(a|x)|``: the one number that decides success.
+
+    Args:
+        log_policy: ``log π``.
+        response: ``Q^π/τ + log ρ``.
+        problem: For the mask of valid actions.
+
+    Returns:
+        The undamped residual, a pure number in [0, 1].
+    """
+    gap = probabilities(log_policy, problem.mask) - problem.policy(response)
+    return jnp.max(jnp.abs(gap))
+
+
+@eqx.filter_jit
+def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
+    problem = problem.centered()
+    return residual_between(log_policy, problem.response_logits(log_policy), problem)
+
+
+@eqx.filter_jit
+def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
+    problem = problem.centered()
+    return problem.policy(problem.response_logits(log_policy))
+
+
+@eqx.filter_jit
+def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
+    """`regularized_gap` of a problem and a log-policy."""
+    centered = problem.centered()
+    evaluation = centered.evaluate(log_policy)
+    logits = evaluation.action_values / centered.tau[..., None] + centered.log_reference
+    best = log_softmax(logits, centered.mask)
+    return jnp.sum(evaluation.reach * centered.tau * kl(log_policy, best, centered.mask), axis=-1)
+
+
+def logit_response(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> Policy:
+    """Logit (quantal) response ``ρ_i(a|x) exp(Q_i^π(x,a)/τ_i(x)) / Z`` of every player to a policy.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        The response, ``(player, information state, action)``; an HQRE is its fixed point.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: McKelvey & Palfrey (1995, 1998); theory.md §2.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return _response(problem, log_policy)
+
+
+def residual(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> Scalar:
+    """Distance of a policy from its own logit response, ``max |π_i(a|x) − softmax(Q_i^π/τ_i + log ρ)(a)|``.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        The residual, a pure number in [0, 1]; 0 exactly at an HQRE.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md §2.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return _residual(problem, log_policy)
+
+
+def regularized_gap(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """What one regularised best reply would gain, ``g_i = Σ_x P_i(x) τ_i(x) KL(π_i(x) ‖ BR_i(x))``.
+
+    For γ = 0 this is exactly player i's regularised Bayesian gap (T3); for γ > 0 or trees it is the sum of the
+    one-step gaps, weighted with the (normalised) occupancy of information states.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Gap of each player, in units of payoff, ≥ 0 and 0 exactly at an HQRE.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md, T3.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return problem_gap(problem, log_policy)
+
+
+def bayesian_regret(
+    game: AbstractGame,
+    policies: Sequence[Any],
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """Regularised Bayesian regret of a run of policies, ``Σ_k g_i^k``.
+
+    Args:
+        game: The game.
+        policies: π^0, π^1, …, each ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Regret of each player, in units of payoff; bounded in the number of rounds under T2 (T3).
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md, T3.
+    """
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    total = jnp.zeros(game.num_players, game.dtype)
+    for policy in policies:
+        log_policy = safe_log(full_policy(policy, game.action_mask, game.dtype, "policies"), game.action_mask)
+        total = total + problem_gap(problem, log_policy)
+    return total
+
+
+def exploitability(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any = None,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """What each player would gain from its exact best response, the others held fixed.
+
+    The best response is found by policy iteration: evaluate the player's policy exactly, improve it at every
+    information state at once, until nothing improves. Where beliefs do not depend on the player's own policy
+    (all games but the general incomplete-information Markov game, trees by perfect recall) this ends at the
+    true optimum of the player's decision process.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: None for the hard best response in payoffs alone; temperatures for the soft best response in
+            regularised returns ("plain" continuation leaves nothing to plan for beyond payoffs, so it is
+            refused where play goes on).
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Gain of each player under the initial distribution, in units of payoff.
+
+    Raises:
+        InputError: On bad input, or where beliefs depend on the player's own policy.
+    """
+    hard = tau is None
+    problem, log_policy = _posed(game, policy, 1.0 if hard else tau, reference, entropy, continuation, check=not hard)
+    own_beliefs = getattr(game, "undiscounted", None) is not None and not game.policy_independent_beliefs
+    if own_beliefs:
+        raise InputError("game", "has beliefs that depend on one's own policy: its best response is no decision process")
+    if not hard and continuation == "plain" and (getattr(game, "undiscounted", None) is not None or hasattr(game, "tree")):
+        raise InputError("continuation", '"plain" pays no entropy in continuation values; use "soft", or tau=None')
+    return _exploitability(problem, log_policy, hard)
+
+
+@eqx.filter_jit
+def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
+    mask = problem.mask
+    zero_bonus = jnp.zeros_like(problem.tau)
+
+    def evaluate(candidate: LogPolicy):
+        bonus = zero_bonus if hard else problem.bonus(candidate)
+        return problem.game.evaluate(candidate, bonus, problem.continuation)
+
+    def improve(candidate: LogPolicy) -> tuple[LogPolicy, StateValues]:
+        evaluation = evaluate(candidate)
+        worth = evaluation.action_values
+        if hard:
+            best = jnp.argmax(jnp.where(mask, worth, -jnp.inf), axis=-1)
+            chosen = jnp.arange(mask.shape[-1])[None, None, :] == best[..., None]
+            return jnp.where(mask, jnp.where(chosen, 0.0, -jnp.inf), 0.0), evaluation.initial_values
+        return log_softmax(worth / problem.tau[..., None] + problem.log_reference, mask), evaluation.initial_values
+
+    start = evaluate(log_policy).initial_values
+
+    def gain(i):
+        mine = (jnp.arange(mask.shape[0]) == i)[:, None, None]
+
+        def body(state):
+            candidate, best, _, count = state
+            improved, _ = improve(candidate)
+            candidate = jnp.where(mine, improved, log_policy)
+            value = evaluate(candidate).initial_values[i]
+            eps = jnp.finfo(value.dtype).eps
+            moved = jnp.any(evaluate(candidate).values[i] - best > 16 * eps * (1.0 + jnp.max(jnp.abs(best))))
+            return candidate, jnp.maximum(best, evaluate(candidate).values[i]), moved, count + 1
+
+        first = (log_policy, evaluate(log_policy).values[i], jnp.asarray(True), 0)
+        candidate, *_ = jax.lax.while_loop(lambda s: s[2] & (s[3] < _MAX_IMPROVEMENTS), body, first)
+        return evaluate(candidate).initial_values[i] - start[i]
+
+    return jnp.maximum(jnp.stack([gain(i) for i in range(mask.shape[0])]), 0.0)
+
+
+def soft_values(action_values, problem: Problem) -> StateValues:
+    """``τ log Σ_a ρ(a) exp(Q(a)/τ)`` plus the rent: the regularised value of responding optimally.
+
+    Args:
+        action_values: ``Q_i(x, a)``.
+        problem: For temperatures, reference and rent.
+
+    Returns:
+        ``(player, information state)``, in units of payoff.
+    """
+    logits = action_values / problem.tau[..., None] + problem.log_reference
+    return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.rent
+
+
+def _posed(game, policy, tau, reference, entropy, continuation, *, check: bool = True):
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    given = full_policy(policy, game.action_mask, game.dtype, "policy")
+    return problem, safe_log(given, game.action_mask)

@@ -1,0 +1,112 @@
+"""What every game can do: say what each action is worth when everybody follows a policy."""
+
+import abc
+from typing import Literal, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+
+Continuation = Literal["soft", "plain", "zero_sum"]
+
+
+class Evaluation(NamedTuple):
+    """A policy's worth, in units of payoff.
+
+    Attributes:
+        action_values: ``Q_i^π(x, a)``, 0 at padded entries.
+        values: ``E_{b_i(w|x)} V_i^π(w)``, the current regularisation under ``E`` included.
+        initial_values: ``E_{w~ν} V_i^π(w)`` per player.
+        reach: ``P_i(x)``: probability of the information state (trees, γ = 0), or its normalised discounted
+            occupancy ``(1−γ) Σ_t γ^t P(x_t = x)``; with γ = 1 the expected number of visits.
+        continuation: Values ``(player, target)`` one backup later, at the states that transitions lead to;
+            of size 0 where play ends at once.
+    """
+
+    action_values: ActionValues
+    values: StateValues
+    initial_values: PerPlayer
+    reach: StateValues
+    continuation: Float[Array, "player target"]
+
+
+class AbstractGame(eqx.Module):
+    """A discounted incomplete-information Markov game, seen only through the values of its actions.
+
+    Attributes:
+        action_mask: Valid actions, ``(player, information state, action)``.
+        labels: Names for people.
+        policy_independent_beliefs: Whether ``b_i(w|x)`` is the same under every policy, which the theorems
+            on Markov games need; a static property of the game.
+    """
+
+    action_mask: eqx.AbstractVar[ActionMask]
+    labels: eqx.AbstractVar[Labels]
+    policy_independent_beliefs: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float = 1.0,
+    ) -> Evaluation:
+        """Worth of a policy when entropy is paid and payoffs are scaled.
+
+        Args:
+            log_policy: Log-probabilities; 0 at padded entries, ``−inf`` allowed at valid ones.
+            bonus: ``τ_j(x) H_j(x)`` of each player at each of its information states.
+            continuation: Who is paid whose bonus in continuation values (theory.md §2).
+            payoff_scale: Factor on every payoff (not on the bonus); the homotopy moves it from 0 to 1.
+
+        Returns:
+            The `Evaluation`; linear in ``(payoff_scale, bonus)`` at a fixed policy.
+        """
+
+    @abc.abstractmethod
+    def centered(self) -> "AbstractGame":
+        """The same game without the strategically irrelevant payoff terms that cost digits at low τ."""
+
+    @abc.abstractmethod
+    def payoff_range(self) -> PerPlayer:
+        """Largest minus smallest payoff of each player, the unit in which its temperatures count."""
+
+    @property
+    def num_players(self) -> int:
+        """Number of agents N."""
+        return self.action_mask.shape[-3]
+
+    @property
+    def num_information_states(self) -> int:
+        """Largest number X of information states of any player."""
+        return self.action_mask.shape[-2]
+
+    @property
+    def num_actions(self) -> int:
+        """Largest number A of actions of any player."""
+        return self.action_mask.shape[-1]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Floating type of the payoffs and of everything computed from them."""
+        return self.payoff_range().dtype
+
+
+def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[Array, "player w"]:
+    """``Σ_j E_ij τ_j H_j`` at each world state: the regularisation that agent i is paid there.
+
+    Args:
+        bonus: ``τ_j H_j(o_j(w))`` of player j at world state w.
+        continuation: ``soft`` (E = 1), ``plain`` (E = 0) or ``zero_sum`` (E = [[1,−1],[−1,1]]).
+
+    Returns:
+        The shared bonus, same shape.
+    """
+    if continuation == "soft":
+        return bonus
+    if continuation == "plain":
+        return jnp.zeros_like(bonus)
+    return bonus - bonus[::-1]

@@ -1,0 +1,197 @@
+"""The whole question in one object: which game, at which temperatures, around which reference, who is paid what."""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from hqre_jax._game import AbstractGame, Continuation, Evaluation
+from hqre_jax._simplex import kl, log_softmax, probabilities
+from hqre_jax._temperatures import as_float_array, concrete, full_tau
+from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar, StateValues
+
+Entropy = Literal["kl", "shannon"]
+
+# Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
+_MAX_RATIONALITY = 1e13
+
+
+class Problem(eqx.Module):
+    """HQRE problem ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
+
+    Args:
+        game: The game.
+        tau: Temperatures, scalar, per player or ``(player, information state)``; units of payoff.
+        reference: Interior reference policy ρ, ``(player, information state, action)``; uniform by default.
+        entropy: ``"kl"``: ``H = −KL(π‖ρ)``; ``"shannon"``: ``H = −Σ π log π``, which is KL to the uniform
+            reference plus ``log A`` and so allows no other reference.
+        continuation: ``"soft"``, ``"plain"`` or ``"zero_sum"`` (theory.md §2).
+
+    Attributes:
+        tau: Temperatures in full, padding 1.
+        log_reference: ``log ρ``, padding 0.
+        rent: The part of ``τ H`` that no choice changes: ``τ log A`` for Shannon entropy, 0 for KL.
+        scale: Position s on the path ``τ/s`` from the reference (s = 0) to the problem itself (s = 1). What is
+            scaled is ``s·payoffs`` at fixed τ, which is the same and finite at s = 0.
+
+    Raises:
+        InputError: Naming the argument at fault.
+    """
+
+    game: AbstractGame
+    tau: StateValues
+    log_reference: LogPolicy
+    rent: StateValues
+    scale: Scalar
+    continuation: Continuation
+
+    def __init__(
+        self,
+        game: AbstractGame,
+        tau: Any,
+        *,
+        reference: Any = None,
+        entropy: Entropy = "kl",
+        continuation: Continuation = "soft",
+    ):
+        if not isinstance(game, AbstractGame):
+            raise InputError("game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)")
+        mask = game.action_mask
+        self.game = game
+        self.tau = full_tau(tau, mask, game.dtype)
+        if entropy not in ("kl", "shannon"):
+            raise InputError("entropy", f'is {entropy!r}; it must be "kl" or "shannon"')
+        if entropy == "shannon" and reference is not None:
+            raise InputError("reference", 'goes with entropy="kl": Shannon entropy means the uniform reference')
+        if continuation not in ("soft", "plain", "zero_sum"):
+            raise InputError("continuation", f'is {continuation!r}; it must be "soft", "plain" or "zero_sum"')
+        if continuation == "zero_sum":
+            _check_zero_sum(game)
+        _check_rationality(game, self.tau)
+        if reference is None:
+            self.log_reference = log_softmax(jnp.zeros(mask.shape, game.dtype), mask)
+        else:
+            rho = full_policy(reference, mask, game.dtype, "reference", interior=True)
+            self.log_reference = jnp.where(mask, jnp.log(jnp.where(mask, rho, 1.0)), 0.0)
+        count = jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(game.dtype)
+        self.rent = self.tau * jnp.log(count) if entropy == "shannon" else jnp.zeros_like(self.tau)
+        self.scale = jnp.ones((), game.dtype)
+        self.continuation = continuation
+
+    @property
+    def mask(self) -> ActionMask:
+        """Valid actions."""
+        return self.game.action_mask
+
+    def at_scale(self, scale: Scalar | float) -> "Problem":
+        """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
+        return eqx.tree_at(lambda p: p.scale, self, jnp.asarray(scale, self.game.dtype))
+
+    def centered(self) -> "Problem":
+        """The same problem on the game without its strategically irrelevant payoff terms."""
+        return eqx.tree_at(lambda p: p.game, self, self.game.centered())
+
+    def bonus(self, log_policy: LogPolicy) -> StateValues:
+        """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
+        return self.scale * self.rent - self.tau * kl(log_policy, self.log_reference, self.mask)
+
+    def evaluate(self, log_policy: LogPolicy) -> Evaluation:
+        """Worth of a policy under this problem's regularisation."""
+        return self.game.evaluate(log_policy, self.bonus(log_policy), self.continuation, self.scale)
+
+    def response_logits(self, log_policy: LogPolicy) -> LogPolicy:
+        """``Q_i^π(x,·)/τ_i(x) + log ρ_i(·|x)``, padding 0."""
+        values = self.evaluate(log_policy).action_values
+        return jnp.where(self.mask, values / self.tau[..., None] + self.log_reference, 0.0)
+
+    def log_policy(self, logits: LogPolicy) -> LogPolicy:
+        """The log-policy of unnormalised logits."""
+        return log_softmax(logits, self.mask)
+
+    def policy(self, logits: LogPolicy) -> Policy:
+        """The policy of unnormalised logits."""
+        return probabilities(self.log_policy(logits), self.mask)
+
+
+def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:
+    """A policy given as padded array or as nested lists (player, information state, action) without padding.
+
+    Args:
+        value: The policy; each valid row sums to 1 within 1e-8 (single precision: 1e-5).
+        mask: Valid actions.
+        dtype: Floating type of the result.
+        field: The name that error messages give it.
+        interior: Whether every valid action must have positive probability.
+
+    Returns:
+        Array of the mask's shape, rows normalised, padding 0.
+
+    Raises:
+        InputError: On a wrong shape, a negative or non-finite entry, or a row that sums to something else.
+    """
+    if isinstance(value, list | tuple):
+        value = _padded(value, np.asarray(mask), field)
+    array = as_float_array(value, field, dtype)
+    if array.shape != mask.shape:
+        raise InputError(field, f"has shape {tuple(array.shape)}, where {mask.shape} (player, state, action) is wanted")
+    array = jnp.where(mask, array, 0.0)
+    if concrete(array) and concrete(mask):
+        p, valid = np.asarray(array, np.float64), np.asarray(mask)
+        bad = np.argwhere(valid & ~(np.isfinite(p) & ((p > 0) if interior else (p >= 0))))
+        if len(bad):
+            place = "".join(f"[{k}]" for k in bad[0])
+            wanted = "finite and positive" if interior else "finite and not negative"
+            raise InputError(field + place, f"is {p[tuple(bad[0])]:g}; it must be {wanted}")
+        sums, tol = p.sum(-1), max(1e-8, 64 * float(jnp.finfo(dtype).eps))
+        off = np.argwhere(valid.any(-1) & (np.abs(sums - 1) > tol))
+        if len(off):
+            i, x = off[0]
+            raise InputError(f"{field}[{i}][{x}]", f"sums to {sums[i, x]:.12g}, not to 1")
+    total = jnp.sum(array, axis=-1, keepdims=True)
+    return array / jnp.where(total > 0, total, 1.0)
+
+
+def _padded(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
+    """Nested lists without padding, laid into a padded array; padded lists pass as they are."""
+    out = np.zeros(mask.shape)
+    if len(value) != mask.shape[0]:
+        raise InputError(field, f"has {len(value)} players, where the game has {mask.shape[0]}")
+    for i, states in enumerate(value):
+        wanted = int(mask[i].any(-1).sum())
+        if np.ndim(states) == 0 or len(states) not in (wanted, mask.shape[1]):
+            raise InputError(f"{field}[{i}]", f"must list {wanted} information states")
+        for x, row in enumerate(states):
+            if np.ndim(row) != 1 or len(row) > mask.shape[2] or (x < wanted and len(row) <= np.flatnonzero(mask[i, x])[-1]):
+                raise InputError(f"{field}[{i}][{x}]", f"must list {int(mask[i, x].sum())} probabilities")
+            out[i, x, : len(row)] = as_float_array(row, f"{field}[{i}][{x}]", jnp.result_type(float))
+    return out
+
+
+def _check_zero_sum(game: AbstractGame) -> None:
+    if game.num_players != 2:
+        raise InputError("continuation", f'"zero_sum" is for two players; this game has {game.num_players}')
+    payoffs = getattr(game, "payoffs", None)
+    if payoffs is None or not concrete(payoffs):
+        return
+    u = np.asarray(payoffs)
+    first, second = (u[:, 0], u[:, 1]) if hasattr(game, "edges") else (u[0], u[1])
+    if np.abs(first + second).max() > 64 * np.finfo(u.dtype).eps * max(np.abs(u).max(), np.finfo(u.dtype).tiny):
+        raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
+
+
+def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
+    width = game.payoff_range()
+    if not (concrete(width) and concrete(tau)):
+        return
+    width, tau, limit = np.asarray(width), np.asarray(tau), _MAX_RATIONALITY
+    if not np.isfinite(width).all():
+        raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
+    ratio = width[:, None] / tau
+    i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
+    if ratio[i, x] > limit:
+        raise InputError(
+            "tau",
+            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {width[i]:g} "
+            f"(ratio above {limit:g}): rounding would decide the answer; raise tau",
+        )

@@ -1,0 +1,58 @@
+"""What a solver may say at its end, each with its remedy."""
+
+from enum import StrEnum
+
+
+class RESULTS(StrEnum):
+    """Outcome of a solve: a string, so that ``sol.result == "successful"`` reads as it should.
+
+    Success is decided by one number, the undamped residual
+    ``max |π_i(a|x) − softmax(Q_i^π(x,·)/τ_i(x) + log ρ)(a)|`` of the final iterate at the requested
+    temperatures: ``residual ≤ tol``.
+    """
+
+    successful = "successful"
+    almost_successful = "almost_successful"
+    max_steps_reached = "max_steps_reached"
+    diverged = "diverged"
+    nonfinite = "nonfinite"
+
+    @property
+    def code(self) -> int:
+        """The integer that stands for this result inside compiled code."""
+        return list(RESULTS).index(self)
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do about it, in one line."""
+        return _MESSAGES[self]
+
+
+_MESSAGES = {
+    RESULTS.successful: "The residual is within the tolerance.",
+    RESULTS.almost_successful: (
+        "The residual is within 1000 times the tolerance but not within it: raise tol, raise tau, "
+        "or use float64 (rounding alone leaves about eps·payoff/tau)."
+    ),
+    RESULTS.max_steps_reached: (
+        "The steps ran out before the residual reached the tolerance: raise max_steps, "
+        'or use solver="principal_branch".'
+    ),
+    RESULTS.diverged: (
+        'The iteration stopped making progress: use solver="principal_branch", a smaller step, or raise tau.'
+    ),
+    RESULTS.nonfinite: "A number overflowed: rescale payoffs and tau together, or raise tau.",
+}
+
+
+class SELECTIONS(StrEnum):
+    """Which equilibrium was returned, where there may be several."""
+
+    unique = "unique"
+    principal_branch = "principal_branch"
+    unselected = "unselected"
+
+    @property
+    def code(self) -> int:
+        """The integer that stands for this selection inside compiled code."""
+        return list(SELECTIONS).index(self)

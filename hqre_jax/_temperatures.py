@@ -1,0 +1,88 @@
+"""Temperatures: how strongly each agent, at each information state, is drawn to its reference policy."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hqre_jax._types import ActionMask, InputError, StateValues
+
+
+def concrete(x: Any) -> bool:
+    """Whether the values of ``x`` can be looked at now, that is, outside ``jit``, ``vmap`` and ``grad``."""
+    return not isinstance(x, jax.core.Tracer)
+
+
+def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") -> StateValues:
+    """Temperatures of every player at every information state.
+
+    Args:
+        tau: Scalar (common), 1-d (one per player) or 2-d ``(player, information state)``; units of payoff.
+        action_mask: Valid actions; it fixes the shape and says which entries are padding.
+        dtype: Floating type of the result.
+        field: The name that error messages give to ``tau``.
+
+    Returns:
+        Array ``(player, information state)``; padded entries are 1.
+
+    Raises:
+        InputError: If the shape does not fit, or a value is not finite and positive.
+    """
+    players, states = action_mask.shape[:2]
+    array = as_float_array(tau, field, dtype)
+    if array.ndim == 0:
+        full = jnp.broadcast_to(array, (players, states))
+    elif array.shape == (players,):
+        full = jnp.broadcast_to(array[:, None], (players, states))
+    elif array.shape == (players, states):
+        full = array
+    else:
+        expected = f"a number, {players} numbers (one per player) or a {players}×{states} array"
+        raise InputError(field, f"has shape {tuple(array.shape)}, where {expected} is wanted")
+    used = jnp.any(action_mask, axis=-1)
+    if concrete(full) and concrete(used):
+        bad = np.asarray(used & ~(jnp.isfinite(full) & (full > 0)))
+        if bad.any():
+            i, x = np.argwhere(bad)[0]
+            raise InputError(field, _bad_value(float(full[i, x]), i, x, array.ndim))
+    return jnp.where(used, full, jnp.ones((), dtype))
+
+
+def _bad_value(value: float, player: int, state: int, ndim: int) -> str:
+    where = "" if ndim == 0 else f" of player {player + 1}" + (
+        f" at information state {state + 1}" if ndim == 2 else ""
+    )
+    return f"temperature{where} is {value:g}; it must be finite and greater than 0"
+
+
+def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, "..."]:
+    """``value`` as a real floating array, or an `InputError` that names ``field``.
+
+    Args:
+        value: Anything array-like; nested lists must not be ragged.
+        field: The name to blame.
+        dtype: Wanted type; by default the type of a floating input, else JAX's default float.
+
+    Returns:
+        A JAX array of floating type.
+
+    Raises:
+        InputError: If the value is ragged, not numeric or complex.
+    """
+    if not isinstance(value, jax.Array):
+        try:
+            value = np.asarray(value)
+        except ValueError:
+            raise InputError(field, "is ragged: lists at the same depth must have equal lengths") from None
+        if value.dtype == object:
+            raise InputError(field, "holds something that is no number")
+    if value.dtype == bool or not (
+        jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating)
+    ):
+        raise InputError(field, f"has type {value.dtype}; real numbers are wanted")
+    if dtype is None:
+        is_array = jnp.issubdtype(value.dtype, jnp.floating)
+        dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)
+    return jnp.asarray(value, dtype)
