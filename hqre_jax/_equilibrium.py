@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from hqre_jax._game import AbstractGame, Continuation
+from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._problem import Entropy, Problem, full_policy
 from hqre_jax._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
-from hqre_jax._types import LogPolicy, PerPlayer, Policy, Scalar, StateValues
+from hqre_jax._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 
 # Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
 _MAX_IMPROVEMENTS = 200
@@ -217,11 +217,12 @@ def exploitability(
         InputError: On bad input, or where beliefs depend on the player's own policy.
     """
     hard = tau is None
-    problem, log_policy = _posed(game, policy, 1.0 if hard else tau, reference, entropy, continuation, check=not hard)
-    own_beliefs = getattr(game, "undiscounted", None) is not None and not game.policy_independent_beliefs
-    if own_beliefs:
-        raise InputError("game", "has beliefs that depend on one's own policy: its best response is no decision process")
-    if not hard and continuation == "plain" and (getattr(game, "undiscounted", None) is not None or hasattr(game, "tree")):
+    # A hard best response uses no temperature; the payoff range stands in for one.
+    tau = jnp.maximum(game.payoff_range(), 1.0) if hard else tau
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    if not game.beliefs_ignore_own_policy:
+        raise InputError("game", "has beliefs that depend on one's own policy: a best response is no decision process")
+    if not hard and continuation == "plain" and game.plays_on:
         raise InputError("continuation", '"plain" pays no entropy in continuation values; use "soft", or tau=None')
     return _exploitability(problem, log_policy, hard)
 
@@ -229,40 +230,33 @@ def exploitability(
 @eqx.filter_jit
 def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
     mask = problem.mask
-    zero_bonus = jnp.zeros_like(problem.tau)
 
-    def evaluate(candidate: LogPolicy):
-        bonus = zero_bonus if hard else problem.bonus(candidate)
+    def evaluate(candidate: LogPolicy) -> Evaluation:
+        bonus = jnp.zeros_like(problem.tau) if hard else problem.bonus(candidate)
         return problem.game.evaluate(candidate, bonus, problem.continuation)
 
-    def improve(candidate: LogPolicy) -> tuple[LogPolicy, StateValues]:
-        evaluation = evaluate(candidate)
-        worth = evaluation.action_values
+    def improve(worth: ActionValues) -> LogPolicy:
         if hard:
             best = jnp.argmax(jnp.where(mask, worth, -jnp.inf), axis=-1)
             chosen = jnp.arange(mask.shape[-1])[None, None, :] == best[..., None]
-            return jnp.where(mask, jnp.where(chosen, 0.0, -jnp.inf), 0.0), evaluation.initial_values
-        return log_softmax(worth / problem.tau[..., None] + problem.log_reference, mask), evaluation.initial_values
+            return jnp.where(mask & ~chosen, -jnp.inf, 0.0)
+        return log_softmax(worth / problem.tau[..., None] + problem.log_reference, mask)
 
-    start = evaluate(log_policy).initial_values
+    def best_value(i: int) -> Scalar:
+        def body(carry):
+            candidate, evaluation, _, count = carry
+            candidate = candidate.at[i].set(improve(evaluation.action_values)[i])
+            improved = evaluate(candidate)
+            gained = jnp.max(improved.values[i] - evaluation.values[i])
+            rounding = 16 * jnp.finfo(gained.dtype).eps * jnp.max(jnp.abs(improved.values[i]))
+            return candidate, improved, gained > rounding, count + 1
 
-    def gain(i):
-        mine = (jnp.arange(mask.shape[0]) == i)[:, None, None]
+        start = (log_policy, evaluate(log_policy), jnp.asarray(True), 0)
+        _, evaluation, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < _MAX_IMPROVEMENTS), body, start)
+        return evaluation.initial_values[i]
 
-        def body(state):
-            candidate, best, _, count = state
-            improved, _ = improve(candidate)
-            candidate = jnp.where(mine, improved, log_policy)
-            value = evaluate(candidate).initial_values[i]
-            eps = jnp.finfo(value.dtype).eps
-            moved = jnp.any(evaluate(candidate).values[i] - best > 16 * eps * (1.0 + jnp.max(jnp.abs(best))))
-            return candidate, jnp.maximum(best, evaluate(candidate).values[i]), moved, count + 1
-
-        first = (log_policy, evaluate(log_policy).values[i], jnp.asarray(True), 0)
-        candidate, *_ = jax.lax.while_loop(lambda s: s[2] & (s[3] < _MAX_IMPROVEMENTS), body, first)
-        return evaluate(candidate).initial_values[i] - start[i]
-
-    return jnp.maximum(jnp.stack([gain(i) for i in range(mask.shape[0])]), 0.0)
+    best = jnp.stack([best_value(i) for i in range(mask.shape[0])])
+    return jnp.maximum(best - evaluate(log_policy).initial_values, 0.0)
 
 
 def soft_values(action_values, problem: Problem) -> StateValues:
@@ -279,7 +273,7 @@ def soft_values(action_values, problem: Problem) -> StateValues:
     return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.rent
 
 
-def _posed(game, policy, tau, reference, entropy, continuation, *, check: bool = True):
+def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem, LogPolicy]:
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     given = full_policy(policy, game.action_mask, game.dtype, "policy")
     return problem, safe_log(given, game.action_mask)

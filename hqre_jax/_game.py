@@ -75,6 +75,16 @@ class AbstractGame(eqx.Module):
         """Largest minus smallest payoff of each player, the unit in which its temperatures count."""
 
     @property
+    def plays_on(self) -> bool:
+        """Whether a move can lead to another move, so that continuation values matter."""
+        return False
+
+    @property
+    def beliefs_ignore_own_policy(self) -> bool:
+        """Whether a player's best response is a decision process: its own policy does not move its beliefs."""
+        return self.policy_independent_beliefs
+
+    @property
     def num_players(self) -> int:
         """Number of agents N."""
         return self.action_mask.shape[-3]

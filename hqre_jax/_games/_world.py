@@ -40,6 +40,11 @@ class AbstractWorldGame(AbstractGame):
     def beliefs(self, occupancy: Float[Array, " world"]) -> WorldArray:
         """``b_i(w | o_i(w))``, given (if it matters) the discounted occupancy of worlds."""
 
+    @property
+    def plays_on(self) -> bool:
+        """Whether there are transitions."""
+        return self.world_transitions() is not None
+
     def world_transitions(self) -> Float[Array, "world *actions target"] | None:
         """Kernel ``P(t | w, a)`` to the targets that `spread` resolves into worlds; None when play ends at once."""
         return None

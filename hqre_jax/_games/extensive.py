@@ -97,6 +97,16 @@ class ExtensiveFormGame(AbstractGame):
             raise InputError(str(path), f"cannot be read: {error}") from None
         return cls(**_efg.parse_efg(text, str(path)))
 
+    @property
+    def plays_on(self) -> bool:
+        """A tree has moves after moves."""
+        return True
+
+    @property
+    def beliefs_ignore_own_policy(self) -> bool:
+        """By perfect recall."""
+        return True
+
     def evaluate(
         self,
         log_policy: LogPolicy,
