@@ -18,10 +18,10 @@ help:  ## show this list
 demo: $(VENV)/.stamp-demo  ## solve, certify and plot named games; results in out/demo
 	$(BIN)/hqre demo --out out/demo
 
-test: $(VENV)/.stamp-test  ## every check: linter, formatter, types, architecture, mathematics
+test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
-bench: $(VENV)/.stamp-test  ## speed against peers
+bench: $(VENV)/.stamp-peers  ## speed against peers
 	$(BIN)/python -m benchmarks
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
@@ -36,6 +36,7 @@ notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/noteboo
 lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.toml
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra peers --constraint requirements-dev.lock --output-file requirements-peers.lock
 
 clean:  ## remove the environment, caches and what demo and notebooks wrote
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/notebooks
@@ -62,3 +63,12 @@ $(VENV)/.stamp-test: requirements-dev.lock pyproject.toml | $(VENV)/.stamp-venv
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.stamp-demo $@
+
+# Peers may need a compiler. Without one the comparisons with them are skipped, and pytest's summary says so.
+$(VENV)/.stamp-peers: requirements-peers.lock $(VENV)/.stamp-test
+	@echo "Installing the libraries to compare with; where they must be compiled this takes minutes, once."
+	@$(PIP) --require-hashes -r requirements-peers.lock >$(VENV)/peers.log 2>&1 || { \
+		echo "note: pygambit could not be installed (see $(VENV)/peers.log), so comparisons with it are skipped;"; \
+		echo "      it needs a C++ compiler and Python's headers (Debian: apt-get install g++ python3-dev);"; \
+		echo "      to try again: rm $@"; }
+	@touch $@

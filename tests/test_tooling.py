@@ -14,7 +14,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-LOCKS = {"runtime": ROOT / "requirements.lock", "dev": ROOT / "requirements-dev.lock"}
+LOCKS = {
+    "runtime": ROOT / "requirements.lock",
+    "dev": ROOT / "requirements-dev.lock",
+    "peers": ROOT / "requirements-peers.lock",
+}
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess:
@@ -54,7 +58,7 @@ def declared(*groups: str) -> list[Requirement]:
     ]
 
 
-@pytest.mark.parametrize(("lock", "groups"), [("runtime", ()), ("dev", ("dev",))])
+@pytest.mark.parametrize(("lock", "groups"), [("runtime", ()), ("dev", ("dev",)), ("peers", ("peers",))])
 def test_lock_meets_the_requirements(lock, groups):
     locked = pins(LOCKS[lock])
     for requirement in declared(*groups):
@@ -66,15 +70,18 @@ def test_lock_meets_the_requirements(lock, groups):
 
 
 def test_requirements_have_lower_bounds_only():
-    for requirement in declared("dev"):
+    for requirement in declared("dev", "peers"):
         assert [bound.operator for bound in requirement.specifier] == [">="], (
             f"{requirement}: one lower bound"
         )
 
 
 def test_tests_run_what_users_run():
-    """The two lock files agree wherever they overlap, and the first is part of the second."""
-    assert pins(LOCKS["runtime"]).items() <= pins(LOCKS["dev"]).items()
+    """The lock files agree wherever they overlap, and the first is part of the others."""
+    runtime, dev, peers = (pins(LOCKS[lock]) for lock in ("runtime", "dev", "peers"))
+    assert runtime.items() <= dev.items()
+    assert runtime.items() <= peers.items()
+    assert {name: dev[name] for name in dev.keys() & peers.keys()}.items() <= peers.items()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
