@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hqre_jax"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MAX_LINES = 400
 
 LAYERS = {
@@ -146,10 +147,20 @@ def test_proofs_need_only_the_library(file):
     assert_declared(file, own={"hqre_jax", "proofs_check"})
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "tests").rglob("*.py")), ids=lambda file: file.name)
+def test_tests_run_without_peers(file):
+    """Peers may be absent (they may need a compiler): tests say `pytest.importorskip`, never `import`."""
+    peers = package_names(PROJECT["optional-dependencies"]["peers"])
+    imported = sorted(peers & {module.split(".")[0] for module, _ in imported_modules(file)})
+    assert not imported, f'{file.relative_to(ROOT)}: write x = pytest.importorskip("x") for {imported}'
+
+
+def package_names(requirements: list[str]) -> set[str]:
+    return {requirement.split(">")[0].strip() for requirement in requirements}
+
+
 def assert_declared(file: Path, own: set[str]) -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {requirement.split(">")[0].strip() for requirement in project["dependencies"]}
-    known = declared | own | sys.stdlib_module_names
+    known = package_names(PROJECT["dependencies"]) | own | sys.stdlib_module_names
     foreign = sorted({module for module, _ in imported_modules(file) if module.split(".")[0] not in known})
     assert not foreign, f"{file.relative_to(ROOT)} imports {foreign}: not a dependency in pyproject.toml"
 
