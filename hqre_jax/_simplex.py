@@ -64,7 +64,8 @@ def mirror_step(
 ) -> Float[Array, "*b a"]:
     """Mirror update of T2, ``π⁺ ∝ π^{1/(1+ητ)} ρ^{ητ/(1+ητ)} exp(ηQ/(1+ητ))``, in logits.
 
-    With ``response = Q/τ + log ρ`` it is the convex combination ``(z + ητ response)/(1 + ητ)``.
+    With ``response = Q/τ + log ρ`` it is the convex combination ``(z + ητ response)/(1 + ητ)``, which at an
+    infinite step is the response itself.
     """
-    weight = (eta_tau / (1.0 + eta_tau))[..., None]
+    weight = (1.0 - 1.0 / (1.0 + eta_tau))[..., None]
     return (1.0 - weight) * logits + weight * response

@@ -1,0 +1,109 @@
+"""The only loop over a solver, in two forms: compiled to the end, or recorded a stretch at a time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS
+from hqre_jax._solver import ALMOST, AbstractSolver
+from hqre_jax._types import LogPolicy, Scalar
+
+_STRETCH = 64
+
+
+def iterate(
+    solver: AbstractSolver, problem: Problem, log_policy: LogPolicy, tol: Scalar, max_steps: int
+) -> tuple[Any, Int[Array, ""], Int[Array, ""]]:
+    """Run a solver until it terminates or the steps run out.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+
+    Returns:
+        Final state, result code, number of steps taken.
+    """
+
+    def unfinished(carry):
+        state, steps = carry
+        return ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
+
+    def advance(carry):
+        state, steps = carry
+        return solver.step(problem, state), steps + 1
+
+    start = (solver.init(problem, log_policy), jnp.zeros((), int))
+    state, steps = jax.lax.while_loop(unfinished, advance, start)
+    return state, verdict(solver, problem, state, tol), steps
+
+
+def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -> Int[Array, ""]:
+    """Result code of a final state: what `terminate` says, softened to "almost" within 1000 tolerances."""
+    done, code = solver.terminate(problem, state, tol)
+    code = jnp.where(done, code, RESULTS.max_steps_reached.code)
+    near = (code != RESULTS.successful.code) & (state.iterate.residual <= ALMOST * tol)
+    return jnp.where(near, RESULTS.almost_successful.code, code)
+
+
+@eqx.filter_jit
+def _begin(solver, problem, log_policy):
+    return solver.init(problem, log_policy)
+
+
+@eqx.filter_jit
+def _stretch(solver, problem, state, tol, steps, max_steps, observe):
+    """Up to `_STRETCH` steps, each observed; finished states stand still."""
+
+    def advance(carry, _):
+        state, steps = carry
+        live = ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
+        state = jax.lax.cond(live, lambda s: solver.step(problem, s), lambda s: s, state)
+        return (state, steps + live), (observe(problem, state), live)
+
+    (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=_STRETCH)
+    finished = solver.terminate(problem, state, tol)[0] | (steps >= max_steps)
+    return state, steps, finished, seen, live
+
+
+def record(
+    solver: AbstractSolver,
+    problem: Problem,
+    log_policy: LogPolicy,
+    tol: Scalar,
+    max_steps: int,
+    observe: Callable[[Problem, Any], Any],
+) -> tuple[Any, Int[Array, ""], Int[Array, ""], Any]:
+    """Run a solver as `iterate` does, and keep what ``observe(problem, state)`` sees after each step.
+
+    The loop is compiled a stretch of steps at a time, so that memory grows with the steps taken and an
+    interrupt from the keyboard is heard.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+        observe: Function of problem and state with arrays as results.
+
+    Returns:
+        Final state, result code, number of steps, and the observations stacked along a first axis of length
+        steps + 1 (the start included), as numpy arrays.
+    """
+    state, steps, finished = _begin(solver, problem, log_policy), jnp.zeros((), int), False
+    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], observe(problem, state))]
+    while not finished:
+        state, steps, finished, seen, live = _stretch(solver, problem, state, tol, steps, max_steps, observe)
+        keep = np.asarray(live)
+        pieces.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[keep], seen))
+    trace = jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
+    return state, verdict(solver, problem, state, tol), steps, trace

@@ -1,0 +1,249 @@
+"""`solve`: pose the question, choose the method, run it, verify the answer, say which equilibrium it is."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from hqre_jax._adjoint import reattach
+from hqre_jax._bounds import bounds
+from hqre_jax._game import AbstractGame, Continuation
+from hqre_jax._iterate import iterate, record
+from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._simplex import log_softmax, safe_log
+from hqre_jax._solution import History, Solution, SolveError
+from hqre_jax._solver import AbstractSolver
+from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch
+from hqre_jax._temperatures import concrete
+from hqre_jax._types import InputError, LogPolicy, Scalar
+
+# Largest number of padded policy entries for which "auto" follows the principal branch: its Jacobians are
+# dense. Beyond it an uncertified answer is called "unselected".
+PATH_LIMIT = 1500
+
+
+class Found(NamedTuple):
+    """What a run of one solver left: the final logits, their residual, the result code, the steps."""
+
+    logits: LogPolicy
+    residual: Scalar
+    code: Int[Array, ""]
+    steps: Int[Array, ""]
+
+
+def solve(
+    game: AbstractGame,
+    tau: Any,
+    *,
+    solver: str | AbstractSolver = "auto",
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+    tol: float | None = None,
+    max_steps: int | None = None,
+    initial_policy: Any = None,
+    key: Any = None,
+    history: bool = False,
+    throw: bool = True,
+) -> Solution:
+    """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
+
+    ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
+    tracing nothing is raised: ask ``sol.successful``.
+
+    Args:
+        game: The game.
+        tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
+        solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
+            ``"principal_branch"``, ``"soft_value_iteration"``) or a solver object. ``"auto"`` returns the unique
+            HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
+            1500 padded policy entries that are not certified get an answer marked "unselected".
+        reference: Interior reference policy ρ; uniform by default.
+        entropy: ``"kl"`` to ρ, or ``"shannon"``.
+        continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
+        tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
+        max_steps: Largest number of steps; each solver has its own default.
+        initial_policy: Where to start; the reference by default (``"principal_branch"`` always starts there).
+        key: For solvers that draw random numbers; none of the present ones does.
+        history: Whether to keep every iterate in ``sol.history`` (not under tracing).
+        throw: Whether to raise `SolveError` where the result is not ``"successful"``.
+
+    Returns:
+        The `Solution`: policy, values, residual, result, selection and certificate.
+
+    Raises:
+        InputError: On bad input, naming the argument.
+        SolveError: If ``throw`` and the tolerance was not reached; the solution hangs on the error.
+
+    Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+    """
+    del key
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    method = _method(solver)
+    tol_value = _tolerance(tol, problem)
+    start = _start(problem, initial_policy)
+    steps = _max_steps(max_steps)
+    traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
+    if history and traced:
+        raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
+    unique = _certified(problem)
+    kept = None
+    if method is None and traced:
+        method, found = PrincipalBranch(), _auto(problem, start, tol_value, steps, unique)
+        name, on_branch = "auto", jnp.asarray(_path_fits(problem))
+    else:
+        method, found, kept = _attempt(problem, method, start, tol_value, steps, history, unique)
+        name, on_branch = method.name, jnp.asarray(isinstance(method, PrincipalBranch))
+    solution = _finish(problem, found, unique, on_branch, name)
+    if kept is not None:
+        solution = eqx.tree_at(lambda s: s.history, solution, kept, is_leaf=lambda x: x is None)
+    if throw and not traced and solution.result != RESULTS.successful:
+        raise SolveError(solution)
+    return solution
+
+
+def _attempt(problem, method, start, tol, steps, history, unique):
+    """Run the method, or what "auto" chooses; a failed first choice is followed by the principal branch."""
+    methods = [method] if method is not None else _choice(problem, bool(unique))
+    for method in methods:
+        if history:
+            found, kept = _recorded(problem, method, start, tol, steps)
+        else:
+            found, kept = _run(problem, method, start, tol, steps), None
+        if int(found.code) == RESULTS.successful.code:
+            break
+    return method, found, kept
+
+
+def _choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
+    if unique:
+        return [FixedPoint(), PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
+    return [PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
+
+
+def _path_fits(problem: Problem) -> bool:
+    return problem.mask.size <= PATH_LIMIT
+
+
+@eqx.filter_jit
+def _certified(problem: Problem) -> Bool[Array, ""]:
+    known = bounds(_frozen(problem))
+    return (known.margin > 0) | (known.contraction < 1)
+
+
+@eqx.filter_jit
+def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
+    centered = _frozen(problem).centered()
+    limit = method.default_max_steps if max_steps is None else max_steps
+    state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
+    residual = jnp.where(jnp.isposinf(state.iterate.residual), _residual_here(centered, state), state.iterate.residual)
+    return Found(state.iterate.logits, residual, code, steps)
+
+
+def _auto(problem, start, tol, max_steps, unique) -> Found:
+    """ "auto" where values cannot be looked at: both branches are compiled, `lax.cond` chooses."""
+    first = _run(problem, FixedPoint(), start, tol, max_steps)
+    if not _path_fits(problem):
+        return first
+    settled = unique & (first.code == RESULTS.successful.code)
+    return jax.lax.cond(
+        settled, lambda: first, lambda: _run(problem, PrincipalBranch(), start, tol, max_steps)
+    )
+
+
+def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
+    centered = _frozen(problem).centered()
+    limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
+    state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
+    residual = jnp.where(jnp.isposinf(state.iterate.residual), _residual_here(centered, state), state.iterate.residual)
+    return Found(state.iterate.logits, residual, code, steps), History(policies, residuals, scales)
+
+
+def _observe(problem: Problem, state: Any):
+    scale = path_position(problem, state)
+    return problem.policy(state.iterate.logits), state.iterate.residual, scale
+
+
+def path_position(problem: Problem, state: Any) -> Scalar:
+    """s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
+    from hqre_jax._solvers.principal_branch import rationality
+
+    if hasattr(state, "position"):
+        return state.position / rationality(problem)
+    return jnp.ones((), state.iterate.residual.dtype)
+
+
+def _residual_here(problem: Problem, state: Any) -> Scalar:
+    from hqre_jax._solver import look
+
+    return look(problem, state.iterate.logits).residual
+
+
+@eqx.filter_jit
+def _finish(problem: Problem, found: Found, unique, on_branch, name: str) -> Solution:
+    logits = reattach(problem.centered(), found.logits)
+    log_policy = log_softmax(logits, problem.mask)
+    evaluation = problem.evaluate(log_policy)
+    good = (found.code == RESULTS.successful.code) | (found.code == RESULTS.almost_successful.code)
+    selection = jnp.where(
+        good & unique,
+        SELECTIONS.unique.code,
+        jnp.where(good & on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
+    )
+    return Solution(
+        problem=problem,
+        log_policy=log_policy,
+        policy=problem.policy(logits),
+        values=evaluation.values,
+        initial_values=evaluation.initial_values,
+        residual=found.residual,
+        num_steps=found.steps,
+        result_code=found.code,
+        selection_code=selection,
+        solver=name,
+    )
+
+
+def _frozen(problem: Problem) -> Problem:
+    """The problem as a constant: loops are not differentiated through."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
+
+
+def _method(solver: str | AbstractSolver) -> AbstractSolver | None:
+    if isinstance(solver, AbstractSolver):
+        return solver
+    if solver == "auto":
+        return None
+    if isinstance(solver, str) and solver in SOLVERS:
+        return SOLVERS[solver]()
+    raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {', '.join(SOLVERS)}")
+
+
+def _tolerance(tol: float | None, problem: Problem) -> Scalar:
+    dtype = problem.game.dtype
+    if tol is None:
+        tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
+        raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
+    return jnp.asarray(tol, dtype)
+
+
+def _max_steps(max_steps: int | None) -> Int[Array, ""] | None:
+    if max_steps is None:
+        return None
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 0:
+        raise InputError("max_steps", f"is {max_steps!r}; it must be a whole number, 0 or more")
+    return jnp.asarray(min(int(max_steps), np.iinfo(np.int32).max))
+
+
+def _start(problem: Problem, initial_policy: Any) -> LogPolicy:
+    if initial_policy is None:
+        return problem.log_reference
+    policy = full_policy(initial_policy, problem.mask, problem.game.dtype, "initial_policy")
+    # An action of probability zero would never come back; the least normal number can.
+    floor = jnp.log(jnp.finfo(problem.game.dtype).tiny)
+    return jnp.where(problem.mask, jnp.maximum(safe_log(policy, problem.mask), floor), 0.0)

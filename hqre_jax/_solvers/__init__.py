@@ -1,0 +1,24 @@
+"""The solvers, each an `AbstractSolver`, and their names."""
+
+from hqre_jax._solver import AbstractSolver
+from hqre_jax._solvers.extragradient import Extragradient
+from hqre_jax._solvers.fixed_point import FixedPoint
+from hqre_jax._solvers.mirror_descent import MirrorDescent
+from hqre_jax._solvers.newton import Newton
+from hqre_jax._solvers.principal_branch import PrincipalBranch
+from hqre_jax._solvers.soft_value_iteration import SoftValueIteration
+
+SOLVERS: dict[str, type[AbstractSolver]] = {
+    solver.name: solver
+    for solver in (MirrorDescent, Extragradient, FixedPoint, Newton, PrincipalBranch, SoftValueIteration)
+}
+
+__all__ = [
+    "SOLVERS",
+    "Extragradient",
+    "FixedPoint",
+    "MirrorDescent",
+    "Newton",
+    "PrincipalBranch",
+    "SoftValueIteration",
+]

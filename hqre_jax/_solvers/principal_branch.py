@@ -1,0 +1,236 @@
+"""The principal branch, followed from the reference policy through turning points by pseudo-arclength.
+
+Unknowns are the centred logits z and the position t on ``τ(t) = τ Λ/t``, ``t ∈ [0, Λ]``, with
+``Λ = max_i range_i/τ_i``, so that t is rationality per payoff range and the curve is smooth on the scale 1:
+
+    H(z, t) = z − P[ (t/Λ) Q(payoffs)/τ + Q(bonus)/τ + log ρ ] = 0.
+
+At t = 0 the solution is ``z = P log ρ``. The curve is parametrised by length in the norm
+``‖z‖²/m + t²`` (m decision points), which lets it turn back in t at folds.
+"""
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax._problem import Problem
+from hqre_jax._simplex import center
+from hqre_jax._solver import AbstractSolver, Iterate, look
+from hqre_jax._solvers._linearise import defect, dense_jacobian
+from hqre_jax._types import LogPolicy, Scalar
+
+_FIRST_STEP = 0.1
+_SHORTEST = 1e-10
+# A predictor may miss the curve by this much in probability; steps aim at a tenth of it.
+_MISS = 0.1
+_CORRECTIONS = 8
+# Consecutive tangents may turn by at most this angle (cosine).
+_TURN = 0.8
+_ON_CURVE = 1e-8
+
+
+class Corrected(NamedTuple):
+    """What the corrector found: the point, the unit tangent, how well it went, and the side of a bifurcation."""
+
+    logits: LogPolicy
+    position: Scalar
+    tangent: Float[Array, " n_plus_1"]
+    good: Bool[Array, ""]
+    miss: Scalar
+    orientation: Scalar
+
+
+class State(NamedTuple):
+    """A point on the curve.
+
+    Attributes:
+        iterate: The point; its residual is infinite until the requested temperatures are reached.
+        position: t.
+        tangent: Unit tangent in ``(z, t)``, pointing onwards.
+        length: Next step's length.
+        orientation: Sign of the determinant of the bordered Jacobian: flips at a simple bifurcation.
+        folds: Turning points passed.
+        bifurcations: Bifurcations that are no folds passed.
+        accepted: Whether the last step was taken.
+    """
+
+    iterate: Iterate
+    position: Scalar
+    tangent: Float[Array, " n_plus_1"]
+    length: Scalar
+    orientation: Scalar
+    folds: Int[Array, ""]
+    bifurcations: Int[Array, ""]
+    accepted: Bool[Array, ""]
+
+
+class PrincipalBranch(AbstractSolver):
+    """Predictor-corrector continuation of the principal branch (theory.md §6; Turocy 2005 for logit QRE).
+
+    The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. The step is shortened where the corrector
+    converges slowly, the tangent turns fast or the prediction misses by more than 0.1 in probability; it
+    grows otherwise, so that large rationalities cost a logarithm of steps. At a bifurcation that is no fold
+    the incoming tangent is followed, and the event is counted.
+    """
+
+    name: ClassVar[str] = "principal_branch"
+    default_max_steps: ClassVar[int] = 5_000
+    patience: ClassVar[int] = 4
+
+    def init(self, problem: Problem, log_policy: LogPolicy) -> State:
+        """See `AbstractSolver.init`; the given policy is not used."""
+        logits = center(problem.log_reference, problem.mask)
+        dtype = logits.dtype
+        upward = jnp.zeros(logits.size + 1, dtype).at[-1].set(1.0)
+        at = correct(problem, logits, jnp.zeros((), dtype), upward, jnp.zeros((), dtype), jnp.asarray(False))
+        iterate = look(problem, logits)
+        unknown = jnp.asarray(jnp.inf, dtype)
+        return State(
+            iterate=iterate._replace(residual=unknown, best=unknown),
+            position=jnp.zeros((), dtype),
+            tangent=at.tangent,
+            length=jnp.asarray(_FIRST_STEP, dtype),
+            orientation=at.orientation,
+            folds=jnp.zeros((), int),
+            bifurcations=jnp.zeros((), int),
+            accepted=jnp.asarray(True),
+        )
+
+    def step(self, problem: Problem, state: State) -> State:
+        """See `AbstractSolver.step`; one prediction and up to 8 corrections."""
+        goal = rationality(problem)
+        arrived = state.position >= goal
+        to_go = jnp.where(arrived, 0.0, (goal - state.position) / state.tangent[-1])
+        landing = arrived | ((state.tangent[-1] > 0) & (to_go <= state.length))
+        length = jnp.where(landing, to_go, state.length)
+        there = correct(problem, state.iterate.logits, state.position, state.tangent, length, landing)
+        turn = inner(there.tangent, state.tangent, problem)
+        good = there.good & (turn >= _TURN) & (landing | (there.position < goal)) & (there.position >= 0)
+        position = jnp.where(landing, goal, there.position)
+        growth = jnp.clip(jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12)), 0.5, 2.0)
+        longer = jnp.where(landing, state.length, state.length * growth)
+        seen = look(problem, there.logits, state.iterate)
+        unknown = jnp.asarray(jnp.inf, seen.residual.dtype)
+        # Before arrival the residual at the requested temperatures means nothing.
+        seen = jax.tree.map(lambda a, b: jnp.where(landing, a, b), seen, seen._replace(
+            residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)))
+        fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
+        crossed = there.orientation != state.orientation
+        moved = State(
+            iterate=seen,
+            position=position,
+            tangent=there.tangent,
+            length=longer,
+            orientation=there.orientation,
+            folds=state.folds + (fold & ~arrived),
+            bifurcations=state.bifurcations + (crossed & ~arrived),
+            accepted=jnp.asarray(True),
+        )
+        refused = state._replace(
+            iterate=state.iterate._replace(stalled=jnp.where(arrived, state.iterate.stalled + 1, 0)),
+            length=jnp.where(arrived, state.length, 0.5 * length),
+            accepted=jnp.asarray(False),
+        )
+        return jax.tree.map(lambda a, b: jnp.where(good, a, b), moved, refused)
+
+    def terminate(self, problem: Problem, state: State, tol: Scalar):
+        """See `AbstractSolver.terminate`; a step that has shrunk to nothing means that the branch is lost."""
+        done, code = super().terminate(problem, state._replace(iterate=_finite(state.iterate)), tol)
+        return done | (state.length < _SHORTEST), code
+
+
+def _finite(iterate: Iterate) -> Iterate:
+    """Read "not arrived" as a residual of 1 instead of a number that overflowed."""
+    return iterate._replace(residual=jnp.where(jnp.isposinf(iterate.residual), 1.0, iterate.residual))
+
+
+def rationality(problem: Problem) -> Scalar:
+    """``Λ = max_{i,x} range_i/τ_i(x)``, at least 1: the length of the path in t."""
+    width = problem.game.payoff_range()[:, None]
+    ratio = jnp.where(jnp.any(problem.mask, axis=-1), width / problem.tau, 0.0)
+    return jnp.maximum(jnp.max(ratio), 1.0)
+
+
+def inner(a: Float[Array, " n_plus_1"], b: Float[Array, " n_plus_1"], problem: Problem) -> Scalar:
+    """Inner product in which length along the curve is measured."""
+    points = jnp.sum(jnp.any(problem.mask, axis=-1))
+    return a[:-1] @ b[:-1] / points + a[-1] * b[-1]
+
+
+def correct(
+    problem: Problem,
+    logits: LogPolicy,
+    position: Scalar,
+    tangent: Float[Array, " n_plus_1"],
+    length: Scalar,
+    landing: Bool[Array, ""],
+) -> Corrected:
+    """Predict along the tangent, then return to the curve by Newton's method.
+
+    Args:
+        problem: The problem at the requested temperatures.
+        logits: z of a point on the curve.
+        position: t of that point.
+        tangent: Unit tangent there.
+        length: How far to predict.
+        landing: Whether to correct at fixed t (the path's end) instead of at right angles to the tangent.
+
+    Returns:
+        The corrected point and what is known about it.
+    """
+    goal = rationality(problem)
+    shape, size = logits.shape, logits.size
+    points = jnp.sum(jnp.any(problem.mask, axis=-1))
+    predicted = jnp.append(logits.ravel(), position) + length * tangent
+    predicted = predicted.at[-1].set(jnp.where(landing & (length > 0), goal, predicted[-1]))
+    border = jnp.where(landing, jnp.zeros_like(tangent).at[-1].set(1.0), tangent.at[:-1].multiply(1.0 / points))
+    onwards = jnp.zeros(size + 1, logits.dtype).at[-1].set(1.0)
+
+    def policy_of(point):
+        return problem.policy(point[:-1].reshape(shape))
+
+    def newton(carry):
+        point, _, first, last, _, count = carry
+        at = problem.at_scale(point[-1] / goal)
+        z = point[:-1].reshape(shape)
+        value, jacobian = dense_jacobian(at, z)
+        slope = jax.jvp(
+            lambda t: defect(problem.at_scale(t / goal), z).ravel(), (point[-1],), (jnp.ones_like(point[-1]),)
+        )[1]
+        bordered = jnp.concatenate([jnp.concatenate([jacobian, slope[:, None]], axis=1), border[None]], axis=0)
+        off = jnp.append(value, border @ (point - predicted))
+        lu = jax.scipy.linalg.lu_factor(bordered)
+        solution = jax.scipy.linalg.lu_solve(lu, jnp.stack([-off, onwards], axis=1))
+        swaps = jnp.sum(lu[1] != jnp.arange(size + 1))
+        sign = jnp.prod(jnp.sign(jnp.diagonal(lu[0]))) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
+        moved = point + solution[:, 0]
+        change = jnp.max(jnp.abs(policy_of(moved) - policy_of(point)))
+        change = jnp.maximum(change, jnp.max(jnp.abs(solution[:, 0]) / (1.0 + jnp.abs(moved))))
+        first = jnp.where(count == 0, change, first)
+        return moved, solution[:, 1], first, jnp.stack([last[1], change]), sign, count + 1
+
+    def unfinished(carry):
+        _, _, first, last, _, count = carry
+        # Stop when on the curve, out of patience, or visibly not contracting.
+        hopeless = ~(last[1] < jnp.inf) | ((count >= 2) & (last[1] > 0.7 * last[0])) | (first > 10 * _MISS)
+        return (count == 0) | ((last[1] > _ON_CURVE) & (count < _CORRECTIONS) & ~hopeless)
+
+    one = jnp.ones((), logits.dtype)
+    start = (predicted, tangent, one, jnp.stack([one, one]), one, 0)
+    point, direction, _, last, sign, _ = jax.lax.while_loop(unfinished, newton, start)
+    miss = jnp.max(jnp.abs(policy_of(point) - policy_of(predicted)))
+    direction = direction / jnp.sqrt(inner(direction, direction, problem))
+    # Keep going the way we came; the sign of the determinant goes with that choice.
+    back = inner(direction, tangent, problem) < 0
+    direction = jnp.where(back, -direction, direction)
+    good = (last[1] <= jnp.sqrt(_ON_CURVE)) & (miss <= _MISS) & jnp.all(jnp.isfinite(point))
+    return Corrected(
+        logits=center(point[:-1].reshape(shape), problem.mask),
+        position=point[-1],
+        tangent=direction,
+        good=good & jnp.all(jnp.isfinite(direction)),
+        miss=miss,
+        orientation=sign,
+    )
