@@ -13,6 +13,7 @@ Reference: the Gambit project, "Game representation formats".
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,7 +54,8 @@ class _Tree:
     branch: list[int] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
     payoffs: list[tuple[float, ...]] = field(default_factory=list)
-    sets: dict[tuple[int, int], _InformationSet] = field(default_factory=dict)
+    sets: dict[tuple[int, int], _InformationSet] = field(default_factory=dict)  # by player and number
+    num_sets: Counter[int] = field(default_factory=Counter)
     outcomes: dict[int, tuple[float, ...]] = field(default_factory=dict)
 
     def information_sets(self, player: int) -> list[_InformationSet]:
@@ -168,10 +170,11 @@ def _read_information_set(tokens: Tokens, tree: _Tree, player: int) -> _Informat
         actions = tuple(action or str(k) for k, action in enumerate(actions, start=1))
     else:
         actions = read_names(tokens, "an action's name")
-    index = known.index if known else len(tree.information_sets(player))
+    index = known.index if known else tree.num_sets[player]
     described = _InformationSet(index, name, actions, tuple(probabilities))
     if known is None:
         tree.sets[player, number] = described
+        tree.num_sets[player] += 1
     elif described != known:
         what = "actions" if actions != known.actions else "name" if name != known.name else "probabilities"
         tokens.fail(f"{whose} {number} has other {what} here than where it is first described", start)

@@ -136,7 +136,7 @@ def shorten(word: str) -> str:
 
 def read_header(tokens: Tokens, magic: str, version: str) -> tuple[str, tuple[str, ...]]:
     """Reads ``EFG 2 R "title" { "player" .. }`` and returns the title and the players' names."""
-    tokens.word(magic, what=f"'{magic}', the first word of such a file,")
+    tokens.word(magic, what=f"'{magic}' as the first word")
     tokens.word(version, what=f"version {version}")
     tokens.word("R", "D", what="number type R or D")
     title = tokens.string("the title")

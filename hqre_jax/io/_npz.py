@@ -50,9 +50,7 @@ def parse_npz(data: bytes, name: str) -> dict[str, Any]:
         names = parse_json(labels, f"{name}: labels")
         for key in names:
             if key not in NAME_KEYS or key in document:
-                problem = (
-                    "is given twice" if key in document else f"is no kind of name ({', '.join(NAME_KEYS)})"
-                )
+                problem = "is given twice" if key in NAME_KEYS else f"is not one of {', '.join(NAME_KEYS)}"
                 raise InputError(f"{name}: labels: {ascii(key)[1:-1]}", problem)
         document.update(names)
     return document
