@@ -53,7 +53,7 @@ def nonnegative(p: np.ndarray, field: str) -> None:
         raise InputError(field + place, f"is {p[tuple(bad[0])]:g}; probabilities are not negative")
 
 
-def check_sums(sums: np.ndarray, field: str, good: np.ndarray, wanted: str) -> None:
+def check_sums(sums: np.ndarray | np.floating, field: str, good: np.ndarray | np.bool, wanted: str) -> None:
     """Reject the first row of probabilities whose sum is not good."""
     bad = np.argwhere(~good)
     if len(bad):
