@@ -16,8 +16,10 @@ from hqre_jax._problem import Entropy, Problem, full_policy
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
-from hqre_jax._solver import AbstractSolver
+from hqre_jax._solver import AbstractSolver, look
 from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch
+from hqre_jax._solvers.principal_branch import State as BranchState
+from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, LogPolicy, Scalar
 
@@ -84,7 +86,7 @@ def solve(
     del key
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     method = _method(solver)
-    tol_value = _tolerance(tol, problem)
+    tol_value = tolerance(tol, problem)
     start = _start(problem, initial_policy)
     steps = _max_steps(max_steps)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
@@ -93,7 +95,7 @@ def solve(
     unique = _certified(problem)
     kept = None
     if method is None and traced:
-        method, found = PrincipalBranch(), _auto(problem, start, tol_value, steps, unique)
+        found = _auto(problem, start, tol_value, steps, unique)
         name, on_branch = "auto", jnp.asarray(_path_fits(problem))
     else:
         method, found, kept = _attempt(problem, method, start, tol_value, steps, history, unique)
@@ -140,8 +142,7 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
     centered = _frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    residual = jnp.where(jnp.isposinf(state.iterate.residual), _residual_here(centered, state), state.iterate.residual)
-    return Found(state.iterate.logits, residual, code, steps)
+    return Found(state.iterate.logits, look(centered, state.iterate.logits).residual, code, steps)
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
@@ -159,28 +160,15 @@ def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
     centered = _frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    residual = jnp.where(jnp.isposinf(state.iterate.residual), _residual_here(centered, state), state.iterate.residual)
+    residual = look(centered, state.iterate.logits).residual
     return Found(state.iterate.logits, residual, code, steps), History(policies, residuals, scales)
 
 
 def _observe(problem: Problem, state: Any):
-    scale = path_position(problem, state)
+    """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
+    on_the_way = isinstance(state, BranchState)
+    scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
     return problem.policy(state.iterate.logits), state.iterate.residual, scale
-
-
-def path_position(problem: Problem, state: Any) -> Scalar:
-    """s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
-    from hqre_jax._solvers.principal_branch import rationality
-
-    if hasattr(state, "position"):
-        return state.position / rationality(problem)
-    return jnp.ones((), state.iterate.residual.dtype)
-
-
-def _residual_here(problem: Problem, state: Any) -> Scalar:
-    from hqre_jax._solver import look
-
-    return look(problem, state.iterate.logits).residual
 
 
 @eqx.filter_jit
@@ -223,7 +211,8 @@ def _method(solver: str | AbstractSolver) -> AbstractSolver | None:
     raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {', '.join(SOLVERS)}")
 
 
-def _tolerance(tol: float | None, problem: Problem) -> Scalar:
+def tolerance(tol: float | None, problem: Problem) -> Scalar:
+    """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
     dtype = problem.game.dtype
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5

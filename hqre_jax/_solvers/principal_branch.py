@@ -84,15 +84,15 @@ class PrincipalBranch(AbstractSolver):
         logits = center(problem.log_reference, problem.mask)
         dtype = logits.dtype
         upward = jnp.zeros(logits.size + 1, dtype).at[-1].set(1.0)
-        at = correct(problem, logits, jnp.zeros((), dtype), upward, jnp.zeros((), dtype), jnp.asarray(False))
         iterate = look(problem, logits)
         unknown = jnp.asarray(jnp.inf, dtype)
         return State(
             iterate=iterate._replace(residual=unknown, best=unknown),
             position=jnp.zeros((), dtype),
-            tangent=at.tangent,
-            length=jnp.asarray(_FIRST_STEP, dtype),
-            orientation=at.orientation,
+            # A first step of length 0 stays at the reference and finds the tangent there.
+            tangent=upward,
+            length=jnp.zeros((), dtype),
+            orientation=jnp.ones((), dtype),
             folds=jnp.zeros((), int),
             bifurcations=jnp.zeros((), int),
             accepted=jnp.asarray(True),
@@ -107,17 +107,19 @@ class PrincipalBranch(AbstractSolver):
         length = jnp.where(landing, to_go, state.length)
         there = correct(problem, state.iterate.logits, state.position, state.tangent, length, landing)
         turn = inner(there.tangent, state.tangent, problem)
-        good = there.good & (turn >= _TURN) & (landing | (there.position < goal)) & (there.position >= 0)
+        begins = state.length == 0
+        good = there.good & (begins | (turn >= _TURN)) & (landing | (there.position < goal)) & (there.position >= 0)
         position = jnp.where(landing, goal, there.position)
         growth = jnp.clip(jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12)), 0.5, 2.0)
         longer = jnp.where(landing, state.length, state.length * growth)
+        longer = jnp.where(begins, _FIRST_STEP, longer)
         seen = look(problem, there.logits, state.iterate)
         unknown = jnp.asarray(jnp.inf, seen.residual.dtype)
         # Before arrival the residual at the requested temperatures means nothing.
         seen = jax.tree.map(lambda a, b: jnp.where(landing, a, b), seen, seen._replace(
             residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)))
         fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
-        crossed = there.orientation != state.orientation
+        crossed = (there.orientation != state.orientation) & ~begins
         moved = State(
             iterate=seen,
             position=position,
@@ -138,7 +140,7 @@ class PrincipalBranch(AbstractSolver):
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`; a step that has shrunk to nothing means that the branch is lost."""
         done, code = super().terminate(problem, state._replace(iterate=_finite(state.iterate)), tol)
-        return done | (state.length < _SHORTEST), code
+        return done | ((state.length > 0) & (state.length < _SHORTEST)), code
 
 
 def _finite(iterate: Iterate) -> Iterate:
