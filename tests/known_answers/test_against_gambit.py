@@ -1,14 +1,15 @@
-"""The catalogue read by another library, and the closed forms compared with that library's solver."""
+"""The catalogue read by Gambit, and the closed forms compared with its solver: both independent of ours."""
 
 import tomllib
 from pathlib import Path
 
-import pygambit
 import pytest
 
 import hqre_jax.catalogue
 
 from .cases import CASES
+
+pygambit = pytest.importorskip("pygambit")
 
 FOLDER = Path(hqre_jax.catalogue.__file__).parent
 TABLES = tomllib.loads((FOLDER / "catalogue.toml").read_text(encoding="utf-8"))
