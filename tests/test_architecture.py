@@ -34,6 +34,7 @@ LAYERS = {
     "_equilibrium": 4,
     "_bounds": 4,
     "_generators": 4,
+    "_linearise": 4,  # the fixed-point equation and its Jacobian, for solvers and gradients alike
     "_certificates": 5,
     "_solution": 5,
     "_solver": 5,
@@ -62,6 +63,7 @@ OUTSIDE_WORLD = 8
 # Modules of one layer do not know each other. The exceptions, each with its reason:
 SIBLINGS = {
     ("_solution", "_certificates"),  # a solution certifies itself when asked
+    ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop
 }
 
 
