@@ -44,6 +44,7 @@ LAYERS = {
     "_adjoint": 6,
     "_solve": 7,
     "_branch": 7,
+    "_certify": 7,
     "_dynamics": 7,
     "_diagnostics": 7,
     "_estimation": 7,
@@ -63,6 +64,8 @@ OUTSIDE_WORLD = 8
 # Modules of one layer do not know each other. The exceptions, each with its reason:
 SIBLINGS = {
     ("_solution", "_certificates"),  # a solution certifies itself when asked
+    ("_certify", "_solve"),  # the search for several equilibria solves from many starts
+    ("_certify", "_branch"),  # and follows the principal branch
     ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop
 }
 
