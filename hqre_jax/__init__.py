@@ -1,0 +1,110 @@
+"""hqre_jax: heterogeneous quantal response equilibria of games with many learning agents, in JAX.
+
+Pose a game and temperatures, get *one* stable way of playing it, with the evidence that it is one:
+``hq.solve(game, tau)``. Independently specified after arXiv 2606.08068.
+"""
+
+from hqre_jax import plotting
+from hqre_jax._branch import Branch, BranchError, Fold, trace_branch
+from hqre_jax._certificates import Certificate, Verdict
+from hqre_jax._certify import certify
+from hqre_jax._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
+from hqre_jax._game import AbstractGame, Evaluation
+from hqre_jax._games import (
+    BayesianGame,
+    ExtensiveFormGame,
+    IncompleteInformationMarkovGame,
+    MarkovGame,
+    NormalFormGame,
+    PolymatrixGame,
+    PublicPrivateGame,
+)
+from hqre_jax._generators import (
+    as_bayesian,
+    as_incomplete_information,
+    as_normal_form,
+    manufactured,
+    random_bayesian,
+    random_extensive_form,
+    random_incomplete_information_markov,
+    random_markov,
+    random_normal_form,
+    random_policy,
+    random_polymatrix,
+    random_public_private,
+    with_public_history,
+)
+from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._solution import History, Solution, SolveError
+from hqre_jax._solve import solve
+from hqre_jax._solver import AbstractSolver
+from hqre_jax._solvers import (
+    Extragradient,
+    FixedPoint,
+    MirrorDescent,
+    Newton,
+    PrincipalBranch,
+    SoftValueIteration,
+)
+from hqre_jax._types import InputError, Labels
+from hqre_jax.io import CatalogueEntry, list_games, load_game, named_game, save_game
+
+__all__ = [
+    "RESULTS",
+    "SELECTIONS",
+    "AbstractGame",
+    "AbstractSolver",
+    "BayesianGame",
+    "Branch",
+    "BranchError",
+    "CatalogueEntry",
+    "Certificate",
+    "Evaluation",
+    "ExtensiveFormGame",
+    "Extragradient",
+    "FixedPoint",
+    "Fold",
+    "History",
+    "IncompleteInformationMarkovGame",
+    "InputError",
+    "Labels",
+    "MarkovGame",
+    "MirrorDescent",
+    "Newton",
+    "NormalFormGame",
+    "PolymatrixGame",
+    "PrincipalBranch",
+    "Problem",
+    "PublicPrivateGame",
+    "SoftValueIteration",
+    "Solution",
+    "SolveError",
+    "Verdict",
+    "as_bayesian",
+    "as_incomplete_information",
+    "as_normal_form",
+    "bayesian_regret",
+    "certify",
+    "exploitability",
+    "list_games",
+    "load_game",
+    "logit_response",
+    "manufactured",
+    "named_game",
+    "plotting",
+    "random_bayesian",
+    "random_extensive_form",
+    "random_incomplete_information_markov",
+    "random_markov",
+    "random_normal_form",
+    "random_policy",
+    "random_polymatrix",
+    "random_public_private",
+    "regularized_gap",
+    "residual",
+    "save_game",
+    "solve",
+    "trace_branch",
+    "with_public_history",
+]
