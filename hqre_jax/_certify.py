@@ -1,0 +1,214 @@
+"""`certify`: prove that an HQRE is the only one, or exhibit two, or say that neither was possible."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hqre_jax._bounds import bounds
+from hqre_jax._certificates import Certificate, Verdict, certificate_of, cheap_certificate
+from hqre_jax._equilibrium import residual_between
+from hqre_jax._game import AbstractGame, Continuation
+from hqre_jax._problem import Entropy, Problem
+from hqre_jax._simplex import center, log_softmax, safe_log
+from hqre_jax._linearise import defect, dense_jacobian
+from hqre_jax._types import InputError, Policy
+
+# Padded policy entries beyond which no second HQRE is looked for: Jacobians are dense.
+SEARCH_LIMIT = 512
+# Bytes that the Jacobians of all starts may take together, counted with the copies that a factorisation makes.
+_MEMORY, _COPIES = 2e8, 4
+_WARM_STEPS, _NEWTON_STEPS, _HALVINGS = 20, 40, 8
+# Two policies this close in every entry count as one.
+_DISTINCT = 1e-6
+# How many separate candidates are put to the test.
+_MAX_CANDIDATES = 12
+
+
+def certify(
+    game: AbstractGame,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+    num_starts: int = 64,
+    key: Any = None,
+) -> Certificate:
+    """Whether the HQRE is unique: ``unique`` is proved, ``not_unique`` comes with two HQRE, all else is ``undecided``.
+
+    First the bounds of T1 and T4. If they prove nothing, Newton's method runs from ``num_starts`` random policies.
+    A witness must have residual ≤ 1e-10 (float32: 1e-5) at the requested temperatures and pass the test of
+    Kantorovich's theorem with constants of the game: ``h = β K η ≤ ½``, ``β = ‖J⁻¹‖``, ``η = β (‖F‖ + rounding)``, K a
+    Lipschitz constant of the Jacobian of ``F(z) = z − P T(z)`` near z. Then an exact HQRE lies within 2η of it, in
+    logits. Next to a bifurcation β is large, the test fails, and the verdict is ``undecided``. For games where
+    everybody moves once K is proved (`_curvature`); where play goes on its place is taken by an estimate, and
+    ``not_unique`` is a numerical judgement.
+
+    Args:
+        game: The game.
+        tau: Temperatures as in `solve`, units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+        num_starts: Starts of the search; fewer where memory would exceed 200 MB. 0: bounds only.
+        key: Typed PRNG key of the starts; a fixed one by default.
+
+    Returns:
+        The `Certificate`. Games of more than 512 padded policy entries are not searched; the reason says so.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md §3, T1, T4; Kantorovich (1948), Ortega (1968).
+    """
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    if isinstance(num_starts, bool) or not isinstance(num_starts, int | np.integer) or num_starts < 0:
+        raise InputError("num_starts", f"is {num_starts!r}; it must be a whole number, 0 or more")
+    certificate = cheap_certificate(problem)
+    if certificate.verdict == Verdict.unique or num_starts == 0:
+        return certificate
+    known, size = bounds(problem), problem.mask.size
+    if size > SEARCH_LIMIT:
+        reason = f"the bounds prove nothing, and {size} policy entries are too many to search ({SEARCH_LIMIT} at most)"
+        return certificate_of(known, Verdict.undecided, reason)
+    starts = min(int(num_starts), int(_MEMORY / (8 * _COPIES * size**2)))
+    candidates = _candidates(problem, starts, jax.random.key(0) if key is None else key)
+    witnesses = [z for z in candidates if _is_equilibrium(problem, z)[0]]
+    pair = _distinct_pair(problem, witnesses)
+    if pair:
+        return certificate_of(known, Verdict.not_unique, "two HQRE were found", pair)
+    found = {0: "no regular HQRE was", 1: "one regular HQRE was"}.get(len(witnesses), "no two separate HQRE were")
+    reason = f"the bounds prove nothing at these temperatures, and {found} found from {starts} starts"
+    return certificate_of(known, Verdict.undecided, reason)
+
+
+def _candidates(problem: Problem, num_starts: int, key: Any) -> list[Float[Array, "player state action"]]:
+    """Logits within the tolerance that `search` ends at, one of each cluster, the best residual first."""
+    logits, residuals = (np.asarray(part) for part in search(problem, num_starts, key))
+    tol = 1e-10 if problem.game.dtype == jnp.float64 else 1e-5
+    good = np.flatnonzero(np.isfinite(residuals) & (residuals <= tol))
+    chosen: list[tuple[Any, np.ndarray]] = []
+    for k in good[np.argsort(residuals[good], kind="stable")]:
+        policy = np.asarray(problem.policy(jnp.asarray(logits[k])))
+        if all(np.abs(policy - other).max() > _DISTINCT for _, other in chosen):
+            chosen.append((jnp.asarray(logits[k]), policy))
+        if len(chosen) == _MAX_CANDIDATES:
+            break
+    return [z for z, _ in chosen]
+
+
+@eqx.filter_jit
+def search(
+    problem: Problem, num_starts: int, key: Any
+) -> tuple[Float[Array, "start player state action"], Float[Array, " start"]]:
+    """Damped Newton from random policies, every second one after some averaged responses.
+
+    Args:
+        problem: The problem.
+        num_starts: Number of starts, all in flight at once.
+        key: PRNG key.
+
+    Returns:
+        Final logits and their undamped residuals.
+    """
+    problem = problem.centered()
+    shape, mask = problem.mask.shape, problem.mask
+
+    def residual(z):
+        log_policy = problem.log_policy(z)
+        return residual_between(log_policy, problem.response_logits(log_policy), problem)
+
+    def start(key, spread):
+        # Exponentials to a power: 1 is uniform on the simplex, larger powers approach its vertices.
+        gaps = jax.random.exponential(key, shape, problem.game.dtype)
+        log_policy = log_softmax(spread * jnp.log(jnp.where(mask, gaps, 1.0)), mask)
+        return center(problem.response_logits(log_policy), mask)
+
+    def warm(z, mixing):
+        return jax.lax.fori_loop(0, _WARM_STEPS, lambda _, y: y - mixing * defect(problem, y), z)
+
+    def newton(z):
+        value, jacobian = dense_jacobian(problem, z)
+        value = value.reshape(shape)
+        direction = -jnp.linalg.solve(jacobian, value.ravel()).reshape(shape)
+        direction = jnp.where(jnp.all(jnp.isfinite(direction)), direction, -value)
+        lengths = 0.5 ** jnp.arange(_HALVINGS, dtype=z.dtype)
+        trials = z[None] + lengths[:, None, None, None] * direction[None]
+        sizes = jax.lax.map(lambda trial: jnp.sum(defect(problem, trial) ** 2), trials)
+        best = jnp.argmin(jnp.where(jnp.isnan(sizes), jnp.inf, sizes))
+        # Where no length helps, an averaged response leads away from the trap.
+        improved = sizes[best] < jnp.sum(value**2)
+        return jnp.where(improved, trials[best], z - 0.5 * value), sizes[best] < 1e-26 * (1 + jnp.sum(z**2))
+
+    def unfinished(state):
+        _, done, count = state
+        return ~jnp.all(done) & (count < _NEWTON_STEPS)
+
+    def advance(state):
+        z, done, count = state
+        moved, arrived = jax.vmap(newton)(z)
+        return jnp.where(done[:, None, None, None], z, moved), done | arrived, count + 1
+
+    lane = jnp.arange(num_starts)
+    spread = jnp.asarray([1.0, 1.0, 4.0, 16.0], problem.game.dtype)[(lane // 2) % 4]
+    z = jax.vmap(start)(jax.random.split(key, num_starts), spread)
+    z = jax.vmap(warm)(z, 0.5 * (lane % 2).astype(z.dtype))
+    z, _, _ = jax.lax.while_loop(unfinished, advance, (z, jnp.zeros(num_starts, bool), 0))
+    return z, jax.vmap(residual)(z)
+
+
+def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) -> tuple[bool, float]:
+    """Whether an HQRE is proved to lie close to logits z, and how close in logits (2η)."""
+    value, jacobian, curvature, range_over_tau = (np.asarray(part) for part in _evidence(problem, z))
+    try:
+        beta = np.abs(np.linalg.inv(jacobian)).sum(1).max()
+    except np.linalg.LinAlgError:
+        return False, np.inf
+    rounding = 64 * np.finfo(value.dtype).eps * (1 + range_over_tau + np.abs(np.asarray(z)).max())
+    eta = beta * (np.abs(value).max() + rounding)
+    return bool(beta * curvature * eta <= 0.5 and 2 * eta <= 1), float(2 * eta)
+
+
+@eqx.filter_jit
+def _evidence(problem: Problem, z: Float[Array, "player state action"]):
+    problem = problem.centered()
+    value, jacobian = dense_jacobian(problem, z)
+    ratio = jnp.max(problem.game.payoff_range()[:, None] / problem.tau)
+    return value, jacobian, _curvature(problem, z), ratio
+
+
+def _curvature(problem: Problem, z: Float[Array, "player state action"]) -> Float[Array, ""]:
+    """Lipschitz constant of the Jacobian of ``F(z) = z − P Q(softmax z)/τ`` within 1 of z, in the sup norm.
+
+    Along ``h, ‖h‖_∞ ≤ 1``, a softmax p has ``‖ṗ‖₁ = E|h − Eh| ≤ m`` and ``‖p̈‖₁ ≤ 2 Var h ≤ 2m`` with
+    ``m = min(1, 4 (1 − max p))``; within 1 of z the odds, hence m, grow by e² at most. Payoffs are multilinear in
+    the others' policies: ``|Q_i[p̈_j]| ≤ range_i m_j`` and ``|Q_i[ṗ_j, ṗ_k]| ≤ ½ range_i m_j m_k``. Sum over j and
+    ordered pairs j ≠ k, and double for the centring P: ``K_i = (range_i/τ_i) N Σ_{j≠i} m_j`` bounds it. With types, m is
+    the largest over types. Where play goes on, own moves count too and the sum is multiplied by
+    ``(1−γ)⁻³``, an estimate: three resolvents of the kernel stand in the second derivative.
+    """
+    game = problem.game
+    top = jnp.max(problem.policy(z), axis=-1)
+    used = jnp.any(problem.mask, axis=-1)
+    mixing = jnp.max(jnp.where(used, jnp.minimum(1.0, 4 * jnp.exp(2.0) * (1 - top)), 0.0), axis=1)
+    one_shot = not hasattr(game, "tree") and not hasattr(game, "discount")
+    others = jnp.sum(mixing) - (mixing if one_shot else 0.0)
+    constant = jnp.max(game.payoff_range()[:, None] / problem.tau * game.num_players * others[:, None])
+    gamma = getattr(game, "discount", jnp.zeros(()))
+    return constant / jnp.where(gamma < 1, 1 - gamma, 1.0) ** 3
+
+
+def _distinct_pair(problem: Problem, witnesses: list[Any]) -> tuple[Policy, ...]:
+    """Two proved HQRE whose neighbourhoods do not meet, as arrays; () if there are none."""
+    policies = [np.asarray(problem.policy(z)) for z in witnesses]
+    radii = [_is_equilibrium(problem, z)[1] for z in witnesses]
+    pairs = [(np.abs(policies[a] - policies[b]).max(), a, b) for b in range(len(policies)) for a in range(b)]
+    for distance, a, b in sorted(pairs, reverse=True):
+        # A probability moves by at most as much as the logits do.
+        if distance > _DISTINCT + radii[a] + radii[b]:
+            return policies[a], policies[b]
+    return ()
