@@ -58,7 +58,7 @@ def check_sums(sums: np.ndarray | np.floating, field: str, good: np.ndarray | np
     bad = np.argwhere(~good)
     if len(bad):
         place = "".join(f"[{k}]" for k in bad[0])
-        raise InputError(field + place, f"sums to {sums[tuple(bad[0])]:.12g}; it must sum to {wanted}")
+        raise InputError(field + place, f"sums to {np.asarray(sums)[tuple(bad[0])]:.12g}; it must sum to {wanted}")
 
 
 def expect_shape(array: Any, field: str, shape: tuple[int, ...]) -> None:
@@ -67,9 +67,7 @@ def expect_shape(array: Any, field: str, shape: tuple[int, ...]) -> None:
         raise InputError(field, f"has shape {tuple(array.shape)}, where {shape} is wanted")
 
 
-def complete_mask(
-    action_mask: Any, num_states: Sequence[int], num_actions: Sequence[int]
-) -> ActionMask:
+def complete_mask(action_mask: Any, num_states: Sequence[int], num_actions: Sequence[int]) -> ActionMask:
     """Mask of valid actions: the constructor's shape, less what the user masks out.
 
     Args:

@@ -75,7 +75,7 @@ def _check_transient(p: np.ndarray, legal: np.ndarray, spread: Callable, tol: fl
     Start from all worlds and strike out those in which every joint action ends play or leaves the set with
     positive probability; what cannot be struck out is a trap (a maximal end component).
     """
-    reach = np.asarray(spread(jnp.asarray(p)))
+    reach = spread(p)
     stays = p.sum(-1) >= 1 - tol
     inside = np.ones(p.shape[0], bool)
     while True:

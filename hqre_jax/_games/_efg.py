@@ -156,9 +156,7 @@ def _read_information_set(tokens: Tokens, tree: _Tree, player: int) -> _Informat
         tokens.skip("{")
         actions = []
         while not tokens.at("}") or not actions:
-            actions.append(
-                tokens.string("a chance action's name" if not actions else "'}' or a chance action")
-            )
+            actions.append(tokens.string("a chance action's name" if not actions else "'}' or a chance action"))
             at = tokens.offset
             probabilities.append(tokens.number("its probability"))
             if probabilities[-1] < 0:

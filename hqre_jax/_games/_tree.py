@@ -1,5 +1,6 @@
 """The shape of a game tree, sorted by level and checked, so that evaluation is a few gathers per level."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -55,7 +56,12 @@ class Tree(eqx.Module):
 
 
 def build_tree(
-    parent: Any, player: Any, information_set: Any, branch: Any, probability: Any, payoffs_shape: tuple[int, int]
+    parent: Any,
+    player: Any,
+    information_set: Any,
+    branch: Any,
+    probability: Any,
+    payoffs_shape: tuple[int, ...],
 ) -> tuple[Tree, np.ndarray]:
     """Sort and check a tree given by arrays over nodes.
 
@@ -86,7 +92,7 @@ def build_tree(
     order = np.argsort(depth, kind="stable")
     place = np.argsort(order, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(depth))])
-    levels = tuple((int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True))
+    levels = tuple((int(a), int(b)) for a, b in itertools.pairwise(bounds))
     above = np.where(parent < 0, 0, parent)
     num_children = np.bincount(parent[parent >= 0], minlength=size)
     _refuse("player", (player == TERMINAL) & (num_children > 0), "is −2 (terminal) at a node that has children")
@@ -210,12 +216,15 @@ def _check_recall(parent, player, information_set, branch, order) -> None:
         if above >= 0:
             last[node] = last[above]
             if player[above] >= 0:
-                last[node] = {**last[above], int(player[above]): (int(information_set[above]), int(branch[node]))}
+                last[node] = {
+                    **last[above],
+                    int(player[above]): (int(information_set[above]), int(branch[node])),
+                }
         if player[node] >= 0:
             own = int(player[node]), int(information_set[node])
             before = last[node].get(own[0], (-1, -1))
             if known.setdefault(own, before) != before:
                 raise InputError(
                     f"information_set[{node}]",
-                    f"gives player {own[0] + 1} imperfect recall: set {own[1]} mixes plays that follow different own moves",
+                    f"gives player {own[0] + 1} imperfect recall: set {own[1]} mixes plays after different own moves",
                 )

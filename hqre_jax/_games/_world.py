@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._simplex import probabilities
-from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
 JointTensor = Float[Array, "player world *actions"]
 WorldArray = Float[Array, "player world"]
@@ -88,9 +88,8 @@ class AbstractWorldGame(AbstractGame):
         gamma = self.discount_factor()
         transitions = self.world_transitions()
         occupancy = self.world_initial()
-        if transitions is None:
-            targets = jnp.zeros((self.num_players, 0), payoffs.dtype)
-        else:
+        continues = jnp.zeros((self.num_players, 0), payoffs.dtype)
+        if transitions is not None:
             moves = _average_all(transitions, policies)
             identity = jnp.eye(moves.shape[-1], dtype=payoffs.dtype)
             chain = identity - gamma * self.gather(moves.T).T
@@ -115,7 +114,7 @@ class AbstractWorldGame(AbstractGame):
             values=self.aggregate(beliefs * world_values),
             initial_values=world_values @ self.world_initial(),
             reach=self.aggregate(jnp.broadcast_to(normalised, beliefs.shape)),
-            continuation=targets if transitions is None else self.gather(world_values),
+            continuation=continues if transitions is None else self.gather(world_values),
         )
 
     def payoff_range(self) -> PerPlayer:
@@ -135,21 +134,16 @@ class StageGame(AbstractGame):
 
     game: AbstractWorldGame
     targets: Float[Array, "player target"]
+    action_mask: ActionMask
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
 
-    @property
-    def action_mask(self):
-        """Valid actions, the game's own."""
-        return self.game.action_mask
-
-    @property
-    def labels(self):
-        """Names, the game's own."""
-        return self.game.labels
-
-    @property
-    def policy_independent_beliefs(self):
-        """The game's own."""
-        return self.game.policy_independent_beliefs
+    def __init__(self, game: AbstractWorldGame, targets: Float[Array, "player target"]):
+        self.game = game
+        self.targets = targets
+        self.action_mask = game.action_mask
+        self.labels = game.labels
+        self.policy_independent_beliefs = game.policy_independent_beliefs
 
     def evaluate(self, log_policy, bonus, continuation, payoff_scale=1.0) -> Evaluation:
         """See `AbstractGame.evaluate`; one backup, no linear solve."""

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -31,8 +32,8 @@ class BayesianGame(AbstractWorldGame):
     prior: Float[Array, "*types"]
     payoffs: Float[Array, "player *types_and_actions"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
 
     def __init__(self, prior: Any, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs")

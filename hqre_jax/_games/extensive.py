@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,8 +50,8 @@ class ExtensiveFormGame(AbstractGame):
     probability: Float[Array, " node"]
     payoffs: Float[Array, "player node"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
     tree: Tree
 
     def __init__(
@@ -151,7 +152,7 @@ class ExtensiveFormGame(AbstractGame):
 
     def _at_information_sets(self, log_reach, node_values, dtype) -> Evaluation:
         tree, players = self.tree, self.num_players
-        states, actions = self.num_information_states, self.num_actions
+        states = self.num_information_states
         nodes, flat = tree.decision_nodes, tree.decision_states
         count = players * states
         own_log = log_reach[tree.node_player[nodes], nodes]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -40,9 +41,9 @@ class IncompleteInformationMarkovGame(AbstractWorldGame):
     discount: Scalar
     initial: Float[Array, " world"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
-    undiscounted: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+    undiscounted: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -76,7 +77,12 @@ class IncompleteInformationMarkovGame(AbstractWorldGame):
         self.initial = initial_distribution(initial, num_worlds, payoffs.dtype)
         legal = legal_actions(self.action_mask, seen, actions)
         self.transitions = check_transitions(
-            transitions, legal, num_worlds, self.undiscounted, payoffs.dtype, spread=lambda over_targets: over_targets
+            transitions,
+            legal,
+            num_worlds,
+            self.undiscounted,
+            payoffs.dtype,
+            spread=lambda over_targets: over_targets,
         )
         self.payoffs = jnp.where(legal, payoffs, 0.0)
 
@@ -130,6 +136,7 @@ def _information_map(observations: Any, shape: tuple[int, int], action_mask: Any
         missing = np.setdiff1d(np.arange(row.max() + 1), row)
         if len(missing):
             raise InputError(
-                f"observations[{i}]", f"never shows information state {missing[0]} although it shows {row.max()}"
+                f"observations[{i}]",
+                f"never shows information state {missing[0]} although it shows {row.max()}",
             )
     return jnp.asarray(seen), [int(row.max()) + 1 for row in seen]

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax._games._checks import complete_mask, distribution, finite
+from hqre_jax._games._checks import complete_mask, finite
 from hqre_jax._games._dynamics import check_discount, check_transitions, initial_distribution
 from hqre_jax._games._world import AbstractWorldGame, center_players, legal_actions, with_payoffs
 from hqre_jax._types import ActionMask, InputError, Labels, Scalar
@@ -34,9 +35,9 @@ class MarkovGame(AbstractWorldGame):
     discount: Scalar
     initial: Float[Array, " state"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
-    undiscounted: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+    undiscounted: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -63,7 +64,12 @@ class MarkovGame(AbstractWorldGame):
         self.initial = initial_distribution(initial, num_states, payoffs.dtype)
         legal = legal_actions(self.action_mask, self._observations(players, num_states), actions)
         self.transitions = check_transitions(
-            transitions, legal, num_states, self.undiscounted, payoffs.dtype, spread=lambda over_targets: over_targets
+            transitions,
+            legal,
+            num_states,
+            self.undiscounted,
+            payoffs.dtype,
+            spread=lambda over_targets: over_targets,
         )
         self.payoffs = jnp.where(legal, payoffs, 0.0)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -26,8 +27,8 @@ class NormalFormGame(AbstractWorldGame):
 
     payoffs: Float[Array, "player *actions"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
 
     def __init__(self, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,8 +34,8 @@ class PolymatrixGame(AbstractGame):
     edges: Int[Array, "edge 2"]
     payoffs: Float[Array, "edge 2 action action"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
 
     def __init__(self, edges: Any, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs", ndim=4)
@@ -52,7 +53,9 @@ class PolymatrixGame(AbstractGame):
             beyond = np.argwhere(np.asarray(edges) >= players)
             if len(beyond):
                 e, end = beyond[0]
-                raise InputError(f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0")
+                raise InputError(
+                    f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
+                )
         self.edges = edges
         self.labels = labels or Labels()
         self.policy_independent_beliefs = True

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -39,9 +40,9 @@ class PublicPrivateGame(AbstractWorldGame):
     discount: Scalar
     initial: Float[Array, " state"]
     action_mask: ActionMask
-    labels: Labels
-    policy_independent_beliefs: bool
-    undiscounted: bool
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+    undiscounted: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -77,7 +78,7 @@ class PublicPrivateGame(AbstractWorldGame):
             public,
             self.undiscounted,
             payoffs.dtype,
-            spread=self.spread,
+            spread=lambda over_targets: np.asarray(self.spread(jnp.asarray(over_targets))),
             shape=(public, *types, *actions, public),
         ).reshape(public, *types, *actions, public)
         self.payoffs = jnp.where(legal.reshape(public, *types, *actions), payoffs, 0.0)
