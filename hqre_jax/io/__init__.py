@@ -98,9 +98,7 @@ def _read(path: Path, title: str = "", source: str = "") -> Any:
     if extension == ".npz":
         content = parse_npz(data, name)
     else:
-        content = {".nfg": parse_nfg, ".efg": parse_efg, ".json": parse_json}[extension](
-            _decode(data, name), name
-        )
+        content = {".nfg": parse_nfg, ".efg": parse_efg, ".json": parse_json}[extension](_decode(data, name), name)
     try:
         if extension in _GAMBIT_KINDS:
             kind, arguments = _GAMBIT_KINDS[extension], content
@@ -132,9 +130,7 @@ def _format(game: Any, extension: str) -> bytes:
     if extension not in _GAMBIT_KINDS:
         raise InputError("extension", f"is {extension!a}; it must be one of {', '.join(_EXTENSIONS)}")
     if document["kind"] != _GAMBIT_KINDS[extension]:
-        raise InputError(
-            "game", f"an {extension} file holds no {document['kind']} game; save as .json or .npz"
-        )
+        raise InputError("game", f"an {extension} file holds no {document['kind']} game; save as .json or .npz")
     return (format_nfg if extension == ".nfg" else format_efg)(game).encode()
 
 

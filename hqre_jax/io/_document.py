@@ -96,9 +96,7 @@ def document_from_game(game: Any) -> dict[str, Any]:
     """
     kind = next((kind for kind, cls in KINDS.items() if type(game) is cls), None)
     if kind is None:
-        raise InputError(
-            "game", f"a {type(game).__name__} cannot be saved; only {', '.join(KINDS)} games can"
-        )
+        raise InputError("game", f"a {type(game).__name__} cannot be saved; only {', '.join(KINDS)} games can")
     required, optional = argument_names(KINDS[kind])
     document: dict[str, Any] = {"kind": kind}
     document |= {key: np.asarray(getattr(game, key)) for key in (*required, *optional)}
@@ -159,9 +157,7 @@ def _array_from_lists(value: Any, key: str, dtype: type) -> np.ndarray:
         usual = Counter(lengths).most_common(1)[0][0]
         for k, length in enumerate(lengths):
             if length != usual:
-                siblings = (
-                    f"where its siblings have {usual}" if usual >= 0 else "where its siblings are no lists"
-                )
+                siblings = f"where its siblings have {usual}" if usual >= 0 else "where its siblings are no lists"
                 fail(k, (f"has {length} entries " if length >= 0 else "is no list ") + siblings)
         if usual == 0:
             fail(0, "is an empty list")

@@ -34,15 +34,9 @@ def parse_nfg(text: str, name: str) -> dict[str, Any]:
     title, players = read_header(tokens, "NFG", "1")
     shape, strategies = _read_strategies(tokens, len(players))
     comment = tokens.optional_string("the comment")
-    rows = (
-        _read_outcomes(tokens, len(players), shape)
-        if tokens.at("{")
-        else _read_payoffs(tokens, len(players), shape)
-    )
+    rows = _read_outcomes(tokens, len(players), shape) if tokens.at("{") else _read_payoffs(tokens, len(players), shape)
     tokens.finish()
-    labels = Labels(
-        title=title, source=comment, players=players, actions=tuple((names,) for names in strategies)
-    )
+    labels = Labels(title=title, source=comment, players=players, actions=tuple((names,) for names in strategies))
     return {"payoffs": np.reshape(rows, (len(players), *shape), order="F"), "labels": labels}
 
 
@@ -124,8 +118,7 @@ def format_nfg(game: Any) -> str:
     labels = game.labels or Labels()
     players = " ".join(quote(labels.player(i)) for i in range(num_players))
     strategies = "\n".join(
-        "{ " + " ".join(quote(labels.action(i, 0, a)) for a in range(shape[i])) + " }"
-        for i in range(num_players)
+        "{ " + " ".join(quote(labels.action(i, 0, a)) for a in range(shape[i])) + " }" for i in range(num_players)
     )
     table = payoffs.reshape(num_players, -1, order="F").T
     rows = "\n".join(" ".join(map(format_number, row)) for row in table)

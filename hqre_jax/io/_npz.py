@@ -65,9 +65,7 @@ def format_npz(document: dict[str, Any]) -> bytes:
     Returns:
         The contents of the file.
     """
-    arrays: dict[str, Any] = {
-        key: np.asarray(value) for key, value in document.items() if key not in NAME_KEYS
-    }
+    arrays: dict[str, Any] = {key: np.asarray(value) for key, value in document.items() if key not in NAME_KEYS}
     names = {key: document[key] for key in NAME_KEYS if key in document}
     if names:
         arrays["labels"] = np.array(json.dumps(names))

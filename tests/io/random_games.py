@@ -20,9 +20,7 @@ ARGUMENTS = {
 LABELS = ("title", "source", "players", "information_states", "actions")
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.1, 1 / 3, 5e-324, 1e22])
-texts = st.text(
-    st.sampled_from(list('aé\\"{},;/\n\r\t\0😀 1')) | st.characters(exclude_categories=["Cs"]), max_size=6
-)
+texts = st.text(st.sampled_from(list('aé\\"{},;/\n\r\t\0😀 1')) | st.characters(exclude_categories=["Cs"]), max_size=6)
 names = texts.filter(bool)
 
 
@@ -126,9 +124,7 @@ def trees(draw, num_players=3):
             pasts = tuple(p + (((index, a),) if i == player else ()) for i, p in enumerate(past))
             ahead.append((node, a, float(chances[a]) if player == -1 else 1.0, pasts))
     paid = draw(payoffs(num_players, len(columns["parent"])))
-    return games.ExtensiveFormGame, {key: np.array(column) for key, column in columns.items()} | {
-        "payoffs": paid
-    }
+    return games.ExtensiveFormGame, {key: np.array(column) for key, column in columns.items()} | {"payoffs": paid}
 
 
 KINDS = {

@@ -64,9 +64,7 @@ def test_names():
 @pytest.mark.parametrize("name", ["\\", '\\"', '"', '\\\\"\\', "a\\b", "\\\\", 'x"\\'])
 def test_backslashes_and_quotation_marks(name):
     labels = Labels(title=name, players=(name, "b"), actions=(((name,),), ()))
-    text = format_nfg(
-        SimpleNamespace(payoffs=np.ones((2, 1, 1)), labels=labels, action_mask=np.ones((2, 1, 1)))
-    )
+    text = format_nfg(SimpleNamespace(payoffs=np.ones((2, 1, 1)), labels=labels, action_mask=np.ones((2, 1, 1))))
     read = parse_nfg(text, "")["labels"]
     assert (read.title, read.players[0], read.actions[0][0][0]) == (name, name, name)
 

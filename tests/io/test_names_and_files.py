@@ -49,9 +49,7 @@ def test_misspelt_names(wrong):
 
 @pytest.mark.parametrize("wrong", ["qqqqqq", "a\0b", "x" * 10_000, "no/such/folder"])
 def test_unknown_names(wrong):
-    with pytest.raises(
-        InputError, match="is neither a file nor a built-in game; `hqre games` lists"
-    ) as caught:
+    with pytest.raises(InputError, match="is neither a file nor a built-in game; `hqre games` lists") as caught:
         load_game(wrong)
     assert "\n" not in str(caught.value)
 
