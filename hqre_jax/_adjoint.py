@@ -1,10 +1,10 @@
-"""Implicit gradients: the equilibrium moves with payoffs, temperatures, references and discount as ``z = T(z)`` says."""
+"""Implicit gradients: the equilibrium moves with payoffs, temperatures, references and discount as z = T(z) says."""
 
 import jax
 import jax.numpy as jnp
 
+from hqre_jax._linearise import defect
 from hqre_jax._problem import Problem
-from hqre_jax._solvers._linearise import defect
 from hqre_jax._types import LogPolicy
 
 # Up to this many unknowns the linearised equation is solved densely, beyond it by GMRES without a matrix.

@@ -10,9 +10,8 @@ from jaxtyping import Float
 
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._iterate import record
-from hqre_jax._problem import Entropy, Problem
+from hqre_jax._problem import Entropy, Problem, tolerance
 from hqre_jax._results import RESULTS
-from hqre_jax._solve import tolerance
 from hqre_jax._solvers.principal_branch import PrincipalBranch, State, correct, rationality
 from hqre_jax._temperatures import as_float_array
 from hqre_jax._types import InputError
@@ -119,7 +118,8 @@ def trace_branch(
     scales = trace["position"] / goal
     tau = np.asarray(problem.tau)
     folds = tuple(
-        _fold(centered, trace, k, goal, tau) for k in np.flatnonzero(np.diff(np.sign(trace["tangent"][:, -1])) != 0)
+        _fold(centered, trace, int(k), goal, tau)
+        for k in np.flatnonzero(np.diff(np.sign(trace["tangent"][:, -1])) != 0)
     )
     reported = _reported(scales, first)
     with np.errstate(divide="ignore"):
@@ -168,7 +168,9 @@ def _first_scale(problem: Problem, tau_from: Any) -> float:
     if np.ptp(ratios) > 1e-9 * ratios.max():
         raise InputError("tau_from", "must be in proportion to tau_to: the branch keeps the ratios of temperatures")
     if ratios.max() > 1 + 1e-12:
-        raise InputError("tau_from", f"is below tau_to (ratio {1 / ratios.max():.3g}); the branch is followed downwards")
+        raise InputError(
+            "tau_from", f"is below tau_to (ratio {1 / ratios.max():.3g}); the branch is followed downwards"
+        )
     return float(ratios.max())
 
 

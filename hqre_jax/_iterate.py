@@ -18,7 +18,7 @@ _STRETCH = 64
 
 
 def iterate(
-    solver: AbstractSolver, problem: Problem, log_policy: LogPolicy, tol: Scalar, max_steps: int
+    solver: AbstractSolver, problem: Problem, log_policy: LogPolicy, tol: Scalar, max_steps: int | Int[Array, ""]
 ) -> tuple[Any, Int[Array, ""], Int[Array, ""]]:
     """Run a solver until it terminates or the steps run out.
 
@@ -79,7 +79,7 @@ def record(
     problem: Problem,
     log_policy: LogPolicy,
     tol: Scalar,
-    max_steps: int,
+    max_steps: int | Int[Array, ""],
     observe: Callable[[Problem, Any], Any],
 ) -> tuple[Any, Int[Array, ""], Int[Array, ""], Any]:
     """Run a solver as `iterate` does, and keep what ``observe(problem, state)`` sees after each step.

@@ -44,7 +44,7 @@ class Problem(eqx.Module):
     log_reference: LogPolicy
     rent: StateValues
     scale: Scalar
-    continuation: Continuation
+    continuation: Continuation = eqx.field(static=True)
 
     def __init__(
         self,
@@ -56,7 +56,9 @@ class Problem(eqx.Module):
         continuation: Continuation = "soft",
     ):
         if not isinstance(game, AbstractGame):
-            raise InputError("game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)")
+            raise InputError(
+                "game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)"
+            )
         mask = game.action_mask
         self.game = game
         self.tau = full_tau(tau, mask, game.dtype)
@@ -152,19 +154,32 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
     return array / jnp.where(total > 0, total, 1.0)
 
 
+def tolerance(tol: float | None, problem: Problem) -> Scalar:
+    """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
+    dtype = problem.game.dtype
+    if tol is None:
+        tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
+        raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
+    return jnp.asarray(tol, dtype)
+
+
 def _padded(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
     """Nested lists without padding, laid into a padded array; padded lists pass as they are."""
     out = np.zeros(mask.shape)
     if len(value) != mask.shape[0]:
         raise InputError(field, f"has {len(value)} players, where the game has {mask.shape[0]}")
     for i, states in enumerate(value):
-        wanted = int(mask[i].any(-1).sum())
-        if np.ndim(states) == 0 or len(states) not in (wanted, mask.shape[1]):
-            raise InputError(f"{field}[{i}]", f"must list {wanted} information states")
+        used = int(mask[i].any(-1).sum())
+        if not isinstance(states, list | tuple | np.ndarray) or len(states) not in (used, mask.shape[1]):
+            raise InputError(f"{field}[{i}]", f"must list {used} information states")
         for x, row in enumerate(states):
-            if np.ndim(row) != 1 or len(row) > mask.shape[2] or (x < wanted and len(row) <= np.flatnonzero(mask[i, x])[-1]):
-                raise InputError(f"{field}[{i}][{x}]", f"must list {int(mask[i, x].sum())} probabilities")
-            out[i, x, : len(row)] = as_float_array(row, f"{field}[{i}][{x}]", jnp.result_type(float))
+            place = f"{field}[{i}][{x}]"
+            numbers = np.asarray(as_float_array(row, place, jnp.result_type(float)))
+            last = int(np.flatnonzero(mask[i, x]).max(initial=-1))
+            if numbers.ndim != 1 or not last < len(numbers) <= mask.shape[2]:
+                raise InputError(place, f"must list {last + 1} probabilities")
+            out[i, x, : len(numbers)] = numbers
     return out
 
 
@@ -184,10 +199,10 @@ def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
     width = game.payoff_range()
     if not (concrete(width) and concrete(tau)):
         return
-    width, tau, limit = np.asarray(width), np.asarray(tau), _MAX_RATIONALITY
+    width, limit = np.asarray(width), _MAX_RATIONALITY
     if not np.isfinite(width).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
-    ratio = width[:, None] / tau
+    ratio = width[:, None] / np.asarray(tau)
     i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
     if ratio[i, x] > limit:
         raise InputError(

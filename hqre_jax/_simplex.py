@@ -37,9 +37,7 @@ def safe_log(policy: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Float[A
     return jnp.where(positive, jnp.log(jnp.where(positive, policy, 1.0)), jnp.where(mask, -jnp.inf, 0.0))
 
 
-def kl(
-    log_p: Float[Array, "*b a"], log_q: Float[Array, "*b a"], mask: Bool[Array, "*b a"]
-) -> Float[Array, "*b"]:
+def kl(log_p: Float[Array, "*b a"], log_q: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Float[Array, "*b"]:
     """Kullback–Leibler divergence ``KL(p ‖ q) = Σ_a p(a) (log p(a) − log q(a))``, in nats, with ``0 log 0 = 0``."""
     used = mask & (log_p > -jnp.inf)
     gap = jnp.where(used, log_p, 0.0) - jnp.where(used, log_q, 0.0)

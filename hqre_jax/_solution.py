@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 import equinox as eqx
-import jax
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from hqre_jax._certificates import Certificate, cheap_certificate
@@ -112,7 +112,7 @@ class Solution(eqx.Module):
 
 
 def _decode(code: Int[Array, "..."], names: Any, field: str) -> Any:
-    if isinstance(code, jax.core.Tracer):
+    if isinstance(code, Tracer):
         raise TypeError(f"sol.{field} is a string and has no value under jit or vmap: use sol.{field}_code")
     members = list(names)
     values = np.asarray(code)

@@ -12,7 +12,7 @@ from hqre_jax._adjoint import reattach
 from hqre_jax._bounds import bounds
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._iterate import iterate, record
-from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
@@ -96,10 +96,14 @@ def solve(
     kept = None
     if method is None and traced:
         found = _auto(problem, start, tol_value, steps, unique)
-        name, on_branch = "auto", jnp.asarray(_path_fits(problem))
     else:
-        method, found, kept = _attempt(problem, method, start, tol_value, steps, history, unique)
-        name, on_branch = method.name, jnp.asarray(isinstance(method, PrincipalBranch))
+        methods = [method] if method is not None else _choice(problem, bool(unique))
+        for method in methods:
+            found, kept = _attempt(problem, method, start, tol_value, steps, history)
+            if method is methods[-1] or int(found.code) == RESULTS.successful.code:
+                break
+    name = "auto" if method is None else method.name
+    on_branch = jnp.asarray(_path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
     solution = _finish(problem, found, unique, on_branch, name)
     if kept is not None:
         solution = eqx.tree_at(lambda s: s.history, solution, kept, is_leaf=lambda x: x is None)
@@ -108,20 +112,14 @@ def solve(
     return solution
 
 
-def _attempt(problem, method, start, tol, steps, history, unique):
-    """Run the method, or what "auto" chooses; a failed first choice is followed by the principal branch."""
-    methods = [method] if method is not None else _choice(problem, bool(unique))
-    for method in methods:
-        if history:
-            found, kept = _recorded(problem, method, start, tol, steps)
-        else:
-            found, kept = _run(problem, method, start, tol, steps), None
-        if int(found.code) == RESULTS.successful.code:
-            break
-    return method, found, kept
+def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, History | None]:
+    if history:
+        return _recorded(problem, method, start, tol, max_steps)
+    return _run(problem, method, start, tol, max_steps), None
 
 
 def _choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
+    """Methods to try in turn until one succeeds."""
     if unique:
         return [FixedPoint(), PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
     return [PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
@@ -145,14 +143,12 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
-    """ "auto" where values cannot be looked at: both branches are compiled, `lax.cond` chooses."""
+    """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
     first = _run(problem, FixedPoint(), start, tol, max_steps)
     if not _path_fits(problem):
         return first
     settled = unique & (first.code == RESULTS.successful.code)
-    return jax.lax.cond(
-        settled, lambda: first, lambda: _run(problem, PrincipalBranch(), start, tol, max_steps)
-    )
+    return jax.lax.cond(settled, lambda: first, lambda: _run(problem, PrincipalBranch(), start, tol, max_steps))
 
 
 def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
@@ -208,16 +204,6 @@ def _method(solver: str | AbstractSolver) -> AbstractSolver | None:
     if isinstance(solver, str) and solver in SOLVERS:
         return SOLVERS[solver]()
     raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {', '.join(SOLVERS)}")
-
-
-def tolerance(tol: float | None, problem: Problem) -> Scalar:
-    """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
-    dtype = problem.game.dtype
-    if tol is None:
-        tol = 1e-10 if dtype == jnp.float64 else 1e-5
-    elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
-        raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
-    return jnp.asarray(tol, dtype)
 
 
 def _max_steps(max_steps: int | None) -> Int[Array, ""] | None:

@@ -43,7 +43,11 @@ def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> 
         return Iterate(logits, response, residual, residual, jnp.zeros((), int))
     better = residual < before.best
     return Iterate(
-        logits, response, residual, jnp.where(better, residual, before.best), jnp.where(better, 0, before.stalled + 1)
+        logits,
+        response,
+        residual,
+        jnp.where(better, residual, before.best),
+        jnp.where(better, 0, before.stalled + 1),
     )
 
 

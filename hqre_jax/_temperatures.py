@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from hqre_jax._types import ActionMask, InputError, StateValues
@@ -12,7 +13,7 @@ from hqre_jax._types import ActionMask, InputError, StateValues
 
 def concrete(x: Any) -> bool:
     """Whether the values of ``x`` can be looked at now, that is, outside ``jit``, ``vmap`` and ``grad``."""
-    return not isinstance(x, jax.core.Tracer)
+    return not isinstance(x, Tracer)
 
 
 def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") -> StateValues:
@@ -51,8 +52,8 @@ def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") 
 
 
 def _bad_value(value: float, player: int, state: int, ndim: int) -> str:
-    where = "" if ndim == 0 else f" of player {player + 1}" + (
-        f" at information state {state + 1}" if ndim == 2 else ""
+    where = (
+        "" if ndim == 0 else f" of player {player + 1}" + (f" at information state {state + 1}" if ndim == 2 else "")
     )
     return f"temperature{where} is {value:g}; it must be finite and greater than 0"
 

@@ -5,10 +5,10 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from hqre_jax._linearise import defect, dense_jacobian
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
-from hqre_jax._solvers._linearise import defect, dense_jacobian
 from hqre_jax._types import LogPolicy
 
 _SHORTEST = 2.0**-20

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax._linearise import defect, dense_jacobian
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
-from hqre_jax._solvers._linearise import defect, dense_jacobian
 from hqre_jax._types import LogPolicy, Scalar
 
 _FIRST_STEP = 0.1
@@ -116,8 +116,11 @@ class PrincipalBranch(AbstractSolver):
         seen = look(problem, there.logits, state.iterate)
         unknown = jnp.asarray(jnp.inf, seen.residual.dtype)
         # Before arrival the residual at the requested temperatures means nothing.
-        seen = jax.tree.map(lambda a, b: jnp.where(landing, a, b), seen, seen._replace(
-            residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)))
+        seen = jax.tree.map(
+            lambda a, b: jnp.where(landing, a, b),
+            seen,
+            seen._replace(residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)),
+        )
         fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
         crossed = (there.orientation != state.orientation) & ~begins
         moved = State(

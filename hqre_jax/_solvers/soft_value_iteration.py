@@ -49,13 +49,7 @@ class SoftValueIteration(AbstractSolver):
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""
-        game = problem.game
-        if not isinstance(game, AbstractWorldGame) or not game.plays_on or not game.policy_independent_beliefs:
-            raise InputError(
-                "solver",
-                '"soft_value_iteration" needs a Markov game or one whose beliefs do not depend on the policy; '
-                'use "auto" for this one',
-            )
+        _world_game(problem)
         evaluation = problem.evaluate(log_policy)
         targets = jnp.zeros_like(evaluation.continuation)
         return State(look(problem, log_policy), jnp.zeros_like(problem.tau), targets)
@@ -74,7 +68,7 @@ class SoftValueIteration(AbstractSolver):
         if problem.continuation == "soft":
             best = soft_values(evaluation.action_values, problem)
             values = (1 - self.weight) * state.values + self.weight * best
-            game = problem.game
+            game = _world_game(problem)
             targets = game.gather(game.at_worlds(values))
         else:
             values = state.values
@@ -97,6 +91,15 @@ class SoftValueIteration(AbstractSolver):
 
     @staticmethod
     def _stage(problem: Problem, state: State) -> Problem:
-        return eqx.tree_at(lambda p: p.game, problem, StageGame(problem.game, state.targets))
+        return eqx.tree_at(lambda p: p.game, problem, StageGame(_world_game(problem), state.targets))
 
 
+def _world_game(problem: Problem) -> AbstractWorldGame:
+    """The game, if value iteration means something for it."""
+    game = problem.game
+    if isinstance(game, AbstractWorldGame) and game.plays_on and game.policy_independent_beliefs:
+        return game
+    raise InputError(
+        "solver",
+        '"soft_value_iteration" needs a Markov game or one whose beliefs do not depend on the policy; use "auto" here',
+    )

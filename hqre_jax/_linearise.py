@@ -34,8 +34,6 @@ def dense_jacobian(problem: Problem, logits: LogPolicy) -> tuple[Float[Array, " 
     shape = logits.shape
     value, push = jax.linearize(lambda z: defect(problem, z.reshape(shape)).ravel(), logits.ravel())
     basis = jnp.eye(logits.size, dtype=logits.dtype)
-    if logits.size <= _COLUMNS:
-        rows = jax.vmap(push)(basis)
-    else:
-        rows = jax.lax.map(push, basis, batch_size=_COLUMNS)
+    small = logits.size <= _COLUMNS
+    rows = jax.vmap(push)(basis) if small else jax.lax.map(push, basis, batch_size=_COLUMNS)
     return value, rows.T
