@@ -139,8 +139,8 @@ def evaluate_worlds(game, policy, bonus, continuation, sweeps=400):
     return action_values, values, np.array(game.initial) @ value, reach
 
 
-def evaluate_tree(arrays, policy, bonus, continuation):
-    """The same for a tree: every play from root to leaf, one at a time."""
+def evaluate_tree(arrays, policy, bonus, continuation, root_only=False):
+    """The same for a tree: every play from root to leaf, one at a time; or its initial values alone."""
     parent, player, information_set, branch, probability, payoffs = map(np.asarray, arrays)
     policy, bonus, players = np.asarray(policy), np.asarray(bonus), len(payoffs)
     shares = SHARES[continuation] if players == 2 else {"soft": 1.0, "plain": 0.0}[continuation] * np.eye(players)
@@ -173,6 +173,9 @@ def evaluate_tree(arrays, policy, bonus, continuation):
                 total += weight * sum(received(later) for later in rest)
         return total
 
+    root = value(int(np.flatnonzero(parent < 0)[0]))
+    if root_only:
+        return root
     action_values, values = np.zeros(policy.shape), np.zeros(policy.shape[:2])
     reach = np.zeros(policy.shape[:2])
     for i in range(players):
@@ -185,4 +188,4 @@ def evaluate_tree(arrays, policy, bonus, continuation):
                 values[i, x] += belief * value(node)[i]
                 for child in np.flatnonzero(parent == node):
                     action_values[i, x, branch[child]] += belief * value(child)[i]
-    return action_values, values, value(int(np.flatnonzero(parent < 0)[0])), reach
+    return action_values, values, root, reach

@@ -123,7 +123,7 @@ MAKERS = {
     "public_private": lambda: masked(random_public_private(KEY, 2, (2, 2), (2, 3))),
     "unreachable_public_state": unreachable_public_state,
     "tree": lambda: random_extensive_form(jax.random.key(3), 2, 4, 3, chance=0.3),
-    "three_player_tree": lambda: random_extensive_form(jax.random.key(2), 3, 4),
+    "three_player_tree": lambda: random_extensive_form(jax.random.key(4), 3, 4, chance=0.3),
 }
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from hqre_jax._games._checks import sum_tol
 from hqre_jax._temperatures import as_float_array
 from hqre_jax._types import InputError
 
@@ -84,7 +85,8 @@ def build_tree(
     player = _integers(player, "player", size)
     information_set = _integers(information_set, "information_set", size)
     branch = _integers(branch, "branch", size)
-    chance = np.asarray(as_float_array(probability, "probability"), np.float64)
+    given = as_float_array(probability, "probability")
+    chance = np.asarray(given, np.float64)
     if chance.shape != (size,):
         raise InputError("probability", f"has shape {chance.shape}, where ({size},) is wanted")
     _refuse("player", (player < TERMINAL) | (player >= num_players), f"names no player among {num_players}")
@@ -98,7 +100,7 @@ def build_tree(
     _refuse("player", (player == TERMINAL) & (num_children > 0), "is −2 (terminal) at a node that has children")
     _refuse("player", (player != TERMINAL) & (num_children == 0), "moves at a node without children; ends are −2")
     _check_branches(parent, branch, num_children)
-    _check_chance(parent, player, chance)
+    _check_chance(parent, player, chance, sum_tol(given.dtype))
     num_states, num_actions, available = _information_sets(player, information_set, num_children, num_players)
     _check_recall(parent, player, information_set, branch, order)
 
@@ -171,13 +173,13 @@ def _check_branches(parent: np.ndarray, branch: np.ndarray, num_children: np.nda
         raise InputError("branch", "gives two children of a node the same number")
 
 
-def _check_chance(parent: np.ndarray, player: np.ndarray, probability: np.ndarray) -> None:
+def _check_chance(parent: np.ndarray, player: np.ndarray, probability: np.ndarray, tol: float) -> None:
     inner = parent >= 0
     after_chance = inner & (player[np.where(inner, parent, 0)] == CHANCE)
     bad = after_chance & ~((probability >= 0) & np.isfinite(probability))
     _refuse("probability", bad, "is negative or not finite")
     sums = np.bincount(parent[after_chance], probability[after_chance], minlength=len(parent))
-    wrong = (player == CHANCE) & (np.abs(sums - 1) > 1e-8)
+    wrong = (player == CHANCE) & (np.abs(sums - 1) > tol)
     if wrong.any():
         node = int(np.argmax(wrong))
         raise InputError("probability", f"sums to {sums[node]:.12g} over the children of chance node {node}, not to 1")

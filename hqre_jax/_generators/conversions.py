@@ -99,9 +99,7 @@ def as_incomplete_information(game: AbstractGame) -> IncompleteInformationMarkov
     if kernel is None:
         # Nothing comes afterwards: any kernel will do where γ = 0, so worlds stay what they are.
         num_worlds, num_actions = payoffs.shape[1], payoffs.shape[2:]
-        stay = jnp.eye(num_worlds, dtype=payoffs.dtype).reshape(
-            num_worlds, *(1 for _ in num_actions), num_worlds
-        )
+        stay = jnp.eye(num_worlds, dtype=payoffs.dtype).reshape(num_worlds, *(1 for _ in num_actions), num_worlds)
         kernel = jnp.broadcast_to(stay, (*payoffs.shape[1:], num_worlds))
     else:
         kernel = game.spread(kernel)
@@ -193,9 +191,7 @@ def with_public_history(
     kinds = game.payoffs.shape[2:-num_players]  # type profile, where there are private types
     num_actions = game.payoffs.shape[-num_players:]
     if messages is None:
-        said = np.broadcast_to(
-            np.arange(np.prod(num_actions)).reshape(num_actions), (num_states, *num_actions)
-        )
+        said = np.broadcast_to(np.arange(np.prod(num_actions)).reshape(num_actions), (num_states, *num_actions))
     else:
         said = _message_numbers(messages, (num_states, *num_actions))
     vocabulary = range(int(said.max()) + 1)
@@ -218,9 +214,7 @@ def with_public_history(
     payoffs = np.repeat(np.asarray(game.payoffs), size, axis=1)
     if isinstance(game, MarkovGame):
         mask = np.repeat(np.asarray(game.action_mask), size, axis=1)
-        return MarkovGame(
-            payoffs, transitions, game.discount, initial.reshape(-1), action_mask=mask, labels=labels
-        )
+        return MarkovGame(payoffs, transitions, game.discount, initial.reshape(-1), action_mask=mask, labels=labels)
     type_prior = np.repeat(np.asarray(game.type_prior), size, axis=0)
     mask = np.zeros((num_players, states * max(kinds), max(num_actions)), bool)
     for i, count in enumerate(kinds):

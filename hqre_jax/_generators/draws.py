@@ -8,9 +8,7 @@ import numpy as np
 
 from hqre_jax._types import InputError
 
-Family = Literal[
-    "uniform", "normal", "zero_sum", "near_zero_sum", "common_interest", "coordination", "potential"
-]
+Family = Literal["uniform", "normal", "zero_sum", "near_zero_sum", "common_interest", "coordination", "potential"]
 Graph = Literal["complete", "cycle", "star", "random"]
 
 # With discount 1 every move ends play with this probability, under every policy.

@@ -72,9 +72,7 @@ def manufactured(
     Source: theory.md §5.
     """
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    log_policy = safe_log(
-        full_policy(policy, game.action_mask, game.dtype, "policy", interior=True), game.action_mask
-    )
+    log_policy = safe_log(full_policy(policy, game.action_mask, game.dtype, "policy", interior=True), game.action_mask)
     targets = None if values is None else _targets(problem, values)
     payment, shift = _payments(problem, log_policy, targets)
     opposed = continuation == "zero_sum"
@@ -143,9 +141,7 @@ def _on_own_actions(
     return jnp.where(legal, extra, 0.0).reshape(game.payoffs.shape)
 
 
-def _on_edges(
-    game: PolymatrixGame, payment: ActionValues, opposed: bool
-) -> Float[Array, "edge 2 action action"]:
+def _on_edges(game: PolymatrixGame, payment: ActionValues, opposed: bool) -> Float[Array, "edge 2 action action"]:
     """Payments spread evenly over a player's edges."""
     first, second = np.asarray(game.edges).T
     degree = np.bincount(np.concatenate([first, second]), minlength=game.num_players)

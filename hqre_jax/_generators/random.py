@@ -246,8 +246,9 @@ def random_extensive_form(
 ) -> ExtensiveFormGame:
     """Random tree with chance, hidden moves and perfect recall.
 
-    Grown level by level. Nodes of one level at which the same player moves, after the same own last move
-    and with as many actions, may be put into one information set: that is perfect recall.
+    Grown level by level: at each level one player moves, with one number of actions, but for the nodes that are
+    chance or ends. Nodes of a level that follow the same own last move of the player may be put into one
+    information set: that is perfect recall.
 
     Args:
         key: Typed key, ``jax.random.key(seed)``.
@@ -273,20 +274,18 @@ def random_extensive_form(
     num_states = [0] * num_players
     level = [0]
     for height in range(depth + 1):
+        # One player and one number of actions to a level, so that there are nodes to be confused with others.
+        mover_here, width_here = int(rng.integers(num_players)), int(rng.integers(2, num_actions + 1))
         shared: dict[tuple, int] = {}
         following: list[int] = []
         for node in level:
             ends = height == depth or (height > 1 and rng.random() < early_end)
-            if ends:
-                mover = TERMINAL
-            elif height > 0 and rng.random() < chance:
-                mover = CHANCE
-            else:
-                mover = int(rng.integers(num_players))
-            width = 0 if ends else int(rng.integers(2, num_actions + 1))
+            interrupted = height > 0 and rng.random() < chance
+            mover = TERMINAL if ends else CHANCE if interrupted else mover_here
+            width = 0 if ends else width_here
             own_set = -1
             if mover >= 0:
-                like = (mover, last_moves[node][mover], width)
+                like = (mover, last_moves[node][mover])
                 if rng.random() < hidden and like in shared:
                     own_set = shared[like]
                 else:
