@@ -4,6 +4,7 @@ import abc
 from typing import Literal, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -102,7 +103,7 @@ class AbstractGame(eqx.Module):
     @property
     def dtype(self) -> jnp.dtype:
         """Floating type of the payoffs and of everything computed from them."""
-        return self.payoff_range().dtype
+        return jax.eval_shape(self.payoff_range).dtype
 
 
 def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[Array, "player w"]:

@@ -9,7 +9,7 @@ import numpy as np
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._simplex import kl, log_softmax, probabilities
 from hqre_jax._temperatures import as_float_array, concrete, full_tau
-from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar, StateValues
+from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 
 Entropy = Literal["kl", "shannon"]
 
@@ -71,14 +71,9 @@ class Problem(eqx.Module):
         if continuation == "zero_sum":
             _check_zero_sum(game)
         _check_rationality(game, self.tau)
-        if reference is None:
-            self.log_reference = log_softmax(jnp.zeros(mask.shape, game.dtype), mask)
-        else:
-            rho = full_policy(reference, mask, game.dtype, "reference", interior=True)
-            self.log_reference = jnp.where(mask, jnp.log(jnp.where(mask, rho, 1.0)), 0.0)
-        count = jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(game.dtype)
-        self.rent = self.tau * jnp.log(count) if entropy == "shannon" else jnp.zeros_like(self.tau)
-        self.scale = jnp.ones((), game.dtype)
+        rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
+        self.log_reference, self.rent = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
+        self.scale = jnp.asarray(1.0, game.dtype)
         self.continuation = continuation
 
     @property
@@ -114,6 +109,15 @@ class Problem(eqx.Module):
     def policy(self, logits: LogPolicy) -> Policy:
         """The policy of unnormalised logits."""
         return probabilities(self.log_policy(logits), self.mask)
+
+
+@eqx.filter_jit
+def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
+    """``log ρ``, and the rent ``τ log A`` of Shannon entropy."""
+    log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
+    log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
+    log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))
+    return jnp.where(mask, log_reference, 0.0), tau * log_count if shannon else jnp.zeros_like(tau)
 
 
 def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:
@@ -195,8 +199,13 @@ def _check_zero_sum(game: AbstractGame) -> None:
         raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
 
 
+@eqx.filter_jit
+def _payoff_range(game: AbstractGame) -> PerPlayer:
+    return game.payoff_range()
+
+
 def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
-    width = game.payoff_range()
+    width = _payoff_range(game)
     if not (concrete(width) and concrete(tau)):
         return
     width, limit = np.asarray(width), _MAX_RATIONALITY

@@ -33,22 +33,26 @@ def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") 
     """
     players, states = action_mask.shape[:2]
     array = as_float_array(tau, field, dtype)
+    # Numpy where values can be seen: nothing to compile, and errors can name the entry.
+    visible = concrete(array) and concrete(action_mask)
+    xp = np if visible else jnp
+    array, mask = xp.asarray(array), xp.asarray(action_mask)
     if array.ndim == 0:
-        full = jnp.broadcast_to(array, (players, states))
+        full = xp.broadcast_to(array, (players, states))
     elif array.shape == (players,):
-        full = jnp.broadcast_to(array[:, None], (players, states))
+        full = xp.broadcast_to(array[:, None], (players, states))
     elif array.shape == (players, states):
         full = array
     else:
         expected = f"a number, {players} numbers (one per player) or a {players}×{states} array"
         raise InputError(field, f"has shape {tuple(array.shape)}, where {expected} is wanted")
-    used = jnp.any(action_mask, axis=-1)
-    if concrete(full) and concrete(used):
-        bad = np.asarray(used & ~(jnp.isfinite(full) & (full > 0)))
-        if bad.any():
-            i, x = np.argwhere(bad)[0]
-            raise InputError(field, _bad_value(float(full[i, x]), i, x, array.ndim))
-    return jnp.where(used, full, jnp.ones((), dtype))
+    used = mask.any(axis=-1)
+    if visible:
+        bad = np.argwhere(used & ~(np.isfinite(full) & (full > 0)))
+        if len(bad):
+            i, x = bad[0]
+            raise InputError(field, _bad_value(float(full[i, x]), int(i), int(x), array.ndim))
+    return jnp.asarray(xp.where(used, full, xp.ones((), dtype)))
 
 
 def _bad_value(value: float, player: int, state: int, ndim: int) -> str:

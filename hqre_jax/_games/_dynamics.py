@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax._games._checks import check_sums, distribution, expect_shape, finite, nonnegative, sum_tol
+from hqre_jax._games._world import keep_legal
 from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import InputError, Scalar
 
@@ -66,7 +67,7 @@ def check_transitions(
         if undiscounted:
             _check_transient(p.reshape(*rows.shape, num_targets), rows, spread, tol)
     kernel = kernel.reshape(*legal.shape, num_targets)
-    return jnp.where(legal[..., None], kernel, 0.0)
+    return keep_legal(kernel, jnp.broadcast_to(legal[..., None], kernel.shape))
 
 
 def _check_transient(p: np.ndarray, legal: np.ndarray, spread: Callable, tol: float) -> None:

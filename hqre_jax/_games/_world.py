@@ -179,6 +179,7 @@ def _average_others(
     return tensor
 
 
+@eqx.filter_jit
 def legal_actions(
     action_mask: Bool[Array, "player state action"],
     observations: Int[Array, "player world"],
@@ -191,6 +192,12 @@ def legal_actions(
         shape[j + 1] = a
         legal = legal & action_mask[j, observations[j], :a].reshape(shape)
     return legal
+
+
+@jax.jit
+def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """The array with 0 where nobody can go."""
+    return jnp.where(legal, array, 0.0)
 
 
 def conditional(

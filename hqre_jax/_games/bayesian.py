@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, distribution, finite
-from hqre_jax._games._world import AbstractWorldGame, center_own, conditional, legal_actions, with_payoffs
+from hqre_jax._games._world import AbstractWorldGame, center_own, conditional, keep_legal, legal_actions, with_payoffs
 from hqre_jax._types import ActionMask, InputError, Labels
 
 
@@ -49,7 +49,7 @@ class BayesianGame(AbstractWorldGame):
         self.labels = labels or Labels()
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), actions)
-        self.payoffs = jnp.where(legal.reshape(types + actions), payoffs, 0.0)
+        self.payoffs = keep_legal(payoffs, legal.reshape(types + actions))
 
     def world_payoffs(self):
         """One world per type profile."""

@@ -9,7 +9,14 @@ from jaxtyping import Array, Float, Int
 
 from hqre_jax._games._checks import complete_mask, expect_shape, finite
 from hqre_jax._games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax._games._world import AbstractWorldGame, center_players, conditional, legal_actions, with_payoffs
+from hqre_jax._games._world import (
+    AbstractWorldGame,
+    center_players,
+    conditional,
+    keep_legal,
+    legal_actions,
+    with_payoffs,
+)
 from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import ActionMask, InputError, Labels, Scalar
 
@@ -84,7 +91,7 @@ class IncompleteInformationMarkovGame(AbstractWorldGame):
             payoffs.dtype,
             spread=lambda over_targets: over_targets,
         )
-        self.payoffs = jnp.where(legal, payoffs, 0.0)
+        self.payoffs = keep_legal(payoffs, legal)
 
     def world_payoffs(self):
         """The given payoffs."""

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, finite
 from hqre_jax._games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax._games._world import AbstractWorldGame, center_players, legal_actions, with_payoffs
+from hqre_jax._games._world import AbstractWorldGame, center_players, keep_legal, legal_actions, with_payoffs
 from hqre_jax._types import ActionMask, InputError, Labels, Scalar
 
 
@@ -71,7 +71,7 @@ class MarkovGame(AbstractWorldGame):
             payoffs.dtype,
             spread=lambda over_targets: over_targets,
         )
-        self.payoffs = jnp.where(legal, payoffs, 0.0)
+        self.payoffs = keep_legal(payoffs, legal)
 
     @staticmethod
     def _observations(players, num_states):

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, finite
-from hqre_jax._games._world import AbstractWorldGame, center_own, legal_actions, with_payoffs
+from hqre_jax._games._world import AbstractWorldGame, center_own, keep_legal, legal_actions, with_payoffs
 from hqre_jax._types import ActionMask, InputError, Labels
 
 
@@ -42,7 +42,7 @@ class NormalFormGame(AbstractWorldGame):
         self.labels = labels or Labels()
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[1:])
-        self.payoffs = jnp.where(legal, payoffs, 0.0)
+        self.payoffs = keep_legal(payoffs, legal)
 
     def world_payoffs(self):
         """See `AbstractWorldGame`; one world."""

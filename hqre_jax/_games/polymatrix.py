@@ -59,7 +59,8 @@ class PolymatrixGame(AbstractGame):
         self.edges = edges
         self.labels = labels or Labels()
         self.policy_independent_beliefs = True
-        self.payoffs = jnp.where(self.legal_pairs()[:, None], payoffs, 0.0)
+        self.payoffs = payoffs
+        self.payoffs = _legal_payoffs(self)
 
     def legal_pairs(self):
         """Valid pairs of actions on each edge, ``(E, A, A)``."""
@@ -107,6 +108,11 @@ class PolymatrixGame(AbstractGame):
         width = jnp.max(self.payoffs, axis=(2, 3)) - jnp.min(self.payoffs, axis=(2, 3))
         by_first = jax.ops.segment_sum(width[:, 0], self.edges[:, 0], self.num_players)
         return by_first + jax.ops.segment_sum(width[:, 1], self.edges[:, 1], self.num_players)
+
+
+@eqx.filter_jit
+def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]:
+    return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
 
 
 def _edges(edges: Any, num_edges: int) -> Int[Array, "edge 2"]:

@@ -10,7 +10,14 @@ from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, distribution, finite
 from hqre_jax._games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax._games._world import AbstractWorldGame, center_players, conditional, legal_actions, with_payoffs
+from hqre_jax._games._world import (
+    AbstractWorldGame,
+    center_players,
+    conditional,
+    keep_legal,
+    legal_actions,
+    with_payoffs,
+)
 from hqre_jax._types import ActionMask, InputError, Labels, Scalar
 
 
@@ -81,7 +88,7 @@ class PublicPrivateGame(AbstractWorldGame):
             spread=lambda over_targets: np.asarray(self.spread(jnp.asarray(over_targets))),
             shape=(public, *types, *actions, public),
         ).reshape(public, *types, *actions, public)
-        self.payoffs = jnp.where(legal.reshape(public, *types, *actions), payoffs, 0.0)
+        self.payoffs = keep_legal(payoffs, legal.reshape(public, *types, *actions))
 
     @property
     def _num_worlds(self) -> int:

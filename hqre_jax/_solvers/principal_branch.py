@@ -29,6 +29,8 @@ _CORRECTIONS = 8
 # Consecutive tangents may turn by at most this angle (cosine).
 _TURN = 0.8
 _ON_CURVE = 1e-8
+# Steps this short do not jump from sheet to sheet.
+_SURE = 1e-3
 
 
 class Corrected(NamedTuple):
@@ -108,7 +110,11 @@ class PrincipalBranch(AbstractSolver):
         there = correct(problem, state.iterate.logits, state.position, state.tangent, length, landing)
         turn = inner(there.tangent, state.tangent, problem)
         begins = state.length == 0
-        good = there.good & (begins | (turn >= _TURN)) & (landing | (there.position < goal)) & (there.position >= 0)
+        # A flip of orientation is a bifurcation, or a jump to another sheet: only short steps tell them apart.
+        crossed = (there.orientation != state.orientation) & ~begins & ~arrived
+        smooth = (turn >= _TURN) & (~crossed | (length <= _SURE))
+        inside = (landing | (there.position < goal)) & (there.position >= 0)
+        good = there.good & inside & (begins | smooth)
         position = jnp.where(landing, goal, there.position)
         growth = jnp.clip(jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12)), 0.5, 2.0)
         longer = jnp.where(landing, state.length, state.length * growth)
@@ -122,7 +128,6 @@ class PrincipalBranch(AbstractSolver):
             seen._replace(residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)),
         )
         fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
-        crossed = (there.orientation != state.orientation) & ~begins
         moved = State(
             iterate=seen,
             position=position,
@@ -130,7 +135,7 @@ class PrincipalBranch(AbstractSolver):
             length=longer,
             orientation=there.orientation,
             folds=state.folds + (fold & ~arrived),
-            bifurcations=state.bifurcations + (crossed & ~arrived),
+            bifurcations=state.bifurcations + crossed,
             accepted=jnp.asarray(True),
         )
         refused = state._replace(
