@@ -195,7 +195,7 @@ def legal_actions(
 
 
 @jax.jit
-def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "*shape"]) -> Float[Array, "*shape"]:
+def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "..."]) -> Float[Array, "*shape"]:
     """The array with 0 where nobody can go."""
     return jnp.where(legal, array, 0.0)
 
