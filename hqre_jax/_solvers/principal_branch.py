@@ -24,7 +24,7 @@ from hqre_jax._types import LogPolicy, Scalar
 _FIRST_STEP = 0.1
 _SHORTEST = 1e-10
 # A predictor may miss the curve by this much in probability; steps aim at a tenth of it.
-_MISS = 0.1
+_MISS = 0.05
 _CORRECTIONS = 8
 # Consecutive tangents may turn by at most this angle (cosine).
 _TURN = 0.8
@@ -72,7 +72,7 @@ class PrincipalBranch(AbstractSolver):
     """Predictor-corrector continuation of the principal branch (theory.md §6; Turocy 2005 for logit QRE).
 
     The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. The step is shortened where the corrector
-    converges slowly, the tangent turns fast or the prediction misses by more than 0.1 in probability; it
+    converges slowly, the tangent turns fast or the prediction misses by more than 0.05 in probability; it
     grows otherwise, so that large rationalities cost a logarithm of steps. At a bifurcation that is no fold
     the incoming tangent is followed, and the event is counted.
     """
