@@ -65,22 +65,16 @@ def cheap_certificate(problem: Problem) -> Certificate:
     Source: theory.md §3, T1, T4.
     """
     known = bounds(problem)
-    verdict = Verdict.unique if bool(known.unique) else Verdict.undecided
-    return certificate_of(known, verdict, _reason(known))
-
-
-def certificate_of(known: Bounds, verdict: Verdict, reason: str, witnesses: tuple[np.ndarray, ...] = ()) -> Certificate:
-    """A certificate with the numbers of ``known``, nan told as None."""
     margin = _number(known.margin)
     return Certificate(
-        verdict=verdict,
+        verdict=Verdict.unique if bool(known.unique) else Verdict.undecided,
         margin=margin,
         weights=None if margin is None else np.asarray(known.weights),
         lipschitz=_number(known.lipschitz),
         max_step=_number(known.max_step),
         contraction=_number(known.contraction),
-        witnesses=witnesses,
-        reason=reason,
+        witnesses=(),
+        reason=_reason(known),
     )
 
 

@@ -1,5 +1,7 @@
 """`certify`: prove that an HQRE is the only one, or exhibit two, or say that neither was possible."""
 
+import dataclasses
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -8,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax._bounds import bounds
-from hqre_jax._certificates import Certificate, Verdict, certificate_of, cheap_certificate
+from hqre_jax._certificates import Certificate, Verdict, cheap_certificate
 from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
-from hqre_jax._problem import Entropy, Problem
-from hqre_jax._simplex import center, log_softmax, safe_log
 from hqre_jax._linearise import defect, dense_jacobian
-from hqre_jax._types import InputError, Policy
+from hqre_jax._problem import Entropy, Problem
+from hqre_jax._simplex import center, log_softmax
+from hqre_jax._types import InputError
 
 # Padded policy entries beyond which no second HQRE is looked for: Jacobians are dense.
 SEARCH_LIMIT = 512
@@ -71,19 +72,25 @@ def certify(
     certificate = cheap_certificate(problem)
     if certificate.verdict == Verdict.unique or num_starts == 0:
         return certificate
-    known, size = bounds(problem), problem.mask.size
+    size = problem.mask.size
     if size > SEARCH_LIMIT:
         reason = f"the bounds prove nothing, and {size} policy entries are too many to search ({SEARCH_LIMIT} at most)"
-        return certificate_of(known, Verdict.undecided, reason)
+        return dataclasses.replace(certificate, reason=reason)
     starts = min(int(num_starts), int(_MEMORY / (8 * _COPIES * size**2)))
     candidates = _candidates(problem, starts, jax.random.key(0) if key is None else key)
-    witnesses = [z for z in candidates if _is_equilibrium(problem, z)[0]]
-    pair = _distinct_pair(problem, witnesses)
+    proved = []
+    for z in candidates:
+        exists, radius = _is_equilibrium(problem, z)
+        if exists:
+            proved.append((np.asarray(problem.policy(z)), radius))
+    pair = _distinct_pair(proved)
     if pair:
-        return certificate_of(known, Verdict.not_unique, "two HQRE were found", pair)
-    found = {0: "no regular HQRE was", 1: "one regular HQRE was"}.get(len(witnesses), "no two separate HQRE were")
+        return dataclasses.replace(
+            certificate, verdict=Verdict.not_unique, witnesses=pair, reason="two different HQRE were found"
+        )
+    found = {0: "no regular HQRE was", 1: "one regular HQRE was"}.get(len(proved), "no two separate HQRE were")
     reason = f"the bounds prove nothing at these temperatures, and {found} found from {starts} starts"
-    return certificate_of(known, Verdict.undecided, reason)
+    return dataclasses.replace(certificate, reason=reason)
 
 
 def _candidates(problem: Problem, num_starts: int, key: Any) -> list[Float[Array, "player state action"]]:
@@ -184,31 +191,30 @@ def _evidence(problem: Problem, z: Float[Array, "player state action"]):
 def _curvature(problem: Problem, z: Float[Array, "player state action"]) -> Float[Array, ""]:
     """Lipschitz constant of the Jacobian of ``F(z) = z − P Q(softmax z)/τ`` within 1 of z, in the sup norm.
 
-    Along ``h, ‖h‖_∞ ≤ 1``, a softmax p has ``‖ṗ‖₁ = E|h − Eh| ≤ m`` and ``‖p̈‖₁ ≤ 2 Var h ≤ 2m`` with
-    ``m = min(1, 4 (1 − max p))``; within 1 of z the odds, hence m, grow by e² at most. Payoffs are multilinear in
-    the others' policies: ``|Q_i[p̈_j]| ≤ range_i m_j`` and ``|Q_i[ṗ_j, ṗ_k]| ≤ ½ range_i m_j m_k``. Sum over j and
-    ordered pairs j ≠ k, and double for the centring P: ``K_i = (range_i/τ_i) N Σ_{j≠i} m_j`` bounds it. With types, m is
-    the largest over types. Where play goes on, own moves count too and the sum is multiplied by
-    ``(1−γ)⁻³``, an estimate: three resolvents of the kernel stand in the second derivative.
+    For directions h, k of sup norm 1 a softmax p has ``‖Dp[h]‖₁ = E|h − Eh| ≤ m`` and ``‖D²p[h,k]‖₁ ≤
+    2 E|h − Eh||k − Ek| ≤ 2m`` with ``m = min(1, 4 (1 − max p))``; within 1 of z the odds, hence ``1 − max p``, grow by
+    e² at most. Payoffs are multilinear in the others' policies: ``|Q_i[D²p_j]| ≤ range_i m_j`` and
+    ``|Q_i[Dp_j, Dp_l]| ≤ ½ range_i m_j m_l``. Summing over j and ordered pairs j ≠ l, and doubling for the centring P,
+    ``K_i = (range_i/τ_i) N Σ_{j≠i} m_j`` is enough. With types, m is the largest over types. Where play goes on,
+    own moves count too and the sum is multiplied by ``(1−γ)⁻³``, an estimate: three resolvents of the kernel stand
+    in the second derivative.
     """
     game = problem.game
     top = jnp.max(problem.policy(z), axis=-1)
     used = jnp.any(problem.mask, axis=-1)
     mixing = jnp.max(jnp.where(used, jnp.minimum(1.0, 4 * jnp.exp(2.0) * (1 - top)), 0.0), axis=1)
     one_shot = not hasattr(game, "tree") and not hasattr(game, "discount")
-    others = jnp.sum(mixing) - (mixing if one_shot else 0.0)
+    others = jnp.sum(mixing) - (mixing if one_shot else jnp.zeros_like(mixing))
     constant = jnp.max(game.payoff_range()[:, None] / problem.tau * game.num_players * others[:, None])
     gamma = getattr(game, "discount", jnp.zeros(()))
     return constant / jnp.where(gamma < 1, 1 - gamma, 1.0) ** 3
 
 
-def _distinct_pair(problem: Problem, witnesses: list[Any]) -> tuple[Policy, ...]:
-    """Two proved HQRE whose neighbourhoods do not meet, as arrays; () if there are none."""
-    policies = [np.asarray(problem.policy(z)) for z in witnesses]
-    radii = [_is_equilibrium(problem, z)[1] for z in witnesses]
-    pairs = [(np.abs(policies[a] - policies[b]).max(), a, b) for b in range(len(policies)) for a in range(b)]
-    for distance, a, b in sorted(pairs, reverse=True):
-        # A probability moves by at most as much as the logits do.
-        if distance > _DISTINCT + radii[a] + radii[b]:
-            return policies[a], policies[b]
-    return ()
+def _distinct_pair(proved: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, ...]:
+    """The two policies furthest apart, if the neighbourhoods in which HQRE are proved to lie do not meet; else ()."""
+    pairs = [(np.abs(p - q).max() - r - s, p, q) for (p, r), (q, s) in itertools.combinations(proved, 2)]
+    # A probability moves by at most as much as the logits do: radii in logits serve for policies.
+    if not pairs:
+        return ()
+    gap, first, second = max(pairs, key=lambda pair: pair[0])
+    return (first, second) if gap > _DISTINCT else ()

@@ -1,0 +1,52 @@
+"""The constants of theory.md §3–4: interactions, margin, Lipschitz constant, largest step, contraction.
+
+Every number is a bound that survives rounding: margins are rounded down, everything else up.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from hqre_jax._bounds._continuing import continuing_contraction
+from hqre_jax._bounds._matrices import double_difference, spectral_radius
+from hqre_jax._bounds._one_shot import Bounds, bayesian_bounds, polymatrix_bounds
+from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax._games._world import AbstractWorldGame
+from hqre_jax._problem import Problem
+
+__all__ = ["Bounds", "bounds", "double_difference", "spectral_radius"]
+
+
+@eqx.filter_jit
+def bounds(problem: Problem) -> Bounds:
+    """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
+
+    Normal forms, polymatrix and Bayesian games have a margin and a contraction factor; games that go on with
+    policy-independent beliefs a contraction factor; trees, γ = 1 and policy-dependent beliefs nothing.
+
+    Args:
+        problem: The problem; its continuation and entropy matter only where play goes on.
+
+    Returns:
+        `Bounds`, traceable under ``jit`` and ``vmap``. Any positive weights give a valid margin; the search takes
+        the best of w = 1, of ``y/x`` with ``x = (T−Λ)⁻¹1, y = (T−Λ)⁻ᵀ1``, of the weights that make
+        ``w_x Λ_xy`` symmetric (which cancel zero-sum interactions of any scale), and of the ends of a subgradient
+        descent from each.
+
+    Source: theory.md §3, T1, T2, T4.
+    """
+    problem = problem.centered()
+    game = problem.game
+    if isinstance(game, PolymatrixGame):
+        return polymatrix_bounds(problem, game)
+    if isinstance(game, NormalFormGame | BayesianGame):
+        return bayesian_bounds(problem, game)
+    goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
+    if isinstance(game, AbstractWorldGame) and goes_on:
+        factor = continuing_contraction(problem, game)
+        return _nothing(problem)._replace(contraction=factor, unique=factor < 1)
+    return _nothing(problem)
+
+
+def _nothing(problem: Problem) -> Bounds:
+    nan = jnp.full((), jnp.nan, problem.game.dtype)
+    return Bounds(nan, jnp.full_like(problem.tau, jnp.nan), nan, nan, nan, jnp.zeros((), bool))

@@ -1,0 +1,189 @@
+"""Verdicts: never "unique" where there are two HQRE, never two witnesses where there is one."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+
+import hqre_jax as hq
+from hqre_jax._bounds import bounds
+from hqre_jax._certificates import cheap_certificate
+
+STAG_HUNT = np.array([[10.0, 1.0], [8.0, 5.0]])
+
+
+def coordination(c=1.0):
+    return hq.NormalFormGame(c * np.stack([np.eye(2)] * 2))
+
+
+def assert_two_equilibria(certificate, game, tau, **options):
+    assert certificate.verdict == "not_unique"
+    first, second = certificate.witnesses
+    assert np.abs(first - second).max() > 1e-6
+    for witness in certificate.witnesses:
+        assert float(hq.residual(game, witness, tau, **options)) <= 1e-10
+
+
+def logit(q, tau):
+    z = np.exp((q - q.max(-1, keepdims=True)) / tau)
+    return z / z.sum(-1, keepdims=True)
+
+
+def equilibria_2x2(u, tau):
+    """Probabilities of the first row's first action at every HQRE of a 2×2 game: sign changes over its log-odds."""
+
+    def response(odds):
+        x = 1 / (1 + np.exp(-odds))
+        column = (u[1, 0, 0] - u[1, 0, 1]) * x + (u[1, 1, 0] - u[1, 1, 1]) * (1 - x)
+        y = 1 / (1 + np.exp(-column / tau))
+        return ((u[0, 0, 0] - u[0, 1, 0]) * y + (u[0, 0, 1] - u[0, 1, 1]) * (1 - y)) / tau - odds
+
+    reach = 1 + np.abs(u).max() * 2 / tau
+    grid = np.linspace(-reach, reach, 2000)
+    value = response(grid)
+    crossings = np.flatnonzero(np.sign(value[:-1]) * np.sign(value[1:]) < 0)
+    return np.array([1 / (1 + np.exp(-brentq(response, grid[k], grid[k + 1]))) for k in crossings])
+
+
+def stable_equilibria(u, tau):
+    """Limits of averaged responses of a two-player game from every vertex: (x, y) that solve the logit equations."""
+    found = []
+    for a, b in np.ndindex(u.shape[1:]):
+        x, y = np.eye(u.shape[1])[a], np.eye(u.shape[2])[b]
+        for _ in range(400):
+            x, y, old = (x + logit(u[0] @ y, tau)) / 2, (y + logit(x @ u[1], tau)) / 2, (x, y)
+            if max(np.abs(x - old[0]).max(), np.abs(y - old[1]).max()) < 1e-13:
+                if all(np.abs(x - other).max() > 1e-4 for other, _ in found):
+                    found.append((x, y))
+                break
+    return found
+
+
+def random_games(rng, count, size):
+    """From pure noise to pure coordination, in all scales."""
+    noise = rng.normal(size=(count, 2, size, size))
+    lean = rng.uniform(0, 3, (count, 1, 1, 1))
+    return (noise + lean * np.eye(size)) * 10.0 ** rng.uniform(-1, 1, (count, 1, 1, 1))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_never_unique_where_a_scan_finds_two(size):
+    rng = np.random.default_rng(size)
+    count = 400
+    games = random_games(rng, count, size)
+    # Temperatures around each game's own threshold, where a wrong constant would show.
+    ask = jax.jit(jax.vmap(lambda u, t: bounds(hq.Problem(hq.NormalFormGame(u), t))))
+    reference = ask(games, jnp.ones(count))
+    threshold = np.asarray(1 - reference.margin)
+    # (Nearly zero-sum games have next to none; a scan has to see odds that floating numbers can hold.)
+    threshold = np.maximum(threshold, 0.05 * np.abs(games).max(axis=(1, 2, 3)))
+    tau = threshold * np.concatenate([rng.uniform(0.2, 1, count // 2), rng.uniform(1, 1.2, count // 2)])
+    unique = np.asarray(ask(games, jnp.asarray(tau)).unique)
+    several = np.array(
+        [
+            len(equilibria_2x2(u, t) if size == 2 else stable_equilibria(u, t)) > 1
+            for u, t in zip(games, tau, strict=True)
+        ]
+    )
+    assert not (unique & several).any()
+    # The test bites: both kinds are plenty, and twice the constant would have been wrong.
+    assert unique.sum() >= 100
+    assert several.sum() >= 20
+    lowered = np.asarray(ask(games, jnp.asarray(2 * tau)).unique)
+    assert (lowered & several).any()
+
+
+def test_witnesses_are_equilibria_and_never_invented():
+    rng = np.random.default_rng(7)
+    verdicts = []
+    for u in random_games(rng, 40, 2):
+        tau = 0.25 * np.abs(u).max() * rng.uniform(0.3, 1)
+        game = hq.NormalFormGame(u)
+        certificate = hq.certify(game, tau)
+        true = equilibria_2x2(u, tau)
+        verdicts.append(str(certificate.verdict))
+        assert (certificate.verdict == "unique") <= (len(true) == 1)
+        if certificate.verdict == "not_unique":
+            assert_two_equilibria(certificate, game, tau)
+            for witness in certificate.witnesses:
+                assert np.abs(true - witness[0, 0, 0]).min() < 1e-8
+        else:
+            assert certificate.witnesses == ()
+            assert len(true) == 1
+    assert set(verdicts) == {"unique", "not_unique", "undecided"}
+
+
+def test_coordination_is_exhibited_below_its_threshold_and_certified_above():
+    for c in (1.0, 3.0):
+        assert_two_equilibria(hq.certify(coordination(c), 0.45 * c), coordination(c), 0.45 * c)
+        assert hq.certify(coordination(c), 0.5 * c + 1e-8).verdict == "unique"
+    assert len(equilibria_2x2(np.stack([np.eye(2)] * 2), 0.45)) == 3
+    assert len(equilibria_2x2(np.stack([np.eye(2)] * 2), 0.51)) == 1
+
+
+@pytest.mark.parametrize("offset", [0.0, -1e-13, -1e-9])
+def test_at_the_bifurcation_nothing_is_decided_wrongly(offset):
+    """At c/2 the one HQRE is singular; just below, three lie closer than any residual of 1e-10 can tell."""
+    certificate = hq.certify(coordination(), 0.5 + offset)
+    assert certificate.verdict == "undecided"
+    assert certificate.witnesses == ()
+
+
+def test_stag_hunt_has_two():
+    game = hq.NormalFormGame(np.stack([STAG_HUNT, STAG_HUNT.T]))
+    certificate = hq.certify(game, 0.5)
+    assert_two_equilibria(certificate, game, 0.5)
+    assert certificate.margin < 0
+    assert "not_unique" in str(certificate)
+    # Low temperatures put the witnesses at vertices, where residuals alone say little.
+    assert_two_equilibria(hq.certify(game, 1e-3), game, 1e-3)
+
+
+def test_answers_do_not_depend_on_the_call():
+    game = hq.NormalFormGame(np.stack([STAG_HUNT, STAG_HUNT.T]))
+    first, second = hq.certify(game, 0.5), hq.certify(game, 0.5)
+    for a, b in zip(first.witnesses, second.witnesses, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert hq.certify(game, 0.5, key=jax.random.key(5)).verdict == "not_unique"
+
+
+def test_cheap_certificates_search_nothing():
+    certificate = cheap_certificate(hq.Problem(coordination(), 0.3))
+    assert (certificate.verdict, certificate.witnesses) == ("undecided", ())
+    assert certificate.max_step is None
+    certificate = cheap_certificate(hq.Problem(coordination(), 0.7))
+    assert certificate.verdict == "unique"
+    np.testing.assert_allclose(certificate.max_step, certificate.margin / certificate.lipschitz**2)
+    assert hq.certify(coordination(), 0.3, num_starts=0).verdict == "undecided"
+    with pytest.raises(hq.InputError, match="num_starts"):
+        hq.certify(coordination(), 0.3, num_starts=-1)
+
+
+def test_games_that_go_on():
+    """A repeated coordination game: no margin; certified by T4 when hot, two stationary HQRE when cold."""
+    payoffs = np.stack([np.eye(2)] * 2)[:, None]
+    game = hq.MarkovGame(payoffs, np.ones((1, 2, 2, 1)), 0.5)
+    hot = hq.certify(game, 3.0)
+    assert (hot.verdict, hot.margin, hot.weights) == ("unique", None, None)
+    np.testing.assert_allclose(hot.contraction, 0.5 + 0.5 / 3.0, rtol=1e-9)
+    cold = hq.certify(game, 0.2, continuation="plain")
+    assert cold.margin is None
+    assert_two_equilibria(cold, game, 0.2, continuation="plain")
+
+
+def test_trees_are_never_certified_unique_by_these_bounds():
+    game = hq.load_game("stripped_down_poker")
+    certificate = hq.certify(game, 1.0, continuation="plain")
+    assert certificate.verdict == "undecided"
+    assert (certificate.margin, certificate.contraction, certificate.max_step) == (None, None, None)
+
+
+def test_large_games_are_not_searched_and_say_so():
+    players = 200
+    edges = np.stack([np.arange(players - 1), np.arange(1, players)], axis=1)
+    game = hq.PolymatrixGame(edges, np.broadcast_to(np.eye(3), (players - 1, 2, 3, 3)))
+    certificate = hq.certify(game, 0.4)
+    assert certificate.verdict == "undecided"
+    assert "too many to search" in certificate.reason
+    assert hq.certify(game, 1.01).verdict == "unique"
