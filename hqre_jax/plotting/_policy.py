@@ -1,0 +1,52 @@
+"""An equilibrium as bars: one per decision point, divided among its actions."""
+
+from typing import Any
+
+import numpy as np
+
+from hqre_jax._solution import Solution
+from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, decision_points, point_name, text, title
+
+# More bars than this in one picture cannot be read.
+_MAX_BARS = 24
+# A part narrower than this has no room for its action's name.
+_NAMED = 0.12
+
+
+def policy(sol: Solution, ax: Any = None) -> Any:
+    """Draw the probabilities with which actions are taken, one bar per player and information state.
+
+    Args:
+        sol: A solution. Of more than 24 decision points the first 24 are drawn, and the title says so.
+        ax: Matplotlib axes; those of a new figure by default.
+
+    Returns:
+        The axes.
+    """
+    mask, probabilities = np.asarray(sol.problem.mask), np.asarray(sol.policy)
+    labels = sol.problem.game.labels
+    points = list(decision_points(mask))
+    shown = points[:_MAX_BARS]
+    ax = axes_or_new(ax)
+    for row, (i, x) in enumerate(shown):
+        left = 0.0
+        for k, a in enumerate(np.flatnonzero(mask[i, x])):
+            share = float(probabilities[i, x, a])
+            ax.barh(row, share, left=left, color=COLOURS[k % len(COLOURS)], edgecolor="white", height=0.8)
+            if share > _NAMED:
+                name = text(labels.action(i, x, int(a)))
+                room = max(int(share * 30), 1)
+                short = name if len(name) <= room else name[:room]
+                ax.text(
+                    left + share / 2, row, short, ha="center", va="center", color="white", fontsize="small",
+                    clip_on=True,
+                )  # fmt: skip
+            left += share
+    ax.set_yticks(range(len(shown)), [point_name(labels, mask, i, x) for i, x in shown], fontsize="small")
+    ax.set_ylim(len(shown) - 0.4, -0.6)
+    ax.set_xlim(0, 1)
+    ax.set_xlabel("probability of each action, left to right in the game's order")
+    ax.set_ylabel("player, information state", color=GREY)
+    cut = "" if len(shown) == len(points) else f" (first {len(shown)} of {len(points)} decision points)"
+    ax.set_title(title(labels, "Equilibrium") + cut)
+    return ax
