@@ -46,18 +46,20 @@ def equilibria_2x2(u, tau):
     return np.array([1 / (1 + np.exp(-brentq(response, grid[k], grid[k + 1]))) for k in crossings])
 
 
-def stable_equilibria(u, tau):
-    """Limits of averaged responses of a two-player game from every vertex: (x, y) that solve the logit equations."""
-    found = []
-    for a, b in np.ndindex(u.shape[1:]):
-        x, y = np.eye(u.shape[1])[a], np.eye(u.shape[2])[b]
+def num_stable_equilibria(u, tau):
+    """How many limits of averaged responses from the vertices solve the logit equations, per two-player game."""
+    t, found = tau[:, None], [[] for _ in u]
+    for a, b in np.ndindex(u.shape[2:]):
+        x, y = (np.tile(np.eye(size)[k], (len(u), 1)) for k, size in zip((a, b), u.shape[2:], strict=True))
         for _ in range(400):
-            x, y, old = (x + logit(u[0] @ y, tau)) / 2, (y + logit(x @ u[1], tau)) / 2, (x, y)
-            if max(np.abs(x - old[0]).max(), np.abs(y - old[1]).max()) < 1e-13:
-                if all(np.abs(x - other).max() > 1e-4 for other, _ in found):
-                    found.append((x, y))
-                break
-    return found
+            x_reply = logit(np.einsum("gab,gb->ga", u[:, 0], y), t)
+            y_reply = logit(np.einsum("gab,ga->gb", u[:, 1], x), t)
+            error = np.maximum(np.abs(x - x_reply).max(1), np.abs(y - y_reply).max(1))
+            x, y = (x + x_reply) / 2, (y + y_reply) / 2
+        for g in np.flatnonzero(error < 1e-13):
+            if all(np.abs(x[g] - other).max() > 1e-4 for other in found[g]):
+                found[g].append(x[g])
+    return np.array([len(points) for points in found])
 
 
 def random_games(rng, count, size):
@@ -80,18 +82,18 @@ def test_never_unique_where_a_scan_finds_two(size):
     threshold = np.maximum(threshold, 0.05 * np.abs(games).max(axis=(1, 2, 3)))
     tau = threshold * np.concatenate([rng.uniform(0.2, 1, count // 2), rng.uniform(1, 1.2, count // 2)])
     unique = np.asarray(ask(games, jnp.asarray(tau)).unique)
-    several = np.array(
-        [
-            len(equilibria_2x2(u, t) if size == 2 else stable_equilibria(u, t)) > 1
-            for u, t in zip(games, tau, strict=True)
-        ]
-    )
+    if size == 2:
+        several = np.array([len(equilibria_2x2(u, t)) > 1 for u, t in zip(games, tau, strict=True)])
+    else:
+        several = num_stable_equilibria(games, tau) > 1
     assert not (unique & several).any()
     # The test bites: both kinds are plenty, and twice the constant would have been wrong.
     assert unique.sum() >= 100
     assert several.sum() >= 20
     lowered = np.asarray(ask(games, jnp.asarray(2 * tau)).unique)
     assert (lowered & several).any()
+    # With the best weights the margin subsumes the contraction.
+    assert (ask(games, reference.contraction / 0.99).margin > 0).all()
 
 
 def test_witnesses_are_equilibria_and_never_invented():
@@ -120,6 +122,23 @@ def test_coordination_is_exhibited_below_its_threshold_and_certified_above():
         assert hq.certify(coordination(c), 0.5 * c + 1e-8).verdict == "unique"
     assert len(equilibria_2x2(np.stack([np.eye(2)] * 2), 0.45)) == 3
     assert len(equilibria_2x2(np.stack([np.eye(2)] * 2), 0.51)) == 1
+
+
+def fold_of_stag_hunt():
+    """Temperature at which ``τ log(x/(1−x)) = 6x − 4`` (symmetric HQRE, x on the stag) has a double root above ½."""
+    x = brentq(lambda x: 6 * x * (1 - x) * np.log(x / (1 - x)) - (6 * x - 4), 0.7, 0.99)
+    return 6 * x * (1 - x)
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-6, 1e-9, 1e-12])
+def test_next_to_a_fold_nothing_is_invented(distance):
+    """Stag hunt: three HQRE below the fold, one above it; closer to it fewer of them are regular enough."""
+    game, fold = hq.NormalFormGame(np.stack([STAG_HUNT, STAG_HUNT.T])), fold_of_stag_hunt()
+    above, below = hq.certify(game, fold * (1 + distance)), hq.certify(game, fold * (1 - distance))
+    assert above.verdict == "undecided"
+    assert below.verdict in ("undecided", "not_unique")
+    if distance > 1e-4:
+        assert_two_equilibria(below, game, fold * (1 - distance))
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e-13, -1e-9])
@@ -173,7 +192,7 @@ def test_games_that_go_on():
 
 
 def test_trees_are_never_certified_unique_by_these_bounds():
-    game = hq.load_game("stripped_down_poker")
+    game = hq.load_game("entry_deterrence")
     certificate = hq.certify(game, 1.0, continuation="plain")
     assert certificate.verdict == "undecided"
     assert (certificate.margin, certificate.contraction, certificate.max_step) == (None, None, None)
