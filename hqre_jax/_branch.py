@@ -16,7 +16,9 @@ from hqre_jax._solvers.principal_branch import PrincipalBranch, State, correct, 
 from hqre_jax._temperatures import as_float_array
 from hqre_jax._types import InputError
 
-_FOLD_REFINEMENTS = 40
+# A turning point is found to this relative length along the curve.
+_FOLD_PRECISION = 1e-13
+_FOLD_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -187,27 +189,25 @@ def _corrected(problem, logits, position, tangent, length):
 
 
 def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -> Fold:
-    """The turning point between points k and k + 1: where the tangent's t-component vanishes, by bisection."""
+    """The turning point between points k and k + 1, where the tangent's t-component vanishes.
+
+    From point k on, steps that fail or go beyond the turn are halved; all others are taken.
+    """
     logits, position, tangent = (jnp.asarray(trace[name][k]) for name in ("logits", "position", "tangent"))
     step = np.append(trace["logits"][k + 1].ravel() - trace["logits"][k].ravel(), 0.0)
     step[-1] = trace["position"][k + 1] - trace["position"][k]
     points = int(np.asarray(problem.mask).any(-1).sum())
     weight = np.append(np.full(len(step) - 1, 1 / points), 1.0)
-    low, high = 0.0, float(np.sum(weight * step * np.asarray(tangent)))
+    length = float(np.sum(weight * step * np.asarray(tangent)))
+    shortest = _FOLD_PRECISION * max(1.0, length)
     rising = float(tangent[-1]) > 0
-    found = None
-    for _ in range(_FOLD_REFINEMENTS):
-        middle = 0.5 * (low + high)
-        at = _corrected(problem, logits, position, tangent, jnp.asarray(middle, logits.dtype))
-        if not bool(at.good):
+    for _ in range(_FOLD_STEPS):
+        if length <= shortest:
             break
-        found = at
-        if (float(at.tangent[-1]) > 0) == rising:
-            low = middle
+        at = _corrected(problem, logits, position, tangent, jnp.asarray(length, logits.dtype))
+        if bool(at.good) and (float(at.tangent[-1]) > 0) == rising:
+            logits, position, tangent = at.logits, at.position, at.tangent
         else:
-            high = middle
-        if high - low <= 1e-13 * max(1.0, high):
-            break
-    where = logits if found is None else found.logits
-    scale = float(position if found is None else found.position) / goal
-    return Fold(scale=scale, tau=tau / scale, policy=np.asarray(problem.policy(where)))
+            length *= 0.5
+    scale = float(position) / goal
+    return Fold(scale=scale, tau=tau / scale, policy=np.asarray(problem.policy(logits)))
