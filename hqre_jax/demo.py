@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import numpy as np
 
 from hqre_jax import plotting
 from hqre_jax._branch import trace_branch
-from hqre_jax._game import AbstractGame
+from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._results import RESULTS
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
@@ -22,7 +22,7 @@ from hqre_jax.io import CatalogueEntry, list_games, load_game
 # Nearly pure play against a coin: far from the equilibrium of matching pennies, where both toss coins.
 _FAR_START = [[[0.99, 0.01]], [[0.5, 0.5]]]
 # Temperatures so different that the branch of the polymatrix game turns back on its way to them.
-_FOLDING = np.array([0.05, 0.01, 1.0])
+_FOLDING = np.array([0.01, 0.01, 1.0])
 
 
 class Row(NamedTuple):
@@ -97,7 +97,7 @@ def _solve_all(announce: Callable[[str], None]) -> list[Row]:
     def solve_group(members: list[tuple[CatalogueEntry, AbstractGame]]) -> list[Row]:
         rows = []
         for entry, game in members:
-            sol = solve(game, np.asarray(entry.tau), continuation=entry.continuation, throw=False)
+            sol = solve(game, np.asarray(entry.tau), continuation=cast(Continuation, entry.continuation), throw=False)
             rows.append(Row(entry, citation(entry.source), sol))
             announce(entry.name)
         return rows

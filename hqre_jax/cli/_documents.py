@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._branch import Branch
@@ -74,7 +75,7 @@ def branch_document(branch: Branch) -> dict[str, Any]:
 
 def per_state(values: Any, problem: Problem) -> list[list[float]]:
     """``(player, state)`` as lists without padding."""
-    used, array = np.asarray(problem.mask).any(-1), np.asarray(values)
+    used, array = np.asarray(jnp.any(problem.mask, axis=-1)), np.asarray(values)
     return [array[i, used[i]].tolist() for i in range(len(used))]
 
 

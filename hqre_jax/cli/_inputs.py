@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._game import AbstractGame
@@ -124,7 +125,7 @@ def _padded_tau(value: Any, game: AbstractGame, name: str) -> Any:
     """Fills up lists of one temperature per information state where players have different numbers of states."""
     if not (isinstance(value, list) and value and all(isinstance(row, list) for row in value)):
         return value
-    used = np.asarray(game.action_mask).any(-1)
+    used = np.asarray(jnp.any(game.action_mask, axis=-1))
     padded: list[list[Any]] = []
     for i, row in enumerate(value):
         wanted = int(used[i].sum()) if i < len(used) else len(row)

@@ -75,8 +75,9 @@ class _Parser(argparse.ArgumentParser):
         missing = re.match(r"the following arguments are required: (.*)", message, re.DOTALL)
         unknown = re.match(r"unrecognized arguments: (.*)", message, re.DOTALL)
         if blamed:
-            hint = "; a value that begins with a minus sign is written --option=VALUE"
-            raise InputError(blamed[1], blamed[2] + (hint if "expected one argument" in blamed[2] else ""))
+            field = blamed[1].lstrip("-").replace("-", "_")
+            hint = f"; a value that begins with a minus sign is written {blamed[1]}=VALUE"
+            raise InputError(field, blamed[2] + (hint if "expected one argument" in blamed[2] else ""))
         if missing:
             raise InputError(missing[1], f"is missing; `{self.prog} --help` explains")
         if unknown:

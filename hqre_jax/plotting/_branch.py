@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from hqre_jax._branch import Branch
-from hqre_jax.plotting._canvas import GREY, action_styles, axes_or_new, legend, point_name, text, title
+from hqre_jax.plotting._canvas import GREY, action_styles, axes_or_new, legend, point_name, set_title, text
 
 
 def branch(branch: Branch, ax: Any = None) -> Any:
@@ -38,7 +38,7 @@ def branch(branch: Branch, ax: Any = None) -> Any:
         if len(own) == 1 or (len(own) == 2 and a == own[1]):
             continue
         name = f"{point_name(labels, mask, i, x)}: {text(labels.action(i, x, a))}"
-        ax.plot(tau, branch.policies[finite, i, x, a], color=colour, ls=dashes, label=name)
+        ax.plot(tau, branch.policies[finite, i, x, a], color=colour, ls=dashes, marker=".", ms=3, label=name)
         for fold in branch.folds:
             ax.plot(unit / fold.scale, fold.policy[i, x, a], "o", mfc="white", mec=colour, ms=5, zorder=3)
     for k, fold in enumerate(branch.folds):
@@ -48,7 +48,7 @@ def branch(branch: Branch, ax: Any = None) -> Any:
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlabel("temperature τ (units of payoff)" if common else "temperatures, in multiples of the final ones")
     ax.set_ylabel("probability")
-    ax.set_title(f"{title(labels, 'Principal branch')}")
+    set_title(ax, labels, "Principal branch")
     ax.grid(alpha=0.3)
     legend(ax)
     return ax

@@ -34,9 +34,10 @@ def text(name: str, longest: int = 40) -> str:
     return (" " + clean if clean.startswith("_") else clean).replace("$", r"\$")
 
 
-def title(labels: Labels, otherwise: str) -> str:
-    """The game's title, or something to say without one."""
-    return text(labels.title, 60) if labels.title else otherwise
+def set_title(ax: Any, labels: Labels, otherwise: str, note: str = "") -> None:
+    """The game's title, or something to say without one, above the axes."""
+    words = (text(labels.title, 80) if labels.title else otherwise) + note
+    ax.set_title(words, fontsize="large" if len(words) <= 40 else "small")
 
 
 def decision_points(mask: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -52,10 +53,10 @@ def point_name(labels: Labels, mask: np.ndarray, i: int, x: int) -> str:
 
 
 def action_styles(mask: np.ndarray) -> Iterator[tuple[int, int, int, str, Any]]:
-    """Every (player, state, action) with its colour and dashes: a colour per decision point, dashes per action."""
-    for (i, x), colour in zip(decision_points(mask), cycle(COLOURS), strict=False):
+    """Every (player, state, action) with colour and dashes: of two lines on top of each other both can be seen."""
+    for count, ((i, x), colour) in enumerate(zip(decision_points(mask), cycle(COLOURS), strict=False)):
         for k, a in enumerate(np.flatnonzero(mask[i, x])):
-            yield i, x, int(a), colour, DASHES[k % len(DASHES)]
+            yield i, x, int(a), colour, DASHES[(count + k) % len(DASHES)]
 
 
 def legend(ax: Any, **options: Any) -> None:

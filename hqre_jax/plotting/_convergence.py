@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from hqre_jax._solution import Solution
 from hqre_jax._types import InputError
-from hqre_jax.plotting._canvas import COLOURS, axes_or_new, legend, title
+from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, legend, set_title
 
 # An iterate as close to the answer as the answer to the truth has no distance worth drawing.
 _RESOLVED = 10.0
@@ -18,7 +18,8 @@ def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> An
     """Draw divergence from the answer and residual at each step, on a logarithmic axis.
 
     ``D_k = Σ_x w_x KL(π*_x ‖ π^k_x)`` uses the certificate's weights w where there are some and ``w = 1`` where
-    there are none; π* is the last iterate. Beside it stands the line ``D_0 q^k``.
+    there are none; beside it stands the line ``D_0 q^k``. π* is the last iterate, so that nothing but the
+    residual is drawn of a solve that failed.
 
     Args:
         sol: A solution with ``history`` (``solve(..., history=True)``).
@@ -43,41 +44,57 @@ def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> An
     residuals = np.asarray(sol.history.residuals)
     steps = np.arange(len(residuals))
     divergences = _divergences(np.asarray(sol.history.policies), weights)
-    resolved = (divergences > 0) & ~(residuals <= _RESOLVED * residuals[-1])
+    # Without success there is no π* to measure from.
+    resolved = (divergences > 0) & ~(residuals <= _RESOLVED * residuals[-1]) & bool(sol.successful)
 
     ax = axes_or_new(ax)
-    symbol = "$D_k$ (nats)"
+    lines: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def draw(x: np.ndarray, y: np.ndarray, label: str, colour: str, dashes: str) -> None:
+        ax.plot(x, y, color=colour, ls=dashes, marker="." if len(x) == 1 else None, label=label)
+        lines.append((x, y))
+
     if resolved.any():
-        ax.plot(steps[resolved], divergences[resolved], color=COLOURS[0], label=f"divergence {symbol}")
+        draw(steps[resolved], divergences[resolved], "divergence $D_k$ (nats)", COLOURS[0], "-")
     seen = np.isfinite(residuals) & (residuals > 0)
-    marker = "." if seen.sum() == 1 else None
-    ax.plot(steps[seen], residuals[seen], color=COLOURS[2], ls=":", marker=marker, label="residual (probability)")
-    if q is not None and divergences[0] > 0:
-        last = int(steps[resolved][-1]) if resolved.any() else 1
-        line = steps[: last + 1]
-        ax.plot(line, divergences[0] * q**line, color=COLOURS[1], ls="--", label=statement)
-    ax.set_yscale("log")
+    if seen.any():
+        draw(steps[seen], residuals[seen], "residual (probability)", COLOURS[2], ":")
+    if q is not None and resolved.any():
+        line = steps[: steps[resolved][-1] + 1]
+        draw(line, divergences[0] * q**line, statement, COLOURS[1], "--")
+    _frame(ax, lines)
     ax.set_xlabel(f"step of {sol.solver.replace('_', ' ')}")
-    ax.set_ylabel("divergence (nats), residual (probability)")
-    ax.set_title(title(sol.problem.game.labels, "Convergence"))
-    ax.grid(alpha=0.3)
+    ax.set_ylabel("divergence (nats), residual (probability)" if resolved.any() else "residual (probability)")
+    set_title(ax, sol.problem.game.labels, "Convergence")
     legend(ax)
     return ax
+
+
+def _frame(ax: Any, lines: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """A logarithmic axis of whole decades, and steps that are whole numbers."""
+    ax.set_yscale("log")
+    if lines:
+        values = np.concatenate([y for _, y in lines])
+        low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+        ax.set_ylim(10.0 ** (low - 0.1), 10.0 ** (max(high, low + 1) + 0.1))
+    else:
+        ax.text(0.5, 0.5, "the start was the answer", transform=ax.transAxes, ha="center", color=GREY)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
 
 
 def _theory(sol: Solution, bound: float | None) -> tuple[Float[np.ndarray, "player state"], float | None, str]:
     """The weights of D, the factor per step, and what the line may be called."""
     known = sol.certificate
-    used = np.asarray(jnp.any(sol.problem.mask, axis=-1))
-    margin = None if known.margin is None else float(known.margin)
-    certified = margin is not None and margin > 0
-    weights = np.asarray(known.weights, np.float64) if certified else used.astype(np.float64)
+    weights = np.asarray(jnp.any(sol.problem.mask, axis=-1), np.float64)
+    if known.weights is not None and known.margin is not None and known.margin > 0:
+        weights = np.asarray(known.weights, np.float64)
     if bound is not None:
         return weights, float(bound), f"$D_0\\,q^k$, q = {bound:.4g}"
-    if not certified or sol.solver != "mirror_descent" or not np.isfinite(known.max_step):
+    eta = known.max_step
+    if known.margin is None or eta is None or not np.isfinite(eta) or sol.solver != "mirror_descent":
         return weights, None, ""
-    eta = float(known.max_step)
-    q = 1 / (1 + eta * margin)
+    q = 1 / (1 + eta * known.margin)
     return weights, q, f"T2: $D_0\\,q^k$, q = {q:.4g} at η = κ/L² = {eta:.3g}"
 
 

@@ -5,12 +5,14 @@ from typing import Any
 import numpy as np
 
 from hqre_jax._solution import Solution
-from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, decision_points, point_name, text, title
+from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, decision_points, point_name, set_title, text
 
 # More bars than this in one picture cannot be read.
 _MAX_BARS = 24
-# A part narrower than this has no room for its action's name.
-_NAMED = 0.12
+# Letters that fit into a bar of full length.
+_ROOM = 36
+# Colours on which white letters cannot be read.
+_LIGHT = ("#CC79A7", "#E69F00", "#56B4E9")
 
 
 def policy(sol: Solution, ax: Any = None) -> Any:
@@ -32,15 +34,12 @@ def policy(sol: Solution, ax: Any = None) -> Any:
         left = 0.0
         for k, a in enumerate(np.flatnonzero(mask[i, x])):
             share = float(probabilities[i, x, a])
-            ax.barh(row, share, left=left, color=COLOURS[k % len(COLOURS)], edgecolor="white", height=0.8)
-            if share > _NAMED:
-                name = text(labels.action(i, x, int(a)))
-                room = max(int(share * 30), 1)
-                short = name if len(name) <= room else name[:room]
-                ax.text(
-                    left + share / 2, row, short, ha="center", va="center", color="white", fontsize="small",
-                    clip_on=True,
-                )  # fmt: skip
+            colour = COLOURS[k % len(COLOURS)]
+            ax.barh(row, share, left=left, color=colour, edgecolor="white", height=0.8)
+            name = text(labels.action(i, x, int(a)))
+            if len(name) <= share * _ROOM:
+                ink = "black" if colour in _LIGHT else "white"
+                ax.text(left + share / 2, row, name, ha="center", va="center", color=ink, fontsize="small")
             left += share
     ax.set_yticks(range(len(shown)), [point_name(labels, mask, i, x) for i, x in shown], fontsize="small")
     ax.set_ylim(len(shown) - 0.4, -0.6)
@@ -48,5 +47,5 @@ def policy(sol: Solution, ax: Any = None) -> Any:
     ax.set_xlabel("probability of each action, left to right in the game's order")
     ax.set_ylabel("player, information state", color=GREY)
     cut = "" if len(shown) == len(points) else f" (first {len(shown)} of {len(points)} decision points)"
-    ax.set_title(title(labels, "Equilibrium") + cut)
+    set_title(ax, labels, "Equilibrium", cut)
     return ax
