@@ -17,6 +17,7 @@ def softmax(logits):
 # --- Normal forms and a tree, by Gambit ------------------------------------------------------------------------
 
 SHAPES = {(3, 3): 100, (2, 2, 2): 50, (2, 2, 2, 2): 25, (4, 2, 3): 25}
+LARGEST = (4, 3, 3, 2)
 
 
 def expected_payoffs(payoffs, policy):
@@ -37,33 +38,50 @@ def gambit_point(pygambit, game, rationality):
     return found
 
 
-def on_principal_branch(payoffs, tau):
-    return hq.solve(hq.NormalFormGame(payoffs), tau, solver="principal_branch")
+@jax.jit
+@jax.vmap
+def on_principal_branch(payoffs, mask, tau):
+    return hq.solve(hq.NormalFormGame(payoffs, action_mask=mask), tau, solver="principal_branch")
+
+
+def padded(payoffs):
+    """The game among players with at most `LARGEST` actions; players of no consequence have one."""
+    shape = payoffs.shape[1:]
+    mask = np.arange(max(LARGEST)) < np.array([*shape, 1, 1])[: len(LARGEST), None]
+    table = np.full((len(LARGEST), *LARGEST), np.pi)
+    table[(slice(None), *map(slice, shape), *[0] * (len(LARGEST) - len(shape)))] = 0.0
+    table[(slice(len(shape)), *map(slice, shape), *[0] * (len(LARGEST) - len(shape)))] = payoffs
+    return table, mask[:, None]
 
 
 @pytest.fixture(scope="module")
 def comparison():
-    """Per shape: our result strings, Gambit's residuals, and the largest differences between the two."""
+    """Per shape: our result strings, Gambit's residuals, and the largest differences between the two.
+
+    All shapes are solved in one batch, padded to the largest: one program to compile, and masks at work.
+    """
     pygambit = pytest.importorskip("pygambit")
     draw = np.random.RandomState(1000)
-    table = {}
-    for shape, count in SHAPES.items():
-        players = len(shape)
-        payoffs = draw.rand(count, players, *shape)
-        span = np.ptp(payoffs.reshape(count, players, -1), axis=-1).max(-1)
-        # Up to 10 per payoff range, a quarter of them exactly that.
-        scaled = np.where(np.arange(count) % 4 == 0, 10.0, draw.uniform(0.5, 10.0, count))
-        rationality = scaled / span
-        ours = jax.jit(jax.vmap(on_principal_branch))(payoffs, 1 / rationality)
-        residuals, differences = np.zeros(count), np.zeros(count)
-        for k in range(count):
-            theirs = gambit_point(pygambit, pygambit.Game.from_arrays(*payoffs[k]), rationality[k])
-            policy = np.split(np.array([theirs[n] for n in range(sum(shape))]), np.cumsum(shape)[:-1])
-            response = [softmax(rationality[k] * q) for q in expected_payoffs(payoffs[k], policy)]
-            residuals[k] = max(np.abs(p - r).max() for p, r in zip(policy, response, strict=True))
-            differences[k] = max(np.abs(ours.policy[k, i, 0, : shape[i]] - policy[i]).max() for i in range(players))
-        table[shape] = (ours.result, residuals, differences)
-    return table
+    shapes = [shape for shape, count in SHAPES.items() for _ in range(count)]
+    games = [draw.rand(len(shape), *shape) for shape in shapes]
+    # Up to 10 per payoff range, a quarter of them exactly that.
+    scaled = np.where(np.arange(len(games)) % 4 == 0, 10.0, draw.uniform(0.5, 10.0, len(games)))
+    span = [max(np.ptp(table) for table in payoffs) for payoffs in games]
+    rationality = scaled / np.array(span)
+    payoffs, masks = map(np.stack, zip(*map(padded, games), strict=True))
+    ours = on_principal_branch(payoffs, masks, 1 / rationality)
+    found, residuals, differences = np.asarray(ours.policy)[:, :, 0], np.zeros(len(games)), np.zeros(len(games))
+    for k, shape in enumerate(shapes):
+        theirs = gambit_point(pygambit, pygambit.Game.from_arrays(*games[k]), rationality[k])
+        policy = np.split(np.array([theirs[n] for n in range(sum(shape))]), np.cumsum(shape)[:-1])
+        response = [softmax(rationality[k] * q) for q in expected_payoffs(games[k], policy)]
+        residuals[k] = max(np.abs(p - r).max() for p, r in zip(policy, response, strict=True))
+        differences[k] = max(np.abs(found[k, i, : shape[i]] - policy[i]).max() for i in range(len(shape)))
+    return {
+        shape: (ours.result[same], residuals[same], differences[same])
+        for shape in SHAPES
+        for same in [np.array([other == shape for other in shapes])]
+    }
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
