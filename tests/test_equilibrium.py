@@ -157,7 +157,7 @@ def test_exploitability_is_the_best_of_all_pure_strategies(name):
         policy = random_policy(jax.random.key(seed), game, spread)
         wanted = best_gains(game, policy, values(game))
         np.testing.assert_allclose(exploitability(game, policy), wanted, rtol=1e-10, atol=1e-10)
-        assert max(wanted) > 1e-3
+        assert max(wanted) > (1e-2 if spread == 1.0 else 0.0)
 
 
 def kuhn():
@@ -174,8 +174,9 @@ def test_kuhn_poker():
     assert float(np.sum(exploitability(game, policy))) == pytest.approx(11 / 12, abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["normal_form", "polymatrix", "bayesian"])
-@pytest.mark.parametrize("entropy", ["kl", "shannon"])
+@pytest.mark.parametrize(
+    ("kind", "entropy"), [("normal_form", "kl"), ("polymatrix", "kl"), ("bayesian", "kl"), ("bayesian", "shannon")]
+)
 def test_soft_exploitability_is_the_regularised_gap_when_play_ends_at_once(kind, entropy):
     game = {
         "normal_form": lambda: random_normal_form(KEY, (2, 3)),
@@ -207,8 +208,9 @@ def test_soft_exploitability_is_what_soft_value_iteration_gains():
         assert float(gains[i]) == pytest.approx(np.asarray(game.initial) @ (best - current), rel=1e-9)
 
 
-@pytest.mark.parametrize("kind", ["markov", "public_private", "tree"])
-@pytest.mark.parametrize("entropy", ["kl", "shannon"])
+@pytest.mark.parametrize(
+    ("kind", "entropy"), [("markov", "kl"), ("public_private", "kl"), ("tree", "kl"), ("tree", "shannon")]
+)
 def test_planted_equilibrium_cannot_be_exploited(kind, entropy):
     """Under ``soft`` an HQRE is an equilibrium of regularised returns, not of single moves alone."""
     game = EXPLOITED[kind][0]()
@@ -281,7 +283,7 @@ def test_continuations_differ_where_play_goes_on_only():
         policy = random_policy(KEY, game)
         answers = [np.asarray(logit_response(game, policy, TAU, continuation=c)) for c in ("soft", "plain", "zero_sum")]
         for k in (1, 2):
-            assert (np.abs(answers[k] - answers[k - 1]).max() > 1e-2) == differ
+            assert (np.abs(answers[k] - answers[k - 1]).max() > 1e-3) == differ
 
 
 # --- What a problem refuses --------------------------------------------------------------------------------------

@@ -291,18 +291,24 @@ def test_tree_beliefs_survive_underflow():
     assert_close(evaluation.action_values[1, 0], [0.25, 0.75], "beliefs 1 : 3")
 
 
+@eqx.filter_jit
+def evaluate_centered(game, log_policy, bonus):
+    centered = game.centered()
+    return centered.evaluate(log_policy, bonus, "soft").action_values, centered.payoff_range(), game.payoff_range()
+
+
 @pytest.mark.parametrize("name", ["normal_form", "polymatrix", "bayesian", "markov", "general", "tree"])
 def test_centred_game_asks_the_same_question(name):
     """Taking out irrelevant terms moves Q by a constant in a, at any temperature."""
     game = instance(name)
     mask = np.asarray(game.action_mask)
     policy, bonus = random_policy(KEY, game), random_bonus(game)
-    before, after = evaluations(game, policy, bonus), evaluations(game.centered(), policy, bonus)
-    for continuation in continuations(game):
-        moved = np.asarray(after[continuation].action_values - before[continuation].action_values)
-        first = np.take_along_axis(moved, mask.argmax(-1)[..., None], -1)
-        assert_close(np.where(mask, moved - first, 0.0), np.zeros(mask.shape), f"{name}, {continuation}")
-    assert np.all(np.asarray(game.centered().payoff_range()) <= np.asarray(game.payoff_range()) + 1e-12)
+    before = evaluations(game, policy, bonus)["soft"].action_values
+    after, narrow, wide = evaluate_centered(game, logarithm(policy, mask), bonus)
+    moved = np.asarray(after - before)
+    first = np.take_along_axis(moved, mask.argmax(-1)[..., None], -1)
+    assert_close(np.where(mask, moved - first, 0.0), np.zeros(mask.shape), name)
+    assert np.all(np.asarray(narrow) <= np.asarray(wide) + 1e-12)
 
 
 @pytest.mark.parametrize("name", ["polymatrix", "bayesian", "general", "public_private", "tree"])

@@ -160,9 +160,8 @@ def test_unknown_names_are_refused():
 
 
 HISTORIES = {
-    "markov": (lambda: random_markov(KEY, 2, (2, 2), 0.8), None, 1 + 4),
     "public_private": (lambda: random_public_private(KEY, 2, (2, 1), (2, 3), 0.8), None, 1 + 6),
-    "given_messages": (lambda: random_markov(KEY, 2, (2, 2), 0.8), [[[0, 1], [1, 0]], [[1, 1], [0, 0]]], 1 + 2 + 4),
+    "markov": (lambda: random_markov(KEY, 2, (2, 2), 0.8), [[[0, 1], [1, 0]], [[1, 1], [0, 0]]], 1 + 2 + 4),
 }
 
 

@@ -5,12 +5,13 @@ pay agent i, whenever it takes action a at information state x, the extra
 
     δ_i(x, a) = τ_i(x) log(π_i/ρ_i)(a|x) − Q_i^π(x, a)  −  Σ_b π_i(b|x) [ the same at b ] .
 
-Its mean under π_i is zero, so that at π no value V changes, at any world state or node, of any agent:
-neither what comes after, nor what came before. Beliefs at π depend on transitions and π alone. Hence
-Q_i^π(x, ·) moves by exactly δ_i(x, ·), to τ log(π/ρ) plus a constant in a, and π is a fixed point of the
-logit response. It does not matter whose entropy counts in V (`soft`, `plain`, `zero_sum`), whether beliefs
-depend on the policy, or whether the game goes on. Where ``r_2 = −r_1`` must hold, agent 1 also pays what
-agent 2 receives, and the reverse: those terms average to zero under π as well.
+Its mean under π_i is zero at every world state or node at which i moves. So at π nothing that comes before or
+after the move is worth more or less than it was, to anybody, and beliefs at π depend on transitions and π
+alone. Hence Q_i^π(x, ·) moves by exactly δ_i(x, ·), to τ log(π/ρ) plus a constant in a, and π is a fixed point
+of the logit response. It does not matter whose entropy counts in V (`soft`, `plain`, `zero_sum`), whether
+beliefs depend on the policy, or whether the game goes on. Where ``r_2 = −r_1`` must hold, agent 1 also pays what
+agent 2 receives, and the reverse: those terms average to zero under π as well. In a Markov game whose values are
+given, the payment is the formula of theory.md §5.
 
 Extra payments that depend on one's own action and information state alone are no interaction: margins,
 interactions and hence the uniqueness of a zero-sum plant (γ = 0) are those of the given game.
