@@ -22,7 +22,13 @@ WorldArray = Float[Array, "player world"]
 
 
 class AbstractWorldGame(AbstractGame):
-    """A game given by payoffs ``(player, world, a_1, …, a_N)`` and an information map ``(player, world)``."""
+    """A game given by payoffs ``(player, world, a_1, …, a_N)`` and an information map ``(player, world)``.
+
+    Attributes:
+        payoffs: `world_payoffs` in the shape in which the user gives them.
+    """
+
+    payoffs: eqx.AbstractVar[Float[Array, "player *rest"]]
 
     @abc.abstractmethod
     def world_payoffs(self) -> JointTensor:

@@ -95,8 +95,10 @@ def _payments(
     if targets is None:
         evaluation = problem.evaluate(log_policy)
     else:
+        game = problem.game
+        assert isinstance(game, AbstractWorldGame)  # `_targets` lets no other pass
         bonus = problem.bonus(log_policy)
-        evaluation = problem.game.evaluate(log_policy, bonus, problem.continuation, targets=targets)
+        evaluation = game.evaluate(log_policy, bonus, problem.continuation, targets=targets)
         shift = targets - evaluation.continuation
         if problem.continuation == "zero_sum":
             shift = 0.5 * (shift - shift[::-1])  # opposite to the last bit, as payoffs must be
