@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from hqre_jax._certificates import Certificate, Verdict, cheap_certificate
 from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
-from hqre_jax._linearise import defect, dense_jacobian
+from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Entropy, Problem
 from hqre_jax._simplex import center, log_softmax
 from hqre_jax._types import InputError
@@ -139,7 +139,7 @@ def search(
         return jax.lax.fori_loop(0, _WARM_STEPS, lambda _, y: y - mixing * defect(problem, y), z)
 
     def newton(z):
-        value, jacobian = dense_jacobian(problem, z)
+        value, jacobian = logit_jacobian(problem, z)
         value = value.reshape(shape)
         direction = -jnp.linalg.solve(jacobian, value.ravel()).reshape(shape)
         direction = jnp.where(jnp.all(jnp.isfinite(direction)), direction, -value)
@@ -183,7 +183,7 @@ def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) ->
 @eqx.filter_jit
 def _evidence(problem: Problem, z: Float[Array, "player state action"]):
     problem = problem.centered()
-    value, jacobian = dense_jacobian(problem, z)
+    value, jacobian = logit_jacobian(problem, z)
     ratio = jnp.max(problem.game.payoff_range()[:, None] / problem.tau)
     return value, jacobian, _curvature(problem, z), ratio
 

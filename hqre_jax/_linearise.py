@@ -1,5 +1,7 @@
 """The logit equation ``z = T(z)`` and its Jacobian, for the methods that use derivatives."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -21,19 +23,26 @@ def defect(problem: Problem, logits: LogPolicy) -> LogPolicy:
     return logits - center(problem.response_logits(problem.log_policy(logits)), problem.mask)
 
 
-def dense_jacobian(problem: Problem, logits: LogPolicy) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
-    """Defect and its Jacobian, flattened.
+def dense_jacobian(
+    equation: Callable[[Float[Array, " n"]], Float[Array, " m"]], point: Float[Array, " n"]
+) -> tuple[Float[Array, " m"], Float[Array, "m n"]]:
+    """Value and Jacobian of a function of a vector, linearised once.
 
     Args:
-        problem: The question.
-        logits: z.
+        equation: The function.
+        point: Where.
 
     Returns:
-        The defect, shape ``(n,)``, and ``I − P DT``, shape ``(n, n)``, ``n`` the size of the padded policy.
+        The value, ``(m,)``, and the Jacobian, ``(m, n)``.
     """
+    value, push = jax.linearize(equation, point)
+    basis = jnp.eye(point.size, dtype=point.dtype)
+    small = point.size <= _COLUMNS
+    columns = jax.vmap(push)(basis) if small else jax.lax.map(push, basis, batch_size=_COLUMNS)
+    return value, columns.T
+
+
+def logit_jacobian(problem: Problem, logits: LogPolicy) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
+    """The defect at z, flattened, and its Jacobian ``I − P DT``; n is the size of the padded policy."""
     shape = logits.shape
-    value, push = jax.linearize(lambda z: defect(problem, z.reshape(shape)).ravel(), logits.ravel())
-    basis = jnp.eye(logits.size, dtype=logits.dtype)
-    small = logits.size <= _COLUMNS
-    rows = jax.vmap(push)(basis) if small else jax.lax.map(push, basis, batch_size=_COLUMNS)
-    return value, rows.T
+    return dense_jacobian(lambda z: defect(problem, z.reshape(shape)).ravel(), logits.ravel())

@@ -19,7 +19,7 @@ class History(NamedTuple):
 
     Attributes:
         policies: π^k, ``(step, player, information state, action)``.
-        residuals: Undamped residual of each at the requested temperatures; infinite on the way along a branch.
+        residuals: Undamped residual of each at the requested temperatures, also on the way along a branch.
         scales: Position on the path ``τ/s``: 1 throughout but for ``principal_branch``.
     """
 

@@ -16,7 +16,7 @@ from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
-from hqre_jax._solver import AbstractSolver, look
+from hqre_jax._solver import AbstractSolver
 from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
@@ -139,7 +139,7 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
     centered = _frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return Found(state.iterate.logits, look(centered, state.iterate.logits).residual, code, steps)
+    return Found(state.iterate.logits, state.iterate.residual, code, steps)
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
@@ -155,8 +155,8 @@ def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
     centered = _frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    residual = look(centered, state.iterate.logits).residual
-    return Found(state.iterate.logits, residual, code, steps), History(policies, residuals, scales)
+    found = Found(state.iterate.logits, state.iterate.residual, code, steps)
+    return found, History(policies, residuals, scales)
 
 
 def _observe(problem: Problem, state: Any):

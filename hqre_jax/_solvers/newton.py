@@ -5,7 +5,7 @@ from typing import ClassVar, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from hqre_jax._linearise import defect, dense_jacobian
+from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
@@ -39,7 +39,7 @@ class Newton(AbstractSolver):
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one Jacobian and a few evaluations."""
         here = state.iterate
-        value, jacobian = dense_jacobian(problem, here.logits)
+        value, jacobian = logit_jacobian(problem, here.logits)
         direction = -jnp.linalg.solve(jacobian, value).reshape(here.logits.shape)
         start = jnp.sum(value**2)
 

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._linearise import defect, dense_jacobian
 from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
 from hqre_jax._types import LogPolicy, Scalar
@@ -48,7 +49,7 @@ class State(NamedTuple):
     """A point on the curve.
 
     Attributes:
-        iterate: The point; its residual is infinite until the requested temperatures are reached.
+        iterate: The point; its residual at the requested temperatures means little before they are reached.
         position: t.
         tangent: Unit tangent in ``(z, t)``, pointing onwards.
         length: Next step's length.
@@ -86,10 +87,10 @@ class PrincipalBranch(AbstractSolver):
         logits = center(problem.log_reference, problem.mask)
         dtype = logits.dtype
         upward = jnp.zeros(logits.size + 1, dtype).at[-1].set(1.0)
-        iterate = look(problem, logits)
-        unknown = jnp.asarray(jnp.inf, dtype)
+        # Nothing is evaluated yet: at the reference the residual is at most 1, and says nothing.
+        unseen = Iterate(logits, logits, jnp.ones((), dtype), jnp.ones((), dtype), jnp.zeros((), int))
         return State(
-            iterate=iterate._replace(residual=unknown, best=unknown),
+            iterate=unseen,
             position=jnp.zeros((), dtype),
             # A first step of length 0 stays at the reference and finds the tangent there.
             tangent=upward,
@@ -120,12 +121,9 @@ class PrincipalBranch(AbstractSolver):
         longer = jnp.where(landing, state.length, state.length * growth)
         longer = jnp.where(begins, _FIRST_STEP, longer)
         seen = look(problem, there.logits, state.iterate)
-        unknown = jnp.asarray(jnp.inf, seen.residual.dtype)
-        # Before arrival the residual at the requested temperatures means nothing.
-        seen = jax.tree.map(
-            lambda a, b: jnp.where(landing, a, b),
-            seen,
-            seen._replace(residual=unknown, best=unknown, stalled=jnp.zeros_like(seen.stalled)),
+        # Progress counts from the arrival on.
+        seen = seen._replace(
+            best=jnp.where(arrived, seen.best, seen.residual), stalled=jnp.where(arrived, seen.stalled, 0)
         )
         fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
         moved = State(
@@ -146,14 +144,12 @@ class PrincipalBranch(AbstractSolver):
         return jax.tree.map(lambda a, b: jnp.where(good, a, b), moved, refused)
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
-        """See `AbstractSolver.terminate`; a step that has shrunk to nothing means that the branch is lost."""
-        done, code = super().terminate(problem, state._replace(iterate=_finite(state.iterate)), tol)
-        return done | ((state.length > 0) & (state.length < _SHORTEST)), code
-
-
-def _finite(iterate: Iterate) -> Iterate:
-    """Read "not arrived" as a residual of 1 instead of a number that overflowed."""
-    return iterate._replace(residual=jnp.where(jnp.isposinf(iterate.residual), 1.0, iterate.residual))
+        """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
+        done, code = super().terminate(problem, state, tol)
+        lost = (state.length > 0) & (state.length < _SHORTEST)
+        arrived = state.position >= rationality(problem)
+        failed = jnp.where(jnp.isfinite(state.iterate.residual), RESULTS.diverged.code, RESULTS.nonfinite.code)
+        return (done & arrived) | lost, jnp.where(arrived, code, failed)
 
 
 def rationality(problem: Problem) -> Scalar:
@@ -198,39 +194,39 @@ def correct(
     border = jnp.where(landing, jnp.zeros_like(tangent).at[-1].set(1.0), tangent.at[:-1].multiply(1.0 / points))
     onwards = jnp.zeros(size + 1, logits.dtype).at[-1].set(1.0)
 
+    def equation(point):
+        return defect(problem.at_scale(point[-1] / goal), point[:-1].reshape(shape)).ravel()
+
     def policy_of(point):
         return problem.policy(point[:-1].reshape(shape))
 
     def newton(carry):
-        point, _, first, last, _, count = carry
-        at = problem.at_scale(point[-1] / goal)
-        z = point[:-1].reshape(shape)
-        value, jacobian = dense_jacobian(at, z)
-        slope = jax.jvp(
-            lambda t: defect(problem.at_scale(t / goal), z).ravel(), (point[-1],), (jnp.ones_like(point[-1]),)
-        )[1]
-        bordered = jnp.concatenate([jnp.concatenate([jacobian, slope[:, None]], axis=1), border[None]], axis=0)
+        point, policy, _, first, last, _, count = carry
+        value, jacobian = dense_jacobian(equation, point)
+        bordered = jnp.concatenate([jacobian, border[None]], axis=0)
         off = jnp.append(value, border @ (point - predicted))
         lu = jax.scipy.linalg.lu_factor(bordered)
         solution = jax.scipy.linalg.lu_solve(lu, jnp.stack([-off, onwards], axis=1))
         swaps = jnp.sum(lu[1] != jnp.arange(size + 1))
         sign = jnp.prod(jnp.sign(jnp.diagonal(lu[0]))) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
         moved = point + solution[:, 0]
-        change = jnp.max(jnp.abs(policy_of(moved) - policy_of(point)))
+        moved_policy = policy_of(moved)
+        change = jnp.max(jnp.abs(moved_policy - policy))
         change = jnp.maximum(change, jnp.max(jnp.abs(solution[:, 0]) / (1.0 + jnp.abs(moved))))
         first = jnp.where(count == 0, change, first)
-        return moved, solution[:, 1], first, jnp.stack([last[1], change]), sign, count + 1
+        return moved, moved_policy, solution[:, 1], first, jnp.stack([last[1], change]), sign, count + 1
 
     def unfinished(carry):
-        _, _, first, last, _, count = carry
+        _, _, _, first, last, _, count = carry
         # Stop when on the curve, out of patience, or visibly not contracting.
         hopeless = ~(last[1] < jnp.inf) | ((count >= 2) & (last[1] > 0.7 * last[0])) | (first > 10 * _MISS)
         return (count == 0) | ((last[1] > _ON_CURVE) & (count < _CORRECTIONS) & ~hopeless)
 
     one = jnp.ones((), logits.dtype)
-    start = (predicted, tangent, one, jnp.stack([one, one]), one, 0)
-    point, direction, _, last, sign, _ = jax.lax.while_loop(unfinished, newton, start)
-    miss = jnp.max(jnp.abs(policy_of(point) - policy_of(predicted)))
+    predicted_policy = policy_of(predicted)
+    start = (predicted, predicted_policy, tangent, one, jnp.stack([one, one]), one, 0)
+    point, policy, direction, _, last, sign, _ = jax.lax.while_loop(unfinished, newton, start)
+    miss = jnp.max(jnp.abs(policy - predicted_policy))
     direction = direction / jnp.sqrt(inner(direction, direction, problem))
     # Keep going the way we came; the sign of the determinant goes with that choice.
     back = inner(direction, tangent, problem) < 0
