@@ -2,8 +2,10 @@
 
 import argparse
 import re
-from typing import NoReturn
+from typing import NoReturn, get_args
 
+from hqre_jax._game import Continuation
+from hqre_jax._problem import Entropy
 from hqre_jax._solvers import SOLVERS
 from hqre_jax._types import InputError
 
@@ -144,9 +146,15 @@ def _add_temperatures(parser: argparse.ArgumentParser) -> None:
 
 def _add_problem(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference-file", metavar="FILE", help="reference policy ρ (default: uniform)")
-    parser.add_argument("--entropy", metavar="E", default="kl", help="kl (to the reference) or shannon (default: kl)")
     parser.add_argument(
-        "--continuation", metavar="C", default="soft",
+        "--entropy",
+        metavar="E",
+        choices=get_args(Entropy),
+        default="kl",
+        help="kl (to the reference) or shannon (default: kl)",
+    )
+    parser.add_argument(
+        "--continuation", metavar="C", choices=get_args(Continuation), default="soft",
         help="who is paid whose entropy later on: soft (own), plain (nobody; what Gambit computes), or zero_sum "
         "(own minus the other's) (default: soft)",
     )  # fmt: skip

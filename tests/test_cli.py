@@ -1,0 +1,393 @@
+"""The command line: every exit code, every document, one line for every fault."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from hqre_jax.cli import main
+from hqre_jax.cli._tables import rendered, table
+from hqre_jax.demo import citation
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = [sys.executable, "-m", "hqre_jax"]
+
+
+def run(capsys, *argv: str) -> tuple[int, str, str]:
+    code = main(list(argv))
+    seen = capsys.readouterr()
+    return code, seen.out, seen.err
+
+
+def document(capsys, *argv: str) -> dict:
+    """The JSON that a command prints; NaN and Infinity, which are no JSON, are refused."""
+    code, out, err = run(capsys, *argv, "--format", "json")
+    assert code == 0, err
+    assert err == ""
+    assert out.count("\n") == 1
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(out, parse_constant=refuse)
+
+
+def assert_one_line(code: int, out: str, err: str, field: str) -> None:
+    assert code == 2
+    assert out == ""
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    assert err.startswith(f"hqre: {field}"), err
+    assert "Traceback" not in err
+
+
+def test_games_one_a_line(capsys):
+    code, out, err = run(capsys, "games")
+    lines = out.splitlines()
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in lines] == [entry.name for entry in hq.list_games()]
+    big_match = next(line for line in lines if line.startswith("big_match "))
+    assert "--tau 0.5" in big_match
+    assert "--continuation zero_sum" in big_match
+    assert "--tau 40,20" in next(line for line in lines if line.startswith("matching_pennies_320 "))
+
+
+def test_solve_document_of_a_tree(capsys):
+    argv = ("solve", "entry_deterrence", "--tau", "1,0.5", "--continuation", "plain")
+    found = document(capsys, *argv)
+    sol = hq.solve(hq.load_game("entry_deterrence"), np.array([1.0, 0.5]), continuation="plain")
+    assert found["policy"] == sol.unpadded_policy()
+    assert [[len(row) for row in own] for own in found["policy"]] == [[2], [2]]
+    assert found["residual"] <= 1e-10
+    assert (found["result"], found["solver"], found["selection"]) == (
+        "successful",
+        "principal_branch",
+        "principal_branch",
+    )
+    assert found["num_steps"] == int(sol.num_steps) > 0
+    assert found["tau"] == [[1.0], [0.5]]
+    assert found["continuation"] == "plain"
+    assert found["certificate"] == {"verdict": "undecided", "margin": None, "contraction": None}
+    game = sol.problem.game
+    assert found["information_states"] == [[game.labels.information_state(i, 0)] for i in range(2)]
+    np.testing.assert_allclose(np.ravel(found["values"]), np.ravel(sol.values), rtol=1e-12)
+    np.testing.assert_allclose(found["initial_values"], sol.initial_values, rtol=1e-12)
+
+
+def test_solve_lists_have_no_padding(capsys, tmp_path):
+    """Players with different numbers of actions: 2×3."""
+    path = tmp_path / "game.json"
+    path.write_text('{"kind": "normal_form", "payoffs": [[[1, 0, 2], [0, 1, 0]], [[0, 1, 0], [1, 0, 3]]]}')
+    found = document(capsys, "solve", str(path), "--tau", "2")
+    assert [len(own[0]) for own in found["policy"]] == [2, 3]
+    for own in found["policy"]:
+        assert abs(sum(own[0]) - 1) <= 1e-14
+    assert found["certificate"]["verdict"] == "unique"
+    assert found["certificate"]["margin"] > 0
+    assert found["selection"] == "unique"
+
+
+def test_solve_takes_the_catalogue_temperature_and_says_so(capsys):
+    found = document(capsys, "solve", "coordination")
+    assert found["tau"] == [[0.6], [0.6]]
+    assert found["tau_origin"] == "catalogue"
+    code, out, _ = run(capsys, "solve", "coordination")
+    assert code == 0
+    assert "catalogue" in out
+    assert document(capsys, "solve", "coordination", "--tau", "0.6")["tau_origin"] == "given"
+
+
+def test_explicit_continuation_beats_the_catalogue(capsys):
+    """The catalogue asks about some games under other continuation values; the option's default stays soft."""
+    assert document(capsys, "solve", "entry_deterrence")["continuation"] == "soft"
+
+
+def test_files_for_temperatures_and_reference(capsys, tmp_path):
+    """Known answer: dominant strategies under a reference; the logit of one payoff difference."""
+    game, tau, rho = tmp_path / "g.json", tmp_path / "tau.json", tmp_path / "rho.json"
+    game.write_text('{"kind": "normal_form", "payoffs": [[[3, 3], [1, 1]], [[0, 4], [0, 4]]]}')
+    tau.write_text("[[0.5], [4.0]]")
+    rho.write_text("[[[0.2, 0.8]], [[0.5, 0.5]]]")
+    found = document(capsys, "solve", str(game), "--tau-file", str(tau), "--reference-file", str(rho))
+    first = 0.2 * np.exp(3 / 0.5) / (0.2 * np.exp(3 / 0.5) + 0.8 * np.exp(1 / 0.5))
+    np.testing.assert_allclose(found["policy"][0][0], [first, 1 - first], atol=1e-10)
+    np.testing.assert_allclose(found["policy"][1][0][1], 1 / (1 + np.exp(-4 / 4)), atol=1e-10)
+    np.save(tmp_path / "tau.npy", np.array([0.5, 4.0]))
+    np.save(tmp_path / "rho.npy", np.array([[[0.2, 0.8]], [[0.5, 0.5]]]))
+    again = document(
+        capsys,
+        "solve",
+        str(game),
+        "--tau-file",
+        str(tmp_path / "tau.npy"),
+        "--reference-file",
+        str(tmp_path / "rho.npy"),
+    )
+    assert again["policy"] == found["policy"]
+
+
+def test_unpadded_temperatures_of_a_tree(capsys, tmp_path):
+    """Players with different numbers of information sets: one temperature each, without padding."""
+    tau = tmp_path / "tau.json"
+    entry = hq.load_game("stripped_down_poker")
+    counts = np.asarray(entry.action_mask).any(-1).sum(1).tolist()
+    assert counts[0] != counts[1], "the point of this test is that the players differ"
+    given = [[1.0 + x for x in range(count)] for count in counts]
+    tau.write_text(json.dumps(given))
+    argv = ("solve", "stripped_down_poker", "--tau-file", str(tau), "--continuation", "plain")
+    assert document(capsys, *argv)["tau"] == given
+    tau.write_text(json.dumps([[1.0] * 7, [1.0]]))
+    assert_one_line(*run(capsys, *argv), f"{tau}: tau[0]")
+
+
+def test_table_shows_what_json_shows(capsys):
+    argv = ("solve", "coordination", "--tau", "0.6")
+    found = document(capsys, *argv)
+    code, out, err = run(capsys, *argv)
+    assert (code, err) == (0, "")
+    for own in found["policy"]:
+        assert f"{own[0][0]:.9f}" in out
+    for word in ("successful", "unique", "soft", "Left", "Right"):
+        assert word in out
+
+
+def test_numbers_survive_a_narrow_terminal(monkeypatch):
+    """On 60 columns names are wrapped, numbers are whole."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    numbers = ("0.123456789", "1.23457e+06", "-7.65432e-05")
+    rows = [("a very long name of a player indeed", "an information state " * 5, *numbers)]
+    shown = rendered([table(("player", "state", "p", "q", "r"), rows, ("p", "q", "r"))])
+    for number in numbers:
+        assert number in shown
+
+
+def test_tolerance_not_reached_is_exit_1(capsys, tmp_path):
+    argv = ("solve", "stag_hunt", "--tau", "1", "--solver", "mirror_descent", "--max-steps", "2")
+    code, out, err = run(capsys, *argv, "--format", "json")
+    found = json.loads(out)
+    assert code == 1
+    assert found["result"] == "max_steps_reached"
+    assert found["num_steps"] == 2
+    assert found["residual"] > 1e-10
+    assert err == f"hqre: max_steps_reached: {hq.RESULTS.max_steps_reached.message}\n"
+
+
+def test_certify_documents(capsys):
+    one = document(capsys, "certify", "coordination", "--tau", "0.6")
+    assert one["verdict"] == "unique"
+    assert one["witnesses"] == []
+    assert 0 < one["margin"] <= 0.1
+    assert one["lipschitz"] == pytest.approx(0.5)
+    assert one["max_step"] == pytest.approx(one["margin"] / one["lipschitz"] ** 2)
+    assert one["contraction"] == pytest.approx(0.5 / 0.6)
+    assert np.shape(one["weights"]) == (2, 1)
+    assert one["reason"]
+    several = document(capsys, "certify", "coordination", "--tau", "0.4")
+    assert several["verdict"] == "not_unique"
+    assert several["max_step"] is None
+    first, second = (np.array(witness) for witness in several["witnesses"])
+    assert np.abs(first - second).max() > 0.1
+    for witness in (first, second):
+        # The 2×2 coordination game by hand: each answers p with 1/(1 + exp((1 − 2p)/τ)).
+        answer = 1 / (1 + np.exp((1 - 2 * witness[::-1, 0, 0]) / 0.4))
+        np.testing.assert_allclose(answer, witness[:, 0, 0], atol=1e-9)
+    code, out, err = run(capsys, "certify", "coordination", "--tau", "0.4")
+    assert (code, err) == (0, "")
+    assert "witness 2" in out
+
+
+def test_trace_document(capsys):
+    found = document(capsys, "trace", "stag_hunt", "--tau-from", "inf", "--tau-to", "0.8")
+    points = found["points"]
+    assert points[0]["tau"] == [[None], [None]]
+    assert points[0]["policy"] == [[[0.5, 0.5]], [[0.5, 0.5]]]
+    assert points[-1]["tau"] == [[0.8], [0.8]]
+    assert len(points) > 5
+    assert (found["result"], found["folds"], found["num_bifurcations"]) == ("successful", [], 0)
+    sol = hq.solve(hq.load_game("stag_hunt"), 0.8, solver="principal_branch")
+    np.testing.assert_allclose(points[-1]["policy"], sol.unpadded_policy(), atol=1e-10)
+    later = document(capsys, "trace", "stag_hunt", "--tau-from", "2", "--tau-to", "0.8")["points"]
+    assert 1 < len(later) < len(points)
+    assert later[-1] == points[-1]
+
+
+def test_trace_tells_of_folds(capsys):
+    argv = ("trace", "group_polymatrix", "--tau-from", "inf", "--tau-to", "0.01,0.01,1")
+    found = document(capsys, *argv)
+    first, second = (fold["tau"][0][0] for fold in found["folds"])
+    # On the way down τ has a minimum first and then a maximum.
+    assert first < second
+    assert [len(own[0]) for own in found["folds"][0]["policy"]] == [2, 2, 2]
+    code, out, err = run(capsys, *argv)
+    assert (code, err) == (0, "")
+    assert out.count("fold") >= 3
+
+
+def test_trace_that_fails_is_exit_1(capsys):
+    code, out, err = run(capsys, "trace", "stag_hunt", "--tau-from", "inf", "--tau-to", "0.8", "--max-steps", "2")
+    assert code == 1
+    assert "max_steps_reached" in out
+    assert err.startswith("hqre: max_steps_reached: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "field"),
+    [
+        ((), "COMMAND: is missing"),
+        (("frobnicate",), "COMMAND: invalid choice"),
+        (("solve",), "GAME: is missing"),
+        (("solve", "chicken", "--tau", "1", "--frob"), "--frob: is not understood"),
+        (("solve", "chicken", "--ta", "1"), "--ta 1: is not understood"),
+        (("solve", "chicken", "--tau"), "tau: expected one argument"),
+        (("solve", "chicken", "--tau", "-1,2"), "tau: expected one argument"),
+        (("solve", "chicken", "--tau=-1,2"), "tau: temperature of player 1 is -1"),
+        (("solve", "chicken", "--tau", "1", "--tau-file", "x"), "tau_file: not allowed with argument --tau"),
+        (("solve", "chicken", "--tau", "one"), "tau: is 'one'"),
+        (("solve", "chicken", "--tau", "1,"), "tau: is '1,'"),
+        (("solve", "chicken", "--tau", "0"), "tau: temperature is 0"),
+        (("solve", "chicken", "--tau", "nan"), "tau: temperature is nan"),
+        (("solve", "chicken", "--tau", "inf"), "tau: temperature is inf"),
+        (("solve", "chicken", "--tau", "1e-300"), "tau: 1e-300"),
+        (("solve", "chicken", "--tau", "1,2,3"), "tau: has shape (3,)"),
+        (("solve", "chicken", "--tau", "1", "--tol", "x"), "tol: is 'x'"),
+        (("solve", "chicken", "--tau", "1", "--tol", "2"), "tol: is 2"),
+        (("solve", "chicken", "--tau", "1", "--max-steps", "1.5"), "max_steps: is '1.5'"),
+        (("solve", "chicken", "--tau", "1", "--max-steps", "-1"), "max_steps: is -1"),
+        (("solve", "chicken", "--tau", "1", "--solver", "magic"), "solver: is 'magic'"),
+        (("solve", "chicken", "--tau", "1", "--entropy", "tsallis"), "entropy: invalid choice: 'tsallis'"),
+        (("solve", "chicken", "--tau", "1", "--continuation", "hard"), "continuation: invalid choice: 'hard'"),
+        (("solve", "chicken", "--tau", "1", "--continuation", "zero_sum"), 'continuation: "zero_sum" needs'),
+        (("solve", "chicken", "--tau", "1", "--format", "xml"), "format: invalid choice"),
+        (("solve", "chicken", "--tau", "1", "--plot", "/nowhere/at/all.png"), "plot: cannot write into '/nowhere/at'"),
+        (("solve", "chicken", "--tau", "1", "--plot", "plot.xyz"), "plot: 'plot.xyz' does not end"),
+        (("solve", "chicken", "--tau", "1", "--reference-file", "/nowhere.json"), "/nowhere.json: cannot be read"),
+        (("solve", "chiken", "--tau", "1"), "game: 'chiken' is neither"),
+        (("solve", "/nowhere.nfg", "--tau", "1"), "/nowhere.nfg: cannot be read"),
+        (("solve", "two\nlines", "--tau", "1"), "game: 'two\\nlines' is neither"),
+        (("certify", "chicken", "--tau", "0"), "tau: temperature is 0"),
+        (("trace", "chicken", "--tau-to", "1"), "--tau-from: is missing"),
+        (("trace", "chicken", "--tau-from", "x", "--tau-to", "1"), "tau_from: is 'x'"),
+        (("trace", "chicken", "--tau-from", "0.5", "--tau-to", "1"), "tau_from: is below tau_to"),
+        (("trace", "chicken", "--tau-from", "inf", "--tau-to", "inf"), "tau"),
+        (("trace", "chicken", "--tau-from", "inf", "--tau-to", "1", "--plot", "/nowhere/p.pdf"), "plot: cannot write"),
+        (("demo", "--out", "/dev/null/demo"), "out: '/dev/null/demo' cannot be made"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_exit_2(capsys, argv, field):
+    assert_one_line(*run(capsys, *argv), field)
+
+
+def test_a_file_without_temperatures_needs_some(capsys, tmp_path):
+    path = tmp_path / "game.json"
+    path.write_text('{"kind": "normal_form", "payoffs": [[[1, 0]], [[0, 1]]]}')
+    assert_one_line(*run(capsys, "solve", str(path)), "tau: is missing")
+
+
+def test_plots_are_written(capsys, tmp_path):
+    solved, traced = tmp_path / "solved.png", tmp_path / "traced.svg"
+    assert run(capsys, "solve", "stag_hunt", "--tau", "1", "--plot", str(solved))[0] == 0
+    assert solved.read_bytes().startswith(b"\x89PNG")
+    argv = ("trace", "stag_hunt", "--tau-from", "inf", "--tau-to", "1", "--plot", str(traced))
+    assert run(capsys, *argv)[0] == 0
+    assert "<svg" in traced.read_text()
+
+
+def test_refused_plot_leaves_the_old_one(capsys, tmp_path):
+    old = tmp_path / "old.png"
+    old.write_bytes(b"as it was")
+    assert_one_line(*run(capsys, "solve", "chicken", "--tau", "0", "--plot", str(old)), "tau")
+    assert old.read_bytes() == b"as it was"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("command", [(), ("games",), ("solve",), ("certify",), ("trace",), ("demo",)], ids=str)
+def test_help_explains(capsys, command):
+    code, out, err = run(capsys, *command, "--help")
+    assert (code, err) == (0, "")
+    assert "usage: hqre" in out
+    if command in [("solve",), ("certify",), ("trace",)]:
+        assert "examples:" in out
+        assert "--reference-file" in out
+
+
+def test_citations_are_short():
+    short = {entry.name: citation(entry.source) for entry in hq.list_games()}
+    assert short["matching_pennies_320"] == "Goeree & Holt 2001"
+    assert short["oneill"] == "O'Neill 1987"
+    assert short["perturbed_rock_paper_scissors"] == "Sokota et al. 2023"
+    assert short["minimum_effort"] == "Van Huyck et al. 1990"
+    assert short["planner_solver_critic_verifier"] == "This library"
+    assert max(map(len, short.values())) <= 32
+
+
+# From here on: the program itself, in a process of its own.
+
+
+def test_program_solves_and_prints_one_object():
+    done = subprocess.run(
+        [*PROGRAM, "solve", "matching_pennies", "--tau", "0.5", "--format", "json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    # In single precision, the default of JAX, this would not be so close.
+    np.testing.assert_allclose(found["policy"], np.full((2, 1, 2), 0.5), atol=1e-15)
+    assert found["certificate"]["verdict"] == "unique"
+
+
+def test_program_refuses_in_one_line():
+    done = subprocess.run(
+        [*PROGRAM, "solve", "chicken", "--tau", "0"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert_one_line(done.returncode, done.stdout, done.stderr, "tau")
+
+
+def test_program_speaks_to_terminals_without_greek():
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*PROGRAM, "--help"], cwd=ROOT, env=environment, capture_output=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"usage: hqre" in done.stdout
+
+
+def test_program_ends_quietly_when_nobody_reads():
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run([*PROGRAM, "games"], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=300)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_program_interrupted_is_exit_130(tmp_path):
+    """The game comes from a pipe that says nothing, so that the program certainly is at work."""
+    pipe = tmp_path / "game.json"
+    os.mkfifo(pipe)
+    program = subprocess.Popen(
+        [*PROGRAM, "solve", str(pipe), "--tau", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    with pipe.open("w"):
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=60)
+    assert (program.returncode, err) == (130, "hqre: interrupted\n")
+
+
+@pytest.mark.slow
+def test_demo_solves_every_game(capsys, tmp_path):
+    out = tmp_path / "made" / "here"
+    code, table_, err = run(capsys, "demo", "--out", str(out))
+    assert (code, err) == (0, "")
+    for entry in hq.list_games():
+        assert entry.title in table_
+    assert f"{len(hq.list_games())} of {len(hq.list_games())} games" in table_
+    for name in ("convergence.png", "branch.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+        assert str(out / name) in table_
