@@ -1,0 +1,14 @@
+"""The theorem ledger: one file per statement, each with its proof and with the numbers that could refute it.
+
+``python -m proofs_check`` draws thousands of random games and compares, for every statement, what is observed with
+what the statement promises. A statement file holds, in this order: the problem, the statement with its
+constants, the proof in full, how tight it is, where it comes from; then the functions that measure it.
+"""
+
+from proofs_check._statement import Comparison, Example, Outcome, Statement
+from proofs_check.t1_uniqueness import T1
+from proofs_check.t2_linear_convergence import T2
+
+STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in (T1, T2)}
+
+__all__ = ["STATEMENTS", "Comparison", "Example", "Outcome", "Statement"]

@@ -1,0 +1,190 @@
+"""Random certified problems: families of games of two to four players, temperatures at a chosen margin.
+
+A margin moves with the temperatures: at fixed weights ``M(τ + c) = M(τ) + cW``, so ``κ(τ + c) = κ(τ) + c``. Any
+pattern of temperatures is therefore brought to any wanted margin by adding one number to all of them, and games
+can be drawn just above the threshold κ = 0, where the statements are hardest to satisfy.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import hqre_jax as hq
+from hqre_jax._bounds import Bounds, bounds
+from hqre_jax._generators.draws import family_payoffs, generator, random_edges, random_type_law
+
+# `jax.jit` that optimises less: a program of the ledger runs for about as long as it takes to compile.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+
+# Games in flight at once: bounds memory, and one compiled program serves any number of games.
+BATCH = 500
+# Logits of the reference policy, and how far temperatures may be apart before they are moved.
+_REFERENCE_SPREAD, _LEAST_SPREAD, _LARGEST_SPREAD = 0.5, 1e-2, 1.5
+
+
+class Cases(NamedTuple):
+    """Problems with one leading axis (game), and what the library's certificate says of each."""
+
+    problem: hq.Problem
+    known: Bounds
+
+
+class Family(NamedTuple):
+    """A kind of random game.
+
+    Attributes:
+        name: What the tables call it.
+        draw: ``(rng, num) -> arrays``, each with leading axis (game).
+        build: The game of one slice of these arrays.
+    """
+
+    name: str
+    draw: Callable[[np.random.Generator, int], tuple[np.ndarray, ...]]
+    build: Callable[..., hq.AbstractGame]
+
+
+def _payoffs(rng: np.random.Generator, family: str, num: int, worlds: tuple[int, ...], actions: tuple[int, ...]):
+    """Payoffs ``(game, player, *worlds, *actions)``."""
+    return np.moveaxis(family_payoffs(rng, family, len(actions), (num, *worlds), actions), 1, 0)
+
+
+def _ragged(rng: np.random.Generator, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Three players with two or three actions each, padded to three."""
+    counts = rng.integers(2, 4, (num, 3, 1, 1))
+    return _payoffs(rng, "normal", num, (), (3, 3, 3)), np.arange(3) < counts
+
+
+def _bimatrix(family: str) -> Family:
+    return Family(family, lambda rng, num: (_payoffs(rng, family, num, (), (3, 3)),), hq.NormalFormGame)
+
+
+def _cycle(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
+    """Four players with two actions each around a cycle: edges, payoffs, valid actions."""
+    edges = random_edges(rng, 4, "cycle", 2.0)
+    payoffs = np.moveaxis(family_payoffs(rng, "uniform", 2, (num, len(edges)), (2, 2)), 0, 2)
+    return np.tile(edges, (num, 1, 1)), payoffs, np.ones((num, 4, 1, 2), bool)
+
+
+def _typed(rng: np.random.Generator, num: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two players, two types each, correlated; three actions against two."""
+    return random_type_law(rng, (num,), (2, 2), False), _payoffs(rng, "uniform", num, (2, 2), (3, 2))
+
+
+GENERAL_SUM = Family("general sum, 3 players", _ragged, lambda u, mask: hq.NormalFormGame(u, action_mask=mask))
+NEAR_ZERO_SUM = _bimatrix("near_zero_sum")._replace(name="near zero sum, 2 players")
+COORDINATION = _bimatrix("coordination")._replace(name="coordination, 2 players")
+POLYMATRIX = Family("polymatrix cycle, 4 players", _cycle, lambda e, u, mask: hq.PolymatrixGame(e, u, action_mask=mask))
+BAYESIAN = Family("Bayesian, 2 players", _typed, hq.BayesianGame)
+FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, POLYMATRIX, BAYESIAN)
+
+
+@eqx.filter_jit
+def _pose(build: Callable[..., hq.AbstractGame], arrays: tuple, tau_of: Any, logits_of: Any) -> hq.Problem:
+    def one(arrays, tau, logits):
+        game = build(*arrays)
+        mask = game.action_mask
+        reference = jax.nn.softmax(logits.reshape(mask.shape), axis=-1, where=mask)
+        tau = jnp.broadcast_to(tau, mask.shape[:2]) if tau.ndim == 0 else tau.reshape(mask.shape[:2])
+        return hq.Problem(game, tau, reference=jnp.where(mask, reference, 0.0))
+
+    return jax.vmap(one)(arrays, tau_of, logits_of)
+
+
+@quick_jit
+def known_bounds(problem: hq.Problem) -> Bounds:
+    """`bounds` of a batch of problems."""
+    return jax.vmap(bounds)(problem)
+
+
+def _shape(family: Family, arrays: tuple[np.ndarray, ...]) -> tuple[int, int, int]:
+    """``(player, information state, action)`` of the family's games."""
+    one = jax.eval_shape(family.build, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in arrays))
+    return one.action_mask.shape
+
+
+def certified(family: Family, rng: np.random.Generator, num: int) -> Cases:
+    """Games at heterogeneous temperatures that put the margin between 0.001 and 1, payoffs being of order 1.
+
+    Args:
+        family: Where to draw from.
+        rng: Source of randomness.
+        num: Number of games.
+
+    Returns:
+        The cases; their certificates are computed anew at the final temperatures.
+    """
+    arrays = family.draw(rng, num)
+    shape = _shape(family, arrays)
+    spread = _LEAST_SPREAD * (_LARGEST_SPREAD / _LEAST_SPREAD) ** rng.random((num, 1, 1))
+    pattern = 1.0 + spread * rng.uniform(-0.5, 0.5, (num, *shape[:2]))
+    logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
+    problem = _pose(family.build, arrays, pattern, logits)
+    wanted = 10.0 ** rng.uniform(-3.0, 0.0, num)
+    shift = wanted - np.asarray(known_bounds(problem).margin)
+    problem = _pose(family.build, arrays, pattern + shift[:, None, None], logits)
+    return Cases(problem, known_bounds(problem))
+
+
+def scaled(family: Family, rng: np.random.Generator, num: int, low: float, high: float) -> Cases:
+    """Games at a common temperature between ``low`` and ``high`` times the least certified one.
+
+    Args:
+        family: Where to draw from.
+        rng: Source of randomness.
+        num: Number of games.
+        low: Least factor.
+        high: Largest factor; below 1 no game is certified.
+
+    Returns:
+        The cases, around the uniform reference.
+    """
+    arrays = family.draw(rng, num)
+    shape = _shape(family, arrays)
+    ones, logits = np.ones((num, *shape[:2])), np.zeros((num, *shape))
+    threshold = 1.0 - np.asarray(known_bounds(_pose(family.build, arrays, ones, logits)).margin)
+    tau = threshold * rng.uniform(low, high, num)
+    problem = _pose(family.build, arrays, ones * tau[:, None, None], logits)
+    return Cases(problem, known_bounds(problem))
+
+
+def posed(build: Callable[..., hq.AbstractGame], arrays: tuple[np.ndarray, ...], tau: np.ndarray) -> Cases:
+    """Given games at given common temperatures, uniform reference.
+
+    Args:
+        build: The game of one slice of the arrays.
+        arrays: Arrays with leading axis (game).
+        tau: Temperature of each game, units of payoff.
+
+    Returns:
+        The cases.
+    """
+    shape = _shape(Family("", lambda rng, num: arrays, build), arrays)
+    problem = _pose(build, arrays, tau[:, None, None] * np.ones((len(tau), *shape[:2])), np.zeros((len(tau), *shape)))
+    return Cases(problem, known_bounds(problem))
+
+
+def batches(
+    key: Any, num_games: int, families: tuple[Family, ...]
+) -> Iterator[tuple[Family, np.random.Generator, int]]:
+    """Split ``num_games`` evenly over families, and each share into batches.
+
+    Args:
+        key: Typed key.
+        num_games: Games in all.
+        families: Where to draw from.
+
+    Yields:
+        Family, a generator of its own, number of games; the same number for every batch of a family, the last
+        included, so that nothing is compiled twice: a few more games than asked for may be drawn.
+    """
+    share = -(-num_games // len(families))
+    count = -(-share // BATCH)
+    size = -(-share // count)
+    for f, family in enumerate(families):
+        for b in range(count):
+            yield family, generator(jax.random.fold_in(jax.random.fold_in(key, f), b)), size

@@ -1,0 +1,268 @@
+"""T1: a positive margin leaves exactly one HQRE.
+
+Problem
+    A game in which everybody moves once: decision points x = (agent, type), policies π_x in the simplex, values
+    ``Q_x(π)``, temperatures τ_x > 0, an interior reference ρ. An HQRE is a policy with
+    ``π_x ∝ ρ_x exp(Q_x(π)/τ_x)`` for every x. How many are there?
+
+Statement
+    For weights w > 0 let ``d = π − π'``, ``‖d‖_w² = Σ w_x ‖d_x‖₁²`` and ``J(p, q) = KL(p‖q) + KL(q‖p)``. Let
+    ``dd(C) = max C[a,b] − C[a',b] − C[a,b'] + C[a',b']`` be the largest interaction in a matrix, and, for complete
+    information (w_i u_i is replaced by ``P(θ) v_x u_i(θ,·)``, summed over the profiles θ that hold x and y, for types)
+
+        C_ij = ¼ max_{a_-ij} dd(w_i u_i + w_j u_j),   C_ii = 0,
+        κ = λ_min(W^{-1/2} (diag(wτ) − ½C) W^{-1/2}).
+
+    Then for all interior π, π'
+
+        (a)  Σ w_x ⟨Q_x(π) − Q_x(π'), d_x⟩ ≤ Σ w_x (τ_x − κ) J(π_x, π'_x),
+
+    and if κ > 0 there is exactly one HQRE. More: with ``F_x(π) = τ_x (log π_x − log ρ_x) − Q_x(π)``,
+
+        (b)  ‖π − π'‖_w ≤ ‖span(F(π) − F(π'))‖_w / 2κ.
+
+Proof
+    Interactions. ``d_i`` sums to 0, so ``d_i = ½‖d_i‖₁ (p − q)`` with distributions p, q, and for any matrix
+    ``d_iᵀ C d_j = ¼ ‖d_i‖₁ ‖d_j‖₁ (p−q)ᵀ C (p'−q') ≤ ¼ dd(C) ‖d_i‖₁ ‖d_j‖₁``, a bilinear form on distributions being
+    largest at vertices. Q is a polynomial in π, so ``Q(π) − Q(π') = ∫₀¹ DQ(π' + sd) d ds``; the block (i, j) of DQ is
+    u_i averaged over what the agents other than i and j do at that point of the segment. Pair the blocks (i, j) and
+    (j, i): both average over the same law, hence
+
+        Σ_i w_i ⟨Q_i(π) − Q_i(π'), d_i⟩ = Σ_{i<j} ∫ d_iᵀ E[w_i u_i + w_j u_jᵀ] d_j ds ≤ ½ Σ_{i,j} C_ij ‖d_i‖₁ ‖d_j‖₁.
+
+    With types the blocks are sums over profiles θ, each estimated by itself. By definition of κ, the right side is at
+    most ``Σ w (τ − κ) ‖d‖₁²``. As κ ≤ min τ (a diagonal entry of ``diag(τ) − ½ W^{-1/2} C W^{-1/2}`` is τ_x) and
+    ``‖p − q‖₁² ≤ J(p, q)`` (Pinsker, twice), this is (a).
+
+    Strong monotonicity. ``⟨log π_x − log π'_x, d_x⟩ = J(π_x, π'_x)``. So (a) says
+    ``Σ w ⟨F(π) − F(π'), d⟩ = Σ w τ J − Σ w ⟨Q(π) − Q(π'), d⟩ ≥ κ Σ w J ≥ κ ‖d‖_w²``. And as d_x sums to 0,
+    ``Σ w ⟨F(π) − F(π'), d⟩ ≤ Σ w ½ span(F_x(π) − F_x(π')) ‖d_x‖₁ ≤ ½ ‖span(F(π) − F(π'))‖_w ‖d‖_w``. Divide: (b).
+
+    One. π is an HQRE iff every F_x(π) is constant over actions, that is, ``span F = 0``: by (b) two HQRE are equal.
+    One exists by Brouwer's theorem, the logit response being a continuous map of the policies into themselves. ∎
+
+Tightness
+    For 2×2 coordination ``c·I`` κ = τ − c/2, and at τ = c/2 one HQRE becomes three: the constant is best possible
+    (`sharpness`). In zero-sum games C = 0, and κ = τ is plainly best. In games of three agents and more the maxima
+    of different pairs need not be attained at one profile, and (a) is loose.
+
+Reference
+    theory.md §3, T1. Rosen (1965) for diagonally strict concavity, of which this is the relative-entropy form;
+    McKelvey & Palfrey (1995) for uniqueness at high temperature.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import hqre_jax as hq
+from hqre_jax._simplex import log_softmax, probabilities, span
+from hqre_jax._types import LogPolicy, Scalar, StateValues
+from proofs_check import _accuracy as accuracy
+from proofs_check._cases import COORDINATION, FAMILIES, Cases, Family, batches, certified, posed, quick_jit, scaled
+from proofs_check._equilibria import find_equilibria
+from proofs_check._statement import Comparison, Example, Outcome, Statement
+
+MONOTONE = "(a) interaction ≤ Σ w(τ−κ)J"
+ONE = "(b) distance of two HQRE"
+
+_NUM_PAIRS, _NUM_STARTS = 8, 6
+_ASCENT_STEPS, _FIRST_LENGTH, _SHORTENING = 30, 0.5, 0.9
+# How far apart the two policies of a pair are, in logits: nearly infinitesimal, and plainly not.
+_REACHES = (0.05, 2.0)
+# Logits of actions that a two-action start leaves out.
+_OUT = -5.0
+# Two approximate HQRE count as located when (b) ties them together at least this closely.
+_LOCATED = 1e-6
+
+
+def _interaction(
+    problem: hq.Problem, weights: StateValues, kappa: Scalar, first: LogPolicy, second: LogPolicy
+) -> tuple[Scalar, Scalar, Scalar]:
+    """Both sides of (a), and what rounding may add: errors of Q times ‖d‖₁, of d times span, of J."""
+    gap = probabilities(first, problem.mask) - probabilities(second, problem.mask)
+    change = accuracy.action_values(problem, first) - accuracy.action_values(problem, second)
+    slope = weights * (problem.tau - kappa)
+    observed = jnp.sum(weights[..., None] * change * gap)
+    bound = jnp.sum(slope * accuracy.symmetric_kl(first, second, problem))
+    length = jnp.sum(jnp.abs(gap), axis=-1)
+    logs = accuracy.log_rounding(problem, first) + accuracy.log_rounding(problem, second)
+    slack = jnp.sum(weights * 2 * accuracy.value_rounding(problem) * length)
+    slack = slack + 16 * accuracy.EPS * jnp.sum(weights * span(change, problem.mask))
+    return observed, bound, slack + jnp.sum(slope * 4 * logs * length)
+
+
+def _adversarial_pairs(problem: hq.Problem, weights: StateValues, kappa: Scalar, key: Any):
+    """Both sides of (a) at pairs of policies found by gradient ascent on their ratio."""
+    shape, mask = problem.mask.shape, problem.mask
+
+    def pair(z, direction, reach):
+        direction = reach * direction / jnp.maximum(jnp.max(jnp.abs(direction)), 1e-3)
+        return log_softmax(z, mask), log_softmax(z + direction, mask)
+
+    def sides(z, direction, reach):
+        return _interaction(problem, weights, kappa, *pair(z, direction, reach))
+
+    def ratio(z, direction, reach):
+        observed, bound, _ = sides(z, direction, reach)
+        return observed / jnp.maximum(bound, 1e-300)
+
+    def ascend(z, direction, reach):
+        def step(point, length):
+            gradients = jax.grad(ratio, argnums=(0, 1))(*point, reach)
+            units = [g / jnp.maximum(jnp.max(jnp.abs(g)), 1e-300) for g in gradients]
+            return (point[0] + length * units[0], point[1] + length * units[1]), None
+
+        lengths = _FIRST_LENGTH * _SHORTENING ** jnp.arange(_ASCENT_STEPS, dtype=z.dtype)
+        (z, direction), _ = jax.lax.scan(step, (z, direction), lengths)
+        return sides(z, direction, reach)
+
+    def start(key, two_actions):
+        noise = jax.random.normal(key, (2, *shape), problem.tau.dtype)
+        # The interaction is largest between policies on two actions: the two of largest noise.
+        rank = jnp.sum(jnp.where(mask, noise[0], -jnp.inf)[..., None, :] > noise[0][..., None], axis=-1)
+        corner = jnp.where(rank < 2, 0.0, _OUT)
+        across = jnp.where(rank == 0, 1.0, jnp.where(rank == 1, -1.0, 0.0)) * jnp.sign(noise[1, ..., :1])
+        z = jnp.where(two_actions, corner, 1.5 * noise[0])
+        return jnp.where(mask, z, 0.0), jnp.where(mask, jnp.where(two_actions, across, noise[1]), 0.0)
+
+    lane = jnp.arange(_NUM_PAIRS)
+    z, direction = jax.vmap(start)(jax.random.split(key, _NUM_PAIRS), lane % 2 == 0)
+    return jax.vmap(ascend)(z, direction, jnp.asarray(_REACHES)[(lane // 2) % 2])
+
+
+def _equilibrium_distances(problem: hq.Problem, weights: StateValues, kappa: Scalar, key: Any):
+    """Both sides of (b) for every two approximate HQRE that Newton's method found from many starts."""
+    found, _ = find_equilibria(problem, _NUM_STARTS, key)
+    values = jax.vmap(lambda p: accuracy.operator(problem, p))(found)
+    errors = jax.vmap(lambda p: accuracy.operator_rounding(problem, p))(found)
+
+    def compare(a, b):
+        spans = span(values[a] - values[b], problem.mask) + 2 * (errors[a] + errors[b])
+        observed = accuracy.total_variation_norm(found[a], found[b], problem, weights)
+        # 16 eps covers the probabilities' own rounding.
+        return observed, accuracy.weighted_norm(spans, weights) / (2 * kappa) + 16 * accuracy.EPS
+
+    first, second = np.triu_indices(_NUM_STARTS, 1)
+    return jax.vmap(compare)(jnp.asarray(first), jnp.asarray(second))
+
+
+@quick_jit
+def _measure(cases: Cases, kappa: Float[Array, " game"], keys: Any):
+    def one(problem, weights, kappa, key):
+        problem = problem.centered()
+        pair_key, start_key = jax.random.split(key)
+        return (
+            _adversarial_pairs(problem, weights, kappa, pair_key),
+            _equilibrium_distances(problem, weights, kappa, start_key),
+        )
+
+    return jax.vmap(one)(cases.problem, cases.known.weights, kappa, keys)
+
+
+def _compare(family: Family, cases: Cases, kappa: np.ndarray, chosen: np.ndarray, key: Any) -> tuple[Comparison, ...]:
+    """The two claims for the chosen games, judged as if their margin were ``kappa``."""
+    keys = jax.random.split(key, len(kappa))
+    pairs, distances = _measure(cases, jnp.asarray(kappa), keys)
+    observed, bound, slack = (np.asarray(part)[chosen] for part in pairs)
+    distance, explained = (np.asarray(part)[chosen] for part in distances)
+    return (
+        Comparison(MONOTONE, family.name, observed, bound, slack),
+        Comparison(ONE, family.name, distance, explained, np.zeros_like(distance), explained <= _LOCATED),
+    )
+
+
+def check(key: Any, num_games: int) -> Outcome:
+    """T1 on random games just above and well above the threshold κ = 0.
+
+    Args:
+        key: Typed key.
+        num_games: Number of games, over all families.
+
+    Returns:
+        Both claims: (a) at the worst of 8 pairs of policies found by ascent, (b) for the HQRE found from 6 starts.
+    """
+    comparisons, drawn = [], 0
+    for family, rng, num in batches(key, num_games, FAMILIES):
+        cases = certified(family, rng, num)
+        margin = np.asarray(cases.known.margin)
+        comparisons += _compare(family, cases, margin, margin > 0, jax.random.key(int(rng.integers(2**31))))
+        drawn += num
+    return Outcome(tuple(comparisons), drawn)
+
+
+def negative_control(key: Any, num_games: int) -> Outcome:
+    """Coordination games without a margin, judged as if only half of every interaction counted.
+
+    At a common temperature ``κ = τ − c``, so that half the interaction would leave ``(κ + τ)/2 = τ − c/2 > 0``.
+    """
+    comparisons, drawn = [], 0
+    for family, rng, num in batches(key, num_games, (COORDINATION,)):
+        cases = scaled(family, rng, num, 0.55, 0.75)
+        margin = np.asarray(cases.known.margin)
+        pretended = 0.5 * (margin + np.asarray(cases.problem.tau)[:, 0, 0])
+        comparisons += _compare(family, cases, pretended, margin <= 0, jax.random.key(int(rng.integers(2**31))))
+        drawn += num
+    return Outcome(tuple(comparisons), drawn)
+
+
+@quick_jit
+def _find_all(problem: hq.Problem, keys: Any):
+    """Policies from many starts and their defects, for each game."""
+
+    def one(problem, key):
+        log_policies, sizes = find_equilibria(problem.centered(), 4 * _NUM_STARTS, key)
+        return jax.vmap(lambda p: probabilities(p, problem.mask))(log_policies), sizes
+
+    return jax.vmap(one)(problem, keys)
+
+
+def num_equilibria(cases: Cases) -> np.ndarray:
+    """How many different HQRE Newton's method finds from many starts, for each game."""
+    keys = jax.random.split(jax.random.key(0), len(cases.known.margin))
+    policies, sizes = (np.asarray(part) for part in _find_all(cases.problem, keys))
+    counts = []
+    for candidates, good in zip(policies, sizes <= 1e-10, strict=True):
+        kept: list[np.ndarray] = []
+        for policy in candidates[good]:
+            if all(np.abs(policy - other).max() > 1e-5 for other in kept):
+                kept.append(policy)
+        counts.append(len(kept))
+    return np.array(counts)
+
+
+def coordination(sizes: np.ndarray, tau: np.ndarray) -> Cases:
+    """2×2 games ``c·I`` for both agents, c and τ of each game given."""
+    payoffs = sizes[:, None, None, None] * np.broadcast_to(np.eye(2), (2, 2, 2))
+    return posed(hq.NormalFormGame, (payoffs,), tau)
+
+
+def sharpness() -> tuple[Example, ...]:
+    """2×2 coordination ``c·I``: the least certified temperature against the one at which three HQRE become one.
+
+    The latter is the largest temperature, found by bisection, at which Newton's method finds several HQRE.
+    """
+    sizes = np.array([0.5, 1.0, 3.0])
+    low, high = 0.25 * sizes, sizes.copy()
+    for _ in range(16):
+        middle = 0.5 * (low + high)
+        several = num_equilibria(coordination(sizes, middle)) > 1
+        low, high = np.where(several, middle, low), np.where(several, high, middle)
+    certified_from = high - np.asarray(coordination(sizes, high).known.margin)
+    return tuple(
+        Example(f"coordination {c:g}·I", "bifurcation / least certified temperature", float(found), float(least))
+        for c, found, least in zip(sizes, low, certified_from, strict=True)
+    )
+
+
+T1 = Statement(
+    name="T1",
+    title="uniqueness",
+    check=check,
+    control="half of every interaction is forgotten",
+    negative_control=negative_control,
+    sharpness=sharpness,
+)
