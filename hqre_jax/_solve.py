@@ -171,7 +171,10 @@ def _finish(problem: Problem, found: Found, unique, on_branch, name: str) -> Sol
     logits = reattach(problem.centered(), found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
-    good = (found.code == RESULTS.successful.code) | (found.code == RESULTS.almost_successful.code)
+    # Under tracing no temperature can be refused, but none that is not finite and positive has an equilibrium.
+    posed = jnp.all((problem.tau > 0) & jnp.isfinite(problem.tau))
+    code = jnp.where(posed, found.code, RESULTS.nonfinite.code)
+    good = (code == RESULTS.successful.code) | (code == RESULTS.almost_successful.code)
     selection = jnp.where(
         good & unique,
         SELECTIONS.unique.code,
@@ -185,7 +188,7 @@ def _finish(problem: Problem, found: Found, unique, on_branch, name: str) -> Sol
         initial_values=evaluation.initial_values,
         residual=found.residual,
         num_steps=found.steps,
-        result_code=found.code,
+        result_code=code,
         selection_code=selection,
         solver=name,
     )

@@ -9,6 +9,7 @@ from hqre_jax._bounds import bounds
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import mirror_step
 from hqre_jax._solver import AbstractSolver, Iterate, look
+from hqre_jax._solvers.mirror_descent import step_size
 from hqre_jax._types import LogPolicy, Scalar, StateValues
 
 
@@ -36,7 +37,7 @@ class Extragradient(AbstractSolver):
     patience: ClassVar[int] = 2_000
 
     def __init__(self, step: float | Scalar | None = None):
-        self.step_size = None if step is None else jnp.asarray(step, float)
+        self.step_size = None if step is None else step_size(step)
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
-from hqre_jax._types import LogPolicy, Scalar
+from hqre_jax._types import InputError, LogPolicy, Scalar
 
 
 class State(NamedTuple):
@@ -39,6 +39,10 @@ class FixedPoint(AbstractSolver):
     name: ClassVar[str] = "fixed_point"
     default_max_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 500
+
+    def __check_init__(self):
+        if self.memory < 1:
+            raise InputError("memory", f"is {self.memory}; at least one difference must be kept")
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""

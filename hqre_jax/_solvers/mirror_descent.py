@@ -9,7 +9,8 @@ from hqre_jax._bounds import bounds
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import mirror_step
 from hqre_jax._solver import AbstractSolver, Iterate, look
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._types import InputError, LogPolicy, Scalar, StateValues
 
 
 class State(NamedTuple):
@@ -17,6 +18,16 @@ class State(NamedTuple):
 
     iterate: Iterate
     eta_tau: StateValues
+
+
+def step_size(step: float | Scalar) -> Float[Array, ""]:
+    """A mirror step η as an array: positive, and infinite for the logit response itself."""
+    size = as_float_array(step, "step", jnp.result_type(float))
+    if size.shape:
+        raise InputError("step", f"has shape {size.shape}; one number is wanted")
+    if concrete(size) and not float(size) > 0:
+        raise InputError("step", f"is {float(size):g}; it must be greater than 0")
+    return size
 
 
 class MirrorDescent(AbstractSolver):
@@ -37,7 +48,7 @@ class MirrorDescent(AbstractSolver):
     patience: ClassVar[int] = 2_000
 
     def __init__(self, step: float | Scalar | None = None):
-        self.step_size = None if step is None else jnp.asarray(step, float)
+        self.step_size = None if step is None else step_size(step)
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""

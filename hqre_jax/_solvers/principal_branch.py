@@ -146,10 +146,13 @@ class PrincipalBranch(AbstractSolver):
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
         done, code = super().terminate(problem, state, tol)
+        goal = rationality(problem)
+        endless = ~jnp.isfinite(goal)
         lost = (state.length > 0) & (state.length < _SHORTEST)
-        arrived = state.position >= rationality(problem)
-        failed = jnp.where(jnp.isfinite(state.iterate.residual), RESULTS.diverged.code, RESULTS.nonfinite.code)
-        return (done & arrived) | lost, jnp.where(arrived, code, failed)
+        arrived = state.position >= goal
+        finite = jnp.isfinite(state.iterate.residual) & ~endless
+        failed = jnp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
+        return (done & arrived) | lost | endless, jnp.where(arrived, code, failed)
 
 
 def rationality(problem: Problem) -> Scalar:

@@ -47,6 +47,10 @@ class SoftValueIteration(AbstractSolver):
     default_max_steps: ClassVar[int] = 20_000
     patience: ClassVar[int] = 1_000
 
+    def __check_init__(self):
+        if not 0 < self.weight <= 1:
+            raise InputError("weight", f"is {self.weight:g}; it must be greater than 0 and at most 1")
+
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""
         _world_game(problem)
