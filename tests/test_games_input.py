@@ -208,8 +208,9 @@ def test_games_are_built_under_vmap_and_jit():
         return game.evaluate(log_policy, jnp.zeros((2, 1)), "soft").action_values
 
     stacked = eqx.filter_jit(jax.vmap(worth))(payoffs)
-    np.testing.assert_allclose(stacked[2], worth(payoffs[2]), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(stacked[2], eqx.filter_jit(worth)(payoffs[2]), rtol=1e-12, atol=1e-14)
 
+    @jax.jit
     def value(discount):
         game = markov(U + 1.0, jnp.asarray(STAY), discount, jnp.array([0.5, 0.5]))
         return game.evaluate(jnp.zeros((2, 2, 1)), jnp.zeros((2, 2)), "soft").initial_values[0]

@@ -112,7 +112,7 @@ def test_branching_limits_the_followers():
 def test_random_trees_are_games():
     """The constructor itself checks the tree and perfect recall; here: that there is something to check."""
     decisions, sets, chances = 0, 0, 0
-    for seed in range(20):
+    for seed in range(8):
         game = random_extensive_form(jax.random.key(seed), 3, 5, 3)
         player, leaves = np.asarray(game.player), np.asarray(game.player) == -2
         decisions += (player >= 0).sum()
@@ -121,7 +121,7 @@ def test_random_trees_are_games():
         assert np.count_nonzero(game.payoffs[:, ~leaves]) == 0
         assert np.all(np.asarray(game.payoffs)[:, leaves] != 0)
     assert sets < 0.8 * decisions, "information sets hide little"
-    assert chances > 100
+    assert chances > 30
 
 
 def test_random_policy_is_interior_and_padded_with_zero():
