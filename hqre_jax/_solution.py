@@ -68,6 +68,15 @@ class Solution(eqx.Module):
     solver: str = eqx.field(static=True)
     history: History | None = None
 
+    def __repr__(self) -> str:
+        if isinstance(self.result_code, Tracer) or np.ndim(self.result_code):
+            return f"Solution(batch {np.shape(self.residual)}, solver={self.solver!r})"
+        rows = [[[round(p, 6) for p in row] for row in states] for states in self.unpadded_policy()]
+        return (
+            f"Solution({self.result}, {self.selection}, residual={float(self.residual):.3g}, "
+            f"num_steps={int(self.num_steps)}, solver={self.solver!r}, policy={rows})"
+        )
+
     @property
     def result(self) -> Any:
         """How the solve ended, a `RESULTS` string (an array of strings for a batch of solutions)."""
