@@ -211,7 +211,8 @@ def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
     width, limit = np.asarray(width), _MAX_RATIONALITY
     if not np.isfinite(width).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
-    ratio = width[:, None] / np.asarray(tau)
+    with np.errstate(over="ignore"):
+        ratio = width[:, None] / np.asarray(tau)
     i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
     if ratio[i, x] > limit:
         raise InputError(

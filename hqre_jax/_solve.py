@@ -139,7 +139,12 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
     centered = _frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return Found(state.iterate.logits, state.iterate.residual, code, steps)
+    return Found(state.iterate.logits, state.iterate.residual, _by_residual(code, state, tol), steps)
+
+
+def _by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""]:
+    """The residual alone decides success, also where a branch ends at a bifurcation and the last step fails."""
+    return jnp.where(state.iterate.residual <= tol, RESULTS.successful.code, code)
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
@@ -155,7 +160,7 @@ def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
     centered = _frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    found = Found(state.iterate.logits, state.iterate.residual, code, steps)
+    found = Found(state.iterate.logits, state.iterate.residual, _by_residual(code, state, tol), steps)
     return found, History(policies, residuals, scales)
 
 

@@ -329,6 +329,45 @@ def test_citations_are_short():
     assert max(map(len, short.values())) <= 32
 
 
+DEMONSTRATED = ("matching_pennies", "stag_hunt", "entry_deterrence")
+
+
+@pytest.fixture
+def few_games(monkeypatch):
+    """The demonstration with three games of its thirty: all of them take a minute and have tests of their own."""
+    entries = tuple(entry for entry in hq.list_games() if entry.name in DEMONSTRATED)
+    monkeypatch.setattr("hqre_jax.demo.list_games", lambda: entries)
+    return entries
+
+
+def test_demo_prints_a_table_and_draws(capsys, tmp_path, few_games):
+    out = tmp_path / "made" / "here"
+    code, printed, err = run(capsys, "demo", "--out", str(out))
+    assert (code, err) == (0, "")
+    for entry in few_games:
+        (line,) = (line for line in printed.splitlines() if line.startswith(entry.title))
+        assert citation(entry.source) in line
+        sol = hq.solve(hq.load_game(entry.name), np.array(entry.tau), continuation=entry.continuation)
+        assert f" {sol.unpadded_policy()[0][0][0]:.3f} " in line
+        assert line.endswith(str(sol.selection))
+    assert "3 of 3 games" in printed
+    for name in ("convergence.png", "branch.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+        assert str(out / name) in printed
+
+
+def test_demo_fails_where_a_game_fails(capsys, tmp_path, few_games, monkeypatch):
+    def hasty(*arguments, **options):
+        return hq.solve(*arguments, max_steps=1, **options)
+
+    monkeypatch.setattr("hqre_jax.demo.solve", hasty)
+    code, printed, err = run(capsys, "demo", "--out", str(tmp_path))
+    assert code == 1
+    assert "hqre: stag_hunt: max_steps_reached: " in err
+    assert "matching_pennies:" not in err.replace("convergence.png", ""), "it needs no step at all"
+    assert "1 of 3 games" in printed
+
+
 # From here on: the program itself, in a process of its own.
 
 
@@ -378,16 +417,3 @@ def test_program_interrupted_is_exit_130(tmp_path):
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=60)
     assert (program.returncode, err) == (130, "hqre: interrupted\n")
-
-
-@pytest.mark.slow
-def test_demo_solves_every_game(capsys, tmp_path):
-    out = tmp_path / "made" / "here"
-    code, table_, err = run(capsys, "demo", "--out", str(out))
-    assert (code, err) == (0, "")
-    for entry in hq.list_games():
-        assert entry.title in table_
-    assert f"{len(hq.list_games())} of {len(hq.list_games())} games" in table_
-    for name in ("convergence.png", "branch.png"):
-        assert (out / name).read_bytes().startswith(b"\x89PNG")
-        assert str(out / name) in table_

@@ -42,7 +42,7 @@ def rendered(parts: Iterable[Any]) -> str:
 def progress(total: int) -> Iterator[Callable[[str], None]]:
     """A progress bar on stderr, where that is a terminal; yields the function that moves it by one."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("", total=total)
         yield lambda name: bar.update(task, advance=1, description=name)
 
