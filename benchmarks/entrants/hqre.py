@@ -1,0 +1,36 @@
+"""This library: ``jit(vmap(solve))``, compiled ahead of time for the case."""
+
+import functools
+import time
+
+import jax
+import numpy as np
+
+import hqre_jax as hq
+from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._machine import package_version
+
+# As many steps as the numpy entrant allows itself: play that cycles would go on for twenty times as long.
+_MIRROR_STEPS = 10_000
+
+
+def _prepare(solver: str, max_steps: int | None, case: Case) -> Prepared:
+    def policy(payoffs):
+        game = hq.NormalFormGame(payoffs)
+        return hq.solve(game, case.tau, solver=solver, max_steps=max_steps, throw=False).policy[:, 0]
+
+    began = time.perf_counter()
+    compiled = jax.jit(jax.vmap(policy)).lower(case.payoffs).compile()
+    seconds = time.perf_counter() - began
+    return Prepared(lambda: np.asarray(compiled(case.payoffs)), case.num_games, seconds)
+
+
+def entrants() -> tuple[Entrant, ...]:
+    """The principal branch, and mirror descent at the theorem's step."""
+    version = package_version("hqre-jax")
+    branch = functools.partial(_prepare, "principal_branch", None)
+    mirror = functools.partial(_prepare, "mirror_descent", _MIRROR_STEPS)
+    return (
+        Entrant("hqre principal_branch", version, branch, follows_branch=True),
+        Entrant("hqre mirror_descent", version, mirror),
+    )

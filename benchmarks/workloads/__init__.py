@@ -1,0 +1,9 @@
+"""The workloads: one file each, with a function from sizes to cases."""
+
+from collections.abc import Callable, Iterator
+
+from benchmarks._case import Case
+from benchmarks.workloads.w1_bimatrix import w1_cases
+
+# Name, and the cases of a workload at a number of games.
+WORKLOADS: dict[str, Callable[[int], Iterator[Case]]] = {"W1": w1_cases}
