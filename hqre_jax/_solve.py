@@ -104,9 +104,9 @@ def solve(
                 break
     name = "auto" if method is None else method.name
     on_branch = jnp.asarray(_path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
-    solution = _finish(problem, found, unique, on_branch, name)
-    if kept is not None:
-        solution = eqx.tree_at(lambda s: s.history, solution, kept, is_leaf=lambda x: x is None)
+    answer = _finish(problem, found, unique, on_branch)
+    # The problem itself goes round the compiled code: labels that come back from there may be another game's.
+    solution = Solution(problem=problem, solver=name, history=kept, **answer)
     if throw and not traced and solution.result != RESULTS.successful:
         raise SolveError(solution)
     return solution
@@ -172,7 +172,8 @@ def _observe(problem: Problem, state: Any):
 
 
 @eqx.filter_jit
-def _finish(problem: Problem, found: Found, unique, on_branch, name: str) -> Solution:
+def _finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
+    """What a solution says of the policy that was found, with derivatives reattached."""
     logits = reattach(problem.centered(), found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
@@ -185,18 +186,16 @@ def _finish(problem: Problem, found: Found, unique, on_branch, name: str) -> Sol
         SELECTIONS.unique.code,
         jnp.where(good & on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
     )
-    return Solution(
-        problem=problem,
-        log_policy=log_policy,
-        policy=problem.policy(logits),
-        values=evaluation.values,
-        initial_values=evaluation.initial_values,
-        residual=found.residual,
-        num_steps=found.steps,
-        result_code=code,
-        selection_code=selection,
-        solver=name,
-    )
+    return {
+        "log_policy": log_policy,
+        "policy": problem.policy(logits),
+        "values": evaluation.values,
+        "initial_values": evaluation.initial_values,
+        "residual": found.residual,
+        "num_steps": found.steps,
+        "result_code": code,
+        "selection_code": selection,
+    }
 
 
 def _frozen(problem: Problem) -> Problem:

@@ -248,3 +248,10 @@ def test_a_solve_gives_the_same_bits_twice(solver):
     first, second = (solve("markov_soft", solver) for _ in range(2))
     for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_solution_keeps_the_names_of_its_own_game():
+    payoffs = np.random.default_rng(0).random((2, 2, 2))
+    for title in ("first", "second"):
+        game = hq.NormalFormGame(payoffs, labels=hq.Labels(title=title))
+        assert hq.solve(game, 1.0).problem.game.labels.title == title
