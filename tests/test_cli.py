@@ -132,6 +132,14 @@ def test_files_for_temperatures_and_reference(capsys, tmp_path):
     assert again["policy"] == found["policy"]
 
 
+def test_single_precision_files_are_solved_in_double(capsys, tmp_path):
+    payoffs = np.array([[[3, 0], [0, 1]], [[1, 0], [0, 2]]], np.float32)
+    np.savez(tmp_path / "game.npz", kind="normal_form", payoffs=payoffs)
+    found = document(capsys, "solve", str(tmp_path / "game.npz"), "--tau", "2")
+    assert found["policy"] == hq.solve(hq.NormalFormGame(payoffs.astype(float)), 2.0).unpadded_policy()
+    assert found["residual"] <= 1e-10
+
+
 def test_unpadded_temperatures_of_a_tree(capsys, tmp_path):
     """Players with different numbers of information sets: one temperature each, without padding."""
     tau = tmp_path / "tau.json"

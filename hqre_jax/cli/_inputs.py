@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -40,7 +42,7 @@ def read_question(arguments: Namespace) -> Question:
     Raises:
         InputError: Naming the option, or the file and the place in it.
     """
-    game = load_game(arguments.game)
+    game = _in_double_precision(load_game(arguments.game))
     tau, origin = None, "given"
     if "tau" in arguments:
         tau, origin = _temperatures(arguments, game)
@@ -51,6 +53,11 @@ def read_question(arguments: Namespace) -> Question:
         reference = full_policy(value, game.action_mask, game.dtype, f"{name}: reference", interior=True)
     options = {"reference": reference, "entropy": arguments.entropy, "continuation": arguments.continuation}
     return Question(game, tau, options, origin)
+
+
+def _in_double_precision(game: AbstractGame) -> AbstractGame:
+    """An ``.npz`` file may hold single-precision numbers; what is computed from them here is not."""
+    return jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, game)
 
 
 def _temperatures(arguments: Namespace, game: AbstractGame) -> tuple[Any, str]:
