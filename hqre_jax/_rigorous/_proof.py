@@ -1,0 +1,133 @@
+"""`Proof`: a claim about the HQRE of one problem, with all that is needed to check it again."""
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hqre_jax._rigorous._data import Data, same_data
+from hqre_jax._types import InputError
+
+Kind = Literal["krawczyk", "margin", "contraction"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Proof:
+    """A claim and its evidence, in exact numbers.
+
+    Attributes:
+        kind: ``krawczyk`` (one HQRE in a box), ``margin`` or ``contraction`` (one HQRE altogether).
+        statement: The claim, in one sentence.
+        radius: ``krawczyk``: every logit of the HQRE is within this of the centre (gauge: the last valid action's
+            logit is 0); so is every probability.
+        unique_radius: ``krawczyk``: no other HQRE has all its logits within this of the centre.
+        centre: Unknowns at the centre: logits by decision point, then values and occupancies where play goes on.
+        scales: Radii of the unknowns relative to the logits' radius, which is their unit.
+        bound: ``margin``: lower bound on κ, units of payoff; ``contraction``: upper bound on the factor.
+        weights: ``margin``: multipliers ``v_x``, ``w_x = v_x P(x)``, one per decision point.
+        vector: Positive vector z of the matrix test, one entry per decision point (T4: per player).
+        bits: Bits of the midpoints of the balls that carried the computation.
+        problem: The problem, to the last bit; see `problem_data`.
+        digest: SHA-256 of all of the above: damage to a file does not pass unnoticed.
+    """
+
+    kind: Kind
+    statement: str
+    radius: float | None
+    unique_radius: float | None
+    centre: list[float]
+    scales: list[float]
+    bound: float | None
+    weights: list[float]
+    vector: list[float]
+    bits: int
+    problem: Data
+    digest: str = ""
+
+    def content(self) -> dict[str, Any]:
+        """The proof as JSON-ready values; floats print with all the digits that identify them."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        fields["problem"] = {
+            name: {"shape": list(v.shape), "entries": v.ravel().tolist()} if isinstance(v, np.ndarray) else v
+            for name, v in self.problem.items()
+        }
+        return fields
+
+    def seal(self) -> str:
+        """The digest that belongs to this content."""
+        content = {name: value for name, value in self.content().items() if name != "digest"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def sealed(self) -> "Proof":
+        """The same proof with the digest that belongs to it."""
+        return dataclasses.replace(self, digest=self.seal())
+
+    def save(self, path: str | Path) -> None:
+        """Write the proof to a JSON file, exactly.
+
+        Args:
+            path: The file.
+        """
+        Path(path).write_text(json.dumps(self.content(), indent=1) + "\n", encoding="utf-8")
+
+    def policy(self) -> np.ndarray:
+        """The policy at the centre of the box, ``(player, information state, action)``, padding 0, in floats."""
+        mask, logits = self.problem["action_mask"], iter(self.centre)
+        out = np.zeros(mask.shape)
+        for i, x in np.argwhere(mask.any(-1)):
+            actions = np.flatnonzero(mask[i, x])
+            z = np.array([*(next(logits) for _ in actions[1:]), 0.0])
+            odds = np.exp(z - z.max())
+            out[i, x, actions] = odds / odds.sum()
+        return out
+
+    def excludes(self, other: "Proof") -> bool:
+        """Whether two local proofs of one problem speak of two different HQRE: their boxes are disjoint.
+
+        Args:
+            other: Another ``krawczyk`` proof.
+        """
+        if self.radius is None or other.radius is None or not same_data(self.problem, other.problem):
+            return False
+        far = np.array(self.radius) * np.array(self.scales) + np.array(other.radius) * np.array(other.scales)
+        # Four roundings of a sum of positive numbers.
+        return bool((np.abs(np.subtract(self.centre, other.centre)) > far * (1 + 1e-15)).any())
+
+
+def describe(kind: Kind, radius: float | None, unique_radius: float | None, bound: float | None) -> str:
+    """The claim that these numbers make."""
+    if kind == "krawczyk":
+        return (
+            f"There is an HQRE whose logits are within {radius!r} of the centre, and it is the only HQRE whose logits "
+            f"are within {unique_radius!r} of it."
+        )
+    what = f"margin is at least {bound!r}" if kind == "margin" else f"contraction factor is at most {bound!r}"
+    return f"There is exactly one HQRE: the {what}."
+
+
+def load_proof(path: str | Path) -> Proof:
+    """Read a proof that `Proof.save` wrote. Nothing is believed: see `recheck`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The proof.
+
+    Raises:
+        InputError: If the file is no proof.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        problem = {
+            name: np.array(v["entries"]).reshape(v["shape"]) if isinstance(v, dict) else v
+            for name, v in content.pop("problem").items()
+        }
+        proof = Proof(problem=problem, **content)
+        proof.seal()
+        return proof
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(str(path), f"is no proof: {error}") from None

@@ -1,0 +1,67 @@
+"""The checker: short enough to be read, and all that has to be believed besides the equations and the matrices."""
+
+from typing import Any
+
+from hqre_jax._problem import Problem
+from hqre_jax._rigorous._arithmetic import flint
+from hqre_jax._rigorous._box import as_floats, contains_one, jacobian, preconditioners
+from hqre_jax._rigorous._data import problem_data, same_data
+from hqre_jax._rigorous._evaluation import Equations
+from hqre_jax._rigorous._matrices import decision_points, global_test
+from hqre_jax._rigorous._proof import Proof, describe
+
+
+def recheck(proof: Proof, game: Any, tau: Any = None, **options: Any) -> bool:
+    """Whether a proof is valid, and is one of this problem.
+
+    Args:
+        proof: The proof, perhaps from a file.
+        game: The game, or a `Problem`.
+        tau: Its temperatures, as in `solve`.
+        options: ``reference``, ``entropy`` and ``continuation`` as in `solve`.
+
+    Returns:
+        True only if the proof is intact, speaks of exactly this problem, and its inequalities hold with
+        outward rounding. Whoever forges a proof must forge true inequalities, which then prove what they say.
+
+    Raises:
+        InputError: If python-flint is missing, or game and temperatures are no problem.
+    """
+    data = problem_data(game if isinstance(game, Problem) else Problem(game, tau, **options))
+    claim = describe(proof.kind, proof.radius, proof.unique_radius, proof.bound)
+    if proof.digest != proof.seal() or proof.statement != claim or not same_data(proof.problem, data):
+        return False
+    with flint().ctx.workprec(proof.bits):
+        return _box_holds(proof) if proof.kind == "krawczyk" else matrix_holds(proof)
+
+
+def _box_holds(proof: Proof) -> bool:
+    arb, matrix = flint().arb, flint().arb_mat
+    equations = Equations(proof.problem, arb)
+    sizes = {len(proof.centre), len(proof.scales), equations.size}
+    if len(sizes) > 1 or any(s != 1 for s in proof.scales[: equations.num_logits]):
+        return False
+    value, slope = jacobian(equations, [arb(y) for y in proof.centre])
+    inverses = preconditioners(as_floats(slope), equations.num_logits)
+    boxes = [[radius * s for s in proof.scales] for radius in (proof.radius, proof.unique_radius) if radius]
+    if inverses is None or len(boxes) < 2 or not all(r > 0 for box in boxes for r in box):
+        return False
+    column = matrix(equations.size, 1, value)
+    return all(contains_one(equations, proof.centre, radii, inverses, column)[0] for radii in boxes)
+
+
+def matrix_holds(proof: Proof) -> bool:
+    arb = flint().arb
+    bound = arb(proof.bound)
+    if not (bound >= 0 if proof.kind == "margin" else bound < 1):
+        return False
+    if proof.kind == "margin" and len(proof.weights) != len(decision_points(proof.problem)):
+        return False
+    test = global_test(proof.problem, proof.kind, proof.weights, bound)
+    if test is None or len(test[0]) != len(proof.vector) or not all(z > 0 for z in proof.vector + proof.weights):
+        return False
+    vector = [arb(z) for z in proof.vector]
+    return all(
+        sum(a * z for a, z in zip(row, vector, strict=True)) < d * vector[k]
+        for k, (row, d) in enumerate(zip(*test, strict=True))
+    )
