@@ -63,6 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         _say("interrupted")
+        if argv is None:
+            # An orderly end would pull the floor from under compiled code that may still be running.
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read the output has seen enough. What is still buffered must go nowhere.
