@@ -8,14 +8,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
+from hqre_jax._bounds import can_exhaust, exhaust
+from hqre_jax._branch import Branch, trace_branch
 from hqre_jax._certificates import Certificate, Verdict, cheap_certificate
 from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Entropy, Problem
-from hqre_jax._simplex import center, log_softmax
+from hqre_jax._simplex import center, log_softmax, safe_log
 from hqre_jax._types import InputError
 
 # Padded policy entries beyond which no second HQRE is looked for: Jacobians are dense.
@@ -41,7 +43,12 @@ def certify(
 ) -> Certificate:
     """Whether the HQRE is unique: ``unique`` is proved, ``not_unique`` comes with two HQRE, all else is ``undecided``.
 
-    First the bounds of T1 and T4. If they prove nothing, Newton's method runs from ``num_starts`` random policies.
+    First the bounds of T1 and T4; then, for normal forms of few players and actions, exhaustion: boxes cover all
+    policies, and every HQRE in them is shown to have index +1 (`exhaust`), which proves uniqueness also where the
+    margin is negative. If neither proves anything, Newton's method runs from ``num_starts`` policies: those that the
+    boxes were left at, and random ones; at last from points of the principal branch, its turning points and
+    perturbations of its end.
+
     A witness must have residual ≤ 1e-10 (float32: 1e-5) at the requested temperatures and pass the test of
     Kantorovich's theorem with constants of the game: ``h = β K η ≤ ½``, ``β = ‖J⁻¹‖``, ``η = β (‖F‖ + rounding)``, K a
     Lipschitz constant of the Jacobian of ``F(z) = z − P T(z)`` near z. Then an exact HQRE lies within 2η of it, in
@@ -55,8 +62,8 @@ def certify(
         reference: ρ, uniform by default.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
-        num_starts: Starts of the search; fewer where memory would exceed 200 MB. 0: bounds only.
-        key: Typed PRNG key of the starts; a fixed one by default.
+        num_starts: Starts of each search; fewer where memory would exceed 200 MB. 0: bounds only.
+        key: Typed PRNG key of the random starts; a fixed one by default.
 
     Returns:
         The `Certificate`. Games of more than 512 padded policy entries are not searched; the reason says so.
@@ -64,7 +71,7 @@ def certify(
     Raises:
         InputError: On bad input.
 
-    Source: theory.md §3, T1, T4; Kantorovich (1948), Ortega (1968).
+    Source: theory.md §3, T1, T4; Kantorovich (1948), Ortega (1968); Milnor (1965) for the index.
     """
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_starts, bool) or not isinstance(num_starts, int | np.integer) or num_starts < 0:
@@ -72,30 +79,69 @@ def certify(
     certificate = cheap_certificate(problem)
     if certificate.verdict == Verdict.unique or num_starts == 0:
         return certificate
+    hints = np.zeros((0, *problem.mask.shape))
+    if can_exhaust(problem):
+        exhausted = exhaust(problem)
+        if exhausted.unique:
+            reason = "boxes cover all policies and every HQRE in them has index +1, so there is exactly one"
+            return dataclasses.replace(certificate, verdict=Verdict.unique, reason=reason)
+        hints = exhausted.hints
     size = problem.mask.size
     if size > SEARCH_LIMIT:
         reason = f"the bounds prove nothing, and {size} policy entries are too many to search ({SEARCH_LIMIT} at most)"
         return dataclasses.replace(certificate, reason=reason)
     starts = min(int(num_starts), int(_MEMORY / (8 * _COPIES * size**2)))
-    candidates = _candidates(problem, starts, jax.random.key(0) if key is None else key)
-    proved = []
-    for z in candidates:
-        exists, radius = _is_equilibrium(problem, z)
-        if exists:
-            proved.append((np.asarray(problem.policy(z)), radius))
+    first, second = jax.random.split(jax.random.key(0) if key is None else key)
+    proved = _equilibria(problem, starts, first, hints)
     pair = _distinct_pair(proved)
+    if not pair:
+        options: dict[str, Any] = {"reference": reference, "entropy": entropy, "continuation": continuation}
+        branch = trace_branch(game, np.inf, tau, **options, throw=False)
+        proved += _equilibria(problem, starts, second, _along(branch, problem, starts))
+        pair = _distinct_pair(proved)
     if pair:
         return dataclasses.replace(
             certificate, verdict=Verdict.not_unique, witnesses=pair, reason="two different HQRE were found"
         )
     found = {0: "no regular HQRE was", 1: "one regular HQRE was"}.get(len(proved), "no two separate HQRE were")
-    reason = f"the bounds prove nothing at these temperatures, and {found} found from {starts} starts"
+    reason = f"the bounds prove nothing at these temperatures, and {found} found from {2 * starts} starts"
     return dataclasses.replace(certificate, reason=reason)
 
 
-def _candidates(problem: Problem, num_starts: int, key: Any) -> list[Float[Array, "player state action"]]:
+def _equilibria(
+    problem: Problem, num_starts: int, key: Any, hints: Float[np.ndarray, "hint player state action"]
+) -> list[tuple[np.ndarray, float]]:
+    """Policies close to which an HQRE is proved to lie, and how close; from the hints first."""
+    given = np.zeros((num_starts, *problem.mask.shape))
+    hints = hints[:num_starts]
+    given[: len(hints)] = hints
+    proved = []
+    for z in _candidates(problem, jnp.asarray(given, problem.game.dtype), len(hints), key):
+        exists, radius = _is_equilibrium(problem, z)
+        if exists:
+            proved.append((np.asarray(problem.policy(z)), radius))
+    return proved
+
+
+def _along(branch: Branch, problem: Problem, num_starts: int) -> Float[np.ndarray, "hint player state action"]:
+    """Turning points of a branch, points spread along it, and its last point moved part of the way to each vertex."""
+    folds = [fold.policy for fold in branch.folds][: num_starts // 4]
+    spread = branch.policies[np.linspace(0, len(branch.policies) - 1, num_starts // 4).astype(int)]
+    mask = np.asarray(problem.mask)
+    moved = []
+    for i, x, a in np.argwhere(mask)[: num_starts // 4]:
+        policy = branch.policies[-1].copy()
+        policy[i, x] *= 0.1
+        policy[i, x, a] += 0.9
+        moved.append(policy)
+    return np.stack([*folds, *spread, *moved]) if num_starts >= 4 else branch.policies[-1:]
+
+
+def _candidates(
+    problem: Problem, given: Float[Array, "start player state action"], num_given: int, key: Any
+) -> list[Float[Array, "player state action"]]:
     """Logits within the tolerance that `search` ends at, one of each cluster, the best residual first."""
-    logits, residuals = (np.asarray(part) for part in search(problem, num_starts, key))
+    logits, residuals = (np.asarray(part) for part in search(problem, given, jnp.asarray(num_given), key))
     tol = 1e-10 if problem.game.dtype == jnp.float64 else 1e-5
     good = np.flatnonzero(np.isfinite(residuals) & (residuals <= tol))
     chosen: list[tuple[Any, np.ndarray]] = []
@@ -110,20 +156,21 @@ def _candidates(problem: Problem, num_starts: int, key: Any) -> list[Float[Array
 
 @eqx.filter_jit
 def search(
-    problem: Problem, num_starts: int, key: Any
+    problem: Problem, given: Float[Array, "start player state action"], num_given: Int[Array, ""], key: Any
 ) -> tuple[Float[Array, "start player state action"], Float[Array, " start"]]:
-    """Damped Newton from random policies, every second one after some averaged responses.
+    """Damped Newton from given policies and from random ones, of these every second after some averaged responses.
 
     Args:
         problem: The problem.
-        num_starts: Number of starts, all in flight at once.
+        given: As many policies as there shall be starts, all in flight at once.
+        num_given: How many of them count; the others are replaced by random ones.
         key: PRNG key.
 
     Returns:
         Final logits and their undamped residuals.
     """
     problem = problem.centered()
-    shape, mask = problem.mask.shape, problem.mask
+    shape, mask, num_starts = problem.mask.shape, problem.mask, len(given)
 
     def residual(z):
         log_policy = problem.log_policy(z)
@@ -164,6 +211,8 @@ def search(
     spread = jnp.asarray([1.0, 1.0, 4.0, 16.0], problem.game.dtype)[(lane // 2) % 4]
     z = jax.vmap(start)(jax.random.split(key, num_starts), spread)
     z = jax.vmap(warm)(z, 0.5 * (lane % 2).astype(z.dtype))
+    hinted = jax.vmap(lambda policy: center(problem.response_logits(safe_log(policy, mask)), mask))(given)
+    z = jnp.where((lane < num_given)[:, None, None, None], hinted, z)
     z, _, _ = jax.lax.while_loop(unfinished, advance, (z, jnp.zeros(num_starts, bool), 0))
     return z, jax.vmap(residual)(z)
 

@@ -7,13 +7,14 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from hqre_jax._bounds._continuing import continuing_contraction
+from hqre_jax._bounds._exhaustive import Exhaustion, can_exhaust, exhaust
 from hqre_jax._bounds._matrices import double_difference, spectral_radius
-from hqre_jax._bounds._one_shot import Bounds, bayesian_bounds, polymatrix_bounds
+from hqre_jax._bounds._one_shot import Bounds, one_shot_bounds
 from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
 from hqre_jax._games._world import AbstractWorldGame
 from hqre_jax._problem import Problem
 
-__all__ = ["Bounds", "bounds", "double_difference", "spectral_radius"]
+__all__ = ["Bounds", "Exhaustion", "bounds", "can_exhaust", "double_difference", "exhaust", "spectral_radius"]
 
 
 @eqx.filter_jit
@@ -36,10 +37,8 @@ def bounds(problem: Problem) -> Bounds:
     """
     problem = problem.centered()
     game = problem.game
-    if isinstance(game, PolymatrixGame):
-        return polymatrix_bounds(problem, game)
-    if isinstance(game, NormalFormGame | BayesianGame):
-        return bayesian_bounds(problem, game)
+    if isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+        return one_shot_bounds(problem)
     goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
     if isinstance(game, AbstractWorldGame) and goes_on:
         factor = continuing_contraction(problem, game)

@@ -1,4 +1,6 @@
-"""Two numbers of a matrix: its largest interaction, and the spectral radius of a non-negative one."""
+"""Numbers of a matrix that are never too small: its interaction, spectral radius and largest eigenvalue."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -47,12 +49,7 @@ def double_difference(
 
 
 def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
-    """Upper bound, tight to rounding, on the spectral radius of a non-negative matrix.
-
-    The smaller of two bounds that hold for any such A: ``‖A^m‖^{1/m}`` with m = 2^k by repeated squaring, and the
-    Collatz–Wielandt quotient ``max_x (A v)_x / v_x`` at the positive ``v = A^m 1 + A^{m+1} 1/ρ`` (the second
-    term serves bipartite A, whose powers alternate). All terms are non-negative, so a product has relative error
-    n·eps at most; the 2^k-th root turns the sum of the errors of all squarings into less than 2 n·eps.
+    """Upper bound, tight to rounding, on the spectral radius of a non-negative matrix; see `perron`.
 
     Args:
         matrix: Non-negative A.
@@ -60,19 +57,44 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
     Returns:
         ``spr(A)``, rounded up.
     """
-    n = matrix.shape[0]
-    eps, tiny = jnp.finfo(matrix.dtype).eps, jnp.finfo(matrix.dtype).tiny
+    return perron(matrix)[0]
+
+
+def perron(matrix: Float[Array, "n n"]) -> tuple[Scalar, Float[Array, " n"], Float[Array, " n"]]:
+    """Upper bound on the spectral radius of a non-negative matrix, with positive vectors that go with it.
+
+    The bound is the smaller of two that hold for any such A: ``‖A^m‖^{1/m}`` with m = 2^k by repeated squaring, and
+    the Collatz–Wielandt quotient ``max_x (A v)_x / v_x`` at the positive ``v = A^m 1 + A^{m+1} 1/ρ`` (the second
+    term serves bipartite A, whose powers alternate). All terms are non-negative, so a product has relative error
+    n·eps at most; the 2^k-th root turns the sum of the errors of all squarings into less than 2 n·eps.
+
+    Args:
+        matrix: Non-negative A.
+
+    Returns:
+        ``spr(A)``, rounded up, tight to rounding; and the directions of ``Σ_k A^k 1`` and ``Σ_k (Aᵀ)^k 1``, summed by
+        doubling, which are those of ``(I−A)⁻¹1`` and ``(I−Aᵀ)⁻¹1`` where A contracts and Perron vectors elsewhere.
+    """
+    n, dtype = matrix.shape[0], matrix.dtype
+    eps, tiny = jnp.finfo(dtype).eps, jnp.finfo(dtype).tiny
     scale = jnp.max(matrix, initial=0.0)
     unit = matrix / jnp.where(scale > 0, scale, 1.0)
+    # Beyond this exponent the power drowns the sum before it.
+    largest = 0.25 * math.log(float(jnp.finfo(dtype).max))
 
     def square(state, half):
-        power, log_norm = state
+        power, log_norm, sums = state
+        size = jnp.exp(jnp.minimum((log_norm + jnp.log(scale)) / (2 * half), largest))
+        both = jnp.stack([power, power.T])
+        sums = sums + size * jnp.einsum("kxy,ky->kx", both, sums)
+        sums = sums / jnp.max(sums, axis=1, keepdims=True)
         power = jnp.matmul(power, power, precision="highest")
         top = jnp.max(power, initial=0.0)
-        return (power / jnp.where(top > 0, top, 1.0), log_norm + jnp.log(top) * half), None
+        return (power / jnp.where(top > 0, top, 1.0), log_norm + jnp.log(top) * half, sums), None
 
-    halves = 0.5 ** jnp.arange(1, (_MANY_SQUARINGS if n <= _SMALL_MATRIX else _FEW_SQUARINGS) + 1, dtype=matrix.dtype)
-    (power, log_norm), _ = jax.lax.scan(square, (unit, jnp.zeros((), matrix.dtype)), halves)
+    halves = 0.5 ** jnp.arange(1, (_MANY_SQUARINGS if n <= _SMALL_MATRIX else _FEW_SQUARINGS) + 1, dtype=dtype)
+    start = unit, jnp.zeros((), dtype), jnp.ones((2, n), dtype)
+    (power, log_norm, sums), _ = jax.lax.scan(square, start, halves)
     rows = jnp.sum(power, axis=1)
     norm = jnp.exp(log_norm + jnp.log(jnp.max(rows, initial=0.0)) * halves[-1])
 
@@ -82,4 +104,24 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
     v = rows + apply(rows) / jnp.where(norm > 0, norm, 1.0)
     v = v + jnp.sqrt(tiny)
     quotient = jnp.max(apply(v) / v, initial=0.0)
-    return scale * jnp.minimum(norm, quotient) * (1 + 8 * (n + 8) * eps)
+    return scale * jnp.minimum(norm, quotient) * (1 + 8 * (n + 8) * eps), sums[0], sums[1]
+
+
+def largest_eigenvalue(matrix: Float[Array, "*b n n"]) -> Float[Array, "*b"]:
+    """Largest eigenvalue of symmetric matrices, rounded up.
+
+    The method is backward stable: it finds the eigenvalues of ``A + E``, ``‖E‖₂ ≤ c n eps ‖A‖₂`` with c of order 1,
+    and none of them is further than ``‖E‖₂`` from A's own. 8 is taken for c, ``‖A‖_F`` for ``‖A‖₂``.
+
+    Args:
+        matrix: Symmetric A, any axes before the last two.
+
+    Returns:
+        ``λ_max(A)``, rounded up; nan where A is not finite.
+    """
+    n, eps = matrix.shape[-1], jnp.finfo(matrix.dtype).eps
+    size = jnp.max(jnp.abs(matrix), axis=(-1, -2), keepdims=True)
+    unit = matrix / jnp.where(size > 0, size, 1.0)
+    norm = jnp.sqrt(jnp.sum(unit**2, axis=(-1, -2)))
+    top = jnp.linalg.eigvalsh(unit)[..., -1] + 8 * (n + 8) * eps * norm
+    return size[..., 0, 0] * top

@@ -1,0 +1,178 @@
+"""Who meets whom in games of one simultaneous move, and how strongly the payoffs there interact (theory.md §3)."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax._bounds._matrices import double_difference
+from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax._problem import Problem
+from hqre_jax._types import InputError, Scalar
+
+Matrix = Float[Array, "n n"]
+Vector = Float[Array, " n"]
+
+
+class Pairs(NamedTuple):
+    """Decision points that meet: m meetings of a row player with a column player, others' profiles k.
+
+    ``to_row[m, k, a, b]`` and ``to_col[m, k, a, b]`` are their payoffs, a the row player's action.
+    """
+
+    rows: Int[Array, " m"]
+    cols: Int[Array, " m"]
+    to_row: Float[Array, "m k a b"]
+    to_col: Float[Array, "m k a b"]
+    row_mask: Bool[Array, "m a"]
+    col_mask: Bool[Array, "m b"]
+
+    @property
+    def work(self) -> int:
+        """Comparisons of one pass."""
+        return self.to_row.size * min(self.to_row.shape[-2:])
+
+    def interaction(self, p: Float[Array, " m"], q: Float[Array, " m"]) -> Float[Array, " m"]:
+        """``max_k dd(p u_row + q u_col)``, rounded up.
+
+        Rounding: each entry of the sum is wrong by at most eps·top, ``top = p max|u_row| + q max|u_col|``; four
+        entries make 4 eps·top, the three subtractions another 4, the centring of the payoffs 2: 16 covers them.
+        """
+        total = p[:, None, None, None] * self.to_row + q[:, None, None, None] * self.to_col
+        shape = total.shape
+        rows = jnp.broadcast_to(self.row_mask[:, None], shape[:3])
+        cols = jnp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
+        widest = jnp.max(double_difference(total, rows, cols), axis=1)
+        top = p * jnp.max(jnp.abs(self.to_row), axis=(1, 2, 3)) + q * jnp.max(jnp.abs(self.to_col), axis=(1, 2, 3))
+        return widest + 16 * jnp.finfo(total.dtype).eps * top
+
+
+class Meetings(NamedTuple):
+    """All meetings of decision points ``x = player·X + state``, under one law of worlds.
+
+    Attributes:
+        groups: Meetings of equal shape together.
+        law: Probability of each world (1 for the edges of a polymatrix game).
+        reach: Probability ``P(x)`` of each decision point; 1 where it is not kept.
+        keep: The decision points that count.
+    """
+
+    groups: Sequence[Pairs]
+    law: Float[Array, " m"]
+    reach: Vector
+    keep: Bool[Array, " n"]
+
+    @property
+    def work(self) -> int:
+        """Comparisons of one pass over all meetings."""
+        return sum(g.work for g in self.groups)
+
+    def common(self, v: Vector) -> tuple[Matrix, Matrix]:
+        """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
+
+        C is symmetric with zero diagonal. A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives
+        the other, and the second matrix is antisymmetric. A difference quotient is enough, for C is piecewise linear.
+        """
+        step = jnp.finfo(v.dtype).eps ** (1 / 3)
+        nudge = jnp.array([[1.0], [1 + step]], v.dtype)
+        widest, nudged = jnp.concatenate(
+            [jax.vmap(g.interaction, in_axes=(0, None))(nudge * v[None, g.rows], v[g.cols]) for g in self.groups],
+            axis=1,
+        )
+        pull = (nudged - widest) / step - 0.5 * widest
+        common, pulls = self._summed(jnp.stack([widest, pull]), jnp.stack([widest, -pull]))
+        return common, pulls
+
+    def own(self) -> Matrix:
+        """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
+        one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
+        seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
+        to_row, to_col = jnp.concatenate(seen, axis=1)
+        return self._summed(to_row[None], to_col[None])[0]
+
+    def influence(self) -> Matrix:
+        """``Λ_xy = ¼ Σ_w P(w|x) max dd(u_i)``, rounded up."""
+        return self.own() / self.reach[:, None]
+
+    def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
+        """``¼ Σ_w P(w) ·`` of k quantities at every meeting, given as seen from the row and from the column."""
+        n, num_worlds = self.keep.size, self.law.size
+        rows, cols = (jnp.concatenate([getattr(g, side) for g in self.groups]) for side in ("rows", "cols"))
+        quarter = jnp.tile(0.25 * self.law, rows.size // num_worlds)
+        values = jnp.concatenate([quarter[None] * to_row, quarter[None] * to_col], axis=1)
+        slots = jnp.concatenate([rows * n + cols, cols * n + rows])
+        total = jax.ops.segment_sum(values.T, slots, n * n).T.reshape(-1, n, n)
+        # Sums over meetings and the handful of products after them: non-negative terms, relative errors.
+        up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
+        return jnp.where(self.keep[:, None] & self.keep[None, :], total * up, 0.0)
+
+
+def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], Float[Array, "law n"]]:
+    """Meetings of a game, the laws that its decision points believe in, and how likely these are under each.
+
+    The first law is the prior; the second, if there is one, is what types of probability zero believe in, the uniform.
+
+    Raises:
+        InputError: If not everybody moves once and at once.
+    """
+    game = problem.game
+    if isinstance(game, PolymatrixGame):
+        return (
+            [_joined_edges(game, problem.scale)],
+            jnp.ones((1, game.edges.shape[0]), game.dtype),
+            jnp.ones((1, problem.tau.size), game.dtype),
+        )
+    if not isinstance(game, NormalFormGame | BayesianGame):
+        raise InputError("game", "must be a normal form, a polymatrix or a Bayesian game: everybody moves once")
+    prior = game.world_initial()[None]
+    laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
+    reach = jnp.stack([game.aggregate(jnp.tile(law, (game.num_players, 1))).ravel() for law in laws])
+    return _world_pairs(game, problem.scale), laws, reach
+
+
+def prior_meetings(problem: Problem) -> Meetings:
+    """Meetings under the prior, among the decision points that it reaches."""
+    groups, laws, reach = laws_of(problem)
+    keep = jnp.any(problem.mask, axis=-1).ravel() & (reach[0] > 0)
+    return Meetings(groups, laws[0], jnp.where(keep, reach[0], 1.0), keep)
+
+
+def _world_pairs(game: NormalFormGame | BayesianGame, scale: Scalar) -> list[Pairs]:
+    """Every pair of players in every world (the one world, or a profile of types)."""
+    payoffs, seen = game.world_payoffs() * scale, game.information_map()
+    num_states, num_actions = game.num_information_states, payoffs.shape[2:]
+
+    def matrices(owner: int, i: int, j: int) -> Float[Array, "world k a b"]:
+        last = jnp.moveaxis(payoffs[owner], (i + 1, j + 1), (-2, -1))
+        return last.reshape(payoffs.shape[1], -1, num_actions[i], num_actions[j])
+
+    def mask(i: int) -> Bool[Array, "world a"]:
+        return game.action_mask[i, seen[i], : num_actions[i]]
+
+    alike: dict[tuple[int, ...], list[Pairs]] = {}
+    for i, j in itertools.combinations(range(game.num_players), 2):
+        points = i * num_states + seen[i], j * num_states + seen[j]
+        pairs = Pairs(*points, matrices(i, i, j), matrices(j, i, j), mask(i), mask(j))
+        alike.setdefault(pairs.to_row.shape[1:], []).append(pairs)
+    # Pairs of one shape are one group: the compiled program does not grow with the number of players.
+    return [jax.tree.map(lambda *parts: jnp.concatenate(parts), *group) for group in alike.values()]
+
+
+def _joined_edges(game: PolymatrixGame, scale: Scalar) -> Pairs:
+    """Every edge, turned so that the lower player is the row; edges that join the same pair are summed."""
+    payoffs = game.payoffs * scale
+    low, high = jnp.min(game.edges, axis=1), jnp.max(game.edges, axis=1)
+    turned = (game.edges[:, 0] > game.edges[:, 1])[:, None, None, None]
+    payoffs = jnp.where(turned, jnp.swapaxes(payoffs[:, ::-1], -1, -2), payoffs)
+    pair = low * game.num_players + high
+    order = jnp.argsort(pair)
+    pair = pair[order]
+    slot = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), pair[1:] != pair[:-1]]))
+    total = jax.ops.segment_sum(payoffs[order], slot, pair.size)
+    rows = jnp.zeros_like(low).at[slot].set(low[order])
+    cols = jnp.zeros_like(high).at[slot].set(high[order])
+    mask = game.action_mask[:, 0]
+    return Pairs(rows, cols, total[:, :1], total[:, 1:], mask[rows], mask[cols])
