@@ -293,11 +293,10 @@ def test_three_equilibria_get_three_separate_boxes():
 
 def test_nothing_is_proved_at_the_bifurcation():
     """At τ = c/2 the Jacobian at the uniform policy is singular and the margin is 0: no proof of any kind."""
+    weights = np.ones((2, 1))
     for scale in (1.0, 0.7):
-        game = coordination(scale)
-        problem = Problem(game, scale / 2)
-        weights = np.ones((2, 1))
-        assert at_policy(game, scale / 2, 0.5) is None
+        problem = Problem(coordination(scale), scale / 2)
+        assert at_policy(problem.game, scale / 2, 0.5) is None
         assert prove(problem, "margin", weights=weights) is None
         assert prove(problem, "contraction") is None
     near = [at_policy(coordination(), 0.5 * (1 + gap), 0.5) for gap in (1e-2, 1e-4)]
@@ -374,10 +373,8 @@ def test_zero_sum_claims_need_opposed_payoffs_exactly():
     game = draw.random_markov(seed(3), 2, (2, 2), 0.9, family="zero_sum")
     payoffs = np.asarray(game.payoffs).copy()
     payoffs[1, 0, 0, 0] = np.nextafter(payoffs[1, 0, 0, 0], 9)
-    nearly = Problem(hq.MarkovGame(payoffs, game.transitions, 0.9), 0.1, continuation="zero_sum")
-    assert prove(nearly) is None
-    exact = Problem(game, 0.1, continuation="zero_sum")
-    assert prove(exact).kind == "contraction"
+    assert prove(Problem(hq.MarkovGame(payoffs, game.transitions, 0.9), 0.1, continuation="zero_sum")) is None
+    assert prove(Problem(game, 0.1, continuation="zero_sum")).kind == "contraction"
 
 
 def test_low_temperatures_lose_no_digits():

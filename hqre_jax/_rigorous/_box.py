@@ -7,12 +7,13 @@ With y the centre of a box B, C any matrix and F'(B) an enclosure of the Jacobia
 implies that F has one and only one zero in B, and that it lies in K(B) (Krawczyk 1969; Neumaier, Interval Methods
 for Systems of Equations, 1990, Theorem 5.1.8).
 
-Logits come first among the unknowns y = (z, u); the rest u (values, occupancies) is determined by them, being
-the only solution of a linear system. The same test on u's equations alone, with z anywhere in its part of the box,
+Logits come first among the unknowns y = (z, u). The equations of the rest (values, occupancies) are affine in u at
+fixed z. The same test on them alone, with z anywhere in its part of the box,
 
     u − C' [F_u(y) + ∂_z F_u(B) (Z − z)] + (I − C' ∂_u F_u(B)) (U − u) ⊂ int U,
 
-shows that u never leaves its part while z stays in its own: then no *other* HQRE has its logits in the box.
+shows that their matrix is regular, so that u is determined by z, and that u stays in its part of the box while z
+stays in its own: no *other* HQRE has its logits in the box, whatever its values.
 """
 
 from typing import Any
