@@ -245,7 +245,7 @@ def sharpness() -> tuple[Example, ...]:
 
     The latter is the largest temperature, found by bisection, at which Newton's method finds several HQRE.
     """
-    sizes = np.array([0.5, 1.0, 3.0])
+    sizes = np.array([0.5, 1.0, 2.0, 3.0])
     low, high = 0.25 * sizes, sizes.copy()
     for _ in range(16):
         middle = 0.5 * (low + high)

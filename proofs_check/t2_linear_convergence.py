@@ -297,7 +297,7 @@ def matching_pennies(tau: np.ndarray) -> Cases:
 
 def sharpness() -> tuple[Example, ...]:
     """Matching pennies: D_{k+1} against D_k/(1+ηκ) at the last resolved step, and (b)."""
-    tau = np.array([0.1, 0.5, 1.0])
+    tau = np.array([0.1, 0.3, 0.5, 1.0])
     cases = matching_pennies(tau)
     run = jax.tree.map(np.asarray, _measure(cases, jnp.asarray(1.0), jax.random.split(jax.random.key(0), len(tau))))
     q = 1 / (1 + np.asarray(cases.known.max_step) * np.asarray(cases.known.margin))

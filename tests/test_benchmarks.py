@@ -1,0 +1,169 @@
+"""The benchmark's judge is right, its timing is honest about failures, and the command writes what it prints."""
+
+import itertools
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from benchmarks import __main__
+from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._measure import measure
+from benchmarks._verify import action_values, branch_distances, logit, residuals
+from benchmarks.entrants import all_entrants, numpy_mirror
+from benchmarks.workloads import WORKLOADS
+
+
+def random_policies(rng, games, players, actions):
+    return rng.dirichlet(np.ones(actions), (games, players))
+
+
+@pytest.mark.parametrize(("players", "actions"), [(2, 3), (3, 2), (4, 2)])
+def test_action_values_are_expected_payoffs(players, actions):
+    """Against a sum over joint actions, term by term."""
+    rng = np.random.default_rng(0)
+    payoffs = rng.standard_normal((3, players, *(actions,) * players))
+    policies = random_policies(rng, 3, players, actions)
+    expected = np.zeros((3, players, actions))
+    for g, joint in itertools.product(range(3), itertools.product(range(actions), repeat=players)):
+        for i in range(players):
+            weight = np.prod([policies[g, j, joint[j]] for j in range(players) if j != i])
+            expected[g, i, joint[i]] += payoffs[g, i][joint] * weight
+    np.testing.assert_allclose(action_values(payoffs, policies), expected, atol=1e-14)
+
+
+def test_residual_is_the_librarys():
+    """Two implementations that share nothing agree."""
+    rng = np.random.default_rng(1)
+    payoffs, policies = rng.random((2, 2, 3, 3)), random_policies(rng, 2, 2, 3)
+    for k in range(2):
+        game = hq.NormalFormGame(payoffs[k])
+        expected = float(hq.residual(game, policies[k][:, None], 0.3))
+        assert residuals(payoffs, policies, 0.3)[k] == pytest.approx(expected, abs=1e-14)
+
+
+def test_logit_survives_large_payoffs():
+    np.testing.assert_allclose(logit(np.array([0.0, 1e6]), 1.0), [0.0, 1.0])
+
+
+def test_no_number_is_no_answer():
+    payoffs = np.random.default_rng(0).random((1, 2, 3, 3))
+    policies = np.full((1, 2, 3), np.nan)
+    assert residuals(payoffs, policies, 1.0)[0] == np.inf
+    assert branch_distances(policies, np.zeros((1, 2, 3)))[0] == np.inf
+
+
+def test_w1_is_the_published_stream():
+    """The recipe: ``RandomState(1000).rand(B, 2, 3, 3)`` at τ = 1 and 0.1."""
+    cases = list(WORKLOADS["W1"](7))
+    assert [case.tau for case in cases] == [1.0, 0.1]
+    for case in cases:
+        np.testing.assert_array_equal(case.payoffs, np.random.RandomState(1000).rand(7, 2, 3, 3))
+        assert (case.residual_tol, case.branch_tol) == (1e-8, 1e-4)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.3])
+def test_numpy_mirror_descent_solves_games(tau):
+    payoffs = np.random.RandomState(0).rand(50, 2, 3, 3)
+    answer = numpy_mirror.mirror_descent(payoffs, tau)
+    assert residuals(payoffs, answer, tau).max() <= 1e-9
+    np.testing.assert_allclose(answer.sum(axis=-1), 1.0, atol=1e-12)
+
+
+def fixed(name, answer, **facts):
+    return Entrant(name, "0", lambda case: Prepared(lambda: answer, len(answer)), **facts)
+
+
+@pytest.fixture
+def coordination():
+    """Two copies of a coordination game with three equilibria: one on the branch, one off it."""
+    payoffs = np.tile(np.eye(2), (2, 2, 1, 1))
+    case = Case("test", "coordination", payoffs, 0.25)
+    middle = np.full((2, 2, 2), 0.5)
+    side = np.tile([0.99, 0.01], (2, 2, 1))
+    for _ in range(500):
+        side = logit(action_values(payoffs, side), 0.25)
+    return case, middle, side
+
+
+def test_an_equilibrium_off_the_branch_is_not_a_failure_of_the_residual(coordination):
+    case, middle, side = coordination
+    reference = fixed("reference", middle, reference=True, follows_branch=True)
+    found = measure(case, [reference, fixed("side", side), fixed("wrong", side + 1e-3)], 5)
+    assert [m.failures for m in found] == [0, 0, 2]
+    assert [m.off_branch for m in found] == [None, 2, 0]
+    assert [m.compared for m in found] == [0, 2, 0]
+    assert all(len(m.run_seconds) == 5 for m in found)
+
+
+def test_part_of_the_games_is_judged_as_such(coordination):
+    case, middle, _ = coordination
+    found = measure(case, [fixed("reference", middle[:1], reference=True), fixed("all", middle)], 5)
+    assert [m.num_games for m in found] == [1, 2]
+    assert found[1].compared == 1
+    assert found[0].games_per_second == pytest.approx(1 / np.median(found[0].run_seconds))
+
+
+def test_games_without_a_reference_answer_are_not_compared(coordination):
+    case, middle, side = coordination
+    gave_up = middle.copy()
+    gave_up[0] = np.nan
+    reference, other = measure(case, [fixed("reference", gave_up, reference=True), fixed("side", side)], 5)
+    assert (reference.failures, other.compared, other.off_branch) == (1, 1, 1)
+
+
+def test_answers_that_change_between_runs_are_refused(coordination):
+    case, middle, _ = coordination
+    answers = itertools.count()
+    fickle = replace(fixed("fickle", middle), prepare=lambda case: Prepared(lambda: middle + next(answers), 2))
+    with pytest.raises(RuntimeError, match="fickle answers coordination differently"):
+        measure(case, [fickle], 5)
+
+
+@pytest.mark.slow
+def test_entrants_answer_w1():
+    """Everybody that is installed, on a few games: answers verified, principal branches equal."""
+    entrants = [e for e in all_entrants() if not e.missing]
+    assert {"hqre principal_branch", "hqre mirror_descent", "numpy mirror descent"} <= {e.name for e in entrants}
+    case = next(iter(WORKLOADS["W1"](20)))
+    for m in measure(case, entrants, 5):
+        assert m.failures == 0, m
+        assert m.worst_residual <= case.residual_tol
+        assert not m.off_branch, m
+        assert (m.compile_seconds is not None) == m.entrant.startswith("hqre")
+
+
+def test_command_prints_and_writes_the_same(tmp_path, capsys):
+    out = tmp_path / "numbers" / "bench.json"
+    assert __main__.main(["--games", "6", "--only", "numpy", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    document = json.loads(out.read_text(encoding="utf-8"))
+    assert document["machine"]["packages"]["jax"] == jax.__version__
+    assert [case["tau"] for case in document["cases"]] == [1.0, 0.1]
+    for case in document["cases"]:
+        assert case["label"] in printed
+        (entrant,) = case["entrants"]
+        assert len(entrant["run_seconds"]) == 5
+        assert entrant["median_seconds"] == np.median(entrant["run_seconds"])
+        assert f"{1e3 * entrant['median_seconds']:.1f}" in printed
+
+
+@pytest.mark.parametrize("off_branch", [True, False])
+def test_exit_code_tells_a_wrong_branch(coordination, monkeypatch, tmp_path, off_branch):
+    case, middle, side = coordination
+    claims = fixed("claims", side if off_branch else middle, follows_branch=True)
+    entrants = (fixed("reference", middle, reference=True), claims)
+    monkeypatch.setattr(__main__, "WORKLOADS", {"test": lambda games: iter([case])})
+    monkeypatch.setattr(__main__, "all_entrants", lambda: entrants)
+    assert __main__.main(["--out", str(tmp_path / "bench.json")]) == int(off_branch)
+
+
+@pytest.mark.parametrize("arguments", [["--workload", "W0"], ["--repeats", "4"], ["--games", "0"], ["--cores", "0"]])
+def test_bad_arguments_end_with_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        __main__.main(arguments)
+    assert stop.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
