@@ -91,7 +91,8 @@ assert abs(sol.certificate.margin - (4.0 - 1.5)) < 1e-9
 
 # %%
 descent = hq.solve(game, tau=4.0, solver="mirror_descent", history=True)
-hq.plotting.convergence(descent, ax=plt.gca())
+_, axes = plt.subplots()
+hq.plotting.convergence(descent, ax=axes)
 plt.show()
 
 # %% [markdown]
@@ -114,7 +115,8 @@ print("margin:   ", mixed.certificate.margin)
 # %%
 branch = hq.trace_branch(game, np.inf, 0.3)
 print(f"{len(branch.scales)} points, {len(branch.folds)} folds")
-hq.plotting.branch(branch, ax=plt.gca())
+_, axes = plt.subplots()
+hq.plotting.branch(branch, ax=axes)
 plt.show()
 
 # %% [markdown]
@@ -156,7 +158,7 @@ assert certificate.verdict == "not_unique"
 # %%
 grid = np.linspace(0.0, 1.0, 401)
 advantage = np.array([1.0, -1.0]) @ reviewer @ np.stack([grid, 1.0 - grid])  # of checking over skimming
-figure, axes = plt.subplots(figsize=(5, 4.5))
+_, axes = plt.subplots(figsize=(5, 4.5))
 axes.plot(grid, grid, color="0.6", lw=1)
 for tau, colour in ((4.0, "tab:blue"), (0.5, "tab:orange")):
     axes.plot(grid, 1.0 / (1.0 + np.exp(-advantage / tau)), color=colour, label=f"τ = {tau:g}")
@@ -182,7 +184,7 @@ plt.show()
 def checking(bonus):
     """P(Ada checks) when checking alone pays her ``bonus`` more."""
     sweetened = hq.NormalFormGame(jax.numpy.asarray(payoffs).at[0, 0, 1].add(bonus))
-    return hq.solve(sweetened, 4.0, throw=False).policy[0, 0, 0]
+    return hq.solve(sweetened, 4.0, solver="newton", throw=False).policy[0, 0, 0]
 
 
 slope = float(jax.grad(checking)(0.0))
