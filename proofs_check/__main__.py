@@ -32,9 +32,10 @@ def _table(results: list[tuple[Statement, Outcome, Outcome, tuple[Example, ...],
         table.add_column(name, justify="right")
     for statement, outcome, _, _, _ in results:
         for c, claim in enumerate(outcome.claims):
-            for family in outcome.families:
+            families = outcome.part(claim=claim).families
+            for family in families:
                 part = outcome.part(claim=claim, family=family)
-                first = (statement.name if c == 0 else "", claim) if family == outcome.families[0] else ("", "")
+                first = (statement.name if c == 0 else "", claim) if family == families[0] else ("", "")
                 counts = (str(part.games), str(part.violations), str(part.unresolved))
                 table.add_row(*first, family, *counts, f"{part.worst:.6f}", f"{part.median:.4f}")
         table.add_section()

@@ -339,7 +339,7 @@ def check(key: Any, num_games: int) -> Outcome:
             drifts[world].append(drift)
         drawn += num
     pooled = [_pooled(world.family.name, parts, _FALSE_ALARM / (2 * len(PAIRED))) for world, parts in drifts.items()]
-    return Outcome((*comparisons, *pooled), drawn)
+    return Outcome(tuple(sorted((*comparisons, *pooled), key=lambda c: c.claim)), drawn)
 
 
 def _drawn_steps(rng: np.random.Generator, num: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -11,12 +11,16 @@ import hqre_jax as hq
 from hqre_jax._simplex import kl
 from proofs_check import STATEMENTS, Comparison, Outcome, __main__
 from proofs_check import _accuracy as accuracy
+from proofs_check import t7_pathologies as t7
+from proofs_check import t8_heterogeneity as t8
 from proofs_check.t1_uniqueness import MONOTONE, ONE, coordination, num_equilibria
 from proofs_check.t2_linear_convergence import PREDICTED, RATE, STEP
 
 GAMES = 400
 # The least that the worst observed/bound must reach, lest a bound be true because it is empty.
 LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, STEP: 0.99, RATE: 0.5, PREDICTED: 1e-4}
+LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, t7.SELECTION: 1e-3}
+LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
 
 
 @pytest.fixture(scope="module", params=STATEMENTS.values(), ids=STATEMENTS)
