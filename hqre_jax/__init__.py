@@ -34,6 +34,7 @@ from hqre_jax._generators import (
     random_public_private,
     with_public_history,
 )
+from hqre_jax._least_temperatures import LeastTemperatures, least_temperatures
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._solution import History, Solution, SolveError
@@ -69,6 +70,7 @@ __all__ = [
     "IncompleteInformationMarkovGame",
     "InputError",
     "Labels",
+    "LeastTemperatures",
     "MarkovGame",
     "MirrorDescent",
     "Newton",
@@ -87,6 +89,7 @@ __all__ = [
     "bayesian_regret",
     "certify",
     "exploitability",
+    "least_temperatures",
     "list_games",
     "load_game",
     "logit_response",

@@ -88,6 +88,10 @@ def _reason(known: Bounds) -> str:
     if known.unique:
         if margin is not None and margin > 0:
             return "the margin is positive, so there is exactly one HQRE (T1)"
+        if margin is None and contraction is not None and contraction >= 1:
+            return (
+                "value iteration over equilibria of the stage games is a contraction, so there is exactly one HQRE (T4)"
+            )
         what = "logit map" if margin is not None else "value iteration"
         return f"the {what} is a contraction, so there is exactly one HQRE ({'T1' if margin is not None else 'T4'})"
     if margin is not None and margin > 0:

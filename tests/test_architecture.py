@@ -36,6 +36,7 @@ LAYERS = {
     "_generators": 4,
     "_linearise": 4,  # the fixed-point equation and its Jacobian, for solvers and gradients alike
     "_certificates": 5,
+    "_least_temperatures": 5,
     "_rigorous": 5,
     "_solution": 5,
     "_solver": 5,

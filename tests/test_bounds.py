@@ -9,7 +9,12 @@ import pytest
 import scipy.optimize
 
 import hqre_jax as hq
-from hqre_jax._bounds import _matrices, bounds, double_difference, spectral_radius
+from hqre_jax._bounds import (
+    _matrices,
+    bounds,
+    double_difference,
+    spectral_radius,
+)
 
 
 def bounds_of(game, tau, **options):
@@ -248,84 +253,6 @@ def test_polymatrix_matches_its_normal_form():
     for a, b in zip(sparse, dense, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     np.testing.assert_allclose(sparse.contraction, dense.contraction, rtol=1e-10)
-
-
-def markov_game(rng, discount, scale=1.0):
-    transitions = rng.dirichlet(np.ones(3), size=(3, 2, 2))
-    return hq.MarkovGame(scale * rng.normal(size=(2, 3, 2, 2)), transitions, discount)
-
-
-def loop_matrix(game, tau, *, shannon=False, plain=False):
-    """The matrix of T4, whose spectral radius is q, by loops."""
-    r, p, gamma = np.asarray(game.payoffs), np.asarray(game.transitions), float(game.discount)
-    swing, width = np.zeros((2, 2)), np.ptp(r, axis=(1, 2, 3))
-    if shannon:
-        width = width + np.ptp(tau * np.log(2), axis=1)
-    width /= 1 - gamma
-    for i, j, s, other, a, b in np.ndindex(2, 2, 3, 2, 2, 2):
-        first, second = ((s, a, other), (s, b, other)) if j == 0 else ((s, other, a), (s, other, b))
-        variation = 0.5 * np.abs(p[first] - p[second]).sum()
-        change = abs(r[i][first] - r[i][second]) + gamma * width[i] * variation
-        swing[i, j] = max(swing[i, j], change)
-    least = tau.min(axis=1)
-    ratio = np.diag(swing) / least
-    stretch = np.where(plain & (ratio > 1), 1 + (ratio - 1) ** 2 / (2 * ratio), 1)
-    off = swing * (1 - np.eye(2))
-    return gamma * np.diag(stretch) + 0.5 * off / least
-
-
-def loop_factor(game, tau, **options):
-    return np.abs(np.linalg.eigvals(loop_matrix(game, tau, **options))).max()
-
-
-def test_markov_factor_matches_loops_for_every_continuation():
-    rng = np.random.default_rng(11)
-    for discount in (0.0, 0.4, 0.9):
-        game, tau = markov_game(rng, discount), rng.uniform(1, 4, (2, 3))
-        soft, plain = bounds_of(game, tau), bounds_of(game, tau, continuation="plain")
-        shannon = bounds_of(game, tau, entropy="shannon")
-        np.testing.assert_allclose(soft.contraction, loop_factor(game, tau), rtol=1e-9)
-        np.testing.assert_allclose(shannon.contraction, loop_factor(game, tau, shannon=True), rtol=1e-9)
-        np.testing.assert_allclose(plain.contraction, loop_factor(game, tau, plain=True), rtol=1e-9)
-        assert np.isnan(soft.margin)
-        assert bool(soft.unique) == (soft.contraction < 1)
-    zero_sum = hq.MarkovGame(np.stack([game.payoffs[0], -game.payoffs[0]]), game.transitions, 0.9)
-    known = bounds_of(zero_sum, 0.01, continuation="zero_sum")
-    assert known.contraction == 0.9
-    assert known.unique
-
-
-def test_plain_iteration_contracts_as_proved():
-    """Q-iteration with the on-policy backup in the sup norm weighted by the Perron vector: each step by q or better."""
-    rng = np.random.default_rng(12)
-    worst = 0.0
-    for _ in range(100):
-        game = markov_game(rng, 0.5, scale=rng.uniform(0.2, 2))
-        tau = rng.uniform(0.3, 2, 2)
-        r, p = np.asarray(game.payoffs), np.asarray(game.transitions)
-
-        def stage(v, policy, r=r, p=p):
-            worth = r + 0.5 * np.einsum("sabt,it->isab", p, v)
-            return np.stack(
-                [np.einsum("sab,sb->sa", worth[0], policy[1]), np.einsum("sab,sa->sb", worth[1], policy[0])]
-            )
-
-        def iterate(q, tau=tau, stage=stage):
-            policy = np.exp(q / tau[:, None, None])
-            policy /= policy.sum(-1, keepdims=True)
-            return stage((policy * q).sum(-1), policy)
-
-        values, vectors = np.linalg.eig(loop_matrix(game, np.broadcast_to(tau[:, None], (2, 3)), plain=True))
-        factor, norm = values.real.max(), np.abs(vectors[:, values.real.argmax()].real)[:, None, None]
-        # Action values of arbitrary policies against arbitrary continuations lie in the box that is mapped into itself.
-        low, high = r.min(axis=(1, 2, 3)) / 0.5, r.max(axis=(1, 2, 3)) / 0.5
-        points = [
-            stage(rng.uniform(low[:, None], high[:, None], (2, 3)), rng.dirichlet([0.3, 0.3], (2, 3))) for _ in range(2)
-        ]
-        for one, two in [points, (points[0], points[0] + 1e-6 * np.sign(rng.normal(size=(2, 3, 2))))]:
-            ratio = np.max(np.abs(iterate(one) - iterate(two)) / norm) / np.max(np.abs(one - two) / norm)
-            worst = max(worst, ratio / factor)
-    assert 0.3 < worst <= 1 + 1e-6
 
 
 def test_what_no_bound_covers_is_nan():

@@ -9,27 +9,46 @@ import jax.numpy as jnp
 from hqre_jax._bounds._continuing import continuing_contraction
 from hqre_jax._bounds._exhaustive import Exhaustion, can_exhaust, exhaust
 from hqre_jax._bounds._matrices import double_difference, spectral_radius
-from hqre_jax._bounds._one_shot import Bounds, one_shot_bounds
-from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax._bounds._meetings import Meetings, meetings_under
+from hqre_jax._bounds._nested import nested_factor
+from hqre_jax._bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
+from hqre_jax._bounds._regret import RegretMajorant, regret_majorant
+from hqre_jax._games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
 from hqre_jax._games._world import AbstractWorldGame
 from hqre_jax._problem import Problem
 
-__all__ = ["Bounds", "Exhaustion", "bounds", "can_exhaust", "double_difference", "exhaust", "spectral_radius"]
+__all__ = [
+    "Bounds",
+    "Exhaustion",
+    "Meetings",
+    "RegretMajorant",
+    "bounds",
+    "can_exhaust",
+    "cancelling_scales",
+    "double_difference",
+    "exhaust",
+    "meetings_under",
+    "nested_factor",
+    "regret_majorant",
+    "spectral_radius",
+]
 
 
 @eqx.filter_jit
 def bounds(problem: Problem) -> Bounds:
     """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
 
-    Normal forms, polymatrix and Bayesian games have a margin and a contraction factor; games that go on with
-    policy-independent beliefs a contraction factor; trees, γ = 1 and policy-dependent beliefs nothing.
+    Normal forms, polymatrix and Bayesian games have a margin and a contraction factor. Games that go on with
+    policy-independent beliefs have a contraction factor, and Markov games the nested one of T4 as a second proof.
+    Trees, γ = 1 and policy-dependent beliefs have nothing.
 
     Args:
         problem: The problem; its continuation and entropy matter only where play goes on.
 
     Returns:
         `Bounds`, traceable under ``jit`` and ``vmap``. Any positive weights give a valid margin; the search takes
-        the best of w = 1, of ``y/x`` with ``x = (T−Λ)⁻¹1, y = (T−Λ)⁻ᵀ1``, of the weights that make
+        the best of w = 1, of ``y/x`` with ``x = (T−Λ)⁻¹1, y = (T−Λ)⁻ᵀ1`` (Perron vectors where the logit map does
+        not contract), of the weights that make
         ``w_x Λ_xy`` symmetric (which cancel zero-sum interactions of any scale), and of the ends of a subgradient
         descent from each.
 
@@ -42,7 +61,10 @@ def bounds(problem: Problem) -> Bounds:
     goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
     if isinstance(game, AbstractWorldGame) and goes_on:
         factor = continuing_contraction(problem, game)
-        return _nothing(problem)._replace(contraction=factor, unique=factor < 1)
+        unique = factor < 1
+        if isinstance(game, MarkovGame):
+            unique = unique | (nested_factor(problem, game) < 1)
+        return _nothing(problem)._replace(contraction=factor, unique=unique)
     return _nothing(problem)
 
 

@@ -29,7 +29,7 @@ def continuing_contraction(problem: Problem, game: AbstractWorldGame) -> Scalar:
     inside = gamma < 1
     if problem.continuation == "zero_sum":
         return jnp.where(inside, gamma, jnp.nan)
-    swing, tau = _swings(problem, game), jnp.min(problem.tau, axis=1)
+    swing, tau = swings(problem, game), jnp.min(problem.tau, axis=1)
     eye = jnp.eye(game.num_players, dtype=tau.dtype)
     stretch = jnp.ones_like(tau)
     if problem.continuation == "plain":
@@ -40,23 +40,33 @@ def continuing_contraction(problem: Problem, game: AbstractWorldGame) -> Scalar:
     return jnp.where(inside, spectral_radius(jnp.where(inside, matrix, 0.0)), jnp.nan)
 
 
-def _swings(problem: Problem, game: AbstractWorldGame) -> Float[Array, "player player"]:
-    """``max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` when j alone changes its action (i = j included), rounded up.
-
-    ``width(V_i)`` is that of the box ``[min r_i, max r_i]/(1−γ)``, Shannon's ``τ log A`` added under ``soft``.
-    """
-    payoffs, kernel = game.world_payoffs() * problem.scale, game.world_transitions()
-    gamma, players = game.discount_factor(), game.num_players
-    legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
-    axes = tuple(range(1, payoffs.ndim))
-    high = jnp.max(jnp.where(legal[None], payoffs, -jnp.inf), axis=axes)
-    low = jnp.min(jnp.where(legal[None], payoffs, jnp.inf), axis=axes)
+def widths(problem: Problem, game: AbstractWorldGame) -> Float[Array, " player"]:
+    """Width of the box ``[min r_i, max r_i]/(1−γ)`` that holds V_i, Shannon's ``τ log A`` added under ``soft``."""
+    high, low = _extremes(problem, game)
     width = high - low
     if problem.continuation == "soft":
         used, rent = jnp.any(problem.mask, axis=-1), problem.scale * problem.rent
         rents = jnp.where(used, rent, -jnp.inf), jnp.where(used, rent, jnp.inf)
         width = width + jnp.max(rents[0], axis=1) - jnp.min(rents[1], axis=1)
-    width = width / (1 - gamma)
+    return width / (1 - game.discount_factor())
+
+
+def _extremes(problem: Problem, game: AbstractWorldGame) -> tuple[Float[Array, " player"], Float[Array, " player"]]:
+    """Largest and smallest payoff of each player over what may be done."""
+    payoffs = game.world_payoffs() * problem.scale
+    legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
+    axes = tuple(range(1, payoffs.ndim))
+    high = jnp.max(jnp.where(legal[None], payoffs, -jnp.inf), axis=axes)
+    return high, jnp.min(jnp.where(legal[None], payoffs, jnp.inf), axis=axes)
+
+
+def swings(problem: Problem, game: AbstractWorldGame) -> Float[Array, "player player"]:
+    """``max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` when j alone changes its action (i = j included), rounded up."""
+    payoffs, kernel = game.world_payoffs() * problem.scale, game.world_transitions()
+    gamma, players = game.discount_factor(), game.num_players
+    legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
+    width = widths(problem, game)
+    high, low = _extremes(problem, game)
 
     def of_mover(j: int) -> Float[Array, " player"]:
         pays = jnp.moveaxis(payoffs, j + 2, -1)

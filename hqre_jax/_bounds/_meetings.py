@@ -133,11 +133,22 @@ def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], F
     return _world_pairs(game, problem.scale), laws, reach
 
 
-def prior_meetings(problem: Problem) -> Meetings:
-    """Meetings under the prior, among the decision points that it reaches."""
-    groups, laws, reach = laws_of(problem)
-    keep = jnp.any(problem.mask, axis=-1).ravel() & (reach[0] > 0)
-    return Meetings(groups, laws[0], jnp.where(keep, reach[0], 1.0), keep)
+def meetings_under(problem: Problem, law: int) -> Meetings | None:
+    """Meetings of the game without its irrelevant payoff terms, among the decision points that a law is about.
+
+    Args:
+        problem: A problem in which everybody moves once and at once.
+        law: 0 for the prior and the points that it reaches, 1 for the uniform law and all other points.
+
+    Returns:
+        The meetings; None where there is one law only and ``law`` is 1.
+    """
+    groups, laws, reach = laws_of(problem.centered())
+    if law >= len(laws):
+        return None
+    used = jnp.any(problem.mask, axis=-1).ravel()
+    keep = used & (reach[0] > 0) if law == 0 else used & ~(reach[0] > 0)
+    return Meetings(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
 
 
 def _world_pairs(game: NormalFormGame | BayesianGame, scale: Scalar) -> list[Pairs]:

@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax._bounds._matrices import largest_eigenvalue, perron
-from hqre_jax._bounds._meetings import Matrix, Meetings, Vector, laws_of
+from hqre_jax._bounds._meetings import Matrix, Meetings, Vector, laws_of, meetings_under
 from hqre_jax._problem import Problem
 from hqre_jax._types import Scalar, StateValues
 
@@ -25,7 +26,8 @@ class Bounds(NamedTuple):
         lipschitz: ``L = ‖W^{1/2} Λ W^{-1/2}‖₂`` at these weights, units of payoff.
         max_step: Largest step ``κ/L²`` of T2, per unit of payoff; inf if L = 0, nan if κ ≤ 0.
         contraction: Contraction factor of the logit map (T1) or of soft Q-iteration (T4), a pure number.
-        unique: Whether ``margin > 0`` or ``contraction < 1`` proves that there is exactly one HQRE. Types of
+        unique: Whether ``margin > 0``, ``contraction < 1`` or, in Markov games, the contraction of nested iteration
+            (T4) proves that there is exactly one HQRE. Types of
             probability zero answer each other under uniform beliefs; their replies must be unique too.
     """
 
@@ -85,6 +87,14 @@ def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar,
     best = jnp.argmax(jnp.where(jnp.isnan(margins), -jnp.inf, margins))
     lipschitz = jnp.sqrt(squares[best]) * (1 + (tau.size + 8) * eps)
     return margins[best], weights[best], lipschitz, contraction
+
+
+@eqx.filter_jit
+def cancelling_scales(problem: Problem) -> Vector:
+    """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale."""
+    meetings = meetings_under(problem, 0)
+    assert meetings is not None
+    return _cancelling(meetings.own())
 
 
 def _cancelling(joint: Matrix) -> Vector:
