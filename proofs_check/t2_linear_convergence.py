@@ -86,6 +86,9 @@ PREDICTED = "(c) measured rate = r"
 _NUM_STEPS, _NUM_STARTS = 40, 2
 # Standard deviation of the logits of starts far away, and the size of the error that (c) begins with.
 _SPREAD, _NEARBY, _NEARBY_STEPS = 3.0, 1e-4, 8
+# Close enough for an asymptotic ratio: matching pennies has no cubic terms (by symmetry), so D departs from a
+# quadratic by a part of the order of D itself.
+_CLOSE = 1e-3
 
 
 class Run(NamedTuple):
@@ -296,21 +299,25 @@ def matching_pennies(tau: np.ndarray) -> Cases:
 
 
 def sharpness() -> tuple[Example, ...]:
-    """Matching pennies: D_{k+1} against D_k/(1+ηκ) at the last resolved step, and (b)."""
-    tau = np.array([0.1, 0.3, 0.5, 1.0])
+    """Matching pennies: (b) at every τ, and D_{k+1} against D_k/(1+ηκ) where 40 steps lead close to the equilibrium.
+
+    At τ = 0.1 they do not, and the ratio of (a) is not yet the asymptotic one that the statement speaks of.
+    """
+    tau = np.array([0.1, 0.5, 1.0, 2.0])
     cases = matching_pennies(tau)
     run = jax.tree.map(np.asarray, _measure(cases, jnp.asarray(1.0), jax.random.split(jax.random.key(0), len(tau))))
     q = 1 / (1 + np.asarray(cases.known.max_step) * np.asarray(cases.known.margin))
     radius = _spectrum(run).radius
     examples = []
     for g, temperature in enumerate(tau):
-        bound = q[g] * run.before[g]
-        last = np.flatnonzero(run.slack[g] <= 1e-6 * bound)[-1]
-        name = f"matching pennies, τ = {temperature:g}"
-        examples += [
-            Example(name, f"D_{last + 1} / (D_{last}/(1+ηκ))", float(run.after[g, last]), float(bound[last])),
-            Example(name, "log(1+ηκ) / 2 log(1/r)", float(-np.log(q[g])), float(-2 * np.log(radius[g]))),
-        ]
+        name, bound = f"matching pennies, τ = {temperature:g}", q[g] * run.before[g]
+        promised, made = float(-np.log(q[g])), float(-2 * np.log(radius[g]))
+        examples.append(Example(name, "log(1+ηκ) / 2 log(1/r)", promised, made))
+        close = np.flatnonzero((run.before[g] <= _CLOSE) & (run.slack[g] <= 1e-6 * bound))
+        if close.size:
+            last = close[-1]
+            quantity = f"D_{last + 1} / (D_{last}/(1+ηκ))"
+            examples.append(Example(name, quantity, float(run.after[g, last]), float(bound[last])))
     return tuple(examples)
 
 
