@@ -37,6 +37,7 @@ from hqre_jax._generators import (
 from hqre_jax._least_temperatures import LeastTemperatures, least_temperatures
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._rigorous import Proof, load_proof, prove, recheck
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solve import solve
 from hqre_jax._solver import AbstractSolver
@@ -78,6 +79,7 @@ __all__ = [
     "PolymatrixGame",
     "PrincipalBranch",
     "Problem",
+    "Proof",
     "PublicPrivateGame",
     "SoftValueIteration",
     "Solution",
@@ -92,10 +94,12 @@ __all__ = [
     "least_temperatures",
     "list_games",
     "load_game",
+    "load_proof",
     "logit_response",
     "manufactured",
     "named_game",
     "plotting",
+    "prove",
     "random_bayesian",
     "random_extensive_form",
     "random_incomplete_information_markov",
@@ -104,6 +108,7 @@ __all__ = [
     "random_policy",
     "random_polymatrix",
     "random_public_private",
+    "recheck",
     "regularized_gap",
     "residual",
     "save_game",

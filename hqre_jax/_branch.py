@@ -103,10 +103,13 @@ def trace_branch(
 
     Source: theory.md §6; Turocy (2005).
     """
-    problem = Problem(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)
+    try:
+        problem = Problem(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)
+    except InputError as error:
+        raise InputError("tau_to" if error.field == "tau" else error.field, error.problem) from None
     first = _first_scale(problem, tau_from)
     solver = PrincipalBranch()
-    if max_steps is not None and not (isinstance(max_steps, int) and max_steps >= 0):
+    if max_steps is not None and (isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0):
         raise InputError("max_steps", f"is {max_steps!r}; it must be a whole number, 0 or more")
     limit = solver.default_max_steps if max_steps is None else max_steps
     centered = problem.centered()
@@ -114,6 +117,9 @@ def trace_branch(
         solver, centered, problem.log_reference, tolerance(tol, problem), jnp.asarray(limit), _observe
     )
     result = list(RESULTS)[int(code)]
+    if result == RESULTS.almost_successful and float(state.position) < float(rationality(centered)):
+        # Being nearly an answer counts at the end of the branch only.
+        result = RESULTS.max_steps_reached
     keep = trace["accepted"] & _moved(trace["position"], trace["policy"])
     trace = {name: values[keep] for name, values in trace.items()}
     goal = float(rationality(centered))
@@ -161,7 +167,7 @@ def _first_scale(problem: Problem, tau_from: Any) -> float:
     used = np.asarray(jnp.any(problem.mask, axis=-1))
     tau = np.asarray(problem.tau, np.float64)
     if np.isnan(start).any() or (start <= 0).any():
-        raise InputError("tau_from", "must be greater than 0; inf starts at the reference policy")
+        raise InputError("tau_from", "must be a number greater than 0; inf starts at the reference policy")
     if start.ndim == 1 and start.shape == (tau.shape[0],):
         start = start[:, None]
     if start.ndim and start.shape not in ((tau.shape[0], 1), tau.shape):

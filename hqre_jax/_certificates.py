@@ -31,6 +31,8 @@ class Certificate:
         contraction: Contraction factor of the logit map or of soft Q-iteration; None where none is known.
         witnesses: Two different HQRE, each ``(player, information state, action)``; empty unless ``not_unique``.
         reason: One sentence.
+        proofs: What proves the verdict with outward rounding, if that was asked for: one proof of uniqueness, or a
+            box for each witness.
     """
 
     verdict: Verdict
@@ -41,6 +43,7 @@ class Certificate:
     contraction: float | None
     witnesses: tuple[np.ndarray, ...]
     reason: str
+    proofs: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         numbers = {
@@ -98,4 +101,4 @@ def _reason(known: Bounds) -> str:
         return "unique where types have positive probability; types of probability zero may have several replies"
     if margin is None and contraction is None:
         return "no bound applies to games with γ = 1 or with beliefs that depend on the policy"
-    return "the bounds prove nothing at these temperatures, and no second HQRE was looked for"
+    return "the bounds prove nothing at these temperatures, and no second HQRE was looked for: certify does"

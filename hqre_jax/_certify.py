@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -17,6 +18,7 @@ from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Entropy, Problem
+from hqre_jax._rigorous import prove
 from hqre_jax._simplex import center, log_softmax, safe_log
 from hqre_jax._types import InputError
 
@@ -40,6 +42,7 @@ def certify(
     continuation: Continuation = "soft",
     num_starts: int = 64,
     key: Any = None,
+    rigorous: bool = False,
 ) -> Certificate:
     """Whether the HQRE is unique: ``unique`` is proved, ``not_unique`` comes with two HQRE, all else is ``undecided``.
 
@@ -64,6 +67,9 @@ def certify(
         continuation: "soft", "plain" or "zero_sum".
         num_starts: Starts of each search; fewer where memory would exceed 200 MB. 0: bounds only.
         key: Typed PRNG key of the random starts; a fixed one by default.
+        rigorous: Whether the verdict must be proved with outward rounding (needs python-flint): ``unique`` by the
+            bounds in interval arithmetic, ``not_unique`` by disjoint Krawczyk boxes about the witnesses. What
+            cannot be proved so is ``undecided``; the proofs hang on the certificate.
 
     Returns:
         The `Certificate`. Games of more than 512 padded policy entries are not searched; the reason says so.
@@ -76,6 +82,15 @@ def certify(
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_starts, bool) or not isinstance(num_starts, int | np.integer) or num_starts < 0:
         raise InputError("num_starts", f"is {num_starts!r}; it must be a whole number, 0 or more")
+    options: dict[str, Any] = {"reference": reference, "entropy": entropy, "continuation": continuation}
+    certificate = _searched(
+        problem, int(num_starts), key, lambda: trace_branch(game, np.inf, tau, **options, throw=False)
+    )
+    return _proved(problem, certificate) if rigorous else certificate
+
+
+def _searched(problem: Problem, num_starts: int, key: Any, branch: Callable[[], Branch]) -> Certificate:
+    """The certificate in float64: bounds, exhaustion, search."""
     certificate = cheap_certificate(problem)
     if certificate.verdict == Verdict.unique or num_starts == 0:
         return certificate
@@ -90,14 +105,12 @@ def certify(
     if size > SEARCH_LIMIT:
         reason = f"the bounds prove nothing, and {size} policy entries are too many to search ({SEARCH_LIMIT} at most)"
         return dataclasses.replace(certificate, reason=reason)
-    starts = min(int(num_starts), int(_MEMORY / (8 * _COPIES * size**2)))
+    starts = min(num_starts, int(_MEMORY / (8 * _COPIES * size**2)))
     first, second = jax.random.split(jax.random.key(0) if key is None else key)
     proved = _equilibria(problem, starts, first, hints)
     pair = _distinct_pair(proved)
     if not pair:
-        options: dict[str, Any] = {"reference": reference, "entropy": entropy, "continuation": continuation}
-        branch = trace_branch(game, np.inf, tau, **options, throw=False)
-        proved += _equilibria(problem, starts, second, _along(branch, problem, starts))
+        proved += _equilibria(problem, starts, second, _along(branch(), problem, starts))
         pair = _distinct_pair(proved)
     if pair:
         return dataclasses.replace(
@@ -106,6 +119,25 @@ def certify(
     found = {0: "no regular HQRE was", 1: "one regular HQRE was"}.get(len(proved), "no two separate HQRE were")
     reason = f"the bounds prove nothing at these temperatures, and {found} found from {2 * starts} starts"
     return dataclasses.replace(certificate, reason=reason)
+
+
+def _proved(problem: Problem, certificate: Certificate) -> Certificate:
+    """The certificate as far as interval arithmetic confirms it."""
+    whole = prove(problem)
+    if whole is not None:
+        return dataclasses.replace(
+            certificate, verdict=Verdict.unique, witnesses=(), reason=whole.statement, proofs=(whole,)
+        )
+    if certificate.verdict == Verdict.not_unique:
+        logs = [safe_log(jnp.asarray(witness), problem.mask) for witness in certificate.witnesses]
+        boxes = [prove(problem, "krawczyk", log_policy=log) for log in logs]
+        if boxes[0] is not None and boxes[1] is not None and boxes[0].excludes(boxes[1]):
+            reason = "two HQRE are proved, in disjoint boxes"
+            return dataclasses.replace(certificate, reason=reason, proofs=tuple(boxes))
+    if certificate.verdict == Verdict.undecided:
+        return certificate
+    reason = f"found {certificate.verdict} in float64, which could not be proved with outward rounding"
+    return dataclasses.replace(certificate, verdict=Verdict.undecided, witnesses=(), reason=reason)
 
 
 def _equilibria(

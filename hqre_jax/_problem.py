@@ -5,6 +5,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._simplex import kl, log_softmax, probabilities
@@ -13,6 +14,8 @@ from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy
 
 Entropy = Literal["kl", "shannon"]
 
+# Squares of payoffs must be numbers too.
+_LARGEST = 1e100
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
 
@@ -80,6 +83,11 @@ class Problem(eqx.Module):
     def mask(self) -> ActionMask:
         """Valid actions."""
         return self.game.action_mask
+
+    def well_posed(self) -> Bool[Array, ""]:
+        """Whether temperatures and payoffs are what the constructor demands where it can see them."""
+        ratio = self.game.payoff_range()[:, None] / self.tau
+        return jnp.all((self.tau > 0) & jnp.isfinite(self.tau) & (ratio <= _MAX_RATIONALITY))
 
     def at_scale(self, scale: Scalar | float) -> "Problem":
         """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
@@ -209,7 +217,7 @@ def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
     if not (concrete(width) and concrete(tau)):
         return
     width, limit = np.asarray(width), _MAX_RATIONALITY
-    if not np.isfinite(width).all():
+    if not (width <= _LARGEST).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
     with np.errstate(over="ignore"):
         ratio = width[:, None] / np.asarray(tau)

@@ -36,10 +36,11 @@ _MESSAGES = {
     ),
     RESULTS.max_steps_reached: (
         "The steps ran out before the residual reached the tolerance: raise max_steps, "
-        'or use solver="principal_branch".'
+        "or try another solver (principal_branch is the most robust)."
     ),
     RESULTS.diverged: (
-        'The iteration stopped making progress: use solver="principal_branch", a smaller step, or raise tau.'
+        "The iteration stopped making progress: try another solver (principal_branch is the most robust), "
+        "a smaller step, or raise tau."
     ),
     RESULTS.nonfinite: "A number overflowed: rescale payoffs and tau together, or raise tau.",
 }

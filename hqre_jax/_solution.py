@@ -51,8 +51,8 @@ class Solution(eqx.Module):
         residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of exactly this policy at the requested τ.
         num_steps: Steps taken by the solver that produced it.
         solver: That solver's name.
-        result_code: Position of the result in `RESULTS`.
-        selection_code: Position of the selection in `SELECTIONS`.
+        result_code: Index of the result in ``list(RESULTS)``.
+        selection_code: Index of the selection in ``list(SELECTIONS)``.
         history: The iterates, if asked for.
     """
 

@@ -177,9 +177,8 @@ def _finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]
     logits = reattach(problem.centered(), found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
-    # Under tracing no temperature can be refused, but none that is not finite and positive has an equilibrium.
-    posed = jnp.all((problem.tau > 0) & jnp.isfinite(problem.tau))
-    code = jnp.where(posed, found.code, RESULTS.nonfinite.code)
+    # Under tracing no temperature can be refused: what would have been is no success.
+    code = jnp.where(problem.well_posed(), found.code, RESULTS.nonfinite.code)
     good = (code == RESULTS.successful.code) | (code == RESULTS.almost_successful.code)
     selection = jnp.where(
         good & unique,

@@ -61,13 +61,16 @@ class Labels:
         return 0
 
     def player(self, i: int) -> str:
+        """Name of player i."""
         return self.players[i] if i < len(self.players) else str(i + 1)
 
     def information_state(self, i: int, x: int) -> str:
+        """Name of player i's information state x."""
         names = self.information_states[i] if i < len(self.information_states) else ()
         return names[x] if x < len(names) else str(x + 1)
 
     def action(self, i: int, x: int, a: int) -> str:
+        """Name of player i's action a at information state x."""
         states = self.actions[i] if i < len(self.actions) else ()
         names = states[x] if x < len(states) else ()
         return names[a] if a < len(names) else str(a + 1)

@@ -134,9 +134,7 @@ def test_imports_run_one_way(module):
         here, there = LAYERS[importer], LAYERS[imported]
         # The outside world may know itself (the command line plots); cycles have their own test.
         allowed = there < here or (here == there == OUTSIDE_WORLD)
-        assert allowed, (
-            f"{module} (layer {here}) imports {target} (layer {there}): only lower layers may be imported"
-        )
+        assert allowed, f"{module} (layer {here}) imports {target} (layer {there}): only lower layers may be imported"
 
 
 def test_imports_have_no_cycle():
@@ -209,9 +207,7 @@ def test_classes_are_abstract_by_name_or_final():
             assert cls.__name__.lstrip("_").startswith("Abstract"), f"{name} is abstract: call it Abstract…"
         for base in cls.__mro__[1:]:
             own = base.__module__.split(".")[0] == "hqre_jax" and not issubclass(base, Exception)
-            assert not own or base.__name__.lstrip("_").startswith("Abstract"), (
-                f"{name} extends concrete {base}"
-            )
+            assert not own or base.__name__.lstrip("_").startswith("Abstract"), f"{name} extends concrete {base}"
 
 
 def test_import_leaves_jax_alone():
@@ -225,7 +221,5 @@ assert not changed, f"changed on import: {sorted(changed)}"
 assert not jax._src.xla_bridge.backends_are_initialized(), "a computation ran on import"
 """
     environment = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
-    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

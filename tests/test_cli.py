@@ -375,3 +375,15 @@ def test_program_interrupted_is_exit_130(tmp_path):
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=60)
     assert (program.returncode, err) == (130, "hqre: interrupted\n")
+
+
+def test_rigorous_answers_carry_their_proofs(capsys):
+    pytest.importorskip("flint")
+    solved = document(capsys, "solve", "stag_hunt", "--tau", "0.5", "--rigorous")
+    assert solved["proof"]["kind"] == "krawczyk"
+    assert 0 < solved["proof"]["radius"] < 1e-9 < solved["proof"]["unique_radius"]
+    several = document(capsys, "certify", "stag_hunt", "--tau", "0.5", "--rigorous")
+    assert (several["verdict"], len(several["witnesses"])) == ("not_unique", 2)
+    assert [proof["kind"] for proof in several["proofs"]] == ["krawczyk", "krawczyk"]
+    one = document(capsys, "certify", "matching_pennies", "--tau", "0.5", "--rigorous")
+    assert (one["verdict"], [proof["kind"] for proof in one["proofs"]]) == ("unique", ["margin"])

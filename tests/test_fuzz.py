@@ -161,7 +161,7 @@ def test_states_that_are_never_reached():
 @pytest.mark.parametrize(
     "tau",
     [
-        NAN, INF, -INF, 0.0, -0.0, -1.0, True, 1j, "1", None, object(), [], [1.0], [1.0, NAN], [1.0, -1.0], [1.0] * 3,
+        NAN, INF, -INF, 0.0, -0.0, -1.0, True, 1j, "1", None, object, [], [1.0], [1.0, NAN], [1.0, -1.0], [1.0] * 3,
         [[1.0], [2.0, 3.0]], [[1.0, 1.0], [1.0, 1.0]], [[[1.0]], [[1.0]]], ["a", "b"], [1.0, None], {"tau": 1.0},
         np.array([1.0, 2.0], dtype=object), np.array([True, True]), np.array(["1"]), np.array([1 + 0j, 1]), 10**400,
     ],
@@ -177,7 +177,7 @@ def test_bad_temperatures(ask, tau):
 @pytest.mark.parametrize(
     "payoffs",
     [
-        None, 1.0, [], [[]], [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]], "payoffs", [[["a", "b"], ["c", "d"]]] * 2, object(),
+        None, 1.0, [], [[]], [1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]], "payoffs", [[["a", "b"], ["c", "d"]]] * 2, object,
         [[[1.0, 0.0], [0.0]]] * 2, [[[1.0, 0.0], [0.0, NAN]]] * 2, [[[1.0, 0.0], [0.0, -INF]]] * 2, [[[1j, 0]]] * 2,
         [[[True, False], [False, True]]] * 2, np.ones((3, 2, 2)), np.ones((2, 2, 2, 2)), np.ones((2, 0, 2)),
         np.array([[[1, 0], [0, None]]] * 2, dtype=object), {"a": 1}, [[[10**400, 0], [0, 1]]] * 2,

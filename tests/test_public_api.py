@@ -35,9 +35,7 @@ def test_all_is_sorted_and_without_repetition():
 def test_all_is_complete():
     """What `hqre_jax` shows without an underscore is what it lists; submodules need no listing."""
     visible = {
-        name
-        for name, value in vars(hqre_jax).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        name for name, value in vars(hqre_jax).items() if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert visible <= set(PUBLIC), f"visible, not in __all__: {sorted(visible - set(PUBLIC))}"
 
@@ -68,6 +66,4 @@ def test_public_methods_are_documented(name):
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_readme_names_it(name):
-    assert re.search(rf"\b{re.escape(name)}\b", api_section()), (
-        f"README.md, section API, does not name '{name}'"
-    )
+    assert re.search(rf"\b{re.escape(name)}\b", api_section()), f"README.md, section API, does not name '{name}'"

@@ -11,7 +11,8 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 def test_example_prints_what_is_shown():
     code = re.search(r"```python\n(.*?)```", README, re.S)
     shown = re.search(r"```text\n(.*?)```", README, re.S)
-    assert code is not None and shown is not None
+    assert code is not None
+    assert shown is not None
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         exec(compile(code.group(1), "README.md", "exec"), {})

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -143,6 +144,7 @@ def test_an_answer_that_is_none_is_not_selected():
 REFUSALS = """
 import json
 import jax
+import jax.numpy as jnp
 import numpy as np
 import hqre_jax as hq
 
@@ -219,3 +221,17 @@ def test_a_result_has_no_words_under_tracing():
 
     with pytest.raises(TypeError, match="result_code"):
         jax.jit(told)(PENNIES)
+
+
+def test_one_player_is_a_game_too():
+    sol = hq.solve(hq.NormalFormGame([[1.0, 2.0]]), 1.0)
+    assert (sol.result, sol.selection) == ("successful", "unique")
+    np.testing.assert_allclose(sol.policy[0, 0, 1], 1 / (1 + np.exp(-1.0)), atol=1e-10)
+
+
+def test_what_is_refused_in_the_open_is_no_success_under_tracing():
+    game = hq.NormalFormGame([[[2.0, 0.0], [0.0, 1.0]]] * 2)
+    with pytest.raises(hq.InputError, match="tau"):
+        hq.solve(game, 1e-300)
+    lanes = jax.vmap(lambda tau: hq.solve(game, tau).result_code)(jnp.array([1.0, 1e-300, -1.0, jnp.nan]))
+    assert [list(hq.RESULTS)[code] for code in lanes] == ["successful", "nonfinite", "nonfinite", "nonfinite"]

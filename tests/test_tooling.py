@@ -22,9 +22,7 @@ LOCKS = {
 
 
 def run_tool(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600
-    )
+    return subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 @pytest.mark.tools
@@ -64,16 +62,12 @@ def test_lock_meets_the_requirements(lock, groups):
     for requirement in declared(*groups):
         version = locked.get(canonicalize_name(requirement.name))
         assert version, f"{requirement.name} is not in {LOCKS[lock].name}: run `make lock`"
-        assert requirement.specifier.contains(version, prereleases=True), (
-            f"{requirement} is locked at {version}"
-        )
+        assert requirement.specifier.contains(version, prereleases=True), f"{requirement} is locked at {version}"
 
 
 def test_requirements_have_lower_bounds_only():
     for requirement in declared("dev", "peers"):
-        assert [bound.operator for bound in requirement.specifier] == [">="], (
-            f"{requirement}: one lower bound"
-        )
+        assert [bound.operator for bound in requirement.specifier] == [">="], f"{requirement}: one lower bound"
 
 
 def test_tests_run_what_users_run():
@@ -88,9 +82,7 @@ def test_tests_run_what_users_run():
 def test_lock_is_portable(lock):
     """Names, versions, hashes and nothing of the machine that wrote them; no accelerator packages."""
     text = LOCKS[lock].read_text(encoding="utf-8")
-    foreign = re.findall(
-        r"^.*(?:://|file:|^-|--index|--find-links| @ |^/|nvidia|cuda).*$", text, re.MULTILINE
-    )
+    foreign = re.findall(r"^.*(?:://|file:|^-|--index|--find-links| @ |^/|nvidia|cuda).*$", text, re.MULTILINE)
     assert not foreign, f"{LOCKS[lock].name}: {foreign}"
     for entry in re.split(r"\n(?=[A-Za-z0-9])", text):
         assert "--hash=sha256:" in entry, f"{LOCKS[lock].name}: no hash: {entry.splitlines()[0]}"
@@ -106,9 +98,7 @@ def test_packages_carry_the_catalogue(tmp_path):
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     library = source_files("hqre_jax", "proofs_check")
-    assert any(name.startswith("hqre_jax/catalogue/") for name in library), (
-        "no catalogue: the search is broken"
-    )
+    assert any(name.startswith("hqre_jax/catalogue/") for name in library), "no catalogue: the search is broken"
     assert library <= in_wheel, f"not in the wheel: {sorted(library - in_wheel)}"
     assert library <= in_sdist, f"not in the source archive: {sorted(library - in_sdist)}"
 

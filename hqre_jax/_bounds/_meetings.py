@@ -78,9 +78,9 @@ class Meetings(NamedTuple):
         """
         step = jnp.finfo(v.dtype).eps ** (1 / 3)
         nudge = jnp.array([[1.0], [1 + step]], v.dtype)
-        widest, nudged = jnp.concatenate(
+        widest, nudged = _joined(
             [jax.vmap(g.interaction, in_axes=(0, None))(nudge * v[None, g.rows], v[g.cols]) for g in self.groups],
-            axis=1,
+            jnp.zeros((2, 0), v.dtype),
         )
         pull = (nudged - widest) / step - 0.5 * widest
         common, pulls = self._summed(jnp.stack([widest, pull]), jnp.stack([widest, -pull]))
@@ -90,7 +90,7 @@ class Meetings(NamedTuple):
         """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
         one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
         seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
-        to_row, to_col = jnp.concatenate(seen, axis=1)
+        to_row, to_col = _joined(seen, jnp.zeros((2, 0), self.reach.dtype))
         return self._summed(to_row[None], to_col[None])[0]
 
     def influence(self) -> Matrix:
@@ -100,7 +100,7 @@ class Meetings(NamedTuple):
     def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
         """``¼ Σ_w P(w) ·`` of k quantities at every meeting, given as seen from the row and from the column."""
         n, num_worlds = self.keep.size, self.law.size
-        rows, cols = (jnp.concatenate([getattr(g, side) for g in self.groups]) for side in ("rows", "cols"))
+        rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
         quarter = jnp.tile(0.25 * self.law, rows.size // num_worlds)
         values = jnp.concatenate([quarter[None] * to_row, quarter[None] * to_col], axis=1)
         slots = jnp.concatenate([rows * n + cols, cols * n + rows])
@@ -108,6 +108,11 @@ class Meetings(NamedTuple):
         # Sums over meetings and the handful of products after them: non-negative terms, relative errors.
         up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
         return jnp.where(self.keep[:, None] & self.keep[None, :], total * up, 0.0)
+
+
+def _joined(parts: Sequence[Array], nothing: Array) -> Array:
+    """The parts one behind the other; nothing where there are none, as in a game of one player."""
+    return jnp.concatenate([nothing, *parts], axis=-1)
 
 
 def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], Float[Array, "law n"]]:

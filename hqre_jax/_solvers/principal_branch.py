@@ -87,10 +87,8 @@ class PrincipalBranch(AbstractSolver):
         logits = center(problem.log_reference, problem.mask)
         dtype = logits.dtype
         upward = jnp.zeros(logits.size + 1, dtype).at[-1].set(1.0)
-        # Nothing is evaluated yet: at the reference the residual is at most 1, and says nothing.
-        unseen = Iterate(logits, logits, jnp.ones((), dtype), jnp.ones((), dtype), jnp.zeros((), int))
         return State(
-            iterate=unseen,
+            iterate=look(problem, logits),
             position=jnp.zeros((), dtype),
             # A first step of length 0 stays at the reference and finds the tangent there.
             tangent=upward,

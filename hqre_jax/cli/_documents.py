@@ -9,6 +9,7 @@ import numpy as np
 from hqre_jax._branch import Branch
 from hqre_jax._certificates import Certificate
 from hqre_jax._problem import Problem
+from hqre_jax._rigorous import Proof
 from hqre_jax._solution import Solution
 
 
@@ -36,6 +37,18 @@ def solution_document(sol: Solution, tau_origin: str) -> dict[str, Any]:
     }
 
 
+def proof_document(proof: Proof | None) -> dict[str, Any] | None:
+    """What is proved with outward rounding, and how far around the answer; None if nothing is."""
+    if proof is None:
+        return None
+    return {
+        "kind": proof.kind,
+        "statement": proof.statement,
+        "radius": proof.radius,
+        "unique_radius": proof.unique_radius,
+    }
+
+
 def certificate_document(certificate: Certificate, problem: Problem, tau_origin: str) -> dict[str, Any]:
     """Everything about a certificate; witnesses are policies."""
     weights = certificate.weights
@@ -49,6 +62,7 @@ def certificate_document(certificate: Certificate, problem: Problem, tau_origin:
         "weights": None if weights is None else per_state(weights, problem),
         "witnesses": [per_action(policy, problem) for policy in certificate.witnesses],
         "reason": certificate.reason,
+        "proofs": [proof_document(proof) for proof in certificate.proofs],
         "tau": per_state(problem.tau, problem),
         "tau_origin": tau_origin,
         "continuation": problem.continuation,

@@ -15,9 +15,16 @@ from hqre_jax._branch import trace_branch
 from hqre_jax._certify import certify
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS
+from hqre_jax._rigorous import prove
 from hqre_jax._solve import solve
 from hqre_jax._types import InputError
-from hqre_jax.cli._documents import branch_document, certificate_document, solution_document, strict_json
+from hqre_jax.cli._documents import (
+    branch_document,
+    certificate_document,
+    proof_document,
+    solution_document,
+    strict_json,
+)
 from hqre_jax.cli._inputs import accuracy, check_folder, check_writable, numbers, read_question
 from hqre_jax.cli._jax import enable_double_precision, quick_compilation
 from hqre_jax.cli._parser import build_parser
@@ -104,17 +111,23 @@ def _solve(arguments: Namespace) -> int:
         plotting.policy(sol, ax=left)
         plotting.convergence(sol, ax=right)
         _save(figure, picture)
+    proof = prove(sol) if arguments.rigorous else None
     if arguments.format == "json":
-        _print(strict_json(solution_document(sol, question.tau_origin)) + "\n")
+        document = solution_document(sol, question.tau_origin)
+        if arguments.rigorous:
+            document["proof"] = proof_document(proof)
+        _print(strict_json(document) + "\n")
     else:
         _print(rendered(solution_tables(sol, question.tau_origin)))
+        if arguments.rigorous:
+            _print(f"proof         {proof.statement if proof else 'none: no box could be shown to hold exactly one'}\n")
     return _judge(sol.result)
 
 
 def _certify(arguments: Namespace) -> int:
     question = read_question(arguments)
     problem = Problem(question.game, question.tau, **question.options)
-    certificate = certify(question.game, question.tau, **question.options)
+    certificate = certify(question.game, question.tau, rigorous=arguments.rigorous, **question.options)
     if arguments.format == "json":
         _print(strict_json(certificate_document(certificate, problem, question.tau_origin)) + "\n")
     else:

@@ -51,7 +51,7 @@ _CERTIFY = """\
 how to read the result:
   unique      exactly one equilibrium, proved.
   not_unique  at least two: the witnesses.
-  undecided   neither was proved; a larger τ decides for "unique" sooner or later.
+  undecided   neither was proved. Where a bound applies (not in trees) a larger τ decides for "unique".
 Any verdict has exit code 0.
 
 examples:
@@ -113,11 +113,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_problem(solve)
     solve.add_argument("--solver", metavar="S", default="auto", help=f"auto, {', '.join(SOLVERS)} (default: auto)")
     _add_accuracy(solve)
+    _add_rigorous(solve, "a box around the answer holds exactly one equilibrium")
     _add_output(solve, "the equilibrium and how the solver got there")
     certify = command("certify", "prove or refute that there is only one equilibrium", _CERTIFY)
     _add_game(certify)
     _add_temperatures(certify)
     _add_problem(certify)
+    _add_rigorous(certify, "the verdict")
     _add_output(certify)
     trace = command("trace", "follow the principal branch as temperatures fall", _TRACE)
     _add_game(trace)
@@ -163,6 +165,12 @@ def _add_problem(parser: argparse.ArgumentParser) -> None:
 def _add_accuracy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tol", metavar="E", help="largest acceptable residual, in probability (default: 1e-10)")
     parser.add_argument("--max-steps", metavar="N", help="largest number of steps (default: the solver's own)")
+
+
+def _add_rigorous(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--rigorous", action="store_true", help=f"prove with outward rounding: {what} (needs python-flint)"
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser, picture: str = "") -> None:

@@ -57,6 +57,9 @@ def save_game(game: Any, path: str | os.PathLike[str]) -> None:
         game: A game of any kind.
         path: Where to; the extension chooses the format. A file that is there already is replaced.
 
+    Returns:
+        None.
+
     Raises:
         InputError: The format is unknown or cannot hold this game, or the file cannot be written.
     """

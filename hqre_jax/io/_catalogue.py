@@ -93,6 +93,9 @@ def named_game(name: str) -> CatalogueEntry:
     Args:
         name: Its name, as `list_games` gives it.
 
+    Returns:
+        The entry, with the path of the game's file.
+
     Raises:
         InputError: There is no such game; the message offers the closest names.
     """

@@ -170,9 +170,7 @@ def perturbed_rps(tau, reference=(1, 1, 1)):
 
     def equations(x, y, z, constant):
         gains = (3 * z - y, x - 3 * z, 3 * y - 3 * x)
-        own = [
-            tau * mp.log(p / r) - g - constant for p, r, g in zip((x, y, z), reference, gains, strict=True)
-        ]
+        own = [tau * mp.log(p / r) - g - constant for p, r, g in zip((x, y, z), reference, gains, strict=True)]
         return [*own, x + y + z - 1]
 
     # From the only Nash equilibrium (3, 3, 1)/7 where tau is small, from the reference where it is not.
@@ -202,9 +200,7 @@ def take_or_pass(taus, continuation, entropy, reference):
 
     ``continuation`` "soft" pays each player the entropy of its own later moves, "plain" pays nobody.
     """
-    take = [
-        (mp.mpf(a), mp.mpf(b)) for a, b in (("0.4", "0.1"), ("0.2", "0.8"), ("1.6", "0.4"), ("0.8", "3.2"))
-    ]
+    take = [(mp.mpf(a), mp.mpf(b)) for a, b in (("0.4", "0.1"), ("0.2", "0.8"), ("1.6", "0.4"), ("0.8", "3.2"))]
     value = [mp.mpf("6.4"), mp.mpf("1.6")]
     chances = []
     base = [mp.mpf(r) for r in reference] if entropy == "kl" else [1, 1]
@@ -355,9 +351,7 @@ def kuhn_poker(tau):
         for a in range(3):
             gaps.append(average([raised[b] for b in others(a)], [2 * wins(a, b) + 1 for b in others(a)]))
         for b in range(3):
-            gaps.append(
-                average([1 - first[a] for a in others(b)], [wins(a, b) - called(a, b) for a in others(b)])
-            )
+            gaps.append(average([1 - first[a] for a in others(b)], [wins(a, b) - called(a, b) for a in others(b)]))
         for b in range(3):
             gaps.append(average([first[a] for a in others(b)], [1 - 2 * wins(a, b) for a in others(b)]))
         return [sigma(g / tau) for g in gaps]

@@ -62,18 +62,10 @@ def chances(*first_actions):
 def per_state(*rows):
     """P(first action) of two at each information state, one row per player."""
     return {
-        (i, x, a): value
-        for i, row in enumerate(rows)
-        for x, p in enumerate(row)
-        for a, value in enumerate((p, 1 - p))
+        (i, x, a): value for i, row in enumerate(rows) for x, p in enumerate(row) for a, value in enumerate((p, 1 - p))
     }
 
 
 def distributions(*players):
     """Whole distributions: for each player, one at each of its information states."""
-    return {
-        (i, x, a): p
-        for i, states in enumerate(players)
-        for x, row in enumerate(states)
-        for a, p in enumerate(row)
-    }
+    return {(i, x, a): p for i, states in enumerate(players) for x, row in enumerate(states) for a, p in enumerate(row)}

@@ -108,9 +108,7 @@ def decision_process(name, tau, continuation="soft", entropy="kl", reference=Non
 
 
 def big_match(name, tau):
-    stop, left, value = cf.big_match(
-        "0.9", *(mpf(t) for t in (tau if isinstance(tau, tuple) else (tau, tau)))
-    )
+    stop, left, value = cf.big_match("0.9", *(mpf(t) for t in (tau if isinstance(tau, tuple) else (tau, tau))))
     return KnownAnswer(
         name,
         "big_match",
@@ -160,9 +158,7 @@ def opt_in_or_out(tau):
 MARKOV = [
     decision_process("decision process, soft", 0.5),
     decision_process("decision process, plain", 0.5, "plain"),
-    decision_process(
-        "decision process, Shannon entropy, a temperature per state", ((0.5, 2.0),), "soft", "shannon"
-    ),
+    decision_process("decision process, Shannon entropy, a temperature per state", ((0.5, 2.0),), "soft", "shannon"),
     decision_process(
         "decision process, biased reference, a temperature per state", ((1.0, 0.1),), reference=(0.2, 0.8)
     ),

@@ -45,9 +45,7 @@ def constant_sum(tau, digits, p, q):
 
 def oneill(name, tau, digits, jokers, source):
     rows = [[[(1 - p) / 3] * 3 + [p]] for p in jokers]
-    return KnownAnswer(
-        name, "oneill", "normal_form", tau, distributions(*rows), digits, source, selection="unique"
-    )
+    return KnownAnswer(name, "oneill", "normal_form", tau, distributions(*rows), digits, source, selection="unique")
 
 
 def perturbed(name, tau, reference=None):
@@ -148,9 +146,7 @@ def stag_leaning(name, tau, **more):
     def rationality(p):
         return (cf.logit(p) - cf.logit(rho)) / (6 * p - 4)
 
-    return symmetric_curve(
-        name, "stag_hunt", 2, rationality, rho, 0.001, tau, reference=(0.666, 1 - 0.666), **more
-    )
+    return symmetric_curve(name, "stag_hunt", 2, rationality, rho, 0.001, tau, reference=(0.666, 1 - 0.666), **more)
 
 
 HARE = 2.24
@@ -298,9 +294,7 @@ BRANCHES = [
         lambda p: [3 * p[1] - 1 + 4 * p[2] - 2, 3 * p[0] - 1 + 5 * p[2] - 2, 4 - 4 * p[0] - 5 * p[1]],
         (1.0, 0.8, 1.2),
     ),
-    on_branch(
-        "three hunters, three temperatures beyond the folds", three_hunters(), hunters_gaps, (2.2, 2.25, 2.3)
-    ),
+    on_branch("three hunters, three temperatures beyond the folds", three_hunters(), hunters_gaps, (2.2, 2.25, 2.3)),
     on_branch(
         "stag hunt, two temperatures beyond the folds of a leaning reference",
         "stag_hunt",

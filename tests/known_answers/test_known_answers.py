@@ -23,9 +23,7 @@ def solve(case):
     if case.reference is not None:
         reference = np.broadcast_to(np.array(case.reference), game.action_mask.shape)
     tau = np.array(case.tau) if case.heterogeneous else case.tau
-    return hq.solve(
-        game, tau, reference=reference, entropy=case.entropy, continuation=case.continuation, throw=False
-    )
+    return hq.solve(game, tau, reference=reference, entropy=case.entropy, continuation=case.continuation, throw=False)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -70,6 +68,5 @@ def test_the_cases_cover_what_they_should():
         if isinstance(case.game, str):
             coldest[case.game] = min(coldest[case.game], np.min(case.tau))
     assert all(
-        coldest[name] <= 1e-6
-        for name in ("selten_horse", "rock_paper_scissors", "perturbed_rock_paper_scissors")
+        coldest[name] <= 1e-6 for name in ("selten_horse", "rock_paper_scissors", "perturbed_rock_paper_scissors")
     )

@@ -52,9 +52,7 @@ def poker(name, tau, digits, king, queen, call, source, **more):
         (1, 0, 0): call,
         (1, 0, 1): 1 - call,
     }
-    return KnownAnswer(
-        name, "stripped_down_poker", "tree", tau, policy, digits, source, continuation="plain", **more
-    )
+    return KnownAnswer(name, "stripped_down_poker", "tree", tau, policy, digits, source, continuation="plain", **more)
 
 
 def horse(name, rationality, digits):
@@ -108,9 +106,7 @@ REILEY = "D. H. Reiley, M. B. Urbancic and M. Walker, Journal of Economic Educat
 TREES = [
     centipede("centipede, plain", 0.5, "plain"),
     centipede("centipede, soft, four temperatures", ((0.2, 0.5), (0.4, 1.0)), "soft"),
-    centipede(
-        "centipede, soft with Shannon entropy, four temperatures", ((0.2, 0.5), (0.4, 1.0)), "soft", "shannon"
-    ),
+    centipede("centipede, soft with Shannon entropy, four temperatures", ((0.2, 0.5), (0.4, 1.0)), "soft", "shannon"),
     centipede("centipede, soft with a biased reference", 0.5, "soft", reference=(0.3, 0.7)),
     entry_deterrence((1.0, 0.5)),
     poker(
