@@ -30,7 +30,7 @@ notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/noteboo
 		target="out/notebooks/$$(basename "$$source" .py).ipynb"; \
 		echo "$$source -> $$target"; \
 		$(BIN)/jupytext --quiet --to ipynb --output "$$target" "$$source"; \
-		$(BIN)/jupyter-execute --log-level=WARN --kernel_name=python3 --inplace "$$target"; \
+		$(BIN)/jupyter-execute --kernel_name=python3 --inplace "$$target"; \
 	done
 
 lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.toml
