@@ -13,7 +13,7 @@ from hqre_jax._iterate import record
 from hqre_jax._problem import Entropy, Problem, tolerance
 from hqre_jax._results import RESULTS
 from hqre_jax._solvers.principal_branch import PrincipalBranch, State, correct, rationality
-from hqre_jax._temperatures import as_float_array
+from hqre_jax._temperatures import real_numbers
 from hqre_jax._types import InputError
 
 # A turning point is found to this relative length along the curve.
@@ -163,7 +163,7 @@ def _moved(position: np.ndarray, policy: np.ndarray) -> np.ndarray:
 
 
 def _first_scale(problem: Problem, tau_from: Any) -> float:
-    start = np.asarray(as_float_array(tau_from, "tau_from", problem.game.dtype), np.float64)
+    start = np.asarray(real_numbers(tau_from, "tau_from"), np.float64)
     used = np.asarray(jnp.any(problem.mask, axis=-1))
     tau = np.asarray(problem.tau, np.float64)
     if np.isnan(start).any() or (start <= 0).any():

@@ -9,13 +9,11 @@ from jaxtyping import Array, Bool
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._simplex import kl, log_softmax, probabilities
-from hqre_jax._temperatures import as_float_array, concrete, full_tau
+from hqre_jax._temperatures import as_float_array, concrete, full_tau, real_numbers
 from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 
 Entropy = Literal["kl", "shannon"]
 
-# Squares of payoffs must be numbers too.
-_LARGEST = 1e100
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
 
@@ -187,7 +185,7 @@ def _padded(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
             raise InputError(f"{field}[{i}]", f"must list {used} information states")
         for x, row in enumerate(states):
             place = f"{field}[{i}][{x}]"
-            numbers = np.asarray(as_float_array(row, place, jnp.result_type(float)))
+            numbers = np.asarray(real_numbers(row, place), np.float64)
             last = int(np.flatnonzero(mask[i, x]).max(initial=-1))
             if numbers.ndim != 1 or not last < len(numbers) <= mask.shape[2]:
                 raise InputError(place, f"must list {last + 1} probabilities")
@@ -217,7 +215,7 @@ def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
     if not (concrete(width) and concrete(tau)):
         return
     width, limit = np.asarray(width), _MAX_RATIONALITY
-    if not (width <= _LARGEST).all():
+    if not np.isfinite(width).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
     with np.errstate(over="ignore"):
         ratio = width[:, None] / np.asarray(tau)

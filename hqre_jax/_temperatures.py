@@ -62,16 +62,15 @@ def _bad_value(value: float, player: int, state: int, ndim: int) -> str:
     return f"temperature{where} is {value:g}; it must be finite and greater than 0"
 
 
-def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, "..."]:
-    """``value`` as a real floating array, or an `InputError` that names ``field``.
+def real_numbers(value: Any, field: str) -> Any:
+    """``value`` as an array of real numbers: in numpy, which can be seen while other things are traced, or JAX's own.
 
     Args:
         value: Anything array-like; nested lists must not be ragged.
         field: The name to blame.
-        dtype: Wanted type; by default the type of a floating input, else JAX's default float.
 
     Returns:
-        A JAX array of floating type.
+        A numpy or JAX array of integers or floating numbers.
 
     Raises:
         InputError: If the value is ragged, not numeric or complex.
@@ -87,6 +86,24 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
         jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating)
     ):
         raise InputError(field, f"has type {value.dtype}; real numbers are wanted")
+    return value
+
+
+def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, "..."]:
+    """``value`` as a real floating JAX array, or an `InputError` that names ``field``.
+
+    Args:
+        value: Anything array-like; nested lists must not be ragged.
+        field: The name to blame.
+        dtype: Wanted type; by default the type of a floating input, else JAX's default float.
+
+    Returns:
+        A JAX array of floating type.
+
+    Raises:
+        InputError: If the value is ragged, not numeric or complex.
+    """
+    value = real_numbers(value, field)
     if dtype is None:
         is_array = jnp.issubdtype(value.dtype, jnp.floating)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)

@@ -369,7 +369,12 @@ def test_program_interrupted_is_exit_130(tmp_path):
     pipe = tmp_path / "game.json"
     os.mkfifo(pipe)
     program = subprocess.Popen(
-        [*PROGRAM, "solve", str(pipe), "--tau", "1"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*PROGRAM, "solve", str(pipe), "--tau", "1"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them ignore the signal, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with pipe.open("w"):
         program.send_signal(signal.SIGINT)

@@ -221,3 +221,9 @@ def test_games_are_built_under_vmap_and_jit():
     np.testing.assert_allclose(traced(game), [2.0, 2.0], rtol=1e-12)
     # V = 1/(1 − γ), and dV/dγ = 1/(1 − γ)².
     assert float(jax.grad(value)(0.5)) == pytest.approx(4.0, rel=1e-12)
+
+
+def test_a_polymatrix_game_of_known_edges_is_built_while_tracing():
+    payoffs = np.random.default_rng(0).random((2, 2, 2, 2))
+    game = jax.jit(lambda u: hq.PolymatrixGame([[0, 1], [1, 2]], u))(payoffs)
+    assert game.num_players == 3

@@ -57,7 +57,8 @@ def one_shot_bounds(problem: Problem) -> Bounds:
     else:
         margin, weights, lipschitz, contraction = jax.vmap(under)(laws, reach, jnp.stack([reached, used & ~reached]))
     kappa, steepness = margin[0], lipschitz[0]
-    step = jnp.where(steepness > 0, kappa / jnp.where(steepness > 0, steepness, 1.0) ** 2, jnp.inf)
+    divisor = jnp.where(steepness > 0, steepness, 1.0)
+    step = jnp.where(steepness > 0, kappa / divisor / divisor, jnp.inf)
     return Bounds(
         margin=kappa,
         weights=(weights[0] * problem.game.num_players / jnp.sum(weights[0])).reshape(problem.tau.shape),
@@ -80,12 +81,15 @@ def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar,
     weights = jnp.where(keep[None, :], jnp.exp(log_v) * p[None, :], 0.0)
     root = jnp.sqrt(jnp.where(keep[None, :], weights, 1.0))
     weighted = lam[None] * (root[:, :, None] / root[:, None, :])
+    # Squares of large payoffs are no numbers: the scale is put back after the root.
+    scale = jnp.max(weighted, initial=0.0)
+    weighted = weighted / jnp.where(scale > 0, scale, 1.0)
     gram = jnp.einsum("kxy,kxz->kyz", weighted, weighted, precision="highest")
     radii, squares = jnp.split(largest_eigenvalue(jnp.concatenate([matrices, gram])), 2)
     highest = jnp.max(jnp.where(keep, tau, 0.0))
     margins = highest - radii - 4 * eps * highest
     best = jnp.argmax(jnp.where(jnp.isnan(margins), -jnp.inf, margins))
-    lipschitz = jnp.sqrt(squares[best]) * (1 + (tau.size + 8) * eps)
+    lipschitz = scale * jnp.sqrt(squares[best]) * (1 + (tau.size + 9) * eps)
     return margins[best], weights[best], lipschitz, contraction
 
 

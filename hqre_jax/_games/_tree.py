@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from hqre_jax._games._checks import sum_tol
-from hqre_jax._temperatures import as_float_array
+from hqre_jax._temperatures import as_float_array, real_numbers
 from hqre_jax._types import InputError
 
 CHANCE, TERMINAL = -1, -2
@@ -132,7 +132,7 @@ def build_tree(
 
 
 def _integers(value: Any, field: str, size: int) -> np.ndarray:
-    array = np.asarray(as_float_array(value, field))
+    array = np.asarray(real_numbers(value, field), np.float64)
     if array.shape != (size,):
         raise InputError(field, f"has shape {array.shape}, where ({size},) is wanted (one entry per node)")
     _refuse(field, ~np.isfinite(array) | (array != np.floor(array)), "is no integer")

@@ -17,7 +17,7 @@ from hqre_jax._games._world import (
     legal_actions,
     with_payoffs,
 )
-from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, Scalar
 
 
@@ -132,7 +132,7 @@ def _information_map(observations: Any, shape: tuple[int, int], action_mask: Any
         if action_mask is None:
             raise InputError("action_mask", "is needed to count information states of a game built while tracing")
         return observations, [action_mask.shape[1]] * shape[0]
-    values = np.asarray(as_float_array(observations, "observations", jnp.result_type(float)))
+    values = np.asarray(real_numbers(observations, "observations"), np.float64)
     expect_shape(values, "observations", shape)
     bad = np.argwhere((values != np.floor(values)) | (values < 0) | ~np.isfinite(values))
     if len(bad):

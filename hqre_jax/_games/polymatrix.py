@@ -12,7 +12,7 @@ from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._games._checks import complete_mask, expect_shape, finite
 from hqre_jax._games._world import with_payoffs
 from hqre_jax._simplex import probabilities
-from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
 
@@ -56,7 +56,7 @@ class PolymatrixGame(AbstractGame):
                 raise InputError(
                     f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
                 )
-        self.edges = edges
+        self.edges = jnp.asarray(edges)
         self.labels = labels or Labels()
         self.policy_independent_beliefs = True
         self.payoffs = payoffs
@@ -115,9 +115,10 @@ def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]
     return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
 
 
-def _edges(edges: Any, num_edges: int) -> Int[Array, "edge 2"]:
+def _edges(edges: Any, num_edges: int) -> Any:
+    """The edges, checked; numpy where they can be seen, also while the rest is traced."""
     if concrete(edges):
-        values = np.asarray(as_float_array(edges, "edges", jnp.result_type(float)))
+        values = np.asarray(real_numbers(edges, "edges"), np.float64)
         expect_shape(values, "edges", (num_edges, 2))
         bad = np.argwhere((values != np.floor(values)) | (values < 0) | ~np.isfinite(values))
         if len(bad):
@@ -126,6 +127,6 @@ def _edges(edges: Any, num_edges: int) -> Int[Array, "edge 2"]:
         loops = np.argwhere(values[:, 0] == values[:, 1])
         if len(loops):
             raise InputError(f"edges[{loops[0, 0]}]", f"joins player {int(values[loops[0, 0], 0])} to itself")
-        return jnp.asarray(values, int)
+        return values.astype(int)
     expect_shape(edges, "edges", (num_edges, 2))
     return edges
