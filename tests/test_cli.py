@@ -16,6 +16,8 @@ from hqre_jax.cli._tables import rendered, table
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = [sys.executable, "-m", "hqre_jax"]
+# A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
+HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -369,13 +371,9 @@ def test_program_interrupted_is_exit_130(tmp_path):
     pipe = tmp_path / "game.json"
     os.mkfifo(pipe)
     program = subprocess.Popen(
-        [*PROGRAM, "solve", str(pipe), "--tau", "1"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell that runs the tests in the background has them ignore the signal, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+        [sys.executable, "-c", HEEDFUL, *PROGRAM, "solve", str(pipe), "--tau", "1"],
+        cwd=ROOT, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
     with pipe.open("w"):
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=60)

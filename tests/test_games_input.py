@@ -225,5 +225,5 @@ def test_games_are_built_under_vmap_and_jit():
 
 def test_a_polymatrix_game_of_known_edges_is_built_while_tracing():
     payoffs = np.random.default_rng(0).random((2, 2, 2, 2))
-    game = jax.jit(lambda u: hq.PolymatrixGame([[0, 1], [1, 2]], u))(payoffs)
+    game = jax.jit(lambda u: PolymatrixGame([[0, 1], [1, 2]], u))(payoffs)
     assert game.num_players == 3
