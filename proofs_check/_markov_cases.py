@@ -1,0 +1,265 @@
+"""Random Markov games: families that go on, at temperatures that put T4's factor where it is wanted.
+
+The factor moves with the temperatures: ``spr(γI + B diag(1/τ)) = γ + spr(B diag(1/τ))``, and the second term halves
+when all temperatures double. Stage margins move by whatever is added to all of them (`_cases`).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import hqre_jax as hq
+from hqre_jax._games._world import AbstractWorldGame
+from hqre_jax._generators.draws import family_payoffs, random_kernel, random_type_law
+from proofs_check._cases import Family, _pose, _shape, known_bounds, quick_jit
+
+_REFERENCE_SPREAD = 0.5
+# Discounts, and where between γ and 1 the contraction factor is put.
+_DISCOUNTS, _PARTS = (0.05, 0.95), (0.02, 0.98)
+# Nested iteration: a discount near 1 would ask for temperatures at which everybody plays the reference.
+_NESTED_DISCOUNTS = (0.05, 0.6)
+
+
+class MarkovCases(NamedTuple):
+    """Problems with one leading axis (game) and T4's constants, computed here from their definitions.
+
+    Attributes:
+        problem: The problems; games are centred.
+        influence: ``B_ij``, units of payoff.
+        width: Width of the box that holds ``V_i``, centred at 0.
+        weights: Perron vector v of ``A = γI + B diag(1/τ)``, largest entry 1.
+        factor: q, as the library certifies it.
+        excess: ``max_i (Av)_i/v_i − q``: what rounding of v adds to the factor, at least 0.
+    """
+
+    problem: hq.Problem
+    influence: Float[Array, "game player player"]
+    width: Float[Array, "game player"]
+    weights: Float[Array, "game player"]
+    factor: Float[Array, " game"]
+    excess: Float[Array, " game"]
+
+
+class NestedCases(NamedTuple):
+    """Problems with one leading axis (game) whose stage games all have a margin.
+
+    Attributes:
+        problem: The problems; games are centred.
+        influence: ``B_ij``.
+        width: Width of the box of ``V_i``.
+        weights: w, one per player.
+        margin: κ of every stage game whose continuation values lie in the box.
+    """
+
+    problem: hq.Problem
+    influence: Float[Array, "game player player"]
+    width: Float[Array, "game player"]
+    weights: Float[Array, "game player"]
+    margin: Float[Array, " game"]
+
+
+def _kernel(rng: np.random.Generator, num: int, worlds: tuple[int, ...], actions: tuple[int, ...], targets: int):
+    """Kernels in which actions matter little in some games and are everything in others."""
+    moved = random_kernel(rng, (num, *worlds, *actions), targets, None, 0.5)
+    ones = (1,) * len(actions)
+    unmoved = random_kernel(rng, (num, *worlds, *ones), targets, None, 0.5)
+    share = (10.0 ** rng.uniform(-2, 0, num)).reshape(num, *(1 for _ in worlds), *ones, 1)
+    return share * moved + (1 - share) * unmoved
+
+
+def _markov(name: str, states: int, actions: tuple[int, ...], payoffs: str = "uniform") -> Family:
+    def draw(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
+        u = np.moveaxis(family_payoffs(rng, payoffs, len(actions), (num, states), actions), 1, 0)
+        return u, _kernel(rng, num, (states,), actions, states), rng.uniform(*_DISCOUNTS, num)
+
+    return Family(name, draw, hq.MarkovGame)
+
+
+def _public_private(name: str, payoffs: str = "uniform") -> Family:
+    """Two public states, two correlated types each, two actions each."""
+    worlds, actions = (2, 2, 2), (2, 2)
+
+    def draw(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
+        u = np.moveaxis(family_payoffs(rng, payoffs, 2, (num, *worlds), actions), 1, 0)
+        prior = random_type_law(rng, (num, 2), (2, 2), False)
+        return u, _kernel(rng, num, worlds, actions, 2), prior, rng.uniform(*_DISCOUNTS, num)
+
+    return Family(name, draw, hq.PublicPrivateGame)
+
+
+TWO = _markov("Markov, 2 players, 3 states", 3, (3, 2))
+THREE = _markov("Markov, 3 players, 2 states", 2, (2, 2, 2))
+LONG = _markov("Markov, 2 players, 5 states", 5, (3, 2))
+PUBLIC = _public_private("public state, private types")
+ZERO_SUM = _markov("zero-sum Markov, 3 states", 3, (3, 2), "zero_sum")
+ZERO_SUM_PUBLIC = _public_private("zero sum, private types", "zero_sum")
+
+
+def _pairs_of_actions(array: Float[Array, "*rest actions"]) -> Float[Array, "*rest first second"]:
+    return array[..., :, None] - array[..., None, :]
+
+
+def _influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+    """``B_ij = ½ max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` and the width of the box, all actions being valid."""
+    payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
+    axes = tuple(range(1, payoffs.ndim))
+    width = (jnp.max(payoffs, axis=axes) - jnp.min(payoffs, axis=axes)) / (1 - gamma)
+    columns = []
+    for j in range(game.num_players):
+        change = jnp.abs(_pairs_of_actions(jnp.moveaxis(payoffs, j + 2, -1)))
+        moved = _pairs_of_actions(jnp.moveaxis(kernel, (-1, j + 1), (0, -1)))
+        distance = 0.5 * jnp.sum(jnp.abs(moved), axis=0)
+        total = change + gamma * width.reshape(-1, *(1,) * distance.ndim) * distance[None]
+        columns.append(0.5 * jnp.max(total, axis=tuple(range(1, total.ndim))))
+    return jnp.stack(columns, axis=1) * (1 - jnp.eye(game.num_players)), width
+
+
+@quick_jit
+def _influences(problem: hq.Problem):
+    return jax.vmap(lambda problem: _influence(problem.game))(problem)
+
+
+def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Spectral radius and right Perron vector of irreducible non-negative matrices."""
+    values, vectors = np.linalg.eig(matrix)
+    top = np.argmax(values.real, axis=-1)
+    vector = np.abs(np.take_along_axis(vectors, top[:, None, None], axis=-1)[..., 0].real)
+    return np.take_along_axis(values.real, top[:, None], axis=-1)[:, 0], vector / vector.max(-1, keepdims=True)
+
+
+def contracting(family: Family, rng: np.random.Generator, num: int) -> MarkovCases:
+    """Games at heterogeneous temperatures with T4's factor spread between γ and 1.
+
+    Args:
+        family: Where to draw from.
+        rng: Source of randomness.
+        num: Number of games.
+
+    Returns:
+        The cases.
+    """
+    arrays = family.draw(rng, num)
+    shape = _shape(family, arrays)
+    pattern = rng.uniform(0.5, 1.5, (num, *shape[:2]))
+    logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
+    gamma = arrays[-1]
+    influence = np.asarray(_influences(_pose(family.build, arrays, pattern, logits))[0])
+    wanted = (1 - gamma) * rng.uniform(*_PARTS, num)
+    radius, _ = _perron(influence / pattern.min(-1)[:, None, :])
+    return settled(family.build, arrays, pattern * (radius / wanted)[:, None, None], logits)
+
+
+def settled(build: Callable[..., hq.AbstractGame], arrays: tuple, tau: np.ndarray, logits: np.ndarray) -> MarkovCases:
+    """Given games at given temperatures, with T4's constants.
+
+    Args:
+        build: The game of one slice of the arrays, whose last is the discount.
+        arrays: Arrays with leading axis (game).
+        tau: Temperatures ``(game, player, state)``.
+        logits: Of the reference policy.
+
+    Returns:
+        The cases.
+    """
+    problem = _centred(_pose(build, arrays, tau, logits))
+    influence, width = _influences(problem)
+    eye = np.eye(influence.shape[-1])
+    matrix = arrays[-1][:, None, None] * eye + np.asarray(influence) / tau.min(-1)[:, None, :]
+    weights = _perron(matrix)[1]
+    factor = known_bounds(problem).contraction
+    quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
+    excess = jnp.maximum(quotient * (1 + 16 * np.finfo(float).eps) - factor, 0.0)
+    return MarkovCases(problem, influence, width, jnp.asarray(weights), factor, excess)
+
+
+def zero_sum(family: Family, rng: np.random.Generator, num: int) -> hq.Problem:
+    """Zero-sum games at temperatures from 0.1 to 3 that differ between players and states; not centred.
+
+    Args:
+        family: Where to draw from.
+        rng: Source of randomness.
+        num: Number of games.
+
+    Returns:
+        The problems.
+    """
+    arrays = family.draw(rng, num)
+    shape = _shape(family, arrays)
+    tau = 10.0 ** rng.uniform(-1.0, 0.5, (num, shape[0], 1)) * rng.uniform(0.7, 1.4, (num, *shape[:2]))
+    return _pose(family.build, arrays, tau, _REFERENCE_SPREAD * rng.standard_normal((num, *shape)))
+
+
+@quick_jit
+def _centred(problem: hq.Problem) -> hq.Problem:
+    return jax.vmap(lambda problem: problem.centered())(problem)
+
+
+def _stage_interactions(game: AbstractWorldGame, weights: Float[Array, " player"]) -> Float[Array, "player player"]:
+    """``C_ij`` that bounds the interaction of every stage game with continuation values in the box.
+
+    ``w_i u_i + w_j u_j = (w_i r_i + w_j r_j) + γ P(w_i V_i + w_j V_j)``: of each double difference the second part is
+    at most the box's width ``w_i width_i + w_j width_j`` times half the ℓ₁ norm of P's own double difference.
+    """
+    payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
+    width = _influence(game)[1]
+    kernel = jnp.moveaxis(kernel, -1, 0)
+
+    def interactions(array: Array, i: int, j: int) -> Array:
+        gap = _pairs_of_actions(jnp.moveaxis(array, (i - game.num_players, j - game.num_players), (-2, -1)))
+        return _pairs_of_actions(jnp.moveaxis(gap, -3, -1))
+
+    size = game.num_players
+    matrix = jnp.zeros((size, size), payoffs.dtype)
+    for i in range(size):
+        for j in range(i):
+            reward = interactions(weights[i] * payoffs[i] + weights[j] * payoffs[j], i, j)
+            moved = 0.5 * jnp.sum(jnp.abs(interactions(kernel, i, j)), axis=0)
+            most = 0.25 * jnp.max(reward + gamma * (weights[i] * width[i] + weights[j] * width[j]) * moved)
+            matrix = matrix.at[i, j].set(most).at[j, i].set(most)
+    return matrix
+
+
+@quick_jit
+def _all_stage_interactions(problem: hq.Problem, weights: Float[Array, "game player"]):
+    return jax.vmap(lambda problem, w: _stage_interactions(problem.game, w))(problem, weights)
+
+
+def nested(family: Family, rng: np.random.Generator, num: int) -> NestedCases:
+    """Fully observed Markov games whose nested iteration has a factor ``γ(1 + G/κ)`` spread between γ and 1.
+
+    Args:
+        family: Where to draw from; discounts are drawn anew.
+        rng: Source of randomness.
+        num: Number of games.
+
+    Returns:
+        The cases; weights are random, for the statement holds for every choice.
+    """
+    gamma = rng.uniform(*_NESTED_DISCOUNTS, num)
+    arrays = (*family.draw(rng, num)[:-1], gamma)
+    shape = _shape(family, arrays)
+    pattern = 1.0 + rng.uniform(-0.5, 0.5, (num, *shape[:2]))
+    logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
+    weights = np.exp(0.5 * rng.standard_normal((num, shape[0])))
+    root = np.sqrt(weights)
+    first = _centred(_pose(family.build, arrays, pattern, logits))
+    influence, width = _influences(first)
+    scaled = np.asarray(influence) * root[:, :, None] / root[:, None, :]
+    factor = gamma + (1 - gamma) * rng.uniform(*_PARTS, num)
+    wanted = gamma * np.linalg.norm(scaled, axis=(-2, -1)) / (factor - gamma)
+    common = np.asarray(_all_stage_interactions(first, jnp.asarray(weights)))
+    half = 0.5 * common / (root[:, :, None] * root[:, None, :])
+    eye = np.eye(shape[0])
+
+    def margin(tau: np.ndarray) -> np.ndarray:
+        return np.linalg.eigvalsh(tau.min(-1)[:, None, :] * eye - half)[:, 0]
+
+    tau = pattern + (wanted - margin(pattern))[:, None, None]
+    problem = _centred(_pose(family.build, arrays, tau, logits))
+    # Rounding of the eigenvalue and of C: a few units in the last place of the largest entries.
+    kappa = margin(tau) - 64 * np.finfo(float).eps * tau.max((-2, -1))
+    return NestedCases(problem, influence, width, jnp.asarray(weights), jnp.asarray(kappa))

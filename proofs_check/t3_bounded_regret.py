@@ -1,0 +1,381 @@
+"""T3: regret against the regularised best response stays bounded; against the plain one it grows, at a known rate.
+
+Problem
+    Everybody follows the mirror update of T2 in a game with types, at a margin κ > 0 and a step ``η ≤ κ/L²``. Let
+    ``U_i`` be i's expected payoff, ``V_i = U_i − Σ_x P(x) τ_x KL(π_x‖ρ_x)`` over i's own types x, and BR the logit
+    response. What does agent i lose, over all rounds, by not having answered the others best?
+
+Statement
+    (a)  The regularised Bayesian gap ``g_i = max_p V_i(p, π_-i) − V_i(π)`` is ``Σ_x P(x) g_x``, where
+         ``g_x = τ_x KL(π_x‖BR_x(π))``.
+
+    With D, q, Λ as in T2, ``a_0 = span(log π⁰_x − log π*_x)``, ``b_k = 2 √(Σ_y Λ_xy²/w_y) √(2 D_0 q^k)`` and
+    ``a_{k+1} = (a_k + η b_k)/(1 + ητ_x)``, in every round k
+
+    (b)  g_x^k ≤ (τ_x/8)(a_k + b_k/τ_x)²;   hence
+    (c)  Σ_k g_i^k ≤ Σ_x P(x) G_x,   G_x the sum of (b) over all rounds, a geometric one: finite.
+
+    Let R_i be the range of u_i and, for coefficients c, ``S(c) = √(Σ_y c_y² P(y)²/w_y) √(2D_0)/(1 − √q)``. Then
+
+    (d)  Σ_k |V_i(π^k) − V_i(π*)| ≤ Σ_x P(x) G_x + ½ R_i S(1 for the others' points, 0 for i's own).
+
+    The gap to the *unregularised* best response, ``h_i = max_p U_i(p, π_-i) − U_i(π)``, does not vanish:
+
+    (e)  |Σ_{k<K} h_i^k − K h_i(π*)| ≤ ½ R_i S(2 for the others' points, 1 for i's own),
+    (f)  0 ≤ h_i(π*) ≤ Σ_x P(x) τ_x max_a log 1/ρ_x(a):
+
+    regret grows *linearly*, with slope h_i(π*) exactly, which is 0 only if π*_x = ρ_x at every type that occurs.
+
+Proof
+    (a) i's policies at different types do not interact: ``V_i(p, π_-i) = Σ P(x) [⟨Q_x, p_x⟩ − τ_x KL(p_x‖ρ_x)]``; and
+    by Gibbs' identity ``⟨Q,p⟩ − τKL(p‖ρ) = τ log Σ ρ exp(Q/τ) − τKL(p‖BR)``.
+
+    (b) For ``f = log p − log p'``: ``KL(p‖p') = E_p f + log E_p exp(−f) ≤ span(f)²/8``, by Hoeffding's lemma, as
+    ``E_p exp(−f) = 1``. Take p = π_x, p' = BR_x: f is ``log π − log π*`` less ``log BR − log π*``. As π* = BR(π*), the
+    span of the second is ``span(Q_x(π) − Q_x(π*))/τ ≤ 2 Σ_y Λ_xy ‖d_y‖₁/τ ≤ 2 √(Σ Λ_xy²/w_y) ‖d‖_w/τ ≤ b_k/τ``, by
+    Cauchy, Pinsker (``‖d‖_w² ≤ 2D``) and T2. The first has a span of at most a_k: so it is for k = 0, and up to
+    constants ``(1+ητ)(log π⁺ − log π*) = log π − log π* + η(Q(π) − Q(π*))``, π* being a fixed point.
+
+    (c) a_k is a sum of two geometric sequences, b_k is one, their squares are summable (q < 1).
+
+    (d) ``V_i(π) − V_i(π*) = −g_i(π) + max_p V_i(p, π_-i) − max_p V_i(p, π*_-i)``. For any p the difference of the two
+    V_i is one of U_i: its size is at most R_i times the total variation between the others' joint plays, which given
+    types is at most ``½ Σ_j ‖d_j‖₁``, on average ``½ Σ_y P(y) ‖d_y‖₁ ≤ ½ √(Σ P(y)²/w_y) ‖d‖_w``. Sum
+    ``‖d‖_w ≤ √(2 D_0 q^k)``.
+
+    (e) The maximum of U_i moves as in (d); ``U_i(π)`` by ½ R_i times the sum over all decision points, i's own too.
+
+    (f) ``max_p U_i(p, ·) ≤ max_p V_i(p, ·) + Σ P τ max log 1/ρ``, for KL(p‖ρ) is largest at a vertex, and
+    ``U_i(π*) ≥ V_i(π*) = max_p V_i(p, π*_-i)``. If h_i(π*) = 0 then π*_x, which is interior, maximises a linear
+    function: Q_x is constant and π*_x = ρ_x. ∎
+
+Tightness
+    (b) is attained in the limit of small errors: in matching pennies, by an agent that plays π* against one that nearly
+    does. Later rounds are looser, for (b) adds up in size what in zero-sum games turns around. (c), (d), (e) sum
+    the worst of every round. (f) is best possible: if ρ gives the best action ε → 0 and π* gives it p, then
+    h/τ ≈ (1 − p) log(p/ε), nearly log 1/ε. With the uniform reference and two actions at most 0.40 of it.
+
+Reference
+    theory.md, T3. Hoeffding (1963) for the lemma.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+import hqre_jax as hq
+from hqre_jax._bounds import meetings_under, regret_majorant
+from hqre_jax._simplex import kl, log_softmax, probabilities, span
+from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
+from proofs_check import _accuracy as accuracy
+from proofs_check._cases import FAMILIES, NEAR_ZERO_SUM, Cases, Family, _pose, batches, certified, quick_jit
+from proofs_check._equilibria import find_equilibria
+from proofs_check._statement import Comparison, Example, Outcome, Statement
+from proofs_check.t2_linear_convergence import (
+    _divergence_slack,
+    _logit_rounding,
+    _step_slack,
+    _update,
+    matching_pennies,
+)
+
+IDENTITY = "(a) g = Σ P τ KL(π‖BR)"
+ROUND = "(b) g_x ≤ (τ/8)(a+b/τ)²"
+TOTAL = "(c) Σ g bounded"
+LOSS = "(d) Σ |V(π)−V(π*)| bounded"
+LINEAR = "(e) Σ h − K h(π*) bounded"
+SLOPE = "(f) h(π*) ≤ Σ P τ max log 1/ρ"
+
+_NUM_ROUNDS, _NUM_STARTS = 48, 2
+# Logits of starts: largest standard deviation, the least as a part of it. How much too large the control's steps are.
+_SPREAD, _NEAREST, _TOO_LARGE = 3.0, 0.02, 8.0
+
+# Left side, right side, what rounding may add.
+Sides = tuple[Array, Array, Array]
+
+
+class Run(NamedTuple):
+    """The sides of each claim in one game; (a) holds both ways round."""
+
+    identity: Sides
+    rounds: Sides
+    total: Sides
+    loss: Sides
+    linear: Sides
+    slope: Sides
+
+
+class _Point(NamedTuple):
+    """What is known of one game before play begins.
+
+    Attributes:
+        problem: Its game centred.
+        plain: Its game as given: constants matter to (d).
+        weights: w.
+        reach: P(x), 0 at padding.
+        star: Approximate log π*.
+        off: Bound on ``‖π̂ − π*‖_w``.
+    """
+
+    problem: hq.Problem
+    plain: hq.Problem
+    weights: StateValues
+    reach: StateValues
+    star: LogPolicy
+    off: Scalar
+
+    def coefficient(self, own: float, others: float) -> PerPlayer:
+        """``√(Σ_y c_y² P(y)²/w_y)`` for each player."""
+        share = jnp.sum(self.reach**2 / jnp.where(self.weights > 0, self.weights, 1.0), axis=1)
+        return jnp.sqrt(others**2 * (jnp.sum(share) - share) + own**2 * share)
+
+    def per_player(self, values: StateValues) -> PerPlayer:
+        """``Σ_x P(x) v_x`` over each player's own points."""
+        return jnp.sum(self.reach * values, axis=-1)
+
+
+def _answer(problem: hq.Problem, log_policy: LogPolicy) -> LogPolicy:
+    """BR(π) as a log-policy."""
+    return problem.log_policy(problem.response_logits(log_policy))
+
+
+def _plain_gap(point: _Point, log_policy: LogPolicy) -> PerPlayer:
+    """``h_i``."""
+    mask = point.problem.mask
+    values = accuracy.action_values(point.problem, log_policy)
+    best = jnp.max(jnp.where(mask, values, -jnp.inf), axis=-1)
+    mean = jnp.sum(probabilities(log_policy, mask) * values, axis=-1)
+    return point.per_player(jnp.where(mask.any(-1), best - mean, 0.0))
+
+
+def _worth(problem: hq.Problem, log_policy: LogPolicy, answer: LogPolicy) -> tuple[PerPlayer, PerPlayer]:
+    """``V_i(π)``, and ``V_i(BR_i, π_-i) − V_i(π)`` by evaluating both."""
+    players = jnp.arange(problem.mask.shape[0] + 1)
+    mine = (players[:, None] == players[None, :-1])[:, :, None, None]
+    candidates = jnp.where(mine, answer[None], log_policy[None])
+    values = jax.vmap(lambda policy: problem.evaluate(policy).initial_values)(candidates)
+    return values[-1], jnp.diagonal(values[:-1]) - values[-1]
+
+
+def _gap_rounding(point: _Point, log_policy: LogPolicy, answer: LogPolicy) -> StateValues:
+    """Largest error of ``τ KL(π‖BR)``: that of its terms, and ``‖π − BR‖₁`` times that of BR's logits."""
+    problem = point.problem
+    p, r = probabilities(log_policy, problem.mask), probabilities(answer, problem.mask)
+    terms = 4 * accuracy.EPS * jnp.sum(p * (jnp.abs(log_policy) + jnp.abs(answer)), axis=-1)
+    logits = accuracy.value_rounding(problem) / problem.tau + accuracy.log_rounding(problem, answer)
+    return problem.tau * (terms + jnp.sum(jnp.abs(p - r), axis=-1) * logits + 0.5 * logits**2)
+
+
+def _value_rounding(point: _Point) -> PerPlayer:
+    """Largest error of a value V_i: that of a mean of payoffs, uncentred, and of Σ P τ KL."""
+    game, problem = point.plain.game, point.problem
+    terms = game.payoffs.size / game.num_players + 16
+    highest = jnp.max(jnp.abs(game.payoffs)) * max(game.num_players - 1, 1)
+    entropy = point.per_player(problem.tau * accuracy.log_rounding(problem, point.star))
+    return terms * accuracy.EPS * highest + 4 * entropy
+
+
+def _before(plain: hq.Problem, weights: StateValues, kappa: Scalar, key: Any) -> _Point:
+    problem = plain.centered()
+    meetings = meetings_under(plain, 0)
+    reach = jnp.where(meetings.keep, meetings.reach, 0.0).reshape(problem.tau.shape)
+    found, sizes = find_equilibria(problem, _NUM_STARTS, key)
+    star = found[jnp.argmin(jnp.where(jnp.isnan(sizes), jnp.inf, sizes))]
+    off = accuracy.distance_to_equilibrium(problem, star, weights, kappa)
+    return _Point(problem, plain, weights, reach, star, off)
+
+
+class Start(NamedTuple):
+    """Where play begins: at these logits, except for the players who begin at π*."""
+
+    logits: Float[Array, "player state action"]
+    held: Bool[Array, " player"]
+
+
+def _run(plain: hq.Problem, weights: StateValues, kappa: Scalar, eta: Scalar, begin: Start, key: Any) -> Run:
+    point = _before(plain, weights, kappa, key)
+    problem, star, off, tau = point.problem, point.star, point.off, point.problem.tau
+    mask, q = problem.mask, 1 / (1 + eta * kappa)
+    influence = meetings_under(plain, 0).influence()
+    positive = jnp.where(weights > 0, weights, 1.0)
+    steepness = 2 * jnp.sqrt(jnp.sum(influence**2 / positive.ravel()[None, :], axis=1)).reshape(tau.shape)
+    damping = eta * tau / (1 + eta * tau)
+    start = log_softmax(jnp.where(begin.held[:, None, None], star, begin.logits), mask)
+    distance = accuracy.divergence(star, start, problem, weights)
+    ratio = span(start - star, mask)
+    bounds = regret_majorant(tau.ravel(), positive.ravel(), influence, eta, kappa, distance, ratio.ravel(), _NUM_ROUNDS)
+    rounds, totals = bounds.rounds.reshape(-1, *tau.shape), bounds.total.reshape(tau.shape)
+
+    # The recursions once more, this time for the rounded play and the unknown exact π*: what they exceed the
+    # majorant by is slack. log π̂ − log π* has a span of at most (span F(π̂) + span(Q(π̂) − Q(π*)))/τ.
+    pull = span(accuracy.operator(problem, star), mask) + 2 * accuracy.operator_rounding(problem, star)
+    star_off = (pull + steepness * off) / tau
+    worst_distance = distance + _divergence_slack(problem, weights, star, start, off)
+
+    def play(state, _):
+        log_policy, ratio, distance = state
+        answer = _answer(problem, log_policy)
+        gaps = accuracy.used(problem) * tau * kl(log_policy, answer, mask)
+        worth, direct = _worth(plain, log_policy, answer)
+        felt = steepness * jnp.sqrt(2 * distance)
+        majorant = tau / 8 * (ratio + felt / tau) ** 2
+        after = _update(problem, log_policy, eta)
+        error = _logit_rounding(problem, log_policy, damping)
+        later = (ratio + eta * felt) / (1 + eta * tau) + 2 * error
+        farther = q * distance + _step_slack(problem, weights, star, after, error)
+        farther = farther + 2 * _divergence_slack(problem, weights, star, after, off)
+        noise = _gap_rounding(point, log_policy, answer)
+        return (after, later, farther), (gaps, direct, worth, _plain_gap(point, log_policy), majorant, distance, noise)
+
+    state = start, ratio + star_off, worst_distance
+    _, (gaps, direct, worth, hard, majorant, distances, noise) = jax.lax.scan(play, state, length=_NUM_ROUNDS)
+
+    regularised = jax.vmap(point.per_player)(gaps)
+    errors = jax.vmap(point.per_player)(noise)
+    excess = jnp.maximum(majorant - rounds, 0.0) + 64 * accuracy.EPS * rounds + noise
+    beyond = jnp.sum(jax.vmap(point.per_player)(excess), axis=0)
+    bounded = point.per_player(totals)
+
+    shrinking = jnp.sqrt(2 * distance) * jnp.sqrt(q) ** jnp.arange(_NUM_ROUNDS)
+    farther = jnp.sum(jnp.maximum(jnp.sqrt(2 * distances) - shrinking, 0.0)) + _NUM_ROUNDS * off
+    path = jnp.sqrt(2 * distance) / (1 - jnp.sqrt(q))
+
+    others = 0.5 * plain.game.payoff_range() * point.coefficient(0.0, 1.0)
+    values = plain.evaluate(star).initial_values
+    lost = jnp.sum(jnp.abs(worth - values[None]), axis=0)
+    # V_i(π̂) is off by its own gap and by what the others' error can do.
+    own_gap = point.per_player(accuracy.used(problem) * tau * kl(star, _answer(problem, star), mask))
+    value_noise = _value_rounding(point)
+
+    everybody = 0.5 * problem.game.payoff_range() * point.coefficient(1.0, 2.0)
+    gap_noise = 4 * point.per_player(accuracy.value_rounding(problem))
+    slope = _plain_gap(point, star)
+    drift = jnp.abs(jnp.sum(hard, axis=0) - _NUM_ROUNDS * slope)
+    largest = jnp.max(jnp.where(mask, -problem.log_reference, 0.0), axis=-1)
+    both = direct[:, None], regularised[:, None]
+    return Run(
+        identity=(
+            jnp.concatenate(both, axis=1),
+            jnp.concatenate(both[::-1], axis=1),
+            jnp.broadcast_to((errors + 2 * value_noise[None])[:, None], (*errors.shape[:1], 2, errors.shape[1])),
+        ),
+        rounds=(gaps, rounds, excess),
+        total=(jnp.sum(regularised, axis=0), bounded, beyond),
+        loss=(
+            lost,
+            bounded + others * path,
+            beyond + others * farther + _NUM_ROUNDS * (own_gap + 2 * value_noise),
+        ),
+        linear=(drift, everybody * path, everybody * farther + 2 * _NUM_ROUNDS * gap_noise),
+        slope=(slope, point.per_player(tau * largest), everybody * off + gap_noise),
+    )
+
+
+@quick_jit
+def _measure(cases: Cases, factor: Scalar, starts: Start, keys: Any) -> Run:
+    known = cases.known
+    return jax.vmap(_run)(cases.problem, known.weights, known.margin, factor * known.max_step, starts, keys)
+
+
+def _comparisons(family: Family, cases: Cases, factor: float, starts: Start) -> tuple[Comparison, ...]:
+    """All claims for every certified game, with steps ``factor`` times the largest that T2 allows."""
+    chosen = (np.asarray(cases.known.margin) > 0) & np.isfinite(np.asarray(cases.known.max_step))
+    keys = jax.random.split(jax.random.key(0), len(chosen))
+    run = _measure(cases, jnp.asarray(factor), starts, keys)
+    claims = zip((IDENTITY, ROUND, TOTAL, LOSS, LINEAR, SLOPE), run, strict=True)
+    return tuple(Comparison(claim, family.name, *(np.asarray(p)[chosen] for p in sides)) for claim, sides in claims)
+
+
+def _starts(cases: Cases, rng: np.random.Generator) -> Start:
+    """Near and far; in half of the games some players, but never all, may begin at π*."""
+    num, players, states, actions = cases.problem.log_reference.shape
+    spread = _SPREAD * _NEAREST ** rng.random((num, 1, 1, 1))
+    logits = spread * rng.standard_normal((num, players, states, actions))
+    held = rng.random((num, players)) < 0.5 * rng.integers(0, 2, (num, 1))
+    held[np.arange(num), rng.integers(players, size=num)] = False
+    return Start(jnp.asarray(logits), jnp.asarray(held))
+
+
+def _over(families: tuple[Family, ...], key: Any, num_games: int, factor: float) -> Outcome:
+    comparisons, drawn = [], 0
+    for family, rng, num in batches(key, num_games, families):
+        cases = certified(family, rng, num)
+        comparisons += _comparisons(family, cases, factor, _starts(cases, rng))
+        drawn += num
+    return Outcome(tuple(comparisons), drawn)
+
+
+def check(key: Any, num_games: int) -> Outcome:
+    """T3 on random certified games: 48 rounds from a random start, with the largest step that T2 allows.
+
+    Args:
+        key: Typed key.
+        num_games: Number of games, over all families.
+
+    Returns:
+        The six claims; (a), (b) in every round.
+    """
+    return _over(FAMILIES, key, num_games, 1.0)
+
+
+def negative_control(key: Any, num_games: int) -> Outcome:
+    """Steps eight times too large, in games close to zero-sum: play circles, and the gap returns in every round."""
+    return _over((NEAR_ZERO_SUM,), key, num_games, _TOO_LARGE)
+
+
+def _rare_best_action(rarity: np.ndarray, chance: np.ndarray) -> tuple[Float[Array, " game"], Float[Array, " game"]]:
+    """Slope of regret and its bound (f) for an agent whose reference gives the better of two actions ``rarity``.
+
+    Its payoff, which nobody else touches, is such that π* gives that action ``chance`` at τ = 1.
+    """
+    lift = np.log(chance / (1 - chance)) + np.log1p(-rarity) - np.log(rarity)
+    payoffs = np.zeros((len(lift), 2, 2, 2))
+    payoffs[:, 0, 0, :] = lift[:, None]
+    logits = np.zeros((len(lift), 2, 1, 2))
+    logits[:, 0, 0, 0] = np.log(rarity) - np.log1p(-rarity)
+    problem = _pose(hq.NormalFormGame, (payoffs,), np.ones((len(lift), 2, 1)), logits)
+
+    def one(problem):
+        problem = problem.centered()
+        policy = _answer(problem, problem.log_reference)
+        ones = jnp.ones_like(problem.tau)
+        point = _Point(problem, problem, ones, ones, policy, jnp.zeros(()))
+        bound = jnp.max(jnp.where(problem.mask, -problem.log_reference, 0.0), axis=-1)
+        return _plain_gap(point, policy)[0], point.per_player(problem.tau * bound)[0]
+
+    return quick_jit(jax.vmap(one))(problem)
+
+
+def sharpness() -> tuple[Example, ...]:
+    """(b) in the first round of matching pennies, and (f) where the reference hardly knows the best action."""
+    tau = np.array([0.2, 1.0])
+    logits = np.zeros((len(tau), 2, 1, 2))
+    logits[:, 1, 0] = 1e-3, -1e-3
+    start = Start(jnp.asarray(logits), jnp.zeros((len(tau), 2), bool))
+    cases = matching_pennies(tau)
+    run = _measure(cases, jnp.asarray(1.0), start, jax.random.split(jax.random.key(0), len(tau)))
+    observed, bound, _ = (np.asarray(part)[:, 0, 0, 0] for part in run.rounds)
+    examples = [
+        Example(f"matching pennies, τ = {t:g}", "g⁰ / majorant", float(g), float(b))
+        for t, g, b in zip(tau, observed, bound, strict=True)
+    ]
+    rarity, chance = np.array([1e-6, 1e-30, 1e-200]), np.array([0.1, 0.02, 0.003])
+    slopes, bounds = _rare_best_action(rarity, chance)
+    examples += [
+        Example(f"ρ = {r:g} at the best action", "h(π*) / τ log 1/ρ", float(s), float(b))
+        for r, s, b in zip(rarity, slopes, bounds, strict=True)
+    ]
+    return tuple(examples)
+
+
+T3 = Statement(
+    name="T3",
+    title="bounded regret",
+    check=check,
+    control="steps eight times too large",
+    negative_control=negative_control,
+    sharpness=sharpness,
+)

@@ -1,0 +1,139 @@
+"""T3 and T4 of the theorem ledger: they hold, their constants are reached, and the wrong ones are caught."""
+
+import jax
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from proofs_check import _markov_cases as markov
+from proofs_check import t3_bounded_regret as t3
+from proofs_check import t4_markov as t4
+from proofs_check._cases import BAYESIAN, certified
+
+GAMES = 40
+
+
+def _by_claim(comparisons):
+    return {c.claim: c for c in comparisons}
+
+
+@pytest.fixture(scope="module")
+def bayesian():
+    rng = np.random.default_rng(3)
+    cases = certified(BAYESIAN, rng, GAMES)
+    return cases, t3._starts(cases, rng)
+
+
+@pytest.mark.slow
+def test_regret_is_bounded_until_steps_are_too_large(bayesian):
+    cases, starts = bayesian
+    for claim, found in _by_claim(t3._comparisons(BAYESIAN, cases, 1.0, starts)).items():
+        assert not found.violated.any(), claim
+        assert np.isfinite(found.slack).all(), claim
+    broken = _by_claim(t3._comparisons(BAYESIAN, cases, 30.0, starts))
+    assert broken[t3.ROUND].violated.sum() >= 3
+    # What does not speak of steps holds for any.
+    assert not broken[t3.IDENTITY].violated.any()
+    assert not broken[t3.SLOPE].violated.any()
+
+
+def test_slope_of_regret_is_best_possible():
+    """``h(π*) = (1−p) log(p(1−ε)/(ε(1−p)))`` at τ = 1, against ``log 1/ε``."""
+    rarity, chance = np.array([1e-3, 1e-30]), np.array([0.3, 0.02])
+    slope, bound = (np.asarray(part) for part in t3._rare_best_action(rarity, chance))
+    np.testing.assert_allclose(
+        slope, (1 - chance) * np.log(chance * (1 - rarity) / (rarity * (1 - chance))), rtol=1e-12
+    )
+    np.testing.assert_allclose(bound, -np.log(rarity), rtol=1e-12)
+    assert slope[1] > 0.9 * bound[1]
+
+
+@pytest.mark.slow
+def test_regret_in_matching_pennies_attains_its_majorant():
+    first = t3.sharpness()[0]
+    assert 0.99999 < first.ratio <= 1 + 1e-9
+
+
+@pytest.mark.slow
+def test_markov_constants_are_attained_and_wrong_ones_caught():
+    rng = np.random.default_rng(5)
+    cases = markov.contracting(markov.THREE, rng, GAMES)
+    factor, gamma = np.asarray(cases.factor), np.asarray(cases.problem.game.discount)
+    right = _by_claim(t4._contraction(markov.THREE, cases, factor, False, rng))
+    for claim, found in right.items():
+        assert not found.violated.any(), claim
+    assert np.nanmax(right[t4.SOFT].ratios) > 0.95
+    assert np.nanmax(right[t4.COUPLED].ratios) > 0.99
+    halved = _by_claim(t4._contraction(markov.THREE, cases, 0.5 * (gamma + factor), False, rng))
+    assert halved[t4.SOFT].violated.sum() >= 3
+    on_policy = _by_claim(t4._contraction(markov.THREE, cases, factor, True, rng))
+    assert on_policy[t4.COUPLED].violated.sum() >= 10
+    assert not on_policy[t4.SOFT].violated.any()
+
+
+def test_library_and_ledger_agree_on_the_contraction_factor():
+    """B is computed twice, here and in the library, and the factor at the temperatures asked for is the one wanted."""
+    rng = np.random.default_rng(7)
+    for family in (markov.THREE, markov.PUBLIC):
+        cases = markov.contracting(family, rng, 8)
+        tau = np.asarray(cases.problem.tau).min(-1)
+        gamma = np.asarray(cases.problem.game.discount)
+        matrix = gamma[:, None, None] * np.eye(tau.shape[1]) + np.asarray(cases.influence) / tau[:, None, :]
+        radius = np.abs(np.linalg.eigvals(matrix)).max(-1)
+        np.testing.assert_allclose(cases.factor, radius, rtol=1e-11)
+        assert ((gamma < radius) & (radius < 1)).all()
+        assert (np.asarray(cases.excess) <= 1e-12).all()
+
+
+def test_influence_by_hand():
+    """Steering by matching: rewards differ by state only, a match moves the state: B = ½ γ·width."""
+    payoffs, kernel = t4._matching(True)
+    game = hq.MarkovGame(payoffs, kernel, 0.5)
+    influence, width = markov._influence(game)
+    np.testing.assert_allclose(width, [2.0, 2.0])
+    np.testing.assert_allclose(influence, 0.5 * 0.5 * 2.0 * (1 - np.eye(2)))
+
+
+@pytest.mark.slow
+def test_saddle_values_contract_with_the_discount():
+    rng = np.random.default_rng(11)
+    found = t4._shapley(markov.ZERO_SUM_PUBLIC, rng, GAMES)
+    assert not found.violated.any()
+    assert np.nanmax(found.ratios) > 0.95
+    assert np.isnan(found.ratios).sum() <= 2
+
+
+@pytest.mark.slow
+def test_nested_iteration_contracts_and_not_with_the_discount_alone():
+    rng = np.random.default_rng(13)
+    cases = markov.nested(markov.THREE, rng, GAMES)
+    factor = t4.nested_factor(cases)
+    assert (factor < 1).all()
+    found = t4._nesting(markov.THREE, cases, factor, rng)
+    assert not found.violated.any()
+    assert np.nanmedian(found.ratios) > 0.1
+    alone = t4._nesting(markov.THREE, cases, np.asarray(cases.problem.game.discount), rng)
+    assert alone.violated.sum() >= 3
+
+
+def test_stage_margin_holds_at_random_values_of_the_box():
+    """κ against the margin, worked out by hand, of stage games with values at corners of the box."""
+    rng = np.random.default_rng(17)
+    cases = markov.nested(markov.TWO, rng, 4)
+    for g in range(4):
+        game = jax.tree.map(lambda x, g=g: x[g], cases.problem.game)
+        half, gamma, w = 0.5 * np.asarray(cases.width[g]), float(game.discount), np.asarray(cases.weights[g])
+        values = half[:, None] * rng.choice([-1.0, 1.0], (2, 3))
+        stage = np.asarray(game.payoffs) + gamma * np.einsum("sabt,it->isab", np.asarray(game.transitions), values)
+        for s in range(3):
+            common = sum(w[i] * stage[i, s] for i in range(2))
+            twist = (
+                common[:, None, :, None]
+                - common[None, :, :, None]
+                - common[:, None, None, :]
+                + common[None, :, None, :]
+            )
+            tau = np.asarray(cases.problem.tau[g])[:, s]
+            half_c = 0.125 * twist.max() / np.sqrt(w[0] * w[1])
+            margin = np.linalg.eigvalsh(np.diag(tau) - half_c * (1 - np.eye(2)))[0]
+            assert margin >= float(cases.margin[g]) - 1e-12
