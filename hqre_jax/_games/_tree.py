@@ -107,7 +107,10 @@ def build_tree(
     decides = player >= 0
     moved = (parent >= 0) & decides[above]
     width = max(num_states)
-    sort = lambda values: jnp.asarray(np.asarray(values)[order])  # noqa: E731
+
+    def sort(values: np.ndarray) -> Int[Array, " node"]:
+        return jnp.asarray(np.asarray(values)[order])
+
     start_of_parent_level = bounds[np.maximum(depth - 1, 0)]
     state = np.where(decides, information_set, 0)
     flat = np.where(decides, player * width + state, 0)[order]
