@@ -5,7 +5,7 @@ what the statement promises. A statement file holds, in this order: the problem,
 constants, the proof in full, how tight it is, where it comes from; then the functions that measure it.
 """
 
-from proofs_check._statement import Comparison, Example, Outcome, Statement
+from proofs_check._statement import Attack, Comparison, Example, Outcome, Statement
 from proofs_check.t1_uniqueness import T1
 from proofs_check.t2_linear_convergence import T2
 from proofs_check.t3_bounded_regret import T3
@@ -15,4 +15,4 @@ from proofs_check.t8_heterogeneity import T8
 
 STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in (T1, T2, T3, T4, T7, T8)}
 
-__all__ = ["STATEMENTS", "Comparison", "Example", "Outcome", "Statement"]
+__all__ = ["STATEMENTS", "Attack", "Comparison", "Example", "Outcome", "Statement"]

@@ -1,10 +1,13 @@
 """What every statement of the ledger has in common: comparisons of observed with bound, and their tally."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+import hqre_jax as hq
 
 # A comparison whose rounding slack exceeds this part of its bound says nothing about the bound's tightness: it
 # still may fail, but its ratio is not reported.
@@ -22,6 +25,8 @@ class Comparison:
         bound: The right side, same shape.
         slack: What rounding may add to ``observed − bound``, derived where it is computed; same shape.
         usable: Measurements that say something (all by default); the others count as unresolved.
+        problems: The games with their temperatures, one batch whose leading axis (game) is that of ``observed``, so
+            that a game which breaks the claim can be taken out, shrunk and saved. None where nothing can be solved.
     """
 
     claim: str
@@ -30,6 +35,7 @@ class Comparison:
     bound: np.ndarray
     slack: np.ndarray
     usable: np.ndarray | None = None
+    problems: hq.Problem | None = None
 
     def __post_init__(self):
         assert self.observed.shape == self.bound.shape == self.slack.shape, "one bound and slack per observation"
@@ -50,7 +56,7 @@ class Comparison:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.observed / self.bound
         resolved = self._used & (self.bound > 0) & (self.slack <= RESOLUTION * self.bound)
-        best = np.where(resolved, ratio, -np.inf).reshape(len(ratio), -1).max(axis=1, initial=-np.inf)
+        best = _per_game(np.where(resolved, ratio, -np.inf)).max(axis=1, initial=-np.inf)
         return np.where(np.isneginf(best), np.nan, best)
 
 
@@ -138,6 +144,33 @@ class Example:
         return self.observed / self.bound
 
 
+@dataclass(frozen=True, eq=False)
+class Attack:
+    """What an adversary reached who was looking for a game that breaks a claim.
+
+    Attributes:
+        statement: "T1", "T2", …
+        claim: The claim attacked.
+        ratios: Observed/bound at the end of each run; above 1 is a counterexample.
+        best: The game and temperatures of the largest ratio, without a leading axis.
+    """
+
+    statement: str
+    claim: str
+    ratios: np.ndarray
+    best: hq.Problem
+
+    @property
+    def tightest(self) -> float:
+        """Largest observed/bound that was reached."""
+        return float(np.max(self.ratios, initial=-np.inf)) if self.ratios.size else float("nan")
+
+    @property
+    def median(self) -> float:
+        """Median over runs of observed/bound."""
+        return float(np.median(self.ratios)) if self.ratios.size else float("nan")
+
+
 @dataclass(frozen=True)
 class Statement:
     """A theorem together with what could refute it.
@@ -149,6 +182,10 @@ class Statement:
         control: What the negative control changes.
         negative_control: The same measurements with the hypothesis dropped: violations are wanted.
         sharpness: Games in which the constant is attained, or nearly.
+        measure: ``(problem, key) -> comparisons``: the claims for a batch of problems of one shape, leading axis
+            (game), whatever family they come from. A comparison holds the games that satisfy its hypothesis, in
+            their order; it is empty where none does. None where a statement is not about single games.
+        adversary: ``(key, num_runs) -> Attack``: gradient ascent on observed/bound. None where there is none.
     """
 
     name: str
@@ -157,10 +194,17 @@ class Statement:
     control: str
     negative_control: Callable[[Any, int], Outcome]
     sharpness: Callable[[], tuple[Example, ...]]
+    measure: Callable[[hq.Problem, Any], tuple[Comparison, ...]] | None = None
+    adversary: Callable[[Any, int], Attack] | None = None
 
 
 def _any(flags: np.ndarray) -> np.ndarray:
-    return flags.reshape(len(flags), -1).any(axis=1)
+    return _per_game(flags).any(axis=1)
+
+
+def _per_game(measured: np.ndarray) -> np.ndarray:
+    """All measurements of a game in one row, also where there is no game."""
+    return measured.reshape(len(measured), math.prod(measured.shape[1:]))
 
 
 def _numbers(part: Outcome) -> dict[str, Any]:
