@@ -38,6 +38,7 @@ from hqre_jax._least_temperatures import LeastTemperatures, least_temperatures
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._rigorous import Proof, load_proof, prove, recheck
+from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solve import solve
 from hqre_jax._solver import AbstractSolver
@@ -81,6 +82,7 @@ __all__ = [
     "Problem",
     "Proof",
     "PublicPrivateGame",
+    "RolloutLog",
     "SoftValueIteration",
     "Solution",
     "SolveError",

@@ -26,6 +26,7 @@ LAYERS = {
     "catalogue": 0,  # named games: files to be read
     "_simplex": 1,
     "_temperatures": 1,
+    "_rollout_log": 1,
     # Games, and the question asked of one.
     "_game": 2,
     "_games": 3,
