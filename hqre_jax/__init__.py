@@ -51,7 +51,16 @@ from hqre_jax._solvers import (
     SoftValueIteration,
 )
 from hqre_jax._types import InputError, Labels
-from hqre_jax.io import CatalogueEntry, list_games, load_game, named_game, save_game
+from hqre_jax.io import (
+    CatalogueEntry,
+    append_rollout_log,
+    list_games,
+    load_game,
+    load_rollout_log,
+    named_game,
+    save_game,
+    save_rollout_log,
+)
 
 __all__ = [
     "RESULTS",
@@ -87,6 +96,7 @@ __all__ = [
     "Solution",
     "SolveError",
     "Verdict",
+    "append_rollout_log",
     "as_bayesian",
     "as_incomplete_information",
     "as_normal_form",
@@ -97,6 +107,7 @@ __all__ = [
     "list_games",
     "load_game",
     "load_proof",
+    "load_rollout_log",
     "logit_response",
     "manufactured",
     "named_game",
@@ -114,6 +125,7 @@ __all__ = [
     "regularized_gap",
     "residual",
     "save_game",
+    "save_rollout_log",
     "solve",
     "trace_branch",
     "with_public_history",

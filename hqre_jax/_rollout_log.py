@@ -87,7 +87,7 @@ class RolloutLog:
         payoff: Any,
         log_propensity: Any = np.nan,
         failed: Any = False,
-        num_actions: Sequence[Sequence[int]] | None = None,
+        num_actions: Any = None,
         labels: Labels | None = None,
     ):
         given = {
@@ -118,7 +118,7 @@ class RolloutLog:
         failed: Any = False,
         run: int = 0,
         first_episode: int = 0,
-        num_actions: Sequence[Sequence[int]] | None = None,
+        num_actions: Any = None,
         labels: Labels | None = None,
     ) -> "RolloutLog":
         """The log of one-shot plays, each of which shows the payoffs of all players.

@@ -1,11 +1,10 @@
-"""Games in files: Gambit's ``.nfg`` and ``.efg``, and ``.json`` and ``.npz`` with the constructors' keys.
+"""Games in files (Gambit's ``.nfg`` and ``.efg``, ``.json`` and ``.npz`` with the constructors' keys); rollout logs.
 
 Every fault of a file is one `InputError` of one line whose field starts with the file's name and, where
 the fault has a place, goes on with ``:LINE:COLUMN`` or the key.
 """
 
 import os
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,22 @@ from hqre_jax._games._efg import format_efg, parse_efg
 from hqre_jax._types import InputError
 from hqre_jax.io._catalogue import CatalogueEntry, list_games, named_game
 from hqre_jax.io._document import arguments_from_document, build_game, document_from_game
+from hqre_jax.io._files import decode, display, read_bytes, write_whole
 from hqre_jax.io._json import format_json, parse_json
 from hqre_jax.io._nfg import format_nfg, parse_nfg
 from hqre_jax.io._npz import format_npz, parse_npz
+from hqre_jax.io._rollout_log import append_rollout_log, load_rollout_log, save_rollout_log
 
-__all__ = ["CatalogueEntry", "list_games", "load_game", "named_game", "save_game"]
+__all__ = [
+    "CatalogueEntry",
+    "append_rollout_log",
+    "list_games",
+    "load_game",
+    "load_rollout_log",
+    "named_game",
+    "save_game",
+    "save_rollout_log",
+]
 
 _GAMBIT_KINDS = {".nfg": "normal_form", ".efg": "extensive_form"}
 _EXTENSIONS = (*_GAMBIT_KINDS, ".json", ".npz")
@@ -42,7 +52,7 @@ def load_game(path_or_name: str | os.PathLike[str]) -> Any:
         return _read(path)
     if os.path.exists(path) and str(path) not in {entry.name for entry in list_games()}:
         what = "is a directory" if path.is_dir() else "has no known extension"
-        raise InputError(_display(path), f"{what}; a game's file ends in {', '.join(_EXTENSIONS)}")
+        raise InputError(display(path), f"{what}; a game's file ends in {', '.join(_EXTENSIONS)}")
     entry = named_game(str(path))
     return _read(entry.path, entry.title, entry.source)
 
@@ -67,24 +77,10 @@ def save_game(game: Any, path: str | os.PathLike[str]) -> None:
     try:
         data = _format(game, path.suffix.lower())
     except InputError as error:
-        raise InputError(f"{_display(path)}: {error.field}", error.problem) from None
+        raise InputError(f"{display(path)}: {error.field}", error.problem) from None
     except UnicodeEncodeError:
-        raise InputError(_display(path), "a name of the game cannot be written as UTF-8") from None
-    # Where a link points to is replaced, not the link; the temporary file is a neighbour, so that
-    # renaming it is one step.
-    try:
-        target = Path(os.path.realpath(path))
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(_display(path), f"cannot be written: {_reason(error)}") from None
+        raise InputError(display(path), "a name of the game cannot be written as UTF-8") from None
+    write_whole(path, data)
 
 
 def _read(path: Path, title: str = "", source: str = "") -> Any:
@@ -93,15 +89,12 @@ def _read(path: Path, title: str = "", source: str = "") -> Any:
     This is the one place that puts the file's name before what constructors and key checks say. ``title``
     and ``source`` stand in where the file has none.
     """
-    name, extension = _display(path), path.suffix.lower()
-    try:
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise InputError(name, f"cannot be read: {_reason(error)}") from None
+    name, extension = display(path), path.suffix.lower()
+    data = read_bytes(path)
     if extension == ".npz":
         content = parse_npz(data, name)
     else:
-        content = {".nfg": parse_nfg, ".efg": parse_efg, ".json": parse_json}[extension](_decode(data, name), name)
+        content = {".nfg": parse_nfg, ".efg": parse_efg, ".json": parse_json}[extension](decode(data, name), name)
     try:
         if extension in _GAMBIT_KINDS:
             kind, arguments = _GAMBIT_KINDS[extension], content
@@ -112,16 +105,6 @@ def _read(path: Path, title: str = "", source: str = "") -> Any:
         return build_game(kind, arguments)
     except InputError as error:
         raise InputError(f"{name}: {error.field}", error.problem) from None
-
-
-def _decode(data: bytes, name: str) -> str:
-    """Decodes UTF-8, with or without a byte-order mark."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise InputError(f"{name}:{line}:{column}", "is not UTF-8 text") from None
 
 
 def _format(game: Any, extension: str) -> bytes:
@@ -135,13 +118,3 @@ def _format(game: Any, extension: str) -> bytes:
     if document["kind"] != _GAMBIT_KINDS[extension]:
         raise InputError("game", f"an {extension} file holds no {document['kind']} game; save as .json or .npz")
     return (format_nfg if extension == ".nfg" else format_efg)(game).encode()
-
-
-def _display(path: Path) -> str:
-    """The file's name as a message can show it: on one line."""
-    name = str(path)
-    return name if name.isprintable() else ascii(name)[1:-1]
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()

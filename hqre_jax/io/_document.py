@@ -66,8 +66,22 @@ def arguments_from_document(document: dict[str, Any]) -> tuple[str, dict[str, An
         for key in (*required, *optional)
         if key in document
     }
-    names = {key: _names(document[key], key, _NAME_DEPTHS[key]) for key in NAME_KEYS if key in document}
-    return kind, arguments | {"labels": Labels(**names)}
+    return kind, arguments | {"labels": labels_from_document(document)}
+
+
+def labels_from_document(document: dict[str, Any]) -> Labels:
+    """Returns the names that a document holds under `NAME_KEYS`.
+
+    Raises:
+        InputError: They are not texts, nested as deep as they should be.
+    """
+    return Labels(**{key: _names(document[key], key, _NAME_DEPTHS[key]) for key in NAME_KEYS if key in document})
+
+
+def document_from_labels(labels: Labels) -> dict[str, Any]:
+    """Returns names as texts and nested lists of texts, those left empty aside."""
+    names = {field.name: getattr(labels, field.name) for field in fields(Labels)}
+    return {key: _lists(value) for key, value in names.items() if value}
 
 
 def build_game(kind: str, arguments: dict[str, Any]) -> Any:
@@ -103,8 +117,7 @@ def document_from_game(game: Any) -> dict[str, Any]:
     # A mask that allows everything says nothing, except where it counts players without an edge.
     if kind != "polymatrix" and document["action_mask"].all():
         del document["action_mask"]
-    labels = {field.name: getattr(game.labels, field.name) for field in fields(Labels)}
-    return document | {key: _lists(value) for key, value in labels.items() if value}
+    return document | document_from_labels(game.labels)
 
 
 def argument_names(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
