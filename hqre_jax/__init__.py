@@ -9,6 +9,7 @@ from hqre_jax._branch import Branch, BranchError, Fold, trace_branch
 from hqre_jax._certificates import Certificate, Verdict
 from hqre_jax._certify import certify
 from hqre_jax._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
+from hqre_jax._estimation import TemperatureFit, fit_temperatures
 from hqre_jax._game import AbstractGame, Evaluation
 from hqre_jax._games import (
     BayesianGame,
@@ -95,6 +96,7 @@ __all__ = [
     "SoftValueIteration",
     "Solution",
     "SolveError",
+    "TemperatureFit",
     "Verdict",
     "append_rollout_log",
     "as_bayesian",
@@ -103,6 +105,7 @@ __all__ = [
     "bayesian_regret",
     "certify",
     "exploitability",
+    "fit_temperatures",
     "least_temperatures",
     "list_games",
     "load_game",

@@ -143,7 +143,7 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
         InputError: On a wrong shape, a negative or non-finite entry, or a row that sums to something else.
     """
     if isinstance(value, list | tuple):
-        value = _padded(value, np.asarray(mask), field)
+        value = padded_rows(value, np.asarray(mask), field)
     array = as_float_array(value, field, dtype)
     if array.shape != mask.shape:
         raise InputError(field, f"has shape {tuple(array.shape)}, where {mask.shape} (player, state, action) is wanted")
@@ -174,7 +174,7 @@ def tolerance(tol: float | None, problem: Problem) -> Scalar:
     return jnp.asarray(tol, dtype)
 
 
-def _padded(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
+def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
     """Nested lists without padding, laid into a padded array; padded lists pass as they are."""
     out = np.zeros(mask.shape)
     if len(value) != mask.shape[0]:
