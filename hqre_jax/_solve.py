@@ -85,26 +85,26 @@ def solve(
     """
     del key
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    method = _method(solver)
+    method = method_of(solver)
     tol_value = tolerance(tol, problem)
-    start = _start(problem, initial_policy)
-    steps = _max_steps(max_steps)
+    start = starting_point(problem, initial_policy)
+    steps = step_limit(max_steps)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
-    unique = _certified(problem)
+    unique = certified(problem)
     kept = None
     if method is None and traced:
         found = _auto(problem, start, tol_value, steps, unique)
     else:
-        methods = [method] if method is not None else _choice(problem, bool(unique))
+        methods = [method] if method is not None else choice(problem, bool(unique))
         for method in methods:
             found, kept = _attempt(problem, method, start, tol_value, steps, history)
             if method is methods[-1] or int(found.code) == RESULTS.successful.code:
                 break
     name = "auto" if method is None else method.name
-    on_branch = jnp.asarray(_path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
-    answer = _finish(problem, found, unique, on_branch)
+    on_branch = jnp.asarray(path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
+    answer = finish(problem, found, unique, on_branch)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, **answer)
     if throw and not traced and solution.result != RESULTS.successful:
@@ -118,31 +118,31 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
     return _run(problem, method, start, tol, max_steps), None
 
 
-def _choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
+def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
     """Methods to try in turn until one succeeds."""
     if unique:
-        return [FixedPoint(), PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
-    return [PrincipalBranch()] if _path_fits(problem) else [FixedPoint()]
+        return [FixedPoint(), PrincipalBranch()] if path_fits(problem) else [FixedPoint()]
+    return [PrincipalBranch()] if path_fits(problem) else [FixedPoint()]
 
 
-def _path_fits(problem: Problem) -> bool:
+def path_fits(problem: Problem) -> bool:
     return problem.mask.size <= PATH_LIMIT
 
 
 @eqx.filter_jit
-def _certified(problem: Problem) -> Bool[Array, ""]:
-    return bounds(_frozen(problem)).unique
+def certified(problem: Problem) -> Bool[Array, ""]:
+    return bounds(frozen(problem)).unique
 
 
 @eqx.filter_jit
 def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
-    centered = _frozen(problem).centered()
+    centered = frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return Found(state.iterate.logits, state.iterate.residual, _by_residual(code, state, tol), steps)
+    return Found(state.iterate.logits, state.iterate.residual, judged_by_residual(code, state, tol), steps)
 
 
-def _by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""]:
+def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""]:
     """The residual alone decides success, also where a branch ends at a bifurcation and the last step fails."""
     return jnp.where(state.iterate.residual <= tol, RESULTS.successful.code, code)
 
@@ -150,17 +150,17 @@ def _by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
     first = _run(problem, FixedPoint(), start, tol, max_steps)
-    if not _path_fits(problem):
+    if not path_fits(problem):
         return first
     settled = unique & (first.code == RESULTS.successful.code)
     return jax.lax.cond(settled, lambda: first, lambda: _run(problem, PrincipalBranch(), start, tol, max_steps))
 
 
 def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
-    centered = _frozen(problem).centered()
+    centered = frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    found = Found(state.iterate.logits, state.iterate.residual, _by_residual(code, state, tol), steps)
+    found = Found(state.iterate.logits, state.iterate.residual, judged_by_residual(code, state, tol), steps)
     return found, History(policies, residuals, scales)
 
 
@@ -172,7 +172,7 @@ def _observe(problem: Problem, state: Any):
 
 
 @eqx.filter_jit
-def _finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
+def finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached."""
     logits = reattach(problem.centered(), found.logits)
     log_policy = log_softmax(logits, problem.mask)
@@ -197,12 +197,12 @@ def _finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]
     }
 
 
-def _frozen(problem: Problem) -> Problem:
+def frozen(problem: Problem) -> Problem:
     """The problem as a constant: loops are not differentiated through."""
     return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
 
 
-def _method(solver: str | AbstractSolver) -> AbstractSolver | None:
+def method_of(solver: str | AbstractSolver) -> AbstractSolver | None:
     if isinstance(solver, AbstractSolver):
         return solver
     if solver == "auto":
@@ -212,7 +212,7 @@ def _method(solver: str | AbstractSolver) -> AbstractSolver | None:
     raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {', '.join(SOLVERS)}")
 
 
-def _max_steps(max_steps: int | None) -> Int[Array, ""] | None:
+def step_limit(max_steps: int | None) -> Int[Array, ""] | None:
     if max_steps is None:
         return None
     if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 0:
@@ -220,7 +220,7 @@ def _max_steps(max_steps: int | None) -> Int[Array, ""] | None:
     return jnp.asarray(min(int(max_steps), np.iinfo(np.int32).max))
 
 
-def _start(problem: Problem, initial_policy: Any) -> LogPolicy:
+def starting_point(problem: Problem, initial_policy: Any) -> LogPolicy:
     if initial_policy is None:
         return problem.log_reference
     policy = full_policy(initial_policy, problem.mask, problem.game.dtype, "initial_policy")
