@@ -1,0 +1,148 @@
+"""What rollouts say of the worth of actions: means, how sure they are, and how their errors go together."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax._diagnostics._intervals import Interval, interval
+from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._types import ActionValues, InputError
+
+
+class ActionValueEstimates(eqx.Module):
+    """Estimates ``Q̂_i(x, a)`` of the action values of one policy.
+
+    A *cell* is a triple (player, information state, action); cells are numbered in the order of the flattened array.
+
+    Attributes:
+        mean: ``Q̂``, units of payoff; 0 where nothing was seen.
+        covariance: Covariance matrix of the means, ``(cell, cell)``, squared units of payoff. Agents who share a
+            rollout share its luck: their entries are not independent, and what is computed from both must know that.
+        count: Number of payoffs behind each mean. With fewer than two nothing is known of its error.
+    """
+
+    mean: ActionValues
+    covariance: Float[Array, "cell cell"]
+    count: ActionValues
+
+    @classmethod
+    def independent(cls, mean: Any, variance: Any, count: Any) -> "ActionValueEstimates":
+        """Estimates from rollouts of their own for every cell.
+
+        Args:
+            mean: Sample means, ``(player, information state, action)``, units of payoff.
+            variance: Unbiased sample variances of single payoffs, same shape.
+            count: Numbers of payoffs, same shape.
+
+        Returns:
+            The estimates, with a diagonal covariance.
+
+        Raises:
+            InputError: If the shapes differ, or something is negative.
+        """
+        mean = as_float_array(mean, "mean")
+        parts = {"variance": as_float_array(variance, "variance"), "count": as_float_array(count, "count")}
+        for name, part in parts.items():
+            if part.shape != mean.shape:
+                raise InputError(name, f"has shape {part.shape}, where that of mean, {mean.shape}, is wanted")
+            if concrete(part) and not bool(jnp.all(part >= 0)):
+                raise InputError(name, "has an entry that is negative or no number")
+        squares = parts["variance"] / jnp.maximum(parts["count"], 1)
+        return cls(jnp.where(parts["count"] > 0, mean, 0.0), jnp.diag(squares.ravel()), parts["count"])
+
+    @classmethod
+    def from_rollouts(
+        cls, actions: Any, payoffs: Any, action_mask: Any, *, information_states: Any = 0, cluster: Any = None
+    ) -> "ActionValueEstimates":
+        """Estimates from rollouts in which everybody follows one policy.
+
+        ``Q̂_i(x, a)`` is the mean of i's payoffs where i was at x and played a: the others' actions, and what i could
+        not see, are then drawn as they should be. The covariance is that of the means of independent clusters of
+        rows, ``Σ_clusters ψψᵀ`` with ``ψ_c = Σ_rows 1_c (y − Q̂_c)/√(n_c(n_c−1))``; its diagonal is exactly ``s²/n``
+        where a cluster sees a cell once.
+
+        Args:
+            actions: Actions ``(rollout, player)``; −1 where the player did not act.
+            payoffs: Payoffs (one-shot) or payoffs to go, ``(rollout, player)``, units of payoff.
+            action_mask: Valid actions ``(player, information state, action)``.
+            information_states: ``(rollout, player)``, or a number.
+            cluster: Number of the independent cluster that each rollout belongs to; by default one of its own.
+
+        Returns:
+            The estimates; traceable where ``cluster`` is None.
+
+        Raises:
+            InputError: If shapes do not fit.
+        """
+        mask = jnp.asarray(action_mask, bool)
+        actions, payoffs = jnp.asarray(actions), as_float_array(payoffs, "payoffs")
+        if actions.ndim != 2 or actions.shape[1] != mask.shape[0]:
+            raise InputError("actions", f"has shape {actions.shape}, where (rollout, {mask.shape[0]}) is wanted")
+        if payoffs.shape != actions.shape:
+            raise InputError("payoffs", f"has shape {payoffs.shape}, where {actions.shape} is wanted")
+        states = jnp.broadcast_to(jnp.asarray(information_states), actions.shape)
+        if cluster is None:
+            return _means(actions, states, payoffs, mask, None, len(actions))
+        number = np.unique(np.asarray(cluster), return_inverse=True)[1]
+        return _means(actions, states, payoffs, mask, jnp.asarray(number), int(number.max(initial=-1)) + 1)
+
+    def known(self) -> Bool[Array, "player state action"]:
+        """Cells with two payoffs or more."""
+        return self.count >= 2
+
+
+@eqx.filter_jit
+def _means(
+    actions: Int[Array, "rollout player"],
+    states: Int[Array, "rollout player"],
+    payoffs: Float[Array, "rollout player"],
+    mask: Bool[Array, "player state action"],
+    cluster: Int[Array, " rollout"] | None,
+    num_clusters: int,
+) -> ActionValueEstimates:
+    players, num_states, num_actions = mask.shape
+    acted = (actions >= 0) & jnp.isfinite(payoffs)
+    cells = (jnp.arange(players)[None, :] * num_states + states) * num_actions + actions
+    seen = jax.nn.one_hot(jnp.where(acted, cells, -1), mask.size, dtype=payoffs.dtype)
+    total = jnp.sum(seen * jnp.where(acted, payoffs, 0.0)[..., None], axis=1)
+    seen = jnp.sum(seen, axis=1)
+    count = jnp.sum(seen, axis=0)
+    mean = jnp.sum(total, axis=0) / jnp.maximum(count, 1)
+    pull = (total - seen * mean[None]) / jnp.sqrt(jnp.maximum(count * (count - 1), 1))[None]
+    if cluster is not None:
+        pull = jax.ops.segment_sum(pull, cluster, num_clusters)
+    covariance = jnp.einsum("kc,kd->cd", pull, pull)
+    return ActionValueEstimates(mean.reshape(mask.shape), covariance, count.reshape(mask.shape))
+
+
+def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...], level: float) -> Interval:
+    """Confidence interval of ``Σ_k ⟨c_k, Q_k⟩`` from independent estimates of each Q_k.
+
+    The variance ``Σ_k c_kᵀ Σ_k c_k`` is exact for a linear form. Degrees of freedom after Welch and Satterthwaite,
+    ``(Σ v)²/Σ v²/(n−1)`` with ``v = c² s²/n`` of each cell.
+
+    Args:
+        forms: Pairs of coefficients and estimates.
+        level: Two-sided confidence level.
+
+    Returns:
+        The interval; infinite where a coefficient is not 0 at a cell with fewer than two payoffs.
+
+    Source: Welch (1947), Satterthwaite (1946).
+    """
+    value, variance, total, squares, blind = 0.0, 0.0, 0.0, 0.0, jnp.zeros((), bool)
+    for coefficients, estimates in forms:
+        flat, count = coefficients.ravel(), estimates.count.ravel()
+        blind = blind | jnp.any((flat != 0) & (count < 2))
+        parts = flat**2 * jnp.diagonal(estimates.covariance)
+        value = value + flat @ estimates.mean.ravel()
+        variance = variance + flat @ estimates.covariance @ flat
+        total = total + jnp.sum(parts)
+        squares = squares + jnp.sum(parts**2 / jnp.maximum(count - 1, 1))
+    freedom = jnp.where(squares > 0, total**2 / jnp.where(squares > 0, squares, 1.0), 1e6)
+    # Where covariances cancel, rounding may leave less than nothing.
+    return interval(value, jnp.where(blind, jnp.inf, jnp.maximum(variance, 0.0)), jnp.minimum(freedom, 1e6), level)

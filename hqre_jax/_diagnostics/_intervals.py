@@ -1,0 +1,83 @@
+"""Confidence intervals of linear forms in estimated means: Student's quantile at Welch and Satterthwaite's degrees."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax._types import InputError
+
+_BISECTIONS = 60
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval; infinite ends where the data say nothing.
+
+    Attributes:
+        estimate: The estimate.
+        lower: Lower end.
+        upper: Upper end.
+    """
+
+    estimate: Float[Array, "*b"]
+    lower: Float[Array, "*b"]
+    upper: Float[Array, "*b"]
+
+    def affine(self, factor: Float[Array, "*b"], shift: Float[Array, "*b"]) -> "Interval":
+        """``factor·x + shift``, for factors of either sign."""
+        ends = factor * self.lower + shift, factor * self.upper + shift
+        return Interval(factor * self.estimate + shift, jnp.minimum(*ends), jnp.maximum(*ends))
+
+    def __str__(self) -> str:
+        return f"{float(self.estimate):.4g} [{float(self.lower):.4g}, {float(self.upper):.4g}]"
+
+
+def interval(
+    estimate: Float[Array, "*b"], variance: Float[Array, "*b"], freedom: Float[Array, "*b"], level: float
+) -> Interval:
+    """``estimate ± t·√variance`` at the two-sided confidence level.
+
+    Args:
+        estimate: The estimates.
+        variance: Squared standard errors; infinite where nothing is known.
+        freedom: Degrees of freedom of these variances.
+        level: Probability of covering, strictly between 0 and 1.
+
+    Returns:
+        The intervals.
+    """
+    half = student_quantile(0.5 * (1 + level), freedom) * jnp.sqrt(variance)
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def student_quantile(probability: float, freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """t with ``P(T ≤ t) = probability`` for Student's T, by bisection; ``P(T > t) = ½ I_{ν/(ν+t²)}(ν/2, ½)``.
+
+    Args:
+        probability: Between ½ and 1.
+        freedom: Degrees of freedom ν, at least 1 (less counts as 1).
+
+    Returns:
+        The quantiles, of the shape of ``freedom``.
+    """
+    nu = jnp.maximum(freedom, 1.0)
+    # ν = 1 (Cauchy) has the heaviest tail of those allowed: its quantile is an upper end.
+    low, high = jnp.zeros_like(nu), jnp.full_like(nu, 1.001 * jnp.tan(jnp.pi * (probability - 0.5)))
+
+    def halve(_, ends):
+        low, high = ends
+        middle = 0.5 * (low + high)
+        beyond = 0.5 * jax.scipy.special.betainc(nu / 2, 0.5, nu / (nu + middle**2))
+        short = beyond > 1 - probability
+        return jnp.where(short, middle, low), jnp.where(short, high, middle)
+
+    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
+    return 0.5 * (low + high)
+
+
+def checked_level(level: float) -> float:
+    """``level``, or an `InputError`."""
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
+        raise InputError("level", f"is {level!r}; a confidence level lies strictly between 0 and 1")
+    return float(level)
