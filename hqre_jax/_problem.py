@@ -166,7 +166,11 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
 
 def tolerance(tol: float | None, problem: Problem) -> Scalar:
     """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
-    dtype = problem.game.dtype
+    return tolerance_in(tol, problem.game.dtype)
+
+
+def tolerance_in(tol: float | None, dtype: Any) -> Scalar:
+    """`tolerance` of problems whose floating type is ``dtype``."""
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
