@@ -134,7 +134,8 @@ def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...]
 
     Source: Welch (1947), Satterthwaite (1946).
     """
-    value, variance, total, squares, blind = 0.0, 0.0, 0.0, 0.0, jnp.zeros((), bool)
+    value = variance = total = squares = jnp.zeros((), forms[0][0].dtype)
+    blind = jnp.zeros((), bool)
     for coefficients, estimates in forms:
         flat, count = coefficients.ravel(), estimates.count.ravel()
         blind = blind | jnp.any((flat != 0) & (count < 2))

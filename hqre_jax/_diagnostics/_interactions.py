@@ -73,11 +73,17 @@ class InteractionEstimates:
             for part, weight in zip(sums, (y, y * y, np.ones_like(y)), strict=True):
                 part += np.bincount(cell, weight, part.size).reshape(part.shape)
         visits = np.bincount(points[acted], minlength=n).astype(float)
-        return cls(*sums, visits, mask)
+        total, square, count = sums
+        return cls(total, square, count, visits, mask)
 
     def __add__(self, other: "InteractionEstimates") -> "InteractionEstimates":
-        parts = ("total", "square", "count", "visits")
-        return InteractionEstimates(*(getattr(self, p) + getattr(other, p) for p in parts), self.action_mask)
+        return InteractionEstimates(
+            self.total + other.total,
+            self.square + other.square,
+            self.count + other.count,
+            self.visits + other.visits,
+            self.action_mask,
+        )
 
     @property
     def meets(self) -> Bool[np.ndarray, "n n"]:
@@ -133,8 +139,8 @@ class InteractionEstimates:
     def radius(self, level: float) -> Float[np.ndarray, "n n"]:
         """How far the largest interaction of x with y may be above its estimate, at all pairs at once.
 
-        Each ``û[a,b] − û[a',b] − û[a,b'] + û[a',b']`` has the sum of four variances; Student's quantile, Bonferroni over
-        all of them (one side).
+        Each ``û[a,b] − û[a',b] − û[a,b'] + û[a',b']`` has the sum of four variances; Student's quantile,
+        Bonferroni over all of them (one side).
 
         Args:
             level: Confidence level for all pairs together.

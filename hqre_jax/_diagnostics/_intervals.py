@@ -52,7 +52,7 @@ def interval(
 
 
 def student_quantile(probability: float, freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """t with ``P(T ≤ t) = probability`` for Student's T, by bisection; ``P(T > t) = ½ I_{ν/(ν+t²)}(ν/2, ½)``.
+    """The t with ``P(T ≤ t) = probability`` for Student's T, by bisection; ``P(T > t) = ½ I_{ν/(ν+t²)}(ν/2, ½)``.
 
     Args:
         probability: Between ½ and 1.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
@@ -38,8 +38,8 @@ class Alarm:
     """A hypothesis of convergence that the data refute.
 
     Attributes:
-        kind: ``"divergence"``: play moves away from itself, the margin at these weights is negative; ``"overshooting"``:
-            the step is too large for any positive margin.
+        kind: ``"divergence"``: play moves away from itself, the margin at these weights is negative;
+            ``"overshooting"``: the step is too large for any positive margin.
         rounds: The two policies that show it, numbered from 0.
         value: Directional margin (units of payoff) or contraction ratio (pure number).
         culprits: The decision points (player, information state) that are responsible beyond doubt; all that
@@ -178,11 +178,11 @@ def diagnose(
             f"have shape {path.shape}, with {len(estimates)} estimates; two policies or more, (time, player, "
             "information state, action), and estimates of each are wanted",
         )
-    mask = (path > 0).any(0) if action_mask is None else np.asarray(action_mask, bool)
-    used = mask.any(-1)
-    full = np.asarray(full_tau(tau, mask, path.dtype))
+    mask = np.any(path > 0, axis=0) if action_mask is None else np.asarray(action_mask, bool)
+    used = np.asarray(np.any(mask, axis=-1))
+    full = np.asarray(full_tau(tau, jnp.asarray(mask), path.dtype))
     known = _Known.of(interactions, full, mask, margin, level)
-    w = known.weights if weights is None else full_tau(weights, mask, path.dtype, "weights")
+    w = known.weights if weights is None else full_tau(weights, jnp.asarray(mask), path.dtype, "weights")
     rounds = sorted({*itertools.pairwise(range(len(path))), (0, len(path) - 1)})
     rounds = [(j, k) for j, k in rounds if not np.array_equal(path[j], path[k])]
     share = 1 - (1 - level) / max(2 * len(rounds), 1)
@@ -195,7 +195,7 @@ def diagnose(
             for p, q in zip(path, estimates, strict=True)]  # fmt: skip
     visits = np.stack([np.asarray(q.count).sum(-1) for q in estimates])
     reach = visits / np.maximum(visits.sum(-1, keepdims=True), 1)
-    losses = (reach * np.stack([np.asarray(g.estimate) for g in gaps])).sum(-1)
+    losses = np.sum(reach * np.stack([np.asarray(g.estimate) for g in gaps]), axis=-1)
     certified = known.margin is not None and float(known.margin.lower) > 0
     verdict = Stability.unstable if alarms else Stability.stable if certified else Stability.not_enough_data
     acting = effective_temperature(path[-1], estimates[-1], reference=reference, action_mask=mask, level=level)
@@ -211,7 +211,7 @@ def diagnose(
         regret=losses.sum(0),
         oscillation=np.asarray(oscillation_index(path)) if len(path) > 2 else np.zeros(used.shape),
         drift=np.asarray(drift_index(path)),
-        effective_tau=jax.tree.map(np.asarray, acting),
+        effective_tau=acting,
         least_tau=known.least_tau,
         level=level,
         used=used,
@@ -293,23 +293,22 @@ class _Known:
             reasons = (
                 f"the margin is uncertain by {lost:.3g}: about {(lost / kappa) ** 2:.1f} times the plays needed",
             )
-        limits = Interval(*(np.asarray(part) for part in (kappa, kappa - lost, np.inf)))
+        limits = Interval(*(jnp.asarray(part) for part in (kappa, kappa - lost, np.inf)))
         w = np.where(weights > 0, weights, 1.0).reshape(tau.shape)
         return cls(w, limits, float(known.max_step), least, reasons)
 
 
 def _compare(p, q, first, second, tau, step, weights, mask, level) -> Directional:
-    found = directional(p, q, first, second, tau, step=step, weights=weights, action_mask=mask, level=level)
-    return jax.tree.map(np.asarray, found)
+    return directional(p, q, first, second, tau, step=step, weights=weights, action_mask=mask, level=level)
 
 
 def _alarms(pair: tuple[int, int], seen: Directional) -> list[Alarm]:
     """Refuted hypotheses, with the points whose own terms refute them."""
-    out, moved = [], np.isfinite(seen.ratios.estimate)
+    out, moved = [], np.isfinite(np.asarray(seen.ratios.estimate))
     if seen.margin.upper < 0:
-        out.append(Alarm("divergence", pair, seen.margin, _points(seen.terms.upper < 0, moved)))
+        out.append(Alarm("divergence", pair, seen.margin, _points(np.asarray(seen.terms.upper) < 0, moved)))
     if seen.ratio.upper < LEAST_RATIO:
-        out.append(Alarm("overshooting", pair, seen.ratio, _points(seen.ratios.upper < LEAST_RATIO, moved)))
+        out.append(Alarm("overshooting", pair, seen.ratio, _points(np.asarray(seen.ratios.upper) < LEAST_RATIO, moved)))
     return out
 
 
