@@ -70,7 +70,7 @@ class Problem(eqx.Module):
         if continuation not in ("soft", "plain", "zero_sum"):
             raise InputError("continuation", f'is {continuation!r}; it must be "soft", "plain" or "zero_sum"')
         if continuation == "zero_sum":
-            _check_zero_sum(game)
+            check_zero_sum(game)
         _check_rationality(game, self.tau)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
         self.log_reference, self.rent = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
@@ -197,7 +197,7 @@ def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
     return out
 
 
-def _check_zero_sum(game: AbstractGame) -> None:
+def check_zero_sum(game: AbstractGame) -> None:
     if game.num_players != 2:
         raise InputError("continuation", f'"zero_sum" is for two players; this game has {game.num_players}')
     payoffs = getattr(game, "payoffs", None)
