@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax._diagnostics._estimates import ActionValueEstimates, linear_interval
 from hqre_jax._diagnostics._intervals import Interval, checked_level, interval
@@ -16,7 +16,7 @@ from hqre_jax._temperatures import as_float_array, concrete, full_tau
 from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
 
 # The contraction ratio of a certified problem at a step that T2 allows is never below this: see `directional`.
-LEAST_RATIO = -0.5 * (2**0.5 - 1)
+LEAST_RATIO = 1 - 2 / 3**0.5
 
 
 class Directional(NamedTuple):
@@ -44,6 +44,16 @@ class Directional(NamedTuple):
     ratios: Interval
     weighted_divergence: Scalar
 
+    @property
+    def diverges(self) -> Bool[Array, ""]:
+        """Whether the margin is negative beyond doubt."""
+        return self.margin.upper < 0
+
+    @property
+    def overshoots(self) -> Bool[Array, ""]:
+        """Whether the contraction ratio is below `LEAST_RATIO` beyond doubt."""
+        return self.ratio.upper < LEAST_RATIO
+
 
 def directional(
     policy: Any,
@@ -62,10 +72,14 @@ def directional(
     The ratio follows from the update of T2, ``log π⁺ = (log π + ητ log ρ + ηQ(π))/(1+ητ)`` up to constants:
     ``Σ w (1+ητ) ⟨Δ log π⁺, d⟩ = Σ w J + η Σ w ⟨ΔQ, d⟩``. If κ > 0 and ``η ≤ κ/L²``, then with s = κ/L
 
-        −(√2 − 1)/2 ≤ (1 − s)/(1 + s²) ≤ r < 1,
+        1 − 2/√3 ≤ (1 − s)/(1 + s + s²) ≤ r < 1          (the middle for s ≥ 1; otherwise r > 0).
 
-    because ``−L ‖d‖_w² ≤ Σ w ⟨ΔQ, d⟩ ≤ Σ w (τ − κ) J``, ``‖d‖_w² ≤ Σ w J`` and ``κ ≤ τ``; for smaller η the
-    lower bound is larger. So a ratio below `LEAST_RATIO` refutes the step, one above 1 the margin.
+    *Proof.* By the proof of T1 ``|Σ w ⟨ΔQ, d⟩|`` is at most ``B = Σ w (τ − κ) J``, and by that of T2 at most LA, where
+    ``A = Σ w J``. So r ≤ 1 − ηκA/(A + ηκA + ηB) < 1, and ``r ≥ (A − η min(LA, B))/(A + ηκA + ηB)``, which is least
+    where B = LA if ηL > 1 (and not negative otherwise): ``(1 − ηL)/(1 + ηκ + ηL)``, which falls in η. Put η = κ/L²; the
+    least value over s is at s = 1 + √3. ∎
+
+    So a ratio below `LEAST_RATIO` refutes the step, one above 1 the margin.
 
     Args:
         policy: π, ``(player, information state, action)``, positive at every valid action.

@@ -145,7 +145,7 @@ def diagnose(
 
     Each round's policy is compared with the next one, and the first with the last. An alarm is raised where the
     confidence interval of the directional margin lies below 0 or that of the contraction ratio below
-    ``−(√2 − 1)/2`` (see `directional`), Bonferroni over all comparisons: with exact weights a problem that T2
+    ``1 − 2/√3`` (see `directional`), Bonferroni over all comparisons: with exact weights a problem that T2
     certifies raises one with probability ``1 − level`` at most. Silence certifies nothing: "stable" needs a positive
     lower limit of the margin from interactions.
 
@@ -305,9 +305,9 @@ def _compare(p, q, first, second, tau, step, weights, mask, level) -> Directiona
 def _alarms(pair: tuple[int, int], seen: Directional) -> list[Alarm]:
     """Refuted hypotheses, with the points whose own terms refute them."""
     out, moved = [], np.isfinite(np.asarray(seen.ratios.estimate))
-    if seen.margin.upper < 0:
+    if seen.diverges:
         out.append(Alarm("divergence", pair, seen.margin, _points(np.asarray(seen.terms.upper) < 0, moved)))
-    if seen.ratio.upper < LEAST_RATIO:
+    if seen.overshoots:
         out.append(Alarm("overshooting", pair, seen.ratio, _points(np.asarray(seen.ratios.upper) < LEAST_RATIO, moved)))
     return out
 
