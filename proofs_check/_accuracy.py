@@ -78,3 +78,35 @@ def distance_to_equilibrium(problem: hq.Problem, log_policy: LogPolicy, weights:
     """Upper bound on ``‖π̂ − π*‖_w`` from the operator at π̂, its rounding included; needs κ > 0."""
     spans = span(operator(problem, log_policy), problem.mask) + 2 * operator_rounding(problem, log_policy)
     return weighted_norm(spans, weights) / (2 * kappa)
+
+
+def divergence_slack(
+    problem: hq.Problem, weights: StateValues, star: LogPolicy, log_policy: LogPolicy, off: Scalar
+) -> Scalar:
+    """Largest error of D at ``log_policy``.
+
+    With π̂ for π*: ``KL(π̂‖p) − KL(π*‖p) = ⟨π̂ − π*, log π̂ − log p⟩ − KL(π*‖π̂)``, at most
+    ``‖π̂−π*‖_w ‖½ span(log π̂ − log p)‖_w + Σ w KL(π*‖π̂)``; by the proof of T1 the sum is at most ``off²`` where off
+    bounds ``‖π̂−π*‖_w``. And rounding: each term ``p(log p − log q)`` errs by a few eps of its parts, and of p itself,
+    for a logarithm of probabilities next to 1 is as good as their sum: to a few eps, not to a few eps of itself.
+    """
+    wide = weighted_norm(0.5 * span(star - log_policy, problem.mask), weights)
+    p = probabilities(star, problem.mask)
+    parts = jnp.sum(p * (1 + jnp.abs(star) + jnp.abs(log_policy)), axis=-1)
+    return off * wide + off**2 + 4 * EPS * jnp.sum(weights * parts)
+
+
+def step_slack(
+    problem: hq.Problem, weights: StateValues, star: LogPolicy, after: LogPolicy, error: StateValues
+) -> Scalar:
+    """Largest change of D when the logits of π⁺ err by ``error``.
+
+    ``KL(p‖softmax(z+Δ)) − KL(p‖softmax(z)) ≤ ‖softmax(z) − p‖₁ max|Δ| + span(Δ)²/8``.
+    """
+    gap = jnp.sum(jnp.abs(probabilities(after, problem.mask) - probabilities(star, problem.mask)), axis=-1)
+    return jnp.sum(weights * (gap * error + 0.5 * error**2))
+
+
+def logit_rounding(problem: hq.Problem, log_policy: LogPolicy, damping: StateValues) -> StateValues:
+    """Largest rounding error of the logits after one update."""
+    return damping * value_rounding(problem) / problem.tau + log_rounding(problem, log_policy)

@@ -1,4 +1,4 @@
-"""Random certified problems: families of games of two to four players, temperatures at a chosen margin.
+"""Random certified problems: families of games of two to six players, temperatures at a chosen margin.
 
 A margin moves with the temperatures: at fixed weights ``M(τ + c) = M(τ) + cW``, so ``κ(τ + c) = κ(τ) + c``. Any
 pattern of temperatures is therefore brought to any wanted margin by adding one number to all of them, and games
@@ -25,6 +25,8 @@ quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimizati
 BATCH = 500
 # Logits of the reference policy, and how far temperatures may be apart before they are moved.
 _REFERENCE_SPREAD, _LEAST_SPREAD, _LARGEST_SPREAD = 0.5, 1e-2, 1.5
+# How often temperatures are moved towards the wanted margin, at most.
+_SHIFTS = 4
 
 
 class Cases(NamedTuple):
@@ -32,6 +34,11 @@ class Cases(NamedTuple):
 
     problem: hq.Problem
     known: Bounds
+
+
+def taken(problem: hq.Problem, chosen: np.ndarray) -> hq.Problem:
+    """The chosen problems of a batch, on the host."""
+    return jax.tree.map(lambda part: np.asarray(part)[chosen], problem)
 
 
 class Family(NamedTuple):
@@ -70,6 +77,33 @@ def _cycle(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
     return np.tile(edges, (num, 1, 1)), payoffs, np.ones((num, 4, 1, 2), bool)
 
 
+def _graph(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
+    """Five or six players with two actions each on graphs between a star and a cycle; a sixth who is not there."""
+    size = rng.integers(5, 7, (num, 1))
+    # Player k > 0 meets an earlier one, in half of the games always player 0; three chords close cycles.
+    parents = rng.integers(0, np.arange(1, 6), (num, 5)) * (rng.random((num, 1)) < 0.5)
+    chords = np.broadcast_to(np.array([[1, 2], [2, 3], [3, 4]]), (num, 3, 2))
+    tree = np.stack([parents, np.broadcast_to(np.arange(1, 6), parents.shape)], axis=-1)
+    edges = np.concatenate([tree, chords], axis=1)
+    present = np.concatenate([np.arange(1, 6) < size, rng.random((num, 3)) < 0.5], axis=1)
+    payoffs = present[..., None, None, None] * rng.uniform(-1, 1, (num, 8, 2, 2, 2))
+    # Who is not there has one action, with which the others' payoffs are 0.
+    mask = (np.arange(6) < size)[:, :, None, None] | (np.arange(2) < 1)
+    return edges, payoffs, mask
+
+
+def _zero_sum(rng: np.random.Generator, num: int) -> tuple[np.ndarray]:
+    """Two players with opposite interests, one of them paid in another currency."""
+    payoffs = _payoffs(rng, "zero_sum", num, (), (3, 3))
+    return (payoffs * np.stack([np.ones(num), 5.0 ** rng.uniform(-1, 1, num)], axis=1)[:, :, None, None],)
+
+
+def _zero_sum_cycle(rng: np.random.Generator, num: int) -> tuple[np.ndarray, ...]:
+    """Four players around a cycle, opposite interests on every edge."""
+    edges, payoffs, mask = _cycle(rng, num)
+    return edges, np.stack([payoffs[:, :, 0], -payoffs[:, :, 0]], axis=2), mask
+
+
 def _typed(rng: np.random.Generator, num: int) -> tuple[np.ndarray, np.ndarray]:
     """Two players, two types each, correlated; three actions against two."""
     return random_type_law(rng, (num,), (2, 2), False), _payoffs(rng, "uniform", num, (2, 2), (3, 2))
@@ -79,8 +113,12 @@ GENERAL_SUM = Family("general sum, 3 players", _ragged, lambda u, mask: hq.Norma
 NEAR_ZERO_SUM = _bimatrix("near_zero_sum")._replace(name="near zero sum, 2 players")
 COORDINATION = _bimatrix("coordination")._replace(name="coordination, 2 players")
 POLYMATRIX = Family("polymatrix cycle, 4 players", _cycle, lambda e, u, mask: hq.PolymatrixGame(e, u, action_mask=mask))
+GRAPH = POLYMATRIX._replace(name="polymatrix graph, 5–6 players", draw=_graph)
 BAYESIAN = Family("Bayesian, 2 players", _typed, hq.BayesianGame)
-FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, POLYMATRIX, BAYESIAN)
+ZERO_SUM = NEAR_ZERO_SUM._replace(name="zero sum scaled, 2 players", draw=_zero_sum)
+ZERO_SUM_CYCLE = POLYMATRIX._replace(name="zero-sum cycle, 4 players", draw=_zero_sum_cycle)
+ZERO_SUM_FAMILIES = (ZERO_SUM, ZERO_SUM_CYCLE)
+FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, POLYMATRIX, GRAPH, BAYESIAN)
 
 
 @eqx.filter_jit
@@ -123,11 +161,17 @@ def certified(family: Family, rng: np.random.Generator, num: int) -> Cases:
     spread = _LEAST_SPREAD * (_LARGEST_SPREAD / _LEAST_SPREAD) ** rng.random((num, 1, 1))
     pattern = 1.0 + spread * rng.uniform(-0.5, 0.5, (num, *shape[:2]))
     logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
-    problem = _pose(family.build, arrays, pattern, logits)
-    wanted = 10.0 ** rng.uniform(-3.0, 0.0, num)
-    shift = wanted - np.asarray(known_bounds(problem).margin)
-    problem = _pose(family.build, arrays, pattern + shift[:, None, None], logits)
-    return Cases(problem, known_bounds(problem))
+    wanted, tau = 10.0 ** rng.uniform(-3.0, 0.0, num), pattern
+    known = known_bounds(_pose(family.build, arrays, tau, logits))
+    # Once is enough but for a few games, where the search ends at worse weights than before.
+    for _ in range(_SHIFTS):
+        short = ~(np.asarray(known.margin) > 0) | (tau is pattern)
+        tau = tau + np.where(short, wanted - np.asarray(known.margin), 0.0)[:, None, None]
+        problem = _pose(family.build, arrays, tau, logits)
+        known = known_bounds(problem)
+        if (np.asarray(known.margin) > 0).all():
+            break
+    return Cases(problem, known)
 
 
 def scaled(family: Family, rng: np.random.Generator, num: int, low: float, high: float) -> Cases:

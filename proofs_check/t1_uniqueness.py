@@ -21,6 +21,8 @@ Statement
 
         (b)  ‖π − π'‖_w ≤ ‖span(F(π) − F(π'))‖_w / 2κ.
 
+    (c) There is one HQRE as well if ``spr(T⁻¹Λ) < 1`` (Λ as in T2, T = diag τ): whatever `bounds` calls unique is.
+
 Proof
     Interactions. ``d_i`` sums to 0, so ``d_i = ½‖d_i‖₁ (p − q)`` with distributions p, q, and for any matrix
     ``d_iᵀ C d_j = ¼ ‖d_i‖₁ ‖d_j‖₁ (p−q)ᵀ C (p'−q') ≤ ¼ dd(C) ‖d_i‖₁ ‖d_j‖₁``, a bilinear form on distributions being
@@ -39,11 +41,15 @@ Proof
     ``Σ w ⟨F(π) − F(π'), d⟩ ≤ Σ w ½ span(F_x(π) − F_x(π')) ‖d_x‖₁ ≤ ½ ‖span(F(π) − F(π'))‖_w ‖d‖_w``. Divide: (b).
 
     One. π is an HQRE iff every F_x(π) is constant over actions, that is, ``span F = 0``: by (b) two HQRE are equal.
-    One exists by Brouwer's theorem, the logit response being a continuous map of the policies into themselves. ∎
+    One exists by Brouwer's theorem, the logit response being a continuous map of the policies into themselves.
+
+    (c) A softmax is ``span/2``-Lipschitz from span to ‖·‖₁ and ``span(Q_x(π) − Q_x(π')) ≤ 2 Σ_y Λ_xy ‖d_y‖₁``: two HQRE
+    would have ``‖d_x‖₁ ≤ Σ_y τ_x⁻¹ Λ_xy ‖d_y‖₁`` for all x, and ``v ≤ T⁻¹Λ v`` with ``v ≥ 0`` forces v = 0. ∎
 
 Tightness
     For 2×2 coordination ``c·I`` κ = τ − c/2, and at τ = c/2 one HQRE becomes three: the constant is best possible
-    (`sharpness`). In zero-sum games C = 0, and κ = τ is plainly best. In games of three agents and more the maxima
+    (`sharpness`: both to 1e-9, and the three HQRE a thousandth below). In zero-sum games C = 0, and κ = τ is plainly
+    best. In games of three agents and more the maxima
     of different pairs need not be attained at one profile, and (a) is loose.
 
 Reference
@@ -62,12 +68,24 @@ import hqre_jax as hq
 from hqre_jax._simplex import log_softmax, probabilities, span
 from hqre_jax._types import LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
-from proofs_check._cases import COORDINATION, FAMILIES, Cases, Family, batches, certified, posed, quick_jit, scaled
-from proofs_check._equilibria import find_equilibria
+from proofs_check._cases import (
+    COORDINATION,
+    FAMILIES,
+    Cases,
+    batches,
+    certified,
+    known_bounds,
+    posed,
+    quick_jit,
+    scaled,
+    taken,
+)
+from proofs_check._equilibria import defect, find_equilibria
 from proofs_check._statement import Comparison, Example, Outcome, Statement
 
 MONOTONE = "(a) interaction ≤ Σ w(τ−κ)J"
 ONE = "(b) distance of two HQRE"
+COUNT = "(c) certified unique: one HQRE"
 
 _NUM_PAIRS, _NUM_STARTS = 8, 6
 _ASCENT_STEPS, _FIRST_LENGTH, _SHORTENING = 30, 0.5, 0.9
@@ -77,6 +95,11 @@ _REACHES = (0.05, 2.0)
 _OUT = -5.0
 # Two approximate HQRE count as located when (b) ties them together at least this closely.
 _LOCATED = 1e-6
+# The largest defect of what counts as an HQRE, and how far apart two must be to count as two: where the Jacobian is
+# nearly singular, one HQRE has approximations that are further apart than their defects.
+_RESIDUAL, _APART = 1e-10, 1e-4
+# Where three HQRE are exhibited, as a part of the temperature at which they part.
+_JUST_BELOW = 1e-3
 
 
 def _interaction(
@@ -134,9 +157,8 @@ def _adversarial_pairs(problem: hq.Problem, weights: StateValues, kappa: Scalar,
     return jax.vmap(ascend)(z, direction, jnp.asarray(_REACHES)[(lane // 2) % 2])
 
 
-def _equilibrium_distances(problem: hq.Problem, weights: StateValues, kappa: Scalar, key: Any):
-    """Both sides of (b) for every two approximate HQRE that Newton's method found from many starts."""
-    found, _ = find_equilibria(problem, _NUM_STARTS, key)
+def _equilibrium_distances(problem: hq.Problem, weights: StateValues, kappa: Scalar, found: LogPolicy):
+    """Both sides of (b) for every two of the approximate HQRE."""
     values = jax.vmap(lambda p: accuracy.operator(problem, p))(found)
     errors = jax.vmap(lambda p: accuracy.operator_rounding(problem, p))(found)
 
@@ -155,24 +177,61 @@ def _measure(cases: Cases, kappa: Float[Array, " game"], keys: Any):
     def one(problem, weights, kappa, key):
         problem = problem.centered()
         pair_key, start_key = jax.random.split(key)
+        found, sizes = find_equilibria(problem, _NUM_STARTS, start_key)
         return (
             _adversarial_pairs(problem, weights, kappa, pair_key),
-            _equilibrium_distances(problem, weights, kappa, start_key),
+            _equilibrium_distances(problem, weights, kappa, found),
+            jax.vmap(lambda p: probabilities(p, problem.mask))(found),
+            sizes,
         )
 
     return jax.vmap(one)(cases.problem, cases.known.weights, kappa, keys)
 
 
-def _compare(family: Family, cases: Cases, kappa: np.ndarray, chosen: np.ndarray, key: Any) -> tuple[Comparison, ...]:
-    """The two claims for the chosen games, judged as if their margin were ``kappa``."""
+def _compare(
+    family: str, cases: Cases, kappa: np.ndarray, chosen: np.ndarray, unique: np.ndarray, key: Any
+) -> tuple[Comparison, ...]:
+    """(a), (b) for the chosen games, judged as if their margin were ``kappa``; (c) as if ``unique`` were certified."""
     keys = jax.random.split(key, len(kappa))
-    pairs, distances = _measure(cases, jnp.asarray(kappa), keys)
+    pairs, distances, policies, sizes = _measure(cases, jnp.asarray(kappa), keys)
     observed, bound, slack = (np.asarray(part)[chosen] for part in pairs)
     distance, explained = (np.asarray(part)[chosen] for part in distances)
+    counts = distinct(np.asarray(policies)[unique], np.asarray(sizes)[unique] <= _RESIDUAL)[:, None]
+    zero, problems = np.zeros_like(distance), taken(cases.problem, chosen)
     return (
-        Comparison(MONOTONE, family.name, observed, bound, slack),
-        Comparison(ONE, family.name, distance, explained, np.zeros_like(distance), explained <= _LOCATED),
+        Comparison(MONOTONE, family, observed, bound, slack, problems=problems),
+        Comparison(ONE, family, distance, explained, zero, explained <= _LOCATED, problems),
+        Comparison(
+            COUNT, family, 1.0 * counts, np.ones(counts.shape), 0.0 * counts, counts > 0, taken(cases.problem, unique)
+        ),
     )
+
+
+def distinct(policies: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """How many of the good policies of each game are apart from each other; axes (game, start, …)."""
+    gaps = np.abs(policies[:, :, None] - policies[:, None]).max(axis=(3, 4, 5))
+    kept = np.zeros_like(good)
+    for k in range(good.shape[1]):
+        kept[:, k] = good[:, k] & ~(kept[:, :k] & (gaps[:, k, :k] <= _APART)).any(axis=1)
+    return kept.sum(axis=1)
+
+
+def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
+    """T1 for given problems, as the library certifies them.
+
+    Args:
+        problem: Problems in which everybody moves once; leading axis (game).
+        key: Typed key of the pairs and starts.
+
+    Returns:
+        The three claims: (a) and (b) for games with a positive margin, (c) for those certified in any way.
+    """
+    return _judged("given", Cases(problem, known_bounds(problem)), key)
+
+
+def _judged(family: str, cases: Cases, key: Any) -> tuple[Comparison, ...]:
+    margin = np.asarray(cases.known.margin)
+    return _compare(family, cases, margin, margin > 0, np.asarray(cases.known.unique), key)
 
 
 def check(key: Any, num_games: int) -> Outcome:
@@ -183,13 +242,12 @@ def check(key: Any, num_games: int) -> Outcome:
         num_games: Number of games, over all families.
 
     Returns:
-        Both claims: (a) at the worst of 8 pairs of policies found by ascent, (b) for the HQRE found from 6 starts.
+        The claims: (a) at the worst of 8 pairs of policies found by ascent, (b), (c) for the HQRE found from 6 starts.
     """
     comparisons, drawn = [], 0
     for family, rng, num in batches(key, num_games, FAMILIES):
         cases = certified(family, rng, num)
-        margin = np.asarray(cases.known.margin)
-        comparisons += _compare(family, cases, margin, margin > 0, jax.random.key(int(rng.integers(2**31))))
+        comparisons += _judged(family.name, cases, jax.random.key(int(rng.integers(2**31))))
         drawn += num
     return Outcome(tuple(comparisons), drawn)
 
@@ -204,7 +262,8 @@ def negative_control(key: Any, num_games: int) -> Outcome:
         cases = scaled(family, rng, num, 0.55, 0.75)
         margin = np.asarray(cases.known.margin)
         pretended = 0.5 * (margin + np.asarray(cases.problem.tau)[:, 0, 0])
-        comparisons += _compare(family, cases, pretended, margin <= 0, jax.random.key(int(rng.integers(2**31))))
+        key = jax.random.key(int(rng.integers(2**31)))
+        comparisons += _compare(family.name, cases, pretended, margin <= 0, margin <= 0, key)
         drawn += num
     return Outcome(tuple(comparisons), drawn)
 
@@ -222,16 +281,14 @@ def _find_all(problem: hq.Problem, keys: Any):
 
 def num_equilibria(cases: Cases) -> np.ndarray:
     """How many different HQRE Newton's method finds from many starts, for each game."""
-    keys = jax.random.split(jax.random.key(0), len(cases.known.margin))
-    policies, sizes = (np.asarray(part) for part in _find_all(cases.problem, keys))
-    counts = []
-    for candidates, good in zip(policies, sizes <= 1e-10, strict=True):
-        kept: list[np.ndarray] = []
-        for policy in candidates[good]:
-            if all(np.abs(policy - other).max() > 1e-5 for other in kept):
-                kept.append(policy)
-        counts.append(len(kept))
-    return np.array(counts)
+    return distinct(*_found(cases.problem))
+
+
+def _found(problem: hq.Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Policies from many starts, and which of them are HQRE."""
+    keys = jax.random.split(jax.random.key(0), len(problem.tau))
+    policies, sizes = (np.asarray(part) for part in _find_all(problem, keys))
+    return policies, sizes <= _RESIDUAL
 
 
 def coordination(sizes: np.ndarray, tau: np.ndarray) -> Cases:
@@ -240,22 +297,47 @@ def coordination(sizes: np.ndarray, tau: np.ndarray) -> Cases:
     return posed(hq.NormalFormGame, (payoffs,), tau)
 
 
-def sharpness() -> tuple[Example, ...]:
-    """2×2 coordination ``c·I``: the least certified temperature against the one at which three HQRE become one.
+@quick_jit
+def _determinants(problem: hq.Problem) -> Float[Array, " game"]:
+    """``det DF`` at the uniform policy of games of which it is an HQRE."""
 
-    The latter is the largest temperature, found by bisection, at which Newton's method finds several HQRE.
-    """
-    sizes = np.array([0.5, 1.0, 2.0, 3.0])
+    def one(problem):
+        problem, z = problem.centered(), jnp.zeros(problem.mask.size)
+        return jnp.linalg.det(jax.jacfwd(lambda z: defect(problem, z))(z))
+
+    return jax.vmap(one)(problem)
+
+
+def bifurcation(sizes: np.ndarray) -> np.ndarray:
+    """Where the uniform HQRE of ``c·I`` stops to be regular: the zero of ``det DF(τ)``, by bisection."""
     low, high = 0.25 * sizes, sizes.copy()
-    for _ in range(16):
+    for _ in range(52):
         middle = 0.5 * (low + high)
-        several = num_equilibria(coordination(sizes, middle)) > 1
-        low, high = np.where(several, middle, low), np.where(several, high, middle)
-    certified_from = high - np.asarray(coordination(sizes, high).known.margin)
-    return tuple(
+        below = np.asarray(_determinants(coordination(sizes, middle).problem)) < 0
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return 0.5 * (low + high)
+
+
+def equilibria_below(sizes: np.ndarray) -> list[np.ndarray]:
+    """The first action's probabilities, the same for both agents, at all HQRE of ``c·I`` just below τ = c/2."""
+    policies, good = _found(coordination(sizes, 0.5 * sizes * (1 - _JUST_BELOW)).problem)
+    return [np.unique(np.round(p[ok][:, :, 0, 0], 8), axis=0) for p, ok in zip(policies, good, strict=True)]
+
+
+def sharpness() -> tuple[Example, ...]:
+    """2×2 coordination ``c·I``: the least certified temperature is that at which one HQRE becomes three."""
+    sizes = np.array([0.5, 1.0, 2.0, 3.0])
+    # At a common temperature κ = τ − threshold, whatever τ.
+    threshold = sizes - np.asarray(coordination(sizes, sizes).known.margin)
+    examples = [
         Example(f"coordination {c:g}·I", "bifurcation / least certified temperature", float(found), float(least))
-        for c, found, least in zip(sizes, low, certified_from, strict=True)
-    )
+        for c, found, least in zip(sizes, bifurcation(sizes), threshold, strict=True)
+    ]
+    for c, policies in zip(sizes, equilibria_below(sizes), strict=True):
+        chances = ", ".join(f"{x:.6f}" for x in policies[:, 0])
+        name = f"coordination {c:g}·I, τ = {0.5 * c * (1 - _JUST_BELOW):g}: P = {chances}"
+        examples.append(Example(name, "number of HQRE / 3", float(len(policies)), 3.0))
+    return tuple(examples)
 
 
 T1 = Statement(
@@ -265,4 +347,5 @@ T1 = Statement(
     control="half of every interaction is forgotten",
     negative_control=negative_control,
     sharpness=sharpness,
+    measure=measure,
 )

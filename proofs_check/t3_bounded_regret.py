@@ -73,14 +73,9 @@ from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import FAMILIES, NEAR_ZERO_SUM, Cases, Family, _pose, batches, certified, quick_jit
 from proofs_check._equilibria import find_equilibria
+from proofs_check._play import mirror_update
 from proofs_check._statement import Comparison, Example, Outcome, Statement
-from proofs_check.t2_linear_convergence import (
-    _divergence_slack,
-    _logit_rounding,
-    _step_slack,
-    _update,
-    matching_pennies,
-)
+from proofs_check.t2_linear_convergence import matching_pennies
 
 IDENTITY = "(a) g = Σ P τ KL(π‖BR)"
 ROUND = "(b) g_x ≤ (τ/8)(a+b/τ)²"
@@ -213,7 +208,7 @@ def _run(plain: hq.Problem, weights: StateValues, kappa: Scalar, eta: Scalar, be
     # majorant by is slack. log π̂ − log π* has a span of at most (span F(π̂) + span(Q(π̂) − Q(π*)))/τ.
     pull = span(accuracy.operator(problem, star), mask) + 2 * accuracy.operator_rounding(problem, star)
     star_off = (pull + steepness * off) / tau
-    worst_distance = distance + _divergence_slack(problem, weights, star, start, off)
+    worst_distance = distance + accuracy.divergence_slack(problem, weights, star, start, off)
 
     def play(state, _):
         log_policy, ratio, distance = state
@@ -222,11 +217,11 @@ def _run(plain: hq.Problem, weights: StateValues, kappa: Scalar, eta: Scalar, be
         worth, direct = _worth(plain, log_policy, answer)
         felt = steepness * jnp.sqrt(2 * distance)
         majorant = tau / 8 * (ratio + felt / tau) ** 2
-        after = _update(problem, log_policy, eta)
-        error = _logit_rounding(problem, log_policy, damping)
+        after = mirror_update(problem, log_policy, eta)
+        error = accuracy.logit_rounding(problem, log_policy, damping)
         later = (ratio + eta * felt) / (1 + eta * tau) + 2 * error
-        farther = q * distance + _step_slack(problem, weights, star, after, error)
-        farther = farther + 2 * _divergence_slack(problem, weights, star, after, off)
+        farther = q * distance + accuracy.step_slack(problem, weights, star, after, error)
+        farther = farther + 2 * accuracy.divergence_slack(problem, weights, star, after, off)
         noise = _gap_rounding(point, log_policy, answer)
         return (after, later, farther), (gaps, direct, worth, _plain_gap(point, log_policy), majorant, distance, noise)
 
