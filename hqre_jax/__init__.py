@@ -8,6 +8,15 @@ from hqre_jax import plotting
 from hqre_jax._branch import Branch, BranchError, Fold, trace_branch
 from hqre_jax._certificates import Certificate, Verdict
 from hqre_jax._certify import certify
+from hqre_jax._empirical import (
+    Bootstrap,
+    Confidence,
+    EmpiricalGame,
+    RolloutPlan,
+    bootstrap,
+    confidence_region,
+    plan_rollouts,
+)
 from hqre_jax._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
 from hqre_jax._estimation import TemperatureFit, fit_temperatures
 from hqre_jax._game import AbstractGame, Evaluation
@@ -69,10 +78,13 @@ __all__ = [
     "AbstractGame",
     "AbstractSolver",
     "BayesianGame",
+    "Bootstrap",
     "Branch",
     "BranchError",
     "CatalogueEntry",
     "Certificate",
+    "Confidence",
+    "EmpiricalGame",
     "Evaluation",
     "ExtensiveFormGame",
     "Extragradient",
@@ -93,6 +105,7 @@ __all__ = [
     "Proof",
     "PublicPrivateGame",
     "RolloutLog",
+    "RolloutPlan",
     "SoftValueIteration",
     "Solution",
     "SolveError",
@@ -103,7 +116,9 @@ __all__ = [
     "as_incomplete_information",
     "as_normal_form",
     "bayesian_regret",
+    "bootstrap",
     "certify",
+    "confidence_region",
     "exploitability",
     "fit_temperatures",
     "least_temperatures",
@@ -114,6 +129,7 @@ __all__ = [
     "logit_response",
     "manufactured",
     "named_game",
+    "plan_rollouts",
     "plotting",
     "prove",
     "random_bayesian",

@@ -51,6 +51,7 @@ LAYERS = {
     "_dynamics": 7,
     "_diagnostics": 7,
     "_estimation": 7,
+    "_empirical": 7,
     # The outside world.
     "io": 8,
     "plotting": 8,
@@ -67,6 +68,7 @@ OUTSIDE_WORLD = 8
 # Modules of one layer do not know each other. The exceptions, each with its reason:
 SIBLINGS = {
     ("_solution", "_certificates"),  # a solution certifies itself when asked
+    ("_empirical", "_solve"),  # the bootstrap solves each resampled game
     ("_rigorous", "_solution"),  # a box is put about a solution
     ("_certify", "_solve"),  # the search for several equilibria solves from many starts
     ("_certify", "_branch"),  # and follows the principal branch

@@ -1,0 +1,239 @@
+"""Confidence regions of an equilibrium whose payoffs were estimated from play (delta method)."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
+from hqre_jax._empirical._influence import log_policy_gradient, play_variances
+from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._simplex import safe_log
+from hqre_jax._solution import Solution
+from hqre_jax._temperatures import concrete
+from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar
+
+
+class Confidence(eqx.Module):
+    """What sampled payoffs say about where the equilibrium of the true payoffs is.
+
+    Attributes:
+        level: Probability with which each interval, and separately the joint region, covers.
+        policy: The equilibrium of the mean payoffs, ``(player, information state, action)``.
+        lower: Lower ends of the intervals of single probabilities.
+        upper: Upper ends.
+        standard_error: Of each probability.
+        degrees_of_freedom: Of each interval (Welch–Satterthwaite).
+        unknown: How far profiles that were never played may move each probability, to first order; it is part
+            of the intervals, not of the joint region.
+        log_covariance: Covariance of ``log π̂``, entries in the order of the flattened policy.
+        joint_degrees_of_freedom: Of the joint region.
+        mask: Valid actions.
+    """
+
+    level: Scalar
+    policy: Policy
+    lower: Policy
+    upper: Policy
+    standard_error: Policy
+    degrees_of_freedom: Policy
+    unknown: Policy
+    log_policy: LogPolicy
+    log_covariance: Float[Array, "entry entry"]
+    joint_degrees_of_freedom: Scalar
+    mask: ActionMask
+
+    @property
+    def half_width(self) -> Scalar:
+        """The largest distance between a probability and an end of its interval."""
+        return jnp.max(jnp.maximum(self.upper - self.policy, self.policy - self.lower))
+
+    def distance(self, policy: Policy) -> Scalar:
+        """Hotelling's ``T² = δᵀ Σ⁻¹ δ`` of a policy, δ the difference of log-ratios to each row's last action.
+
+        Args:
+            policy: Interior policy of the same shape.
+
+        Returns:
+            T², infinite where the policy differs in a direction in which nothing is uncertain.
+        """
+        basis, free = _log_ratios(self.mask)
+        delta = basis @ (safe_log(policy, self.mask) - self.log_policy).ravel()
+        covariance = basis @ self.log_covariance @ basis.T
+        scale = jnp.sqrt(jnp.diagonal(covariance))
+        # Coordinates that stand for nothing, and those that are known exactly, get a unit of their own.
+        sure = scale == 0
+        impossible = jnp.any(sure & free & (delta != 0))
+        scale = jnp.where(sure, 1.0, scale)
+        correlation = covariance / scale[:, None] / scale[None, :] + jnp.diag(jnp.where(sure, 1.0, 0.0))
+        delta = jnp.where(sure, 0.0, delta / scale)
+        return jnp.where(impossible, jnp.inf, delta @ jnp.linalg.solve(correlation, delta))
+
+    @property
+    def radius(self) -> Scalar:
+        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1)."""
+        d = jnp.sum(_log_ratios(self.mask)[1]).astype(self.level.dtype)
+        rest = jnp.maximum(self.joint_degrees_of_freedom - d + 1.0, 1.0)
+        return d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)
+
+    def contains(self, policy: Policy) -> Bool[Array, ""]:
+        """Whether a policy lies in the joint region, an ellipsoid of log-ratios."""
+        return self.distance(policy) <= self.radius
+
+    def covers(self, policy: Policy) -> Bool[Array, "player state action"]:
+        """Whether each probability of a policy lies in its interval; padding does."""
+        return (self.lower <= policy) & (policy <= self.upper)
+
+    def __repr__(self) -> str:
+        if not concrete(self.policy) or self.policy.ndim != 3:
+            return "Confidence(batch)"
+        return f"Confidence(level={float(self.level):g}, half_width={float(self.half_width):.3g})"
+
+
+@eqx.filter_jit
+def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
+    problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
+    gradient = log_policy_gradient(problem, log_policy, "payoffs")
+    players = gradient.shape[1]
+    gradient = gradient.reshape(gradient.shape[0], players, -1)
+    n, spread = play_spread(empirical)
+    shares = play_variances(gradient, spread) / n[None, None]
+    covariance = jnp.sum(shares, axis=-1)
+    freedom = jnp.maximum(n - 1.0, 1.0)
+    own = jnp.diagonal(shares).T  # (entry, profile)
+    if empirical.prior is not None:
+        counted = _prior_share(empirical, solution)
+        covariance = covariance + counted
+        own = jnp.concatenate([own, jnp.diagonal(counted)[:, None]], axis=-1)
+        freedom = jnp.append(freedom, jnp.maximum(empirical.prior_plays - 1.0, 1.0))
+    variance = jnp.sum(own, axis=-1)
+    nu = _ratio(variance**2, jnp.sum(own**2 / freedom[None], axis=-1))
+    # On the scale of log-odds intervals stay within [0, 1] and errors are closer to normal.
+    policy = solution.policy
+    others = jnp.sum(jnp.where(mask, policy, 0.0), -1, keepdims=True) - policy
+    odds = log_policy - jnp.log(jnp.where(mask & (others > 0), others, 1.0))
+    stretch = 1.0 / jnp.where(mask & (others > 0), others, jnp.inf)  # d log-odds / d log π
+    shape = mask.shape
+    error = jnp.sqrt(variance).reshape(shape)
+    unknown = jnp.sum(jnp.abs(gradient) * empirical.unknown.reshape(1, players, -1), axis=(1, 2)).reshape(shape)
+    reach = stretch * (jnp.sqrt(fisher_quantile(level, jnp.ones(shape), nu.reshape(shape))) * error + unknown)
+    return Confidence(
+        level=level,
+        policy=policy,
+        lower=jnp.where(mask & (others > 0), _sigmoid(odds - reach), policy),
+        upper=jnp.where(mask & (others > 0), _sigmoid(odds + reach), policy),
+        standard_error=policy * error,
+        degrees_of_freedom=nu.reshape(shape),
+        unknown=policy * unknown,
+        log_policy=log_policy,
+        log_covariance=covariance,
+        joint_degrees_of_freedom=_joint_freedom(shares, covariance, n, mask),
+        mask=mask,
+    )
+
+
+def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any = 0.95) -> Confidence:
+    """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
+
+    With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
+    Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Both are
+    right to first order: where errors of the payoffs are so large that the equilibrium could leave its branch (close
+    to a fold), compare with `bootstrap`.
+
+    Args:
+        empirical: The empirical game. Every profile needs two plays; one whose payoffs never varied counts as known.
+        solution: A solution of ``empirical.game``, at any temperatures.
+        level: Probability of covering; 0.95 by default.
+
+    Returns:
+        The `Confidence`. Works under ``jit`` and ``vmap``.
+
+    Raises:
+        InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
+            probability.
+    """
+    if concrete(level) and not (np.ndim(level) == 0 and 0 < float(level) < 1):
+        raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
+    check_solution(empirical, solution)
+    return _confidence(empirical, solution, jnp.asarray(level, solution.policy.dtype))
+
+
+def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
+    """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
+    game = solution.problem.game
+    payoffs = getattr(game, "payoffs", None)
+    if payoffs is None or payoffs.shape != empirical.means.shape:
+        raise InputError("solution", "is of another game: solve empirical.game")
+    if not (concrete(payoffs) and concrete(empirical.means)):
+        return
+    relevant = _relevant(empirical)
+    if not np.array_equal(np.asarray(payoffs) * relevant, np.asarray(empirical.means) * relevant):
+        raise InputError("solution", "is of other payoffs: solve empirical.game")
+    known = np.asarray(empirical.unknown).max(0) == 0
+    few = np.argwhere(known & relevant & (np.asarray(empirical.counts) < 2))
+    if few.size:
+        raise InputError(
+            "empirical", f"has {len(few)} profiles of fewer than two plays, {tuple(map(int, few[0]))} first: play them"
+        )
+
+
+def _relevant(empirical: EmpiricalGame) -> np.ndarray:
+    """Profiles whose types are possible."""
+    shape = empirical.means.shape[1:]
+    return np.ones(shape, bool) if empirical.prior is None else possible_profiles(np.asarray(empirical.prior), shape)
+
+
+def play_spread(empirical: EmpiricalGame) -> tuple[Float[Array, " profile"], Float[Array, "player player profile"]]:
+    """Plays of each profile, and covariances of one play; what is not known adds nothing here."""
+    players = empirical.means.shape[0]
+    n = jnp.maximum(empirical.counts.reshape(-1), 1.0)
+    spread = empirical.covariances.reshape(players, players, -1)
+    return n, jnp.where(jnp.isnan(spread), 0.0, spread)
+
+
+def _prior_share(empirical: EmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:
+    """Covariance of ``log π̂`` by the sampling error of a counted prior: multinomial."""
+    gradient = log_policy_gradient(solution.problem, solution.log_policy, "prior")
+    gradient = gradient.reshape(gradient.shape[0], -1)
+    prior = solution.problem.game.prior.reshape(-1)  # pyright: ignore[reportAttributeAccessIssue]
+    mean = gradient @ prior
+    return ((gradient * prior[None]) @ gradient.T - mean[:, None] * mean[None, :]) / empirical.prior_plays
+
+
+def _log_ratios(mask: ActionMask) -> tuple[Float[Array, "entry entry"], Bool[Array, " entry"]]:
+    """The matrix from ``log π`` to log-ratios to each row's last valid action, and which of them are free."""
+    last = mask.shape[-1] - 1 - jnp.argmax(mask[..., ::-1], axis=-1)  # (player, state)
+    index = jnp.arange(mask.size).reshape(mask.shape)
+    reference = jnp.take_along_axis(index, last[..., None], axis=-1)
+    free = mask & (index != reference)
+    rows = jnp.broadcast_to(reference, mask.shape).ravel()
+    basis = jnp.eye(mask.size) - jnp.eye(mask.size)[rows]
+    return jnp.where(free.ravel()[:, None], basis, 0.0), free.ravel()
+
+
+def _joint_freedom(shares, covariance, n, mask) -> Scalar:
+    """``(d + d²) / Σ_a [tr((Σ_a Σ⁻¹)²) + tr(Σ_a Σ⁻¹)²]/(n_a − 1)`` in log-ratios."""
+    basis, free = _log_ratios(mask)
+    d = jnp.sum(free)
+    total = basis @ covariance @ basis.T
+    scale = jnp.sqrt(jnp.diagonal(total))
+    sure = scale == 0
+    scale = jnp.where(sure, 1.0, scale)
+    reduced = jnp.einsum("ie,efa,jf->aij", basis, shares, basis) / (scale[:, None] * scale[None, :])[None]
+    total = total / scale[:, None] / scale[None, :] + jnp.diag(jnp.where(sure, 1.0, 0.0))
+    part = jnp.linalg.solve(total[None], reduced)
+    trace = jnp.trace(part, axis1=1, axis2=2)
+    square = jnp.einsum("aij,aji->a", part, part)
+    return _ratio(d + d**2, jnp.sum((square + trace**2) / jnp.maximum(n - 1.0, 1.0)))
+
+
+def _ratio(a, b):
+    """``a/b``, infinite where nothing is uncertain."""
+    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), jnp.inf)
+
+
+def _sigmoid(x):
+    return 1.0 / (1.0 + jnp.exp(-x))

@@ -1,0 +1,40 @@
+"""How an equilibrium moves with each payoff of its game: the gradient that carries sampling errors."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax._adjoint import reattach
+from hqre_jax._problem import Problem
+from hqre_jax._simplex import center
+from hqre_jax._types import LogPolicy
+
+
+def log_policy_gradient(problem: Problem, log_policy: LogPolicy, leaf: str) -> Float[Array, "entry ..."]:
+    """``∂ log π / ∂θ`` at an HQRE, by the implicit function theorem, for an array θ of the game.
+
+    Args:
+        problem: The problem.
+        log_policy: Its solution, ``(player, information state, action)``.
+        leaf: The game's attribute θ: ``"payoffs"`` or ``"prior"``.
+
+    Returns:
+        Derivatives ``(entry, *θ.shape)``, entries in the order of the flattened policy, padding 0; in units of
+        one over those of θ.
+    """
+    logits = center(log_policy, problem.mask)
+
+    def equilibrium(theta):
+        moved = eqx.tree_at(lambda p: getattr(p.game, leaf), problem, theta)
+        return moved.log_policy(reattach(moved.centered(), logits)).ravel()
+
+    return jax.jacrev(equilibrium)(getattr(problem.game, leaf))
+
+
+def play_variances(
+    gradient: Float[Array, "entry player profile"],
+    covariances: Float[Array, "player player profile"],
+) -> Float[Array, "entry entry profile"]:
+    """``c_ef(a) = g_e(a)ᵀ S(a) g_f(a)``: what one play of a profile adds to the covariance of n times the mean."""
+    return jnp.einsum("eia,ija,fja->efa", gradient, covariances, gradient)
