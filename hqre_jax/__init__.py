@@ -5,6 +5,7 @@ Pose a game and temperatures, get *one* stable way of playing it, with the evide
 """
 
 from hqre_jax import plotting
+from hqre_jax._batch import BatchSolution, BatchSolveError
 from hqre_jax._branch import Branch, BranchError, Fold, trace_branch
 from hqre_jax._certificates import Certificate, Verdict
 from hqre_jax._certify import certify
@@ -49,9 +50,11 @@ from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._rigorous import Proof, load_proof, prove, recheck
 from hqre_jax._rollout_log import RolloutLog
+from hqre_jax._sampled import AbstractHostSimulator, AbstractSimulator, Episodes, Estimate, SampledGame
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solve import solve
-from hqre_jax._solver import AbstractSolver
+from hqre_jax._solve_batch import solve_batch
+from hqre_jax._solver import AbstractSolver, Evidence
 from hqre_jax._solvers import (
     Extragradient,
     FixedPoint,
@@ -59,6 +62,7 @@ from hqre_jax._solvers import (
     Newton,
     PrincipalBranch,
     SoftValueIteration,
+    StochasticMirror,
 )
 from hqre_jax._types import InputError, Labels
 from hqre_jax.io import (
@@ -76,7 +80,11 @@ __all__ = [
     "RESULTS",
     "SELECTIONS",
     "AbstractGame",
+    "AbstractHostSimulator",
+    "AbstractSimulator",
     "AbstractSolver",
+    "BatchSolution",
+    "BatchSolveError",
     "BayesianGame",
     "Bootstrap",
     "Branch",
@@ -85,7 +93,10 @@ __all__ = [
     "Certificate",
     "Confidence",
     "EmpiricalGame",
+    "Episodes",
+    "Estimate",
     "Evaluation",
+    "Evidence",
     "ExtensiveFormGame",
     "Extragradient",
     "FixedPoint",
@@ -106,9 +117,11 @@ __all__ = [
     "PublicPrivateGame",
     "RolloutLog",
     "RolloutPlan",
+    "SampledGame",
     "SoftValueIteration",
     "Solution",
     "SolveError",
+    "StochasticMirror",
     "TemperatureFit",
     "Verdict",
     "append_rollout_log",
@@ -146,6 +159,7 @@ __all__ = [
     "save_game",
     "save_rollout_log",
     "solve",
+    "solve_batch",
     "trace_branch",
     "with_public_history",
 ]

@@ -1,6 +1,7 @@
-"""The only loop over a solver, in two forms: compiled to the end, or recorded a stretch at a time."""
+"""The only loop over a solver: compiled to the end, or a stretch at a time, recorded or kept in a file."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -9,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from hqre_jax._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS
-from hqre_jax._solver import ALMOST, AbstractSolver
+from hqre_jax._solver import AbstractSolver
 from hqre_jax._types import LogPolicy, Scalar
 
 _STRETCH = 64
@@ -47,10 +49,10 @@ def iterate(
 
 
 def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -> Int[Array, ""]:
-    """Result code of a final state: what `terminate` says, softened to "almost" within 1000 tolerances."""
+    """Result code of a final state: what `terminate` says, softened to "almost" near the tolerance."""
     done, code = solver.terminate(problem, state, tol)
     code = jnp.where(done, code, RESULTS.max_steps_reached.code)
-    near = (code != RESULTS.successful.code) & (state.iterate.residual <= ALMOST * tol)
+    near = (code != RESULTS.successful.code) & (state.iterate.residual <= solver.almost * tol)
     return jnp.where(near, RESULTS.almost_successful.code, code)
 
 
@@ -60,8 +62,8 @@ def _begin(solver, problem, log_policy):
 
 
 @eqx.filter_jit
-def _stretch(solver, problem, state, tol, steps, max_steps, observe):
-    """Up to `_STRETCH` steps, each observed; finished states stand still."""
+def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STRETCH):
+    """Up to ``length`` steps, each observed; finished states stand still."""
 
     def advance(carry, _):
         state, steps = carry
@@ -69,7 +71,7 @@ def _stretch(solver, problem, state, tol, steps, max_steps, observe):
         state = jax.lax.cond(live, lambda s: solver.step(problem, s), lambda s: s, state)
         return (state, steps + live), (observe(problem, state), live)
 
-    (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=_STRETCH)
+    (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=length)
     finished = solver.terminate(problem, state, tol)[0] | (steps >= max_steps)
     return state, steps, finished, seen, live
 
@@ -107,3 +109,47 @@ def record(
         pieces.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[keep], seen))
     trace = jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
     return state, verdict(solver, problem, state, tol), steps, trace
+
+
+def resume(
+    solver: AbstractSolver,
+    problem: Problem,
+    log_policy: LogPolicy,
+    tol: Scalar,
+    max_steps: int | Int[Array, ""],
+    path: str | Path,
+    every: int,
+) -> tuple[Any, Int[Array, ""], Int[Array, ""]]:
+    """Run a solver as `iterate` does, from the checkpoint if there is one, and keep the checkpoint up to date.
+
+    A run that is killed at any moment and started again ends with the same bits as one that was not: every stretch
+    is the same compiled program, and what it starts from is stored exactly.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+        path: The file; its folder must exist.
+        every: Steps between writing it.
+
+    Returns:
+        Final state, result code, number of steps taken in all.
+
+    Raises:
+        InputError: If the file is there and is no checkpoint of this question.
+    """
+    question = fingerprint(solver, problem, log_policy, tol, every)
+    state, steps = _begin(solver, problem, log_policy), jnp.zeros((), int)
+    if Path(path).exists():
+        state, steps = load_checkpoint(path, (state, steps), question)
+    finished = False
+    while not finished:
+        state, steps, finished, _, _ = _stretch(solver, problem, state, tol, steps, max_steps, _nothing, every)
+        save_checkpoint(path, state, steps, question)
+    return state, verdict(solver, problem, state, tol), steps
+
+
+def _nothing(problem: Problem, state: Any) -> None:
+    """Nothing is observed."""

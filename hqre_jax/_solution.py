@@ -11,6 +11,7 @@ from hqre_jax._certificates import Certificate, cheap_certificate
 from hqre_jax._equilibrium import problem_gap
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._solver import Evidence
 from hqre_jax._types import LogPolicy, PerPlayer, Policy, Scalar, StateValues
 
 
@@ -34,7 +35,7 @@ class SolveError(RuntimeError):
     def __init__(self, solution: "Solution"):
         self.solution = solution
         super().__init__(
-            f"{solution.result}: residual {float(solution.residual):.3g} after {int(solution.num_steps)} steps of "
+            f"{solution.result}: {solution.described_residual()} after {int(solution.num_steps)} steps of "
             f"{solution.solver}. {solution.result.message}"
         )
 
@@ -48,12 +49,14 @@ class Solution(eqx.Module):
         policy: ``π_i(a|x)``, ``(player, information state, action)``, padding exactly 0.
         values: ``E_{b_i(w|x)} V_i(w)``, current regularisation under ``E`` included; units of payoff.
         initial_values: ``E_ν V_i`` per player; units of payoff.
-        residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of exactly this policy at the requested τ.
+        residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of exactly this policy at the requested τ; in sampled games
+            the upper end of its confidence interval.
         num_steps: Steps taken by the solver that produced it.
         solver: That solver's name.
         result_code: Index of the result in ``list(RESULTS)``.
         selection_code: Index of the selection in ``list(SELECTIONS)``.
         history: The iterates, if asked for.
+        evidence: In sampled games, what the residual rests on: level, plays, failures; else None.
     """
 
     problem: Problem
@@ -67,15 +70,24 @@ class Solution(eqx.Module):
     selection_code: Int[Array, ""]
     solver: str = eqx.field(static=True)
     history: History | None = None
+    evidence: Evidence | None = None
 
     def __repr__(self) -> str:
         if isinstance(self.result_code, Tracer) or np.ndim(self.result_code):
             return f"Solution(batch {np.shape(self.residual)}, solver={self.solver!r})"
         rows = [[[round(p, 6) for p in row] for row in states] for states in self.unpadded_policy()]
         return (
-            f"Solution({self.result}, {self.selection}, residual={float(self.residual):.3g}, "
+            f"Solution({self.result}, {self.selection}, {self.described_residual()}, "
             f"num_steps={int(self.num_steps)}, solver={self.solver!r}, policy={rows})"
         )
+
+    def described_residual(self) -> str:
+        """The residual in words: a number, or with which confidence it is at most how much."""
+        size = f"{float(self.residual):.3g}"
+        if self.evidence is None:
+            return f"residual={size}"
+        level, plays = float(self.evidence.level), int(self.evidence.num_episodes)
+        return f"residual<={size} with confidence {level:g} after {plays} plays"
 
     @property
     def result(self) -> Any:

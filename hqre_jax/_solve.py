@@ -11,13 +11,14 @@ from jaxtyping import Array, Bool, Int
 from hqre_jax._adjoint import reattach
 from hqre_jax._bounds import bounds
 from hqre_jax._game import AbstractGame, Continuation
-from hqre_jax._iterate import iterate, record
+from hqre_jax._iterate import iterate, record, resume
 from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
 from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
-from hqre_jax._solver import AbstractSolver
-from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch
+from hqre_jax._solver import AbstractSolver, Evidence
+from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch, StochasticMirror
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
@@ -26,15 +27,18 @@ from hqre_jax._types import InputError, LogPolicy, Scalar
 # Largest number of padded policy entries for which "auto" follows the principal branch: its Jacobians are
 # dense. Beyond it an uncertified answer is called "unselected".
 PATH_LIMIT = 1500
+# Tolerance of sampled games where none is given: plays grow as its inverse square.
+SAMPLED_TOL = 0.05
 
 
 class Found(NamedTuple):
-    """What a run of one solver left: the final logits, their residual, the result code, the steps."""
+    """What a run of one solver left: final logits, residual, result code, steps, and what the residual rests on."""
 
     logits: LogPolicy
     residual: Scalar
     code: Int[Array, ""]
     steps: Int[Array, ""]
+    evidence: Evidence | None = None
 
 
 def solve(
@@ -61,16 +65,18 @@ def solve(
         game: The game.
         tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
         solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
-            ``"principal_branch"``, ``"soft_value_iteration"``) or a solver object. ``"auto"`` returns the unique
+            ``"principal_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a solver object; a
+            `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
             1500 padded policy entries that are not certified get an answer marked "unselected".
         reference: Interior reference policy ρ; uniform by default.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
         continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
-        tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
+        tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32; in sampled games the
+            largest acceptable upper confidence bound on it, 0.05.
         max_steps: Largest number of steps; each solver has its own default.
         initial_policy: Where to start; the reference by default (``"principal_branch"`` always starts there).
-        key: For solvers that draw random numbers; none of the present ones does.
+        key: Typed key for ``"stochastic_mirror"``, which draws random numbers; ``jax.random.key(0)`` by default.
         history: Whether to keep every iterate in ``sol.history`` (not under tracing).
         throw: Whether to raise `SolveError` where the result is not ``"successful"``.
 
@@ -83,10 +89,11 @@ def solve(
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
-    del key
     problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    method = method_of(solver)
-    tol_value = tolerance(tol, problem)
+    sampled = isinstance(game, SampledGame)
+    method = _sampling_method(solver) if sampled else method_of(solver)
+    method = None if method is None else method.seeded(key)
+    tol_value = tolerance(SAMPLED_TOL if sampled and tol is None else tol, problem)
     start = starting_point(problem, initial_policy)
     steps = step_limit(max_steps)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
@@ -106,13 +113,15 @@ def solve(
     on_branch = jnp.asarray(path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
     answer = finish(problem, found, unique, on_branch)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
-    solution = Solution(problem=problem, solver=name, history=kept, **answer)
+    solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
     if throw and not traced and solution.result != RESULTS.successful:
         raise SolveError(solution)
     return solution
 
 
 def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, History | None]:
+    if isinstance(method, StochasticMirror) and method.checkpoint is not None:
+        return _resumed(problem, method, start, tol, max_steps, history), None
     if history:
         return _recorded(problem, method, start, tol, max_steps)
     return _run(problem, method, start, tol, max_steps), None
@@ -139,7 +148,12 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
     centered = frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return Found(state.iterate.logits, state.iterate.residual, judged_by_residual(code, state, tol), steps)
+    return _found(state, code, steps, tol)
+
+
+def _found(state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar) -> Found:
+    code = judged_by_residual(code, state, tol)
+    return Found(state.iterate.logits, state.iterate.residual, code, steps, getattr(state, "evidence", None))
 
 
 def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""]:
@@ -160,8 +174,18 @@ def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
     centered = frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    found = Found(state.iterate.logits, state.iterate.residual, judged_by_residual(code, state, tol), steps)
-    return found, History(policies, residuals, scales)
+    return _found(state, code, steps, tol), History(policies, residuals, scales)
+
+
+def _resumed(problem, method, start, tol, max_steps, history) -> Found:
+    if history:
+        raise InputError("history", "is not kept in checkpoints: pass history=False, or no checkpoint")
+    if not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol, method))):
+        raise InputError("checkpoint", "cannot be written under jit, vmap or grad")
+    limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
+    centered = frozen(problem).centered()
+    state, code, steps = resume(method, centered, start, tol, limit, method.checkpoint, method.checkpoint_every)
+    return _found(state, code, steps, tol)
 
 
 def _observe(problem: Problem, state: Any):
@@ -174,7 +198,9 @@ def _observe(problem: Problem, state: Any):
 @eqx.filter_jit
 def finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached."""
-    logits = reattach(problem.centered(), found.logits)
+    # No derivative of an answer is known whose game is known by samples only.
+    sampled = isinstance(problem.game, SampledGame)
+    logits = found.logits if sampled else reattach(problem.centered(), found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
     # Under tracing no temperature can be refused: what would have been is no success.
@@ -209,7 +235,18 @@ def method_of(solver: str | AbstractSolver) -> AbstractSolver | None:
         return None
     if isinstance(solver, str) and solver in SOLVERS:
         return SOLVERS[solver]()
-    raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {', '.join(SOLVERS)}")
+    if solver == StochasticMirror.name:
+        return StochasticMirror()
+    names = ", ".join([*SOLVERS, StochasticMirror.name])
+    raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {names}")
+
+
+def _sampling_method(solver: str | AbstractSolver) -> AbstractSolver:
+    """The method for a game that is known by samples only."""
+    method = StochasticMirror() if solver == "auto" else method_of(solver)
+    if not isinstance(method, StochasticMirror):
+        raise InputError("solver", "needs exact action values; a sampled game is solved by stochastic_mirror (or auto)")
+    return method
 
 
 def step_limit(max_steps: int | None) -> Int[Array, ""] | None:

@@ -51,6 +51,24 @@ def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> 
     )
 
 
+class Evidence(NamedTuple):
+    """What a residual rests on that is the upper end of a confidence interval.
+
+    Attributes:
+        level: Probability with which the interval holds, over everything that was looked at.
+        estimate: The residual as estimated, without allowance for errors.
+        num_looks: How often a policy was judged.
+        num_episodes: Plays that judged it, in all, none of which had any part in finding it.
+        num_failed: Plays that broke down; each counts as if it could have paid anything.
+    """
+
+    level: Scalar
+    estimate: Scalar
+    num_looks: Int[Array, ""]
+    num_episodes: Int[Array, ""]
+    num_failed: Int[Array, ""]
+
+
 class AbstractSolver(eqx.Module):
     """A method for computing an HQRE.
 
@@ -62,6 +80,12 @@ class AbstractSolver(eqx.Module):
     default_max_steps: ClassVar[int]
     # Steps without a new least residual after which the iteration is taken to cycle or to sit on rounding.
     patience: ClassVar[int]
+    # A residual within this factor of the tolerance is almost a success.
+    almost: ClassVar[float] = ALMOST
+
+    def seeded(self, key: Any) -> "AbstractSolver":
+        """The method with the key of its random numbers; most draw none."""
+        return self
 
     @abc.abstractmethod
     def init(self, problem: Problem, log_policy: LogPolicy) -> Any:

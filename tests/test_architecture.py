@@ -35,10 +35,12 @@ LAYERS = {
     "_equilibrium": 4,
     "_bounds": 4,
     "_generators": 4,
+    "_sampled": 4,  # games that are known only by playing them
     "_linearise": 4,  # the fixed-point equation and its Jacobian, for solvers and gradients alike
     "_certificates": 5,
     "_least_temperatures": 5,
     "_rigorous": 5,
+    "_checkpoint": 5,
     "_solution": 5,
     "_solver": 5,
     # The algorithms.
@@ -46,6 +48,8 @@ LAYERS = {
     "_solvers": 6,
     "_adjoint": 6,
     "_solve": 7,
+    "_batch": 7,
+    "_solve_batch": 7,
     "_branch": 7,
     "_certify": 7,
     "_dynamics": 7,
@@ -68,8 +72,12 @@ OUTSIDE_WORLD = 8
 # Modules of one layer do not know each other. The exceptions, each with its reason:
 SIBLINGS = {
     ("_solution", "_certificates"),  # a solution certifies itself when asked
+    ("_solution", "_solver"),  # and says what a residual rests on that was estimated
     ("_empirical", "_solve"),  # the bootstrap solves each resampled game
     ("_rigorous", "_solution"),  # a box is put about a solution
+    ("_batch", "_solve"),  # a lane is solved as a game is
+    ("_solve_batch", "_solve"),  # options are read alike
+    ("_solve_batch", "_batch"),  # the parts of a batch solve
     ("_certify", "_solve"),  # the search for several equilibria solves from many starts
     ("_certify", "_branch"),  # and follows the principal branch
     ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop

@@ -7,7 +7,9 @@ from hqre_jax._solvers.mirror_descent import MirrorDescent
 from hqre_jax._solvers.newton import Newton
 from hqre_jax._solvers.principal_branch import PrincipalBranch
 from hqre_jax._solvers.soft_value_iteration import SoftValueIteration
+from hqre_jax._solvers.stochastic_mirror import StochasticMirror
 
+# Those that reach any tolerance; `StochasticMirror` is the one that does with estimates.
 SOLVERS: dict[str, type[AbstractSolver]] = {
     solver.name: solver
     for solver in (MirrorDescent, Extragradient, FixedPoint, Newton, PrincipalBranch, SoftValueIteration)
@@ -21,4 +23,5 @@ __all__ = [
     "Newton",
     "PrincipalBranch",
     "SoftValueIteration",
+    "StochasticMirror",
 ]

@@ -1,0 +1,17 @@
+"""Games that are known only by playing them: simulators, rollouts, and estimates of action values with their errors."""
+
+from hqre_jax._sampled._episodes import Episodes
+from hqre_jax._sampled._estimate import Estimate, Moments, estimate, half_widths
+from hqre_jax._sampled._game import SampledGame
+from hqre_jax._sampled._simulator import AbstractHostSimulator, AbstractSimulator
+
+__all__ = [
+    "AbstractHostSimulator",
+    "AbstractSimulator",
+    "Episodes",
+    "Estimate",
+    "Moments",
+    "SampledGame",
+    "estimate",
+    "half_widths",
+]
