@@ -1,0 +1,18 @@
+"""Many games at once: lanes laid out, advanced together, compacted, and their answers put in order."""
+
+from hqre_jax._batch._general import FIELDS, solve_group, traced_group
+from hqre_jax._batch._lanes import Group, Lanes, lay_out
+from hqre_jax._batch._options import Options
+from hqre_jax._batch._solution import BatchSolution, BatchSolveError
+
+__all__ = [
+    "FIELDS",
+    "BatchSolution",
+    "BatchSolveError",
+    "Group",
+    "Lanes",
+    "Options",
+    "lay_out",
+    "solve_group",
+    "traced_group",
+]

@@ -1,0 +1,214 @@
+"""Any game, any solver: lanes advance together, a stretch at a time, and finished ones make room for others."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from hqre_jax._batch._devices import on_every_device, take
+from hqre_jax._batch._lanes import Group, Lane
+from hqre_jax._batch._options import Options
+from hqre_jax._iterate import verdict
+from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS
+from hqre_jax._solve import Found, certified, finish, frozen, judged_by_residual, path_fits, solve, starting_point
+from hqre_jax._solver import AbstractSolver
+from hqre_jax._solvers import FixedPoint, PrincipalBranch
+
+# Steps between two looks at which lanes are done.
+_STRETCH = 16
+# Lanes that advance together on a device: they share the cost of a call, and a slow one holds up few.
+_WIDTH = 64
+# Bytes beyond which more lanes only wait for memory.
+_COMFORT = 2**24
+
+
+class Progress(NamedTuple):
+    """Where a lane stands: the solver's state, steps taken, steps allowed; or where all stand, with a leading axis."""
+
+    state: Any
+    steps: Any
+    limit: Any
+
+
+def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.ndarray]:
+    """Solve all lanes of a group.
+
+    Every lane takes the steps that it would take alone; only who its neighbours are changes. Without a named
+    solver, certified lanes are solved by `FixedPoint`, all others, and those where it fails, by `PrincipalBranch`,
+    as in `solve`.
+
+    Args:
+        group: Lanes of equal shape, their values known.
+        options: What is asked of all of them.
+        memory: Bytes that arrays in work may take on each device.
+
+    Returns:
+        The fields of a solution, each with a leading axis in the order of the group.
+    """
+    lanes = jax.tree.map(np.asarray, group.question)
+    one = _problem(jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), lanes), options)
+    everyone, fits = np.arange(len(group.lanes)), path_fits(one)
+    width = _width(one, memory)
+    unique = _in_chunks(_certify, options, lanes, width)
+    blank: list[Any] = [
+        np.zeros(lanes.game.action_mask.shape, one.tau.dtype),
+        np.full(len(everyone), np.nan, one.tau.dtype),
+        np.full(len(everyone), RESULTS.max_steps_reached.code),
+        np.zeros(len(everyone), int),
+    ]
+    found = Found(*blank)
+    if options.method is not None or not fits:
+        _run(options.method or FixedPoint(), everyone, lanes, found, options, width)
+    else:
+        _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, width)
+        settled = unique & (found.code == RESULTS.successful.code)
+        _run(PrincipalBranch(), np.flatnonzero(~settled), lanes, found, options, width)
+    on_branch = fits if options.method is None else isinstance(options.method, PrincipalBranch)
+    return _in_chunks(_finish, options, (lanes, found, unique, np.full(len(everyone), on_branch)), width)
+
+
+def traced_group(
+    group: Group, options: Options, solver: str | AbstractSolver, max_steps: int | None
+) -> dict[str, Array]:
+    """`solve_group` where values cannot be looked at: `solve` itself, mapped over the lanes, derivatives included."""
+
+    def one(lane: Lane) -> dict[str, Array]:
+        answer = solve(
+            lane.game,
+            lane.tau,
+            solver=solver,
+            reference=lane.reference,
+            entropy=options.entropy,
+            continuation=options.continuation,
+            tol=options.tol,  # pyright: ignore[reportArgumentType]
+            max_steps=max_steps,
+            initial_policy=lane.initial_policy,
+            throw=False,
+        )
+        return {name: getattr(answer, name) for name in FIELDS}
+
+    return jax.vmap(one)(jax.tree.map(jnp.asarray, group.question))
+
+
+# What `finish` says of each lane.
+FIELDS = (
+    "policy",
+    "log_policy",
+    "values",
+    "initial_values",
+    "residual",
+    "num_steps",
+    "result_code",
+    "selection_code",
+)
+
+
+def _problem(lane: Lane, options: Options) -> Problem:
+    return Problem(
+        lane.game, lane.tau, reference=lane.reference, entropy=options.entropy, continuation=options.continuation
+    )
+
+
+@eqx.filter_jit
+def _certify(options: Options, lanes: Lane) -> Bool[Array, " lane"]:
+    return on_every_device(lambda o, part: jax.vmap(lambda lane: certified(_problem(lane, o)))(part), options, lanes)
+
+
+@eqx.filter_jit
+def _finish(options: Options, lanes: tuple[Lane, Found, Any, Any]) -> dict[str, Array]:
+    def one(of_lane: tuple[Lane, Found, Any, Any]) -> dict[str, Array]:
+        lane, found, unique, on_branch = of_lane
+        return finish(_problem(lane, options), found, unique, on_branch)
+
+    return on_every_device(lambda _, part: jax.vmap(one)(part), None, lanes)
+
+
+@eqx.filter_jit
+def _begin(task: tuple[Options, AbstractSolver], lanes: Lane) -> Any:
+    def one(task: tuple[Options, AbstractSolver], lane: Lane) -> Any:
+        options, method = task
+        problem = _problem(lane, options)
+        start = starting_point(problem, lane.initial_policy)
+        return method.init(frozen(problem).centered(), start)
+
+    return on_every_device(lambda t, part: jax.vmap(lambda lane: one(t, lane))(part), task, lanes)
+
+
+@eqx.filter_jit
+def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress]) -> tuple[Progress, Any, Any]:
+    """A stretch of steps; which lanes are done, and what was found there."""
+
+    def one(task: tuple[Options, AbstractSolver], of_lane: tuple[Lane, Progress]) -> tuple[Progress, Any, Any]:
+        (options, method), (lane, progress) = task, of_lane
+        problem = frozen(_problem(lane, options)).centered()
+        limit = jnp.minimum(progress.limit, progress.steps + _STRETCH)
+
+        def unfinished(carry):
+            state, steps = carry
+            return ~method.terminate(problem, state, options.tol)[0] & (steps < limit)
+
+        state, steps = jax.lax.while_loop(
+            unfinished, lambda carry: (method.step(problem, carry[0]), carry[1] + 1), (progress.state, progress.steps)
+        )
+        done = method.terminate(problem, state, options.tol)[0] | (steps >= progress.limit)
+        code = judged_by_residual(verdict(method, problem, state, options.tol), state, options.tol)
+        found = Found(state.iterate.logits, state.iterate.residual, code, steps)
+        return progress._replace(state=state, steps=steps), done, found
+
+    return on_every_device(lambda t, part: jax.vmap(lambda of_lane: one(t, of_lane))(part), task, lanes)
+
+
+def _run(method: AbstractSolver, members: np.ndarray, lanes: Lane, found: Found, options: Options, width: int) -> None:
+    """Run one method on some lanes and write what it finds into ``found``.
+
+    ``width`` lanes are on their way at a time. After each stretch those that are done leave, and new ones begin.
+    """
+    if len(members) == 0:
+        return
+    task = (options, method)
+    limit = int(method.default_max_steps if options.max_steps is None else options.max_steps)
+    waiting = list(members[::-1])
+    slots, empty = np.full(width, members[0]), np.ones(width, bool)
+    # An empty slot has no steps to take: it stands still.
+    begun = jax.tree.map(np.array, _begin(task, take(lanes, slots, width)))
+    progress = Progress(begun, np.zeros(width, int), np.zeros(width, int))
+    while waiting or not empty.all():
+        free = np.flatnonzero(empty)[: len(waiting)]
+        if len(free):
+            slots[free] = [waiting.pop() for _ in free]
+            begun = _begin(task, take(lanes, slots, width))
+            for kept, new in zip(jax.tree.leaves(progress.state), jax.tree.leaves(begun), strict=True):
+                kept[free] = np.asarray(new)[free]
+            progress.steps[free], progress.limit[free], empty[free] = 0, limit, False
+        advanced = _advance(task, (take(lanes, slots, width), progress))
+        progress, done, seen = jax.tree.map(np.array, advanced)
+        left = np.flatnonzero(done & ~empty)
+        for target, source in zip(found[:4], seen[:4], strict=True):
+            target[slots[left]] = source[left]
+        empty[left] = True
+        progress.limit[left] = 0
+
+
+def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
+    """The results of ``function`` for all lanes, ``width`` at a time, as numpy arrays."""
+    count = len(jax.tree.leaves(lanes)[0])
+    chunks = [np.arange(first, min(first + width, count)) for first in range(0, count, width)]
+    results = [function(options, take(lanes, places, width)) for places in chunks]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *results)
+
+
+def _width(problem: Problem, memory: int) -> int:
+    """Lanes at a time: on each device a power of two, fewer for larger games, that fits into the memory.
+
+    A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries. How many lanes
+    there are does not enter: the program that a lane runs through, and so its rounding, depends on the lane alone.
+    """
+    game = sum(leaf.nbytes for leaf in jax.tree.leaves(problem) if eqx.is_array(leaf))
+    size = problem.mask.size
+    jacobian = problem.tau.dtype.itemsize * size**2 if path_fits(problem) else 0
+    room = min(memory, _COMFORT) // (16 * game + 8 * jacobian)
+    return len(jax.local_devices()) * max(1, min(_WIDTH, 1 << int(room).bit_length() >> 1))

@@ -1,0 +1,126 @@
+"""What came out of a batch: arrays over all lanes, and each lane's own solution on request."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax._batch._lanes import lane_game
+from hqre_jax._game import AbstractGame
+from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._solution import Solution
+
+
+class BatchSolution(eqx.Module):
+    """Computed equilibria of a batch of games, with the evidence for each.
+
+    ``sols[b]`` is the `Solution` of game b, without the padding of the batch; iteration runs through all of them.
+
+    Attributes:
+        policy: ``π_i(a|x)``, ``(batch, player, information state, action)``, padding exactly 0.
+        log_policy: ``log π``, likewise, padding 0.
+        values: ``E_{b_i(w|x)} V_i(w)``, ``(batch, player, information state)``; units of payoff.
+        initial_values: ``E_ν V_i``, ``(batch, player)``; units of payoff.
+        residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of each game at its requested τ, ``(batch,)``.
+        num_steps: Steps that the solver took in each game, ``(batch,)``.
+        result_code: Index of each result in ``list(RESULTS)``.
+        selection_code: Index of each selection in ``list(SELECTIONS)``.
+        action_mask: Valid actions of every game, padded to the batch maxima.
+        tau: Temperatures in full, ``(batch, player, information state)``, padding 1.
+        reference: The reference policies, if any were given.
+        games: What was solved: a stacked game, or a tuple of games.
+        solver: Name of the solver.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+    """
+
+    policy: Float[Array, "batch player state action"]
+    log_policy: Float[Array, "batch player state action"]
+    values: Float[Array, "batch player state"]
+    initial_values: Float[Array, "batch player"]
+    residual: Float[Array, " batch"]
+    num_steps: Int[Array, " batch"]
+    result_code: Int[Array, " batch"]
+    selection_code: Int[Array, " batch"]
+    action_mask: Bool[Array, "batch player state action"]
+    tau: Float[Array, "batch player state"]
+    reference: Float[Array, "batch player state action"] | None
+    games: AbstractGame | tuple[AbstractGame, ...]
+    solver: str = eqx.field(static=True)
+    entropy: Any = eqx.field(static=True)
+    continuation: Any = eqx.field(static=True)
+
+    @property
+    def result(self) -> np.ndarray:
+        """How each solve ended: an array of `RESULTS` strings."""
+        return _names(self.result_code, RESULTS, "result")
+
+    @property
+    def selection(self) -> np.ndarray:
+        """``"unique"``, ``"principal_branch"`` or ``"unselected"``, for each game."""
+        return _names(self.selection_code, SELECTIONS, "selection")
+
+    @property
+    def successful(self) -> Bool[Array, " batch"]:
+        """Whether each residual is within the tolerance."""
+        return self.result_code == RESULTS.successful.code
+
+    def __len__(self) -> int:
+        return self.residual.shape[0]
+
+    def __iter__(self) -> Iterator[Solution]:
+        return (self[b] for b in range(len(self)))
+
+    def __getitem__(self, lane: int) -> Solution:
+        lane = range(len(self))[lane]
+        game = lane_game(self.games, lane)
+        players, states, actions = (slice(size) for size in game.action_mask.shape)
+
+        def cut(array: Any) -> Any:
+            return jnp.asarray(array[lane][(players, states, actions)[: array.ndim - 1]])
+
+        problem = Problem(
+            game,
+            cut(self.tau),
+            reference=None if self.reference is None else cut(self.reference),
+            entropy=self.entropy,
+            continuation=self.continuation,
+        )
+        return Solution(
+            problem=problem,
+            log_policy=cut(self.log_policy),
+            policy=cut(self.policy),
+            values=cut(self.values),
+            initial_values=cut(self.initial_values),
+            residual=cut(self.residual),
+            num_steps=cut(self.num_steps),
+            result_code=cut(self.result_code),
+            selection_code=cut(self.selection_code),
+            solver=self.solver,
+        )
+
+    def __repr__(self) -> str:
+        return f"BatchSolution({len(self)} games, solver={self.solver!r})"
+
+
+class BatchSolveError(RuntimeError):
+    """A batch in which some games were not solved to the tolerance; all answers are kept as ``.solution``."""
+
+    def __init__(self, solution: BatchSolution):
+        self.solution = solution
+        failed = np.flatnonzero(~np.asarray(solution.successful))
+        worst = ", ".join(f"{b}: {solution.result[b]}" for b in failed[:5])
+        more = ", …" if len(failed) > 5 else ""
+        first = RESULTS(str(solution.result[failed[0]]))
+        super().__init__(f"{len(failed)} of {len(solution)} games were not solved ({worst}{more}). {first.message}")
+
+
+def _names(codes: Int[Array, " batch"], members: Any, field: str) -> np.ndarray:
+    if isinstance(codes, Tracer):
+        raise TypeError(f"sols.{field} is made of strings and has no value under jit or vmap: use sols.{field}_code")
+    return np.array([str(member) for member in members])[np.asarray(codes)]

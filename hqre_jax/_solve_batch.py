@@ -1,0 +1,138 @@
+"""`solve_batch`: many games at once, each as `solve` would solve it, none held up or harmed by another."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hqre_jax._batch import (
+    FIELDS,
+    BatchSolution,
+    BatchSolveError,
+    Lanes,
+    Options,
+    lay_out,
+    solve_group,
+    traced_group,
+)
+from hqre_jax._game import Continuation
+from hqre_jax._problem import Entropy, tolerance_in
+from hqre_jax._solve import method_of, step_limit
+from hqre_jax._solver import AbstractSolver
+from hqre_jax._temperatures import concrete
+from hqre_jax._types import InputError
+
+# Bytes that the arrays in work may take on each device: solving a million small games then needs less than 2 GB in all.
+_MEMORY = 2**29
+
+
+def solve_batch(
+    games: Any,
+    taus: Any,
+    *,
+    solver: str | AbstractSolver = "auto",
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+    tol: float | None = None,
+    max_steps: int | None = None,
+    initial_policy: Any = None,
+    key: Any = None,
+    throw: bool = True,
+    memory: float | None = None,
+) -> BatchSolution:
+    """Compute an HQRE of every game of a batch, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
+
+    Games are worked on in chunks that fit into ``memory``, on all local devices; a game that is done makes room for
+    the next, so that hard ones hold up nobody. A game that fails says so in its own result and touches no other. No
+    answer depends on the games beside it, on ``memory`` or on the number of devices. ``jit`` and ``grad`` work on this
+    function, with implicit gradients; under tracing nothing is raised, and all games run until the last is done.
+
+    Args:
+        games: Payoffs ``[b, i, a_1, …, a_N]`` of games in normal form; or a list of games of any kinds and shapes
+            (or of payoffs); or one game every array of which has a leading axis for the batch.
+        taus: Temperatures, in units of payoff: a number; 1-d one per player; 2-d ``(batch, player)`` or
+            ``(batch, 1)``; 3-d ``(batch, player, information state)``. Padded entries are not looked at.
+        solver: As in `solve`. ``"auto"`` returns the unique HQRE where uniqueness is certified and otherwise the one on
+            the principal branch.
+        reference: Interior reference policies: uniform by default; ``(player, information state, action)`` for all
+            games, or with a leading axis for the batch, or a list with one for each game.
+        entropy: ``"kl"`` to ρ, or ``"shannon"``.
+        continuation: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
+        tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
+        max_steps: Largest number of steps in each game; each solver has its own default.
+        initial_policy: Where to start, in the forms of ``reference``.
+        key: For solvers that draw random numbers; none of the present ones does.
+        throw: Whether to raise where a result is not ``"successful"``, after all games are done.
+        memory: Bytes that arrays in work may take on each device, beside questions and answers; 512 MiB by default.
+
+    Returns:
+        The `BatchSolution`, padded to the largest game: ``sols.policy[b]``, ``sols.result[b]``, …; ``sols[b]`` is the
+        ordinary `Solution` of game b.
+
+    Raises:
+        InputError: On bad input, naming the argument. A payoff array with an entry that is no number is no bad input:
+            that game's result is ``"nonfinite"``.
+        BatchSolveError: If ``throw`` and some game was not solved to the tolerance; all answers hang on the error.
+
+    Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+    """
+    del key
+    lanes = lay_out(games, taus, reference, initial_policy, continuation)
+    options = Options(
+        method=method_of(solver),
+        entropy=entropy,
+        continuation=continuation,
+        tol=tolerance_in(tol, lanes.tau.dtype),
+        max_steps=step_limit(max_steps),
+    )
+    budget = _bytes(memory)
+    traced = not all(concrete(leaf) for leaf in jax.tree.leaves(([group.question for group in lanes.groups], options)))
+    if traced:
+        parts = [traced_group(group, options, solver, max_steps) for group in lanes.groups]
+    else:
+        parts = [solve_group(group, options, budget) for group in lanes.groups]
+    solution = BatchSolution(
+        **_in_order(lanes, parts),
+        action_mask=jnp.asarray(lanes.action_mask),
+        tau=jnp.asarray(lanes.tau),
+        reference=lanes.reference,
+        games=lanes.games,
+        solver="auto" if options.method is None else options.method.name,
+        entropy=entropy,
+        continuation=continuation,
+    )
+    if throw and not traced and not bool(np.all(solution.successful)):
+        raise BatchSolveError(solution)
+    return solution
+
+
+def _in_order(lanes: Lanes, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The answers of all groups in the order of the batch, padded to its largest game."""
+    if len(parts) == 1 and parts[0]["policy"].shape == lanes.action_mask.shape:
+        return {name: jnp.asarray(value) for name, value in parts[0].items()}
+    batch, *largest = lanes.action_mask.shape
+    extents = {"policy": 3, "log_policy": 3, "values": 2, "initial_values": 1}
+    fields = {}
+    for name in FIELDS:
+        shape = (batch, *largest[: extents.get(name, 0)])
+        field = jnp.zeros(shape, parts[0][name].dtype)
+        if all(concrete(part[name]) for part in parts):
+            field = np.array(field)
+        for group, part in zip(lanes.groups, parts, strict=True):
+            own = tuple(slice(size) for size in part[name].shape[1:])
+            if isinstance(field, np.ndarray):
+                field[(group.lanes, *own)] = part[name]
+            else:
+                field = field.at[(group.lanes, *own)].set(part[name])
+        fields[name] = jnp.asarray(field)
+    return fields
+
+
+def _bytes(memory: float | None) -> int:
+    if memory is None:
+        return _MEMORY
+    if isinstance(memory, bool) or not isinstance(memory, int | float | np.number) or not memory > 0:
+        raise InputError("memory", f"is {memory!r}; a number of bytes above 0 is wanted")
+    return int(min(memory, 2**62))
