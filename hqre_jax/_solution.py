@@ -35,7 +35,8 @@ class SolveError(RuntimeError):
     def __init__(self, solution: "Solution"):
         self.solution = solution
         super().__init__(
-            f"{solution.result}: {solution.described_residual()} after {int(solution.num_steps)} steps of "
+            f"{solution.result}: residual {float(solution.residual):.3g}{solution.how_sure()} after "
+            f"{int(solution.num_steps)} steps of "
             f"{solution.solver}. {solution.result.message}"
         )
 
@@ -77,17 +78,16 @@ class Solution(eqx.Module):
             return f"Solution(batch {np.shape(self.residual)}, solver={self.solver!r})"
         rows = [[[round(p, 6) for p in row] for row in states] for states in self.unpadded_policy()]
         return (
-            f"Solution({self.result}, {self.selection}, {self.described_residual()}, "
+            f"Solution({self.result}, {self.selection}, residual={float(self.residual):.3g}{self.how_sure()}, "
             f"num_steps={int(self.num_steps)}, solver={self.solver!r}, policy={rows})"
         )
 
-    def described_residual(self) -> str:
-        """The residual in words: a number, or with which confidence it is at most how much."""
-        size = f"{float(self.residual):.3g}"
+    def how_sure(self) -> str:
+        """Of a residual that was estimated: that it is an upper bound, and on what it rests; else nothing."""
         if self.evidence is None:
-            return f"residual={size}"
+            return ""
         level, plays = float(self.evidence.level), int(self.evidence.num_episodes)
-        return f"residual<={size} with confidence {level:g} after {plays} plays"
+        return f" (an upper bound, with confidence {level:g}, from {plays} plays)"
 
     @property
     def result(self) -> Any:
