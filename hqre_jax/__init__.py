@@ -75,6 +75,7 @@ from hqre_jax.io import (
     save_game,
     save_rollout_log,
 )
+from hqre_jax.sweep import sweep
 
 __all__ = [
     "RESULTS",
@@ -160,6 +161,7 @@ __all__ = [
     "save_rollout_log",
     "solve",
     "solve_batch",
+    "sweep",
     "trace_branch",
     "with_public_history",
 ]

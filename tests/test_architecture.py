@@ -74,6 +74,7 @@ SIBLINGS = {
     ("_solution", "_certificates"),  # a solution certifies itself when asked
     ("_solution", "_solver"),  # and says what a residual rests on that was estimated
     ("_empirical", "_solve"),  # the bootstrap solves each resampled game
+    ("_estimation", "_solve"),  # the likelihood is that of a solved game
     ("_rigorous", "_solution"),  # a box is put about a solution
     ("_batch", "_solve"),  # a lane is solved as a game is
     ("_solve_batch", "_solve"),  # options are read alike
@@ -85,7 +86,7 @@ SIBLINGS = {
 
 
 # What an extra of pyproject.toml installs may be imported where it is needed, inside functions.
-EXTRAS = {"_rigorous": {"flint"}}  # python-flint, the extra `rigorous`
+EXTRAS = {"_rigorous": {"flint"}, "sweep": {"pyarrow"}}  # layer: packages of the extra that it needs
 
 
 def layer_name(module: str) -> str:

@@ -28,6 +28,7 @@ from hqre_jax.cli._documents import (
 from hqre_jax.cli._inputs import accuracy, check_folder, check_writable, numbers, read_question
 from hqre_jax.cli._jax import enable_double_precision, quick_compilation
 from hqre_jax.cli._parser import build_parser
+from hqre_jax.cli._sweep import summary_document, summary_tables, sweep_progress, wanted
 from hqre_jax.cli._tables import (
     branch_tables,
     certificate_tables,
@@ -38,6 +39,7 @@ from hqre_jax.cli._tables import (
 )
 from hqre_jax.demo import demo
 from hqre_jax.io import list_games
+from hqre_jax.sweep import summarise, sweep
 
 DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -151,6 +153,26 @@ def _trace(arguments: Namespace) -> int:
     return _judge(branch.result)
 
 
+def _sweep(arguments: Namespace) -> int:
+    config, folder, processes = wanted(arguments)
+    if config is None:
+        summary = summarise(folder)
+        axes = summary.plot()
+        axes.figure.savefig(folder / "steps.png")
+    else:
+        with sweep_progress() as announce:
+            summary = sweep(config, folder, processes=processes, announce=announce)
+    if arguments.format == "json":
+        _print(strict_json(summary_document(summary)) + "\n")
+    else:
+        _print(rendered(summary_tables(summary)))
+    if summary.failed:
+        _say(
+            f"{summary.failed} games did not reach the tolerance; the column `result` of the shards says which and why"
+        )
+    return NOT_REACHED if summary.failed else DONE
+
+
 def _demo(arguments: Namespace) -> int:
     out = Path(arguments.out)
     try:
@@ -171,6 +193,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "solve": _solve,
     "certify": _certify,
     "trace": _trace,
+    "sweep": _sweep,
     "demo": _demo,
 }
 

@@ -8,6 +8,7 @@ from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy
 from hqre_jax._solvers import SOLVERS
 from hqre_jax._types import InputError
+from hqre_jax.cli import _sweep
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given
@@ -23,6 +24,7 @@ start here:
   hqre solve matching_pennies_320 --tau 40,20    an equilibrium, one temperature per player
   hqre certify stag_hunt --tau 1                 is it the only one?
   hqre trace stag_hunt --tau-from inf --tau-to 0.1 --plot branch.png
+  hqre sweep config.toml --out out/sweep         thousands to millions of random games
   hqre demo --out out/demo                       every built-in game, with plots
 
 GAME is a built-in name or a file: .nfg or .efg (Gambit), .json or .npz.
@@ -128,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_problem(trace)
     _add_accuracy(trace)
     _add_output(trace, "probabilities against temperature")
+    _sweep.add_arguments(command("sweep", "solve random games by the thousand, keep every answer", _sweep.EPILOG))
     demo = command("demo", "solve every built-in game, print a table and draw two pictures")
     demo.add_argument("--out", metavar="DIR", default="out/demo", help="folder for the pictures (default: %(default)s)")
     return parser
