@@ -10,9 +10,10 @@ from proofs_check.t1_uniqueness import T1
 from proofs_check.t2_linear_convergence import T2
 from proofs_check.t3_bounded_regret import T3
 from proofs_check.t4_markov import T4
+from proofs_check.t6_diagnostics import T6
 from proofs_check.t7_pathologies import T7
 from proofs_check.t8_heterogeneity import T8
 
-STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in (T1, T2, T3, T4, T7, T8)}
+STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in (T1, T2, T3, T4, T6, T7, T8)}
 
 __all__ = ["STATEMENTS", "Attack", "Comparison", "Example", "Outcome", "Statement"]

@@ -14,6 +14,7 @@ from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_stages as stages
 from proofs_check import t3_bounded_regret as t3
 from proofs_check import t4_markov as t4
+from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
 from proofs_check import t8_heterogeneity as t8
 from proofs_check.t1_uniqueness import MONOTONE, ONE, coordination, num_equilibria
@@ -24,6 +25,7 @@ GAMES = 400
 LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, STEP: 0.99, RATE: 0.5, PREDICTED: 1e-4}
 LEAST_RATIO |= {t3.IDENTITY: 0.999, t3.ROUND: 0.6, t3.TOTAL: 0.2, t3.LOSS: 0.1, t3.LINEAR: 0.05, t3.SLOPE: 0.4}
 LEAST_RATIO |= {t4.SOFT: 0.99, t4.COUPLED: 0.99, t4.FIXED_POINT: 0.5, stages.SHAPLEY: 0.99, stages.NESTED: 0.9}
+LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.MISSED: 0.0, t6.FALSE: 1e-3}
 LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, t7.SELECTION: 1e-3}
 LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
 
