@@ -59,6 +59,28 @@ class Comparison:
         best = _per_game(np.where(resolved, ratio, -np.inf)).max(axis=1, initial=-np.inf)
         return np.where(np.isneginf(best), np.nan, best)
 
+    @property
+    def judged(self) -> "Judged":
+        """What remains when the measurements are forgotten."""
+        return Judged(self.claim, self.family, self.ratios, self.violated)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A comparison of which only the verdict on each game is kept: what the ledger stores.
+
+    Attributes:
+        claim: As in `Comparison`.
+        family: As in `Comparison`.
+        ratios: Largest observed/bound of each game; nan where none was resolved.
+        violated: Whether the game breaks the claim.
+    """
+
+    claim: str
+    family: str
+    ratios: np.ndarray
+    violated: np.ndarray
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -69,7 +91,7 @@ class Outcome:
         drawn: How many games were drawn; those that fail the hypothesis are not compared.
     """
 
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[Comparison | Judged, ...]
     drawn: int
 
     @property
@@ -90,9 +112,7 @@ class Outcome:
     @property
     def games(self) -> int:
         """Games that satisfy the hypothesis and were compared."""
-        return max(
-            (sum(len(c.observed) for c in self.part(claim=claim).comparisons) for claim in self.claims), default=0
-        )
+        return max((sum(len(c.ratios) for c in self.part(claim=claim).comparisons) for claim in self.claims), default=0)
 
     @property
     def violations(self) -> int:
