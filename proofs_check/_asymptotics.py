@@ -23,6 +23,7 @@ class Local(NamedTuple):
     Attributes:
         jacobian: J at π*, on centred logits.
         jacobian_error: Bound on the 2-norm of its error.
+        projection: P, which makes logits centred.
         damping: ``ητ/(1+ητ)``.
         errors: e_k of a run that starts next to π*, one more than steps.
         curvature: K of T2 (c).
@@ -31,6 +32,7 @@ class Local(NamedTuple):
 
     jacobian: Float[Array, "n n"]
     jacobian_error: Scalar
+    projection: Float[Array, "n n"]
     damping: StateValues
     errors: Float[Array, "time n"]
     curvature: Scalar
@@ -71,6 +73,7 @@ def around(known: Known, eta: Scalar, disturbance: LogPolicy) -> Local:
     return Local(
         jacobian=jacobian,
         jacobian_error=mask.size * (curvature * logits_off + rounding),
+        projection=jax.jacfwd(lambda z: center(z.reshape(mask.shape), mask).ravel())(centred),
         damping=damping,
         errors=jnp.concatenate([away[None], path - centred[None]]),
         curvature=curvature,
@@ -105,7 +108,7 @@ def spectrum(local: Local) -> Spectrum:
 def stability_boundary(local: Local, tau: np.ndarray, step: np.ndarray) -> np.ndarray:
     """The step at which the spectral radius of the update's Jacobian at π* is 1, as measured.
 
-    ``J(η) = (I + diag(ητ) R)/(1 + ητ)``, R the Jacobian of the response, which J at any one step reveals.
+    ``J(η) = (P + diag(ητ) R)/(1 + ητ)``, R the Jacobian of the response, which J at any one step reveals.
 
     Args:
         local: Of each game, at a stable step.
@@ -120,12 +123,12 @@ def stability_boundary(local: Local, tau: np.ndarray, step: np.ndarray) -> np.nd
         flat = np.asarray(values).reshape(len(step), -1)
         return np.repeat(flat, local.jacobian.shape[-1] // flat.shape[1], axis=1)[..., None]
 
-    eye, damping, tau = np.eye(local.jacobian.shape[-1]), by_entry(local.damping), by_entry(tau)
-    response = (local.jacobian - (1 - damping) * eye) / damping
+    damping, tau = by_entry(local.damping), by_entry(tau)
+    response = (local.jacobian - (1 - damping) * local.projection) / damping
 
     def stable(eta: np.ndarray) -> np.ndarray:
         part = 1 - 1 / (1 + eta[:, None, None] * tau)
-        return np.abs(np.linalg.eigvals((1 - part) * eye + part * response)).max(axis=-1) <= 1
+        return np.abs(np.linalg.eigvals((1 - part) * local.projection + part * response)).max(axis=-1) <= 1
 
     low, high = step, _FARTHEST * step
     none = stable(high)

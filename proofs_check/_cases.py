@@ -36,7 +36,7 @@ class Cases(NamedTuple):
     known: Bounds
 
 
-def taken(problem: hq.Problem, chosen: np.ndarray) -> hq.Problem:
+def taken(problem: hq.Problem, chosen: np.ndarray | slice) -> hq.Problem:
     """The chosen problems of a batch, on the host."""
     return jax.tree.map(lambda part: np.asarray(part)[chosen], problem)
 
@@ -122,13 +122,15 @@ FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, POLYMATRIX, GRAPH, BAYESIAN)
 
 
 @eqx.filter_jit
-def _pose(build: Callable[..., hq.AbstractGame], arrays: tuple, tau_of: Any, logits_of: Any) -> hq.Problem:
+def _pose(
+    build: Callable[..., hq.AbstractGame], arrays: tuple, tau_of: Any, logits_of: Any, continuation: Any = "soft"
+) -> hq.Problem:
     def one(arrays, tau, logits):
         game = build(*arrays)
         mask = game.action_mask
         reference = jax.nn.softmax(logits.reshape(mask.shape), axis=-1, where=mask)
         tau = jnp.broadcast_to(tau, mask.shape[:2]) if tau.ndim == 0 else tau.reshape(mask.shape[:2])
-        return hq.Problem(game, tau, reference=jnp.where(mask, reference, 0.0))
+        return hq.Problem(game, tau, reference=jnp.where(mask, reference, 0.0), continuation=continuation)
 
     return jax.vmap(one)(arrays, tau_of, logits_of)
 

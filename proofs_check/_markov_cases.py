@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._games._world import AbstractWorldGame
+from hqre_jax._games._world import AbstractWorldGame, legal_actions
 from hqre_jax._generators.draws import family_payoffs, random_kernel, random_type_law
 from proofs_check._cases import Family, _pose, _shape, known_bounds, quick_jit
 
@@ -104,17 +104,21 @@ def _pairs_of_actions(array: Float[Array, "*rest actions"]) -> Float[Array, "*re
 
 
 def _influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
-    """``B_ij = ½ max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` and the width of the box, all actions being valid."""
+    """``B_ij = ½ max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` and the width of the box, over valid actions."""
     payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
+    legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
     axes = tuple(range(1, payoffs.ndim))
-    width = (jnp.max(payoffs, axis=axes) - jnp.min(payoffs, axis=axes)) / (1 - gamma)
+    top = jnp.max(jnp.where(legal[None], payoffs, -jnp.inf), axis=axes)
+    width = (top - jnp.min(jnp.where(legal[None], payoffs, jnp.inf), axis=axes)) / (1 - gamma)
     columns = []
     for j in range(game.num_players):
         change = jnp.abs(_pairs_of_actions(jnp.moveaxis(payoffs, j + 2, -1)))
         moved = _pairs_of_actions(jnp.moveaxis(kernel, (-1, j + 1), (0, -1)))
         distance = 0.5 * jnp.sum(jnp.abs(moved), axis=0)
         total = change + gamma * width.reshape(-1, *(1,) * distance.ndim) * distance[None]
-        columns.append(0.5 * jnp.max(total, axis=tuple(range(1, total.ndim))))
+        may = jnp.moveaxis(legal, j + 1, -1)
+        may = may[..., :, None] & may[..., None, :]
+        columns.append(0.5 * jnp.max(jnp.where(may[None], total, 0.0), axis=tuple(range(1, total.ndim))))
     return jnp.stack(columns, axis=1) * (1 - jnp.eye(game.num_players)), width
 
 
@@ -165,15 +169,33 @@ def settled(build: Callable[..., hq.AbstractGame], arrays: tuple, tau: np.ndarra
     Returns:
         The cases.
     """
-    problem = _centred(_pose(build, arrays, tau, logits))
+    return known_cases(centred(_pose(build, arrays, tau, logits)))
+
+
+def known_cases(problem: hq.Problem) -> MarkovCases:
+    """T4's constants of given problems.
+
+    Args:
+        problem: Problems that go on, leading axis (game); games are centred.
+
+    Returns:
+        The cases.
+    """
     influence, width = _influences(problem)
-    eye = np.eye(influence.shape[-1])
-    matrix = arrays[-1][:, None, None] * eye + np.asarray(influence) / tau.min(-1)[:, None, :]
+    eye, tau = np.eye(influence.shape[-1]), least_temperatures(problem)
+    gamma = np.asarray(problem.game.discount_factor())
+    matrix = gamma[:, None, None] * eye + np.asarray(influence) / tau[:, None, :]
     weights = _perron(matrix)[1]
     factor = known_bounds(problem).contraction
     quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
     excess = jnp.maximum(quotient * (1 + 16 * np.finfo(float).eps) - factor, 0.0)
     return MarkovCases(problem, influence, width, jnp.asarray(weights), factor, excess)
+
+
+def least_temperatures(problem: hq.Problem) -> Float[np.ndarray, "game player"]:
+    """``τ_j``, the least over j's states."""
+    used = np.asarray(problem.mask).any(axis=-1)
+    return np.where(used, np.asarray(problem.tau), np.inf).min(axis=-1)
 
 
 def zero_sum(family: Family, rng: np.random.Generator, num: int) -> hq.Problem:
@@ -190,11 +212,12 @@ def zero_sum(family: Family, rng: np.random.Generator, num: int) -> hq.Problem:
     arrays = family.draw(rng, num)
     shape = _shape(family, arrays)
     tau = 10.0 ** rng.uniform(-1.0, 0.5, (num, shape[0], 1)) * rng.uniform(0.7, 1.4, (num, *shape[:2]))
-    return _pose(family.build, arrays, tau, _REFERENCE_SPREAD * rng.standard_normal((num, *shape)))
+    return _pose(family.build, arrays, tau, _REFERENCE_SPREAD * rng.standard_normal((num, *shape)), "zero_sum")
 
 
 @quick_jit
-def _centred(problem: hq.Problem) -> hq.Problem:
+def centred(problem: hq.Problem) -> hq.Problem:
+    """The problems on games without their strategically irrelevant payoff terms."""
     return jax.vmap(lambda problem: problem.centered())(problem)
 
 
@@ -246,20 +269,29 @@ def nested(family: Family, rng: np.random.Generator, num: int) -> NestedCases:
     logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
     weights = np.exp(0.5 * rng.standard_normal((num, shape[0])))
     root = np.sqrt(weights)
-    first = _centred(_pose(family.build, arrays, pattern, logits))
-    influence, width = _influences(first)
-    scaled = np.asarray(influence) * root[:, :, None] / root[:, None, :]
+    first = known_nested(centred(_pose(family.build, arrays, pattern, logits)), weights)
+    scaled = np.asarray(first.influence) * root[:, :, None] / root[:, None, :]
     factor = gamma + (1 - gamma) * rng.uniform(*_PARTS, num)
     wanted = gamma * np.linalg.norm(scaled, axis=(-2, -1)) / (factor - gamma)
-    common = np.asarray(_all_stage_interactions(first, jnp.asarray(weights)))
+    tau = pattern + (wanted - np.asarray(first.margin))[:, None, None]
+    return known_nested(centred(_pose(family.build, arrays, tau, logits)), weights)
+
+
+def known_nested(problem: hq.Problem, weights: np.ndarray) -> NestedCases:
+    """Stage margins of given problems.
+
+    Args:
+        problem: Fully observed problems, leading axis (game); games are centred.
+        weights: w, axes (game, player).
+
+    Returns:
+        The cases; κ may be negative.
+    """
+    influence, width = _influences(problem)
+    root, tau = np.sqrt(weights), least_temperatures(problem)
+    common = np.asarray(_all_stage_interactions(problem, jnp.asarray(weights)))
     half = 0.5 * common / (root[:, :, None] * root[:, None, :])
-    eye = np.eye(shape[0])
-
-    def margin(tau: np.ndarray) -> np.ndarray:
-        return np.linalg.eigvalsh(tau.min(-1)[:, None, :] * eye - half)[:, 0]
-
-    tau = pattern + (wanted - margin(pattern))[:, None, None]
-    problem = _centred(_pose(family.build, arrays, tau, logits))
     # Rounding of the eigenvalue and of C: a few units in the last place of the largest entries.
-    kappa = margin(tau) - 64 * np.finfo(float).eps * tau.max((-2, -1))
+    kappa = np.linalg.eigvalsh(tau[:, None, :] * np.eye(tau.shape[1]) - half)[:, 0]
+    kappa = kappa - 64 * np.finfo(float).eps * np.asarray(problem.tau).max((-2, -1))
     return NestedCases(problem, influence, width, jnp.asarray(weights), jnp.asarray(kappa))

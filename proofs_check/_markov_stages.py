@@ -15,7 +15,7 @@ from hqre_jax._simplex import center, span
 from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_cases as markov
-from proofs_check._cases import Family, quick_jit
+from proofs_check._cases import quick_jit
 from proofs_check._equilibria import defect, find_equilibria
 from proofs_check._markov_pairs import (
     _CLOSE,
@@ -132,7 +132,7 @@ def _uphill(cases: markov.NestedCases, values: Array, policies: Array) -> Array:
     return jax.vmap(_steepest)(cases.problem, cases.weights, values, policies)
 
 
-def _nesting(family: Family, cases: markov.NestedCases, factor: np.ndarray, rng: np.random.Generator) -> Comparison:
+def _nesting(family: str, cases: markov.NestedCases, factor: np.ndarray, rng: np.random.Generator) -> Comparison:
     """Claim (e) at two pairs of values: anywhere in the box, and near a corner of it in the steepest direction."""
     half = 0.5 * np.broadcast_to(np.asarray(cases.width)[..., None], cases.problem.tau.shape)
     keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), len(half))
@@ -147,7 +147,8 @@ def _nesting(family: Family, cases: markov.NestedCases, factor: np.ndarray, rng:
         then = _nested_image(cases, second, keys)
         moved = norm(now[0] - then[0], cases.weights), factor * norm(first - second, cases.weights)
         sides.append([np.asarray(part) for part in (*moved, now[1] + then[1])])
-    return Comparison(NESTED, family.name, *(np.stack(part, axis=1) for part in zip(*sides, strict=True)))
+    measured = (np.stack(part, axis=1) for part in zip(*sides, strict=True))
+    return Comparison(NESTED, family, *measured, problems=cases.problem)
 
 
 def nested_factor(cases: markov.NestedCases) -> np.ndarray:
@@ -156,9 +157,9 @@ def nested_factor(cases: markov.NestedCases) -> np.ndarray:
     return np.asarray(cases.problem.game.discount) * (1 + reply)
 
 
-def _shapley(family: Family, rng: np.random.Generator, num: int) -> Comparison:
+def _shapley(family: str, problem: hq.Problem, rng: np.random.Generator) -> Comparison:
+    num = len(problem.tau)
     keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), num)
-    problem = markov.zero_sum(family, rng, num)
     noise = jnp.asarray(rng.uniform(-1, 1, (num, 2, problem.game.transitions.shape[-1])))
     sides = _measure_shapley(problem, noise, keys)
-    return Comparison(SHAPLEY, family.name, *(np.asarray(part) for part in sides))
+    return Comparison(SHAPLEY, family, *(np.asarray(part) for part in sides), problems=problem)

@@ -86,8 +86,10 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
+from hqre_jax._games._world import AbstractWorldGame
+from hqre_jax._generators.draws import generator
 from proofs_check import _markov_cases as markov
-from proofs_check._cases import Family, batches, quick_jit
+from proofs_check._cases import batches, known_bounds, quick_jit, taken
 from proofs_check._markov_pairs import (
     Noise,
     _coupled_pairs,
@@ -124,7 +126,7 @@ def _measure(cases: markov.MarkovCases, factor: Array, alpha: Array, on_policy: 
 
 
 def _contraction(
-    family: Family, cases: markov.MarkovCases, factor: np.ndarray, on_policy: bool, rng: np.random.Generator
+    family: str, cases: markov.MarkovCases, factor: np.ndarray, on_policy: bool, rng: np.random.Generator
 ) -> tuple[Comparison, ...]:
     """Claims (a), (b), (c) of each game, as if its factor were ``factor``."""
     num, shape = len(factor), cases.problem.tau.shape
@@ -137,7 +139,40 @@ def _contraction(
     factor = jnp.asarray(factor) + cases.excess
     soft, coupled, residual = _measure(cases, factor, jnp.asarray(alpha), on_policy, noise)
     claims = zip((SOFT, COUPLED, FIXED_POINT), (soft, coupled, residual), strict=True)
-    return tuple(Comparison(claim, family.name, *(np.asarray(part) for part in sides)) for claim, sides in claims)
+    return tuple(
+        Comparison(claim, family, *(np.asarray(part) for part in sides), problems=cases.problem)
+        for claim, sides in claims
+    )
+
+
+def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
+    """T4 for given problems.
+
+    Args:
+        problem: Problems that go on, with discount below 1 and policy-independent beliefs; leading axis (game).
+        key: Typed key of the points compared.
+
+    Returns:
+        (d) under ``zero_sum``. Under ``soft`` (a), (b), (c) for the games with a factor below 1 and, if worlds are
+        observed, (e) at w = 1 for those whose stage games have a margin. Nothing of other games.
+    """
+    game, rng = problem.game, generator(key)
+    goes_on = isinstance(game, AbstractWorldGame) and hasattr(game, "transitions")
+    if not (goes_on and game.policy_independent_beliefs) or problem.continuation == "plain":
+        return ()
+    problem = taken(problem, np.asarray(game.discount) < 1)
+    if problem.continuation == "zero_sum":
+        return (_shapley("given", problem, rng),)
+    problem = taken(markov.centred(problem), slice(None))
+    certified = np.asarray(known_bounds(problem).contraction) < 1
+    cases = markov.known_cases(taken(problem, certified))
+    comparisons = _contraction("given", cases, np.asarray(cases.factor), False, rng)
+    if isinstance(game, hq.MarkovGame):
+        ones = np.ones((len(problem.tau), game.action_mask.shape[1]))
+        positive = np.asarray(markov.known_nested(problem, ones).margin) > 0
+        nested = markov.known_nested(taken(problem, positive), ones[positive])
+        comparisons += (_nesting("given", nested, nested_factor(nested), rng),)
+    return comparisons
 
 
 def check(key: Any, num_games: int) -> Outcome:
@@ -145,7 +180,7 @@ def check(key: Any, num_games: int) -> Outcome:
 
     Args:
         key: Typed key.
-        num_games: Number of games for (a), (b), (c), over all families; a quarter as many each for (d) and (e).
+        num_games: Number of games for (a), (b), (c), over all families; as many each for (d) and (e).
 
     Returns:
         (a), (b) at two stretched pairs and two far ones, (c) after few and more iterations, (d), (e) at two pairs.
@@ -154,13 +189,13 @@ def check(key: Any, num_games: int) -> Outcome:
     keys = jax.random.split(key, 3)
     for family, rng, num in batches(keys[0], num_games, _FAMILIES):
         cases = markov.contracting(family, rng, num)
-        comparisons += _contraction(family, cases, np.asarray(cases.factor), False, rng)
+        comparisons += _contraction(family.name, cases, np.asarray(cases.factor), False, rng)
         drawn += num
-    for family, rng, num in batches(keys[1], -(-num_games // 4), _ZERO_SUM_FAMILIES):
-        comparisons.append(_shapley(family, rng, num))
-    for family, rng, num in batches(keys[2], -(-num_games // 4), _NESTED_FAMILIES):
+    for family, rng, num in batches(keys[1], num_games, _ZERO_SUM_FAMILIES):
+        comparisons.append(_shapley(family.name, markov.zero_sum(family, rng, num), rng))
+    for family, rng, num in batches(keys[2], num_games, _NESTED_FAMILIES):
         cases = markov.nested(family, rng, num)
-        comparisons.append(_nesting(family, cases, nested_factor(cases), rng))
+        comparisons.append(_nesting(family.name, cases, nested_factor(cases), rng))
     # As games are counted claim by claim, so are draws: those of (a), (b), (c), the most of any.
     return Outcome(tuple(comparisons), drawn)
 
@@ -175,13 +210,13 @@ def negative_control(key: Any, num_games: int) -> Outcome:
     for family, rng, num in batches(keys[0], num_games, _FAMILIES[:1]):
         cases = markov.contracting(family, rng, num)
         halved = 0.5 * (np.asarray(cases.problem.game.discount) + np.asarray(cases.factor))
-        soft = _contraction(family, cases, halved, False, rng)[0]
-        coupled = _contraction(family, cases, np.asarray(cases.factor), True, rng)[1]
+        soft = _contraction(family.name, cases, halved, False, rng)[0]
+        coupled = _contraction(family.name, cases, np.asarray(cases.factor), True, rng)[1]
         comparisons += [soft, coupled]
         drawn += num
     for family, rng, num in batches(keys[1], num_games, _NESTED_FAMILIES[:1]):
         cases = markov.nested(family, rng, num)
-        comparisons.append(_nesting(family, cases, np.asarray(cases.problem.game.discount), rng))
+        comparisons.append(_nesting(family.name, cases, np.asarray(cases.problem.game.discount), rng))
         drawn += num
     return Outcome(tuple(comparisons), drawn)
 
@@ -202,8 +237,7 @@ def sharpness() -> tuple[Example, ...]:
     payoffs, kernels = (np.stack(parts) for parts in zip(*games, strict=True))
     tau = np.broadcast_to(np.array([4.0, 4.0])[:, None, None], (2, 2, 2))
     cases = markov.settled(hq.MarkovGame, (payoffs, kernels, gamma), tau, np.zeros((2, 2, 2, 2)))
-    family = Family("matching", lambda rng, num: (), hq.MarkovGame)
-    soft, coupled, _ = _contraction(family, cases, np.asarray(cases.factor), False, np.random.default_rng(0))
+    soft, coupled, _ = _contraction("matching", cases, np.asarray(cases.factor), False, np.random.default_rng(0))
     examples = []
     for g, name in enumerate(("rewards for matching", "steering by matching")):
         for claim, found in (("‖ΔTQ‖/‖ΔQ‖ over q", soft), ("‖Δ(z,V)⁺‖/‖Δ(z,V)‖ over 1−α(1−q)", coupled)):
@@ -219,4 +253,5 @@ T4 = Statement(
     control="half of B; on-policy backup; replies of the others forgotten",
     negative_control=negative_control,
     sharpness=sharpness,
+    measure=measure,
 )

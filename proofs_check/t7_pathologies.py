@@ -90,10 +90,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._simplex import safe_log, span
 from hqre_jax._types import Policy
 from proofs_check import _accuracy as accuracy
-from proofs_check._cases import Cases, batches, certified, posed, quick_jit
+from proofs_check._cases import Cases, batches, certified, posed
 from proofs_check._conventions import (
     COORDINATION,
     NUM_ACTIONS,
@@ -119,13 +118,13 @@ from proofs_check._losses import (
     mirror_losses,
     noisy_losses,
 )
+from proofs_check._selection import selection
 from proofs_check._statement import Comparison, Example, Outcome, Statement
 
 OSCILLATION = "(a) best response: loss = ½K(…)"
 LARGE_STEPS = "(b) large steps: loss = K c p̂(2p̂−1) ± …"
 DRIFT = "(c) noise: δ E S − … ≤ loss ≤ Δ E S + …"
 RATE = "(c) noise: S of all runs = E S ± …"
-SELECTION = "(d) HQRE: regularised regret ≤ constant"
 
 # Weight of the uniform policy in interior starts.
 _TREMBLE = 0.01
@@ -243,54 +242,6 @@ def _pooled(family: str, drifts: list[Drift], alarm: float) -> Comparison:
     return Comparison(RATE, family, observed, bound, 64 * accuracy.EPS * bound)
 
 
-@quick_jit
-def _constants(cases: Cases, starts: Policy):
-    """``‖a‖_w``, D̄, range of temperatures, and bounds on what one update's rounding does to D, to spans, to gaps."""
-
-    def one(problem, known, start):
-        mask, weights = problem.mask, known.weights
-        log_start = safe_log(start, mask)
-        spread = span(log_start - problem.log_reference, mask) + problem.game.payoff_range()[:, None] / problem.tau
-        least = -jnp.min(jnp.where(mask, log_start, 0.0), axis=-1)
-        largest = problem.game.payoff_range()[:, None] / problem.tau + jnp.max(jnp.abs(log_start), axis=-1)
-        # Logits stay within largest + |log ρ|; one update errs by a few eps of that.
-        errors = 8 * accuracy.EPS * (largest + jnp.max(jnp.abs(problem.log_reference), axis=-1))
-        errors = errors + accuracy.value_rounding(problem) / problem.tau
-        return (
-            accuracy.weighted_norm(spread, weights),
-            jnp.sum(weights * least),
-            jnp.min(problem.tau),
-            jnp.max(problem.tau),
-            jnp.sum(weights * (2 * errors + 0.5 * errors**2)),
-            accuracy.weighted_norm(2 * errors, weights),
-            jnp.sum(weights * problem.tau * 4 * errors),
-        )
-
-    return jax.vmap(one)(cases.problem, cases.known, starts)
-
-
-def _selection(world: World, cases: Cases, starts: Policy, losses: Losses) -> Comparison:
-    """Claim (d), from round 0 and from the middle of the run on."""
-    known, eta = _host(cases.known), np.asarray(cases.known.max_step)
-    spread, distance, low, high, step_error, span_error, gap_error = _host(_constants(cases, starts))
-    r, s = (1 + eta * known.margin) ** -0.5, 1 / (1 + eta * low)
-    beta = 2 * known.lipschitz * np.sqrt(2 * distance)
-    c0 = eta * beta * s / (r - s)
-    slow, fast = np.sqrt(high) * c0 + beta / np.sqrt(low), np.sqrt(high) * (spread - c0)
-    # Rounding feeds D with step_error and the spans with span_error in every round; both die out geometrically.
-    floor = 2 * known.lipschitz * np.sqrt(2 * step_error / (1 - r**2))
-    floor = np.sqrt(high) * (s * eta * floor + span_error) / (1 - s) + floor / np.sqrt(low)
-    since = np.array([0, MIRROR_ROUNDS // 2])
-    parts = ((fast**2, s * s), (2 * fast * slow, s * r), (slow**2, r * r))
-    bound = sum((c / (1 - q))[:, None] * q[:, None] ** since for c, q in parts) / 8
-    linear = sum((c / (1 - q))[:, None] * q[:, None] ** since for c, q in ((fast, s), (slow, r)))
-    slack = (2 * floor[:, None] * linear + (floor**2)[:, None] * (MIRROR_ROUNDS - since)) / 8
-    slack = np.abs(slack) + (gap_error * MIRROR_ROUNDS)[:, None] + 64 * accuracy.EPS * np.abs(bound)
-    weighted = np.einsum("gkp,gp->gk", losses.regularised, known.weights[..., 0])
-    observed = weighted[:, ::-1].cumsum(axis=1)[:, ::-1][:, since]
-    return Comparison(SELECTION, world.family.name, observed, bound, slack)
-
-
 def _selected(world: World, cases: Cases, opposed: Opposed) -> tuple[Policy, Losses]:
     """Mirror play with the largest step of T2 from the opposed start made interior."""
     mask = cases.problem.game.action_mask
@@ -330,7 +281,7 @@ def check(key: Any, num_games: int) -> Outcome:
         keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), num)
         played = _host(best_response_losses(cases.problem, pure_starts(world, cases, opposed), keys))
         comparisons.append(_oscillation(world, cases, opposed, played, ROUNDS))
-        comparisons.append(_selection(world, cases, *_selected(world, cases, opposed)))
+        comparisons.append(selection(world.family.name, cases, *_selected(world, cases, opposed)))
         if world is COORDINATION:
             comparisons.append(_large_steps(*_drawn_steps(rng, num)))
         if world in PAIRED:

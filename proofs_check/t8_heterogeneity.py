@@ -230,7 +230,7 @@ def _pose(edges: Any, payoffs: Any, mask: Any, tau: Any) -> hq.Problem:
 
 
 @quick_jit
-def _bias(problem: hq.Problem, tau: Float[Array, "game player"]):
+def biases(problem: hq.Problem, tau: Float[Array, "game player"]):
     """Sums over players of gaps, of ``τ log A`` and of regularised gaps, near the HQRE."""
 
     def one(problem, tau):
@@ -317,7 +317,7 @@ def _margins(
     chosen = np.take_along_axis(tau, choice[..., None], axis=1)[:, 0]
     problem = _pose(*(jnp.asarray(part) for part in arrays), jnp.asarray(chosen))
     certified = np.asarray(known_bounds(problem).margin)[:, None]
-    gap, bias, rest, error = (np.asarray(part)[:, None] for part in _bias(problem, jnp.asarray(chosen)))
+    gap, bias, rest, error = (np.asarray(part)[:, None] for part in biases(problem, jnp.asarray(chosen)))
     observed, bound = _both_ways(exact, wanted)
     # The library's margin is rounded down: sums over edges, squarings, and 16 eps per interaction.
     down = 16 * (_NUM_PLAYERS + len(_EDGES) + 16) * accuracy.EPS

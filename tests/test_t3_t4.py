@@ -27,10 +27,10 @@ def bayesian():
 @pytest.mark.slow
 def test_regret_is_bounded_until_steps_are_too_large(bayesian):
     cases, starts = bayesian
-    for claim, found in _by_claim(t3._comparisons(BAYESIAN, cases, 1.0, starts)).items():
+    for claim, found in _by_claim(t3.comparisons_under(BAYESIAN.name, cases, 1.0, starts)).items():
         assert not found.violated.any(), claim
         assert np.isfinite(found.slack).all(), claim
-    broken = _by_claim(t3._comparisons(BAYESIAN, cases, 30.0, starts))
+    broken = _by_claim(t3.comparisons_under(BAYESIAN.name, cases, 30.0, starts))
     assert broken[t3.ROUND].violated.sum() >= 3
     # What does not speak of steps holds for any.
     assert not broken[t3.IDENTITY].violated.any()
@@ -59,14 +59,14 @@ def test_markov_constants_are_attained_and_wrong_ones_caught():
     rng = np.random.default_rng(5)
     cases = markov.contracting(markov.THREE, rng, GAMES)
     factor, gamma = np.asarray(cases.factor), np.asarray(cases.problem.game.discount)
-    right = _by_claim(t4._contraction(markov.THREE, cases, factor, False, rng))
+    right = _by_claim(t4._contraction(markov.THREE.name, cases, factor, False, rng))
     for claim, found in right.items():
         assert not found.violated.any(), claim
     assert np.nanmax(right[t4.SOFT].ratios) > 0.95
     assert np.nanmax(right[t4.COUPLED].ratios) > 0.99
-    halved = _by_claim(t4._contraction(markov.THREE, cases, 0.5 * (gamma + factor), False, rng))
+    halved = _by_claim(t4._contraction(markov.THREE.name, cases, 0.5 * (gamma + factor), False, rng))
     assert halved[t4.SOFT].violated.sum() >= 3
-    on_policy = _by_claim(t4._contraction(markov.THREE, cases, factor, True, rng))
+    on_policy = _by_claim(t4._contraction(markov.THREE.name, cases, factor, True, rng))
     assert on_policy[t4.COUPLED].violated.sum() >= 10
     assert not on_policy[t4.SOFT].violated.any()
 
@@ -97,7 +97,7 @@ def test_influence_by_hand():
 @pytest.mark.slow
 def test_saddle_values_contract_with_the_discount():
     rng = np.random.default_rng(11)
-    found = t4._shapley(markov.ZERO_SUM_PUBLIC, rng, GAMES)
+    found = t4._shapley(markov.ZERO_SUM_PUBLIC.name, markov.zero_sum(markov.ZERO_SUM_PUBLIC, rng, GAMES), rng)
     assert not found.violated.any()
     assert np.nanmax(found.ratios) > 0.95
     assert np.isnan(found.ratios).sum() <= 2
@@ -109,10 +109,10 @@ def test_nested_iteration_contracts_and_not_with_the_discount_alone():
     cases = markov.nested(markov.THREE, rng, GAMES)
     factor = t4.nested_factor(cases)
     assert (factor < 1).all()
-    found = t4._nesting(markov.THREE, cases, factor, rng)
+    found = t4._nesting(markov.THREE.name, cases, factor, rng)
     assert not found.violated.any()
     assert np.nanmedian(found.ratios) > 0.1
-    alone = t4._nesting(markov.THREE, cases, np.asarray(cases.problem.game.discount), rng)
+    alone = t4._nesting(markov.THREE.name, cases, np.asarray(cases.problem.game.discount), rng)
     assert alone.violated.sum() >= 3
 
 
