@@ -159,8 +159,8 @@ def least_plays(
         n = jnp.maximum(floor, jnp.sqrt(weight))
         load = jnp.sum(cost / n[None], axis=-1)
         bound = jnp.sum(n + weight / n) - jnp.sum(mu)
-        # Where loads are too large, more of everything is feasible.
-        return n * jnp.maximum(1.0, jnp.max(load)), load, bound
+        # Where loads are too large, more of everything that matters is feasible.
+        return jnp.where(weight > 0, n * jnp.maximum(1.0, jnp.max(load)), n), load, bound
 
     def unfinished(state):
         step, _, n, bound, _ = state

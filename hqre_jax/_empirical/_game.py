@@ -124,7 +124,7 @@ class EmpiricalGame(eqx.Module):
         if (broken.any() and failed == "error") or not (
             failed in ("error", "drop") or (isinstance(failed, int | float) and np.isfinite(failed))
         ):
-            count = f"{int(broken.sum())} of {len(broken)} plays failed; " if failed == "error" else ""
+            count = f"{int(broken.sum())} of {broken.size} plays failed; " if failed == "error" else ""
             raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number')
         pays = None if isinstance(failed, str) else float(failed)
         shape, size = _profile_shape(states, actions), math.prod(_profile_shape(states, actions))
