@@ -16,4 +16,11 @@ from proofs_check.t8_heterogeneity import T8
 
 STATEMENTS: dict[str, Statement] = {statement.name: statement for statement in (T1, T2, T3, T4, T6, T7, T8)}
 
-__all__ = ["STATEMENTS", "Attack", "Comparison", "Example", "Outcome", "Statement"]
+# The other statements of docs/theory.md: what they are called, and why they are not here.
+_ELSEWHERE = {
+    "T5": ("sampled payoffs", "comes with sampled games"),
+    "T6": ("diagnostics from rollouts", "comes with sampled games"),
+}
+NOT_AVAILABLE = {name: why for name, why in _ELSEWHERE.items() if name not in STATEMENTS}
+
+__all__ = ["NOT_AVAILABLE", "STATEMENTS", "Attack", "Comparison", "Example", "Outcome", "Statement"]

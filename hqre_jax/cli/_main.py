@@ -37,6 +37,7 @@ from hqre_jax.cli._tables import (
     rendered,
     solution_tables,
 )
+from hqre_jax.cli._verify import verify
 from hqre_jax.demo import demo
 from hqre_jax.io import list_games
 from hqre_jax.sweep import summarise, sweep
@@ -70,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         _say(f"{error.field}: {error.problem}")
         return BAD_INPUT
-    except KeyboardInterrupt:
-        _say("interrupted")
+    except KeyboardInterrupt as interrupt:
+        _say(str(interrupt) or "interrupted")
         if argv is None:
             # An orderly end would pull the floor from under compiled code that may still be running.
             sys.stderr.flush()
@@ -194,6 +195,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "certify": _certify,
     "trace": _trace,
     "sweep": _sweep,
+    "verify": verify,
     "demo": _demo,
 }
 

@@ -8,7 +8,7 @@ from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy
 from hqre_jax._solvers import SOLVERS
 from hqre_jax._types import InputError
-from hqre_jax.cli import _sweep
+from hqre_jax.cli import _sweep, _verify
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given
@@ -25,6 +25,7 @@ start here:
   hqre certify stag_hunt --tau 1                 is it the only one?
   hqre trace stag_hunt --tau-from inf --tau-to 0.1 --plot branch.png
   hqre sweep config.toml --out out/sweep         thousands to millions of random games
+  hqre verify --games 1000                       do the theorems hold? table, proofs, pictures
   hqre demo --out out/demo                       every built-in game, with plots
 
 GAME is a built-in name or a file: .nfg or .efg (Gambit), .json or .npz.
@@ -131,6 +132,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_accuracy(trace)
     _add_output(trace, "probabilities against temperature")
     _sweep.add_arguments(command("sweep", "solve random games by the thousand, keep every answer", _sweep.EPILOG))
+    verify = command("verify", "compare what the theorems promise with what games do", _verify.EPILOG)
+    _verify.add_arguments(verify)
+    _add_temperatures(verify)
+    _add_problem(verify)
     demo = command("demo", "solve every built-in game, print a table and draw two pictures")
     demo.add_argument("--out", metavar="DIR", default="out/demo", help="folder for the pictures (default: %(default)s)")
     return parser

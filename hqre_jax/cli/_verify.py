@@ -1,0 +1,234 @@
+"""``hqre verify``: the theorem ledger, on random games and on one's own."""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from hqre_jax._problem import Problem
+from hqre_jax._types import InputError
+from hqre_jax.cli._inputs import number, read_question
+from hqre_jax.cli._tables import facts, rendered, table
+
+# The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
+
+_GAMES, _SEED, _OUT = 10_000, 0, "out/verify"
+
+EPILOG = """\
+Each statement T1, T2, .. of docs/theory.md promises observed ≤ bound. The ledger draws random games that satisfy its
+hypothesis and compares; drops the hypothesis (negative control: then it must fail); and lets an adversary search for
+the worst game. Exit codes: 0 no claim is broken and every control is caught, 1 otherwise, 2 bad input, 130 stopped.
+
+how to read the table:
+  violations  games in which observed exceeds the bound by more than rounding explains. 0 is the only good number.
+  worst       largest observed/bound: 1 means that the constant is attained, small means that it is generous.
+  adversary   the same, where a search by gradient ascent was looking for it.
+  cold, warm  seconds of the first piece of the check, compiling included, and of a later one.
+
+--out DIR gets ledger.json (plain numbers, equal for equal seeds), times.json, report.html and report.md with the
+proofs, the pictures, and units/: what is finished. The same command again goes on where it was stopped. Of a violation
+DIR gets a small game with its temperatures (violation-T2.json, ..), which `hqre solve` reads.
+
+with --game: which hypotheses your own game satisfies at these temperatures, what is observed in it against the bounds,
+and which temperatures would help where a hypothesis fails. Nothing is written.
+
+examples:
+  hqre verify                                       everything, some minutes
+  hqre verify --theorem T1 --theorem T2 --games 1000 --out out/quick
+  hqre verify --game game.nfg --tau 2,0.5
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``hqre verify`` apart from the problem's."""
+    parser.add_argument("--theorem", metavar="T", action="append", help="a statement, say T2; repeatable (all)")
+    parser.add_argument("--games", metavar="N", help=f"random games per statement (default: {_GAMES})")
+    parser.add_argument("--seed", metavar="S", help=f"seed of all randomness (default: {_SEED})")
+    parser.add_argument("--out", metavar="DIR", help=f"folder of the results (default: {_OUT})")
+    parser.add_argument("--fresh", action="store_true", help="begin again: forget finished work in DIR")
+    parser.add_argument(
+        "--game", metavar="GAME", help="a game of your own (built-in name or file) instead of random ones"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+
+
+def verify(arguments: Namespace) -> int:
+    """Run the command; results to stdout, the rest to stderr.
+
+    Returns:
+        0, or 1 where a claim was broken or a negative control was not caught.
+
+    Raises:
+        InputError: On bad options, or a folder that holds another ledger.
+        KeyboardInterrupt: With a message that says how to go on.
+    """
+    games = number(arguments.games, "games", int, "a whole number, 1 or more")
+    seed = number(arguments.seed, "seed", int, "a whole number, 0 or more")
+    if games is not None and games < 1:
+        raise InputError("games", f"is {games}; at least 1 is wanted")
+    if seed is not None and not 0 <= seed < 2**63:
+        raise InputError("seed", f"is {seed}; a whole number from 0 to 2^63 − 1 is wanted")
+    statements, missing = _asked(arguments.theorem)
+    if arguments.game is not None:
+        for option in ("games", "out"):
+            if getattr(arguments, option) is not None:
+                raise InputError(option, "does not go with --game: one game is measured and nothing is written")
+        return _own_game(arguments, statements, seed or _SEED)
+    for option in ("tau", "tau_file", "reference_file"):
+        if getattr(arguments, option) is not None:
+            raise InputError(option, "goes with --game GAME: random games bring their own")
+    return _ledger(arguments, statements, missing, games or _GAMES, seed or _SEED)
+
+
+def _asked(names: list[str] | None) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
+    """The statements wanted, and those of theory.md that are not here."""
+    from proofs_check import NOT_AVAILABLE, STATEMENTS
+
+    for name in names or ():
+        if name in NOT_AVAILABLE:
+            raise InputError("theorem", f"{name} is not available: it {NOT_AVAILABLE[name][1]}")
+        if name == "T9":
+            raise InputError("theorem", "T9 is no statement of its own: it is the column `adversary` of the others")
+        if name not in STATEMENTS:
+            raise InputError("theorem", f"{name[:20]!a} is no statement; there are {', '.join(STATEMENTS)}")
+    if names:
+        return {name: STATEMENTS[name] for name in STATEMENTS if name in names}, {}
+    return dict(STATEMENTS), dict(NOT_AVAILABLE)
+
+
+def _ledger(
+    arguments: Namespace, statements: dict[str, Any], missing: dict[str, tuple[str, str]], games: int, seed: int
+) -> int:
+    from proofs_check._ledger import run_ledger
+    from proofs_check._publish import write_results
+    from proofs_check._report import SUMMARY, summary_rows
+
+    folder = Path(arguments.out or _OUT)
+    words = ["hqre", "verify", *(f"--theorem={name}" for name in arguments.theorem or ())]
+    words += [f"--games={games}", f"--seed={seed}"]
+    command = shlex.join(words)
+    try:
+        with _progress() as watch:
+            ledger = run_ledger(
+                statements, folder, games=games, seed=seed, missing=missing, fresh=arguments.fresh, watch=watch
+            )
+    except KeyboardInterrupt:
+        again = shlex.join([*words, f"--out={folder}"])
+        raise KeyboardInterrupt(f"interrupted; finished work is kept, and this goes on with it: {again}") from None
+    except RuntimeError as error:
+        print(f"hqre: {error}", file=sys.stderr)
+        return 1
+    written = write_results(ledger, command)
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(ledger.document(), allow_nan=False) + "\n")
+    else:
+        about = {
+            "hypotheses": "every game satisfies that of its statement; a negative control drops it and must fail",
+            "time": f"{ledger.seconds:.0f} s" + (f", {ledger.resumed} units done before" if ledger.resumed else ""),
+            "made by": command,
+            "report": f"{written.html}, {written.report}; numbers: {written.json}",
+        }
+        parts = [table(SUMMARY, summary_rows(ledger), SUMMARY[3:7] + SUMMARY[8:]), Text(""), facts(about)]
+        sys.stdout.write(rendered(parts))
+    for entry in ledger.entries:
+        if entry.violations:
+            print(f"hqre: {entry.statement.name}: {entry.violations} games break a claim", file=sys.stderr)
+        if not entry.caught:
+            print(f"hqre: {entry.statement.name}: the negative control was not caught", file=sys.stderr)
+    for line in written.solving:
+        print(f"hqre: a small one: {line}", file=sys.stderr)
+    return 0 if ledger.holds else 1
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], None]]]:
+    """A bar with rate and remaining time on a terminal; elsewhere a line per finished statement."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    silent = not sys.stderr.isatty()
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as bar:
+
+        def watch(done: list[Any], pending: list[Any]) -> Callable[[Any], None]:
+            began, games = time.monotonic(), 0
+            total = sum(unit.weight for unit in (*done, *pending))
+            task = bar.add_task("", total=total, completed=sum(unit.weight for unit in done), rate="")
+            open_units = {unit.statement: 0 for unit in pending}
+            for unit in pending:
+                open_units[unit.statement] += 1
+            violations = dict.fromkeys(open_units, 0)
+
+            def tell(record: Any) -> None:
+                nonlocal games
+                unit = record.unit
+                games += record.outcome.games
+                rate = f"{games / max(time.monotonic() - began, 1e-9):.0f} games/s"
+                bar.update(task, advance=unit.weight, description=unit.name, rate=rate)
+                open_units[unit.statement] -= 1
+                violations[unit.statement] += record.outcome.violations if unit.role == "check" else 0
+                if silent and not open_units[unit.statement]:
+                    told = f"{unit.statement}: done, {violations[unit.statement]} violations"
+                    print(f"hqre: {told}, {time.monotonic() - began:.0f} s so far", file=sys.stderr, flush=True)
+
+            return tell
+
+        yield watch
+
+
+def _own_game(arguments: Namespace, statements: dict[str, Any], seed: int) -> int:
+    from proofs_check._own_game import judge, remedy
+
+    question = read_question(arguments)
+    problem = Problem(question.game, question.tau, **question.options)
+    verdicts = judge(problem, statements, jax.random.key(seed))
+    helping = remedy(problem)
+    if arguments.format == "json":
+        document = {
+            verdict.statement.name: {
+                "applies": verdict.applies,
+                "reason": verdict.reason,
+                "claims": {
+                    claim.claim: {"worst": _finite(claim.ratios.max()), "violated": bool(claim.violated.any())}
+                    for claim in verdict.claims
+                },
+            }
+            for verdict in verdicts
+        }
+        sys.stdout.write(json.dumps({"statements": document, "remedy": helping or None}, allow_nan=False) + "\n")
+    else:
+        rows = []
+        for verdict in verdicts:
+            statement = verdict.statement
+            for claim in verdict.claims:
+                ratio = _finite(claim.ratios.max())
+                told = "VIOLATED" if claim.violated.any() else "holds"
+                name = f"{statement.name} {statement.title}" if claim is verdict.claims[0] else ""
+                rows.append((name, claim.claim, "–" if ratio is None else f"{ratio:.6f}", told))
+            if not verdict.claims:
+                rows.append((f"{statement.name} {statement.title}", verdict.reason, "", "not measured"))
+        about = {v.statement.name: v.reason for v in verdicts if v.applies} | ({"remedy": helping} if helping else {})
+        columns = ("statement", "claim, or why not", "observed/bound", "verdict")
+        parts = [table(columns, rows, columns[2:3]), Text(""), facts(about)]
+        sys.stdout.write(rendered(parts))
+    return int(any(verdict.violated for verdict in verdicts))
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value == value else None

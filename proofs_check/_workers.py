@@ -1,0 +1,142 @@
+"""Processes that do units of work, and die with the one that started them."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import connection
+from typing import Any
+
+from proofs_check._statement import Statement
+from proofs_check._units import Record, Unit, run_unit
+
+MAX_WORKERS = 2
+# Every worker computes on one core and on the CPU: numbers then depend neither on how many there are nor on devices.
+_SETTINGS = {
+    "JAX_PLATFORMS": "cpu",
+    "JAX_ENABLE_X64": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "NPROC": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+
+
+def num_workers() -> int:
+    """Two, or one on a single core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MAX_WORKERS, cores)
+
+
+def records(
+    units: Sequence[Unit],
+    statements: Mapping[str, Statement],
+    seed: int,
+    *,
+    started: Callable[[Unit], None] = lambda unit: None,
+) -> Iterator[Record]:
+    """Do units in worker processes.
+
+    Units of one group go to one worker, as they share compiled programs; groups that take longest begin first.
+
+    Args:
+        units: What is to be done.
+        statements: The statements, by name; what they are made of must be importable in a new process.
+        seed: The ledger's seed.
+        started: Called with each unit as it is handed out.
+
+    Yields:
+        Each record as soon as it is there, in no particular order.
+
+    Raises:
+        RuntimeError: A unit failed, or a worker died.
+    """
+    groups: dict[str, deque[Unit]] = {}
+    for unit in units:
+        groups.setdefault(unit.group, deque()).append(unit)
+    waiting = deque(sorted(groups.values(), key=lambda group: -sum(unit.weight for unit in group)))
+    busy: dict[connection.Connection, tuple[deque[Unit], Unit]] = {}
+
+    def hand_out(channel: connection.Connection, group: deque[Unit] | None) -> None:
+        if not group:
+            if not waiting:
+                return
+            group = waiting.popleft()
+        unit = group.popleft()
+        channel.send((unit, statements[unit.statement], seed))
+        busy[channel] = group, unit
+        started(unit)
+
+    with _workers(min(num_workers(), len(waiting))) as channels:
+        for channel in channels:
+            hand_out(channel, None)
+        while busy:
+            for channel in connection.wait(list(busy)):
+                assert isinstance(channel, connection.Connection)
+                group, unit = busy.pop(channel)
+                try:
+                    answer = channel.recv()
+                except EOFError:
+                    raise RuntimeError(f"{unit.name}: the process that worked on it died; was memory short?") from None
+                if isinstance(answer, str):
+                    raise RuntimeError(f"{unit.name} failed:\n{answer}")
+                yield answer
+                hand_out(channel, group)
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[list[connection.Connection]]:
+    """Processes waiting for work, each at the other end of a channel; killed on the way out."""
+    context = multiprocessing.get_context("spawn")
+    channels, processes = [], []
+    before = {name: os.environ.get(name) for name in _SETTINGS}
+    os.environ.update(_SETTINGS)
+    try:
+        for _ in range(number):
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(there,), daemon=True)
+            process.start()
+            there.close()
+            channels.append(here)
+            processes.append(process)
+        for name, value in before.items():
+            _restore(name, value)
+        yield channels
+    finally:
+        for name, value in before.items():
+            _restore(name, value)
+        for process in processes:
+            process.kill()
+            process.join()
+        for channel in channels:
+            channel.close()
+
+
+def _restore(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+def _work(channel: Any) -> None:
+    """Life of a worker: units in, records out, until the channel closes or the parent is gone."""
+    # Ctrl-C goes to every process of a terminal; the parent decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    while True:
+        try:
+            unit, statement, seed = channel.recv()
+        except EOFError:
+            return
+        try:
+            channel.send(run_unit(unit, statement, seed))
+        except Exception:
+            channel.send(traceback.format_exc())
