@@ -9,6 +9,10 @@ from hqre_jax._batch import BatchSolution, BatchSolveError
 from hqre_jax._branch import Branch, BranchError, Fold, trace_branch
 from hqre_jax._certificates import Certificate, Verdict
 from hqre_jax._certify import certify
+from hqre_jax._controller import (
+    ControllerState,
+    TemperatureController,
+)
 from hqre_jax._diagnostics import (
     ActionValueEstimates,
     Alarm,
@@ -127,6 +131,7 @@ __all__ = [
     "CatalogueEntry",
     "Certificate",
     "Confidence",
+    "ControllerState",
     "Directional",
     "EmpiricalGame",
     "Episodes",
@@ -170,6 +175,7 @@ __all__ = [
     "Stability",
     "StabilityReport",
     "StochasticMirror",
+    "TemperatureController",
     "TemperatureFit",
     "Verdict",
     "append_rollout_log",

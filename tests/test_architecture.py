@@ -54,6 +54,7 @@ LAYERS = {
     "_certify": 7,
     "_dynamics": 7,
     "_diagnostics": 7,
+    "_controller": 7,
     "_estimation": 7,
     "_empirical": 7,
     # The outside world.
@@ -81,6 +82,7 @@ SIBLINGS = {
     ("_solve_batch", "_batch"),  # the parts of a batch solve
     ("_certify", "_solve"),  # the search for several equilibria solves from many starts
     ("_certify", "_branch"),  # and follows the principal branch
+    ("_controller", "_diagnostics"),  # temperatures follow estimated interactions
     ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop
 }
 

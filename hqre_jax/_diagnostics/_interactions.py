@@ -98,9 +98,20 @@ class InteractionEstimates:
     @property
     def covered(self) -> bool:
         """Whether all pairs of valid actions were seen twice, wherever two decision points meet."""
+        return self.seen_at_least(2)
+
+    def seen_at_least(self, count: int) -> bool:
+        """Whether all pairs of valid actions were seen so often, wherever two decision points meet.
+
+        Args:
+            count: Number of plays of each pair.
+
+        Returns:
+            The answer; False where nobody met.
+        """
         mask = self.action_mask.reshape(len(self.visits), -1)
         pairs = self.meets[:, :, None, None] & mask[:, None, :, None] & mask[None, :, None, :]
-        return bool(self.meets.any() and np.all(self.count[pairs] >= 2))
+        return bool(self.meets.any() and np.all(self.count[pairs] >= count))
 
     def game(self) -> PolymatrixGame:
         """The game between decision points, with the estimated payoffs ``P(y|x) û_x(a, b)``.
