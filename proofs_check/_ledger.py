@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -147,23 +148,25 @@ class Ledger:
 
 
 def run_ledger(
-    statements: Mapping[str, Statement],
+    names: Sequence[str],
     folder: Path,
     *,
     games: int,
     seed: int,
     missing: Mapping[str, tuple[str, str]] | None = None,
+    module: str = "proofs_check",
     fresh: bool = False,
     watch: Callable[[list[Unit], list[Unit]], Callable[[Record], None]] = lambda done, pending: lambda record: None,
 ) -> Ledger:
     """Check statements, going on where an earlier run of the same ledger was stopped.
 
     Args:
-        statements: By name.
+        names: "T1", "T2", …
         folder: Where finished units are kept; see `Store`.
         games: Games per statement.
         seed: Seed of all randomness.
         missing: Statements to be listed as not available: name to title and reason.
+        module: Where the statements are, as its ``STATEMENTS``.
         fresh: Forget what the folder holds.
         watch: Called once with the units that were done before and those that are not; what it returns is called with
             each record as it comes.
@@ -177,12 +180,14 @@ def run_ledger(
     began = time.perf_counter()
     configuration = Configuration.of(seed, games)
     store = Store(folder, configuration, fresh=fresh)
+    every = import_module(module).STATEMENTS
+    statements: dict[str, Statement] = {name: every[name] for name in names}
     units = plan(statements, games)
     known = {unit: record for unit in units if (record := store.load(unit)) is not None}
     resumed = len(known)
     pending = [unit for unit in units if unit not in known]
     tell = watch(list(known), pending)
-    for record in records(pending, statements, seed):
+    for record in records(pending, module, seed):
         store.save(record)
         known[record.unit] = record
         tell(record)

@@ -6,12 +6,12 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from multiprocessing import connection
 from typing import Any
 
-from proofs_check._statement import Statement
 from proofs_check._units import Record, Unit, run_unit
 
 MAX_WORKERS = 2
@@ -35,7 +35,7 @@ def num_workers() -> int:
 
 def records(
     units: Sequence[Unit],
-    statements: Mapping[str, Statement],
+    module: str,
     seed: int,
     *,
     started: Callable[[Unit], None] = lambda unit: None,
@@ -46,7 +46,7 @@ def records(
 
     Args:
         units: What is to be done.
-        statements: The statements, by name; what they are made of must be importable in a new process.
+        module: Where the statements are, as its ``STATEMENTS``; importable in a new process.
         seed: The ledger's seed.
         started: Called with each unit as it is handed out.
 
@@ -68,7 +68,7 @@ def records(
                 return
             group = waiting.popleft()
         unit = group.popleft()
-        channel.send((unit, statements[unit.statement], seed))
+        channel.send((unit, module, seed))
         busy[channel] = group, unit
         started(unit)
 
@@ -133,10 +133,10 @@ def _work(channel: Any) -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     while True:
         try:
-            unit, statement, seed = channel.recv()
+            unit, module, seed = channel.recv()
         except EOFError:
             return
         try:
-            channel.send(run_unit(unit, statement, seed))
+            channel.send(run_unit(unit, import_module(module).STATEMENTS[unit.statement], seed))
         except Exception:
             channel.send(traceback.format_exc())

@@ -8,6 +8,7 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hqre_jax.cli._tables import facts, rendered, table
 
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 
+_MODULE = "proofs_check"
 _GAMES, _SEED, _OUT = 10_000, 0, "out/verify"
 
 EPILOG = """\
@@ -93,18 +95,17 @@ def verify(arguments: Namespace) -> int:
 
 def _asked(names: list[str] | None) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
     """The statements wanted, and those of theory.md that are not here."""
-    from proofs_check import NOT_AVAILABLE, STATEMENTS
+    from proofs_check import NOT_AVAILABLE
 
+    every = import_module(_MODULE).STATEMENTS
     for name in names or ():
         if name in NOT_AVAILABLE:
             raise InputError("theorem", f"{name} is not available: it {NOT_AVAILABLE[name][1]}")
-        if name == "T9":
-            raise InputError("theorem", "T9 is no statement of its own: it is the column `adversary` of the others")
-        if name not in STATEMENTS:
-            raise InputError("theorem", f"{name[:20]!a} is no statement; there are {', '.join(STATEMENTS)}")
+        if name not in every:
+            raise InputError("theorem", f"{name[:20]!a} is no statement; there are {', '.join(every)}")
     if names:
-        return {name: STATEMENTS[name] for name in STATEMENTS if name in names}, {}
-    return dict(STATEMENTS), dict(NOT_AVAILABLE)
+        return {name: every[name] for name in every if name in names}, {}
+    return dict(every), dict(NOT_AVAILABLE)
 
 
 def _ledger(
@@ -121,8 +122,9 @@ def _ledger(
     try:
         with _progress() as watch:
             ledger = run_ledger(
-                statements, folder, games=games, seed=seed, missing=missing, fresh=arguments.fresh, watch=watch
-            )
+                list(statements), folder, games=games, seed=seed, missing=missing, module=_MODULE,
+                fresh=arguments.fresh, watch=watch,
+            )  # fmt: skip
     except KeyboardInterrupt:
         again = shlex.join([*words, f"--out={folder}"])
         raise KeyboardInterrupt(f"interrupted; finished work is kept, and this goes on with it: {again}") from None
