@@ -13,28 +13,30 @@ from hqre_jax._types import InputError, LogPolicy, Scalar
 
 
 class State(NamedTuple):
-    """Best point, the last differences of points and defects (newest in slot ``count mod memory``), damping."""
+    """Best point, the last differences of points and defects (newest in slot ``count mod memory``), damping,
+    and the least ‖f‖₂ so far."""
 
     iterate: Iterate
     points: Float[Array, "memory n"]
     defects: Float[Array, "memory n"]
     count: Int[Array, ""]
     damping: Scalar
+    least: Scalar
 
 
 class FixedPoint(AbstractSolver):
     """Anderson-accelerated iteration of ``z ← T(z)`` on centred logits, ``T(z) = Q^π/τ + log ρ``.
 
     Each step mixes the last few differences so as to cancel the defect ``f = T(z) − z`` in least squares (type
-    II). The safeguard: a step that more than doubles the least residual is taken back, the memory is emptied
-    and the next step is a damped mirror step, half as long at each refusal. Needs one evaluation a step and no
+    II). The safeguard: a step that more than doubles the least ``‖f‖₂`` is taken back, the memory is emptied and
+    damping is halved for good: the next step is a mirror step of that length. Needs one evaluation a step and no
     derivative; near a regular equilibrium it converges where plain iteration cycles.
 
     Args:
-        memory: Differences kept.
+        memory: Differences kept, at most as many as there are logits.
     """
 
-    memory: int = eqx.field(static=True, default=8)
+    memory: int = eqx.field(static=True, default=16)
 
     name: ClassVar[str] = "fixed_point"
     default_max_steps: ClassVar[int] = 10_000
@@ -47,32 +49,38 @@ class FixedPoint(AbstractSolver):
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""
         iterate = look(problem, center(log_policy, problem.mask))
-        empty = jnp.zeros((self.memory, iterate.logits.size), iterate.logits.dtype)
-        return State(iterate, empty, empty, jnp.zeros((), int), jnp.ones((), iterate.logits.dtype))
+        size, dtype = iterate.logits.size, iterate.logits.dtype
+        empty = jnp.zeros((min(self.memory, size), size), dtype)
+        least = jnp.linalg.norm(self._defect(problem, iterate))
+        return State(iterate, empty, empty, jnp.zeros((), int), jnp.ones((), dtype), least)
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one evaluation of the game."""
         here = state.iterate
         z = here.logits.ravel()
         f = self._defect(problem, here)
-        used = jnp.arange(self.memory) < state.count
+        memory = len(state.points)
+        used = jnp.arange(memory) < state.count
         gram = state.defects @ state.defects.T
         ridge = jnp.finfo(z.dtype).eps * 10 * (jnp.trace(gram) + jnp.finfo(z.dtype).tiny)
-        gram = gram + ridge * jnp.eye(self.memory, dtype=z.dtype) + jnp.diag(jnp.where(used, 0.0, 1.0))
+        gram = gram + ridge * jnp.eye(memory, dtype=z.dtype) + jnp.diag(jnp.where(used, 0.0, 1.0))
         mix = jnp.linalg.solve(gram, state.defects @ f)
         step = state.damping * f - mix @ (state.points + state.damping * state.defects)
         candidate = center((z + step).reshape(here.logits.shape), problem.mask)
         seen = look(problem, candidate, here)
-        accepted = seen.residual <= 2.0 * here.best
-        slot = jnp.mod(state.count, self.memory)
+        there = self._defect(problem, seen)
+        size = jnp.linalg.norm(there)
+        accepted = size <= 2.0 * state.least
+        slot = jnp.mod(state.count, memory)
         moved = candidate.ravel() - z
-        changed = self._defect(problem, seen) - f
+        changed = there - f
         return State(
             iterate=_choose(accepted, seen, here._replace(stalled=here.stalled + 1)),
             points=jnp.where(accepted, state.points.at[slot].set(moved), 0.0),
             defects=jnp.where(accepted, state.defects.at[slot].set(changed), 0.0),
             count=jnp.where(accepted, state.count + 1, 0),
-            damping=jnp.where(accepted, jnp.minimum(1.0, 1.5 * state.damping), 0.5 * state.damping),
+            damping=jnp.where(accepted, state.damping, 0.5 * state.damping),
+            least=jnp.minimum(size, state.least),
         )
 
     @staticmethod
