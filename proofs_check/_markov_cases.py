@@ -103,7 +103,7 @@ def _pairs_of_actions(array: Float[Array, "*rest actions"]) -> Float[Array, "*re
     return array[..., :, None] - array[..., None, :]
 
 
-def _influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
     """``B_ij = ½ max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` and the width of the box, over valid actions."""
     payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
     legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
@@ -124,7 +124,7 @@ def _influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], 
 
 @quick_jit
 def _influences(problem: hq.Problem):
-    return jax.vmap(lambda problem: _influence(problem.game))(problem)
+    return jax.vmap(lambda problem: influence(problem.game))(problem)
 
 
 def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -228,7 +228,7 @@ def _stage_interactions(game: AbstractWorldGame, weights: Float[Array, " player"
     at most the box's width ``w_i width_i + w_j width_j`` times half the ℓ₁ norm of P's own double difference.
     """
     payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
-    width = _influence(game)[1]
+    width = influence(game)[1]
     kernel = jnp.moveaxis(kernel, -1, 0)
 
     def interactions(array: Array, i: int, j: int) -> Array:

@@ -51,7 +51,7 @@ def _backup(problem: hq.Problem, log_policy: LogPolicy, values: StateValues) -> 
     return game.evaluate(log_policy, jnp.zeros_like(problem.tau), "soft", targets=targets).action_values
 
 
-def _soft_iteration(problem: hq.Problem, point: Point) -> Point:
+def soft_iteration(problem: hq.Problem, point: Point) -> Point:
     (q,) = point
     return (_backup(problem, _policy_of(problem, q), soft_values(q, problem)),)
 
@@ -89,7 +89,7 @@ def _images_apart(image: Image, pair: Point) -> Point:
     return tuple(part[0] - part[1] for part in jax.vmap(image)(pair))
 
 
-def _compare(problem: hq.Problem, image: Image, v: PerPlayer, factor: Scalar, pair: Point):
+def compare(problem: hq.Problem, image: Image, v: PerPlayer, factor: Scalar, pair: Point):
     """Distance of two images, ``factor`` times that of the points, and what rounding may add."""
     before = _size(tuple(part[0] - part[1] for part in pair), v)
     errors = jax.vmap(lambda point: _backup_rounding(problem, point))(pair)
@@ -171,7 +171,7 @@ def _soft_pairs(problem: hq.Problem, v: PerPlayer, width: PerPlayer, factor: Sca
     box = jnp.broadcast_to(half[..., None], mask.shape)
 
     def image(point: Point) -> Point:
-        return _soft_iteration(problem, point)
+        return soft_iteration(problem, point)
 
     def near(noise):
         level = half * jnp.sign(noise[2, ..., 0])
@@ -184,7 +184,7 @@ def _soft_pairs(problem: hq.Problem, v: PerPlayer, width: PerPlayer, factor: Sca
         return (jnp.where(mask, box * noise[0], 0.0),)
 
     pairs = _joined(jax.vmap(near)(noise.near), jax.vmap(jax.vmap(far))(noise.far))
-    return jax.vmap(lambda pair: _compare(problem, image, v, factor, pair))(pairs)
+    return jax.vmap(lambda pair: compare(problem, image, v, factor, pair))(pairs)
 
 
 def _coupled_pairs(
@@ -215,7 +215,7 @@ def _coupled_pairs(
         return jnp.where(mask, _FAR * scale * noise[0], 0.0), half * noise[1, ..., 0]
 
     pairs = _joined(jax.vmap(near)(noise.near), jax.vmap(jax.vmap(far))(noise.far))
-    return jax.vmap(lambda pair: _compare(problem, image, v, bound, pair))(pairs)
+    return jax.vmap(lambda pair: compare(problem, image, v, bound, pair))(pairs)
 
 
 def _joined(close: Point, apart: Point) -> Point:
@@ -229,9 +229,9 @@ def _exact_residuals(problem: hq.Problem, noise: Array):
     used = accuracy.used(problem)
 
     def iterate(q, count):
-        q = jax.lax.fori_loop(0, count, lambda _, q: _soft_iteration(problem, (q,))[0], q)
+        q = jax.lax.fori_loop(0, count, lambda _, q: soft_iteration(problem, (q,))[0], q)
         log_policy = _policy_of(problem, q)
-        off = jnp.max(jnp.abs(_soft_iteration(problem, (q,))[0] - q))
+        off = jnp.max(jnp.abs(soft_iteration(problem, (q,))[0] - q))
         answer = problem.log_policy(problem.response_logits(log_policy))
         gap = jnp.abs(probabilities(log_policy, mask) - probabilities(answer, mask))
         # Values of π: one linear solve, LU's backward error being below 16 n² eps times the largest value.

@@ -102,7 +102,7 @@ _RESIDUAL, _APART = 1e-10, 1e-4
 _JUST_BELOW = 1e-3
 
 
-def _interaction(
+def interaction(
     problem: hq.Problem, weights: StateValues, kappa: Scalar, first: LogPolicy, second: LogPolicy
 ) -> tuple[Scalar, Scalar, Scalar]:
     """Both sides of (a), and what rounding may add: errors of Q times ‖d‖₁, of d times span, of J."""
@@ -127,7 +127,7 @@ def _adversarial_pairs(problem: hq.Problem, weights: StateValues, kappa: Scalar,
         return log_softmax(z, mask), log_softmax(z + direction, mask)
 
     def sides(z, direction, reach):
-        return _interaction(problem, weights, kappa, *pair(z, direction, reach))
+        return interaction(problem, weights, kappa, *pair(z, direction, reach))
 
     def ratio(z, direction, reach):
         observed, bound, _ = sides(z, direction, reach)

@@ -89,7 +89,7 @@ def test_influence_by_hand():
     """Steering by matching: rewards differ by state only, a match moves the state: B = ½ γ·width."""
     payoffs, kernel = t4._matching(True)
     game = hq.MarkovGame(payoffs, kernel, 0.5)
-    influence, width = markov._influence(game)
+    influence, width = markov.influence(game)
     np.testing.assert_allclose(width, [2.0, 2.0])
     np.testing.assert_allclose(influence, 0.5 * 0.5 * 2.0 * (1 - np.eye(2)))
 
