@@ -1,5 +1,7 @@
 """`solve_batch`: many games at once, each as `solve` would solve it, none held up or harmed by another."""
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,7 +15,7 @@ from hqre_jax._batch import (
     Lanes,
     Options,
     lay_out,
-    solve_group,
+    solve_lanes,
     traced_group,
 )
 from hqre_jax._game import Continuation
@@ -25,6 +27,8 @@ from hqre_jax._types import InputError
 
 # Bytes that the arrays in work may take on each device: solving a million small games then needs less than 2 GB in all.
 _MEMORY = 2**29
+# Uniqueness may be looked into later.
+_FIELD = {"selection_code": "known_selection"}
 
 
 def solve_batch(
@@ -90,9 +94,9 @@ def solve_batch(
     budget = _bytes(memory)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves(([group.question for group in lanes.groups], options)))
     if traced:
-        parts = [traced_group(group, options, solver, max_steps) for group in lanes.groups]
+        parts, certify = [traced_group(group, options, solver, max_steps) for group in lanes.groups], ()
     else:
-        parts = [solve_group(group, options, budget) for group in lanes.groups]
+        parts, certify = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
     solution = BatchSolution(
         **_in_order(lanes, parts),
         action_mask=jnp.asarray(lanes.action_mask),
@@ -102,17 +106,19 @@ def solve_batch(
         solver="auto" if options.method is None else options.method.name,
         entropy=entropy,
         continuation=continuation,
+        certify=_certify(lanes, certify),
     )
     if throw and not traced and not bool(np.all(solution.successful)):
         raise BatchSolveError(solution)
     return solution
 
 
-def _in_order(lanes: Lanes, parts: list[dict[str, Any]]) -> dict[str, Any]:
+def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The answers of all groups in the order of the batch, padded to its largest game."""
     if len(parts) == 1 and parts[0]["policy"].shape == lanes.action_mask.shape:
-        return {name: jnp.asarray(value) for name, value in parts[0].items()}
+        return {_FIELD.get(name, name): jnp.asarray(value) for name, value in parts[0].items()}
     batch, *largest = lanes.action_mask.shape
+    # Axes of player, information state, action that a field has.
     extents = {"policy": 3, "log_policy": 3, "values": 2, "initial_values": 1}
     fields = {}
     for name in FIELDS:
@@ -126,8 +132,24 @@ def _in_order(lanes: Lanes, parts: list[dict[str, Any]]) -> dict[str, Any]:
                 field[(group.lanes, *own)] = part[name]
             else:
                 field = field.at[(group.lanes, *own)].set(part[name])
-        fields[name] = jnp.asarray(field)
+        fields[_FIELD.get(name, name)] = jnp.asarray(field)
     return fields
+
+
+def _certify(lanes: Lanes, certify: Sequence[Callable[[], np.ndarray] | None]) -> Callable[[], np.ndarray] | None:
+    """Certificates of all groups in the order of the batch."""
+    if all(ask is None for ask in certify):
+        return None
+
+    @functools.cache
+    def everywhere() -> np.ndarray:
+        unique = np.zeros(len(lanes.action_mask), bool)
+        for group, ask in zip(lanes.groups, certify, strict=True):
+            if ask is not None:
+                unique[group.lanes] = ask()
+        return unique
+
+    return everywhere
 
 
 def _bytes(memory: float | None) -> int:

@@ -1,9 +1,10 @@
 """Many games at once: lanes laid out, advanced together, compacted, and their answers put in order."""
 
-from hqre_jax._batch._general import FIELDS, solve_group, traced_group
+from hqre_jax._batch._general import FIELDS, traced_group
 from hqre_jax._batch._lanes import Group, Lanes, lay_out
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._solution import BatchSolution, BatchSolveError
+from hqre_jax._batch._solve_lanes import solve_lanes
 
 __all__ = [
     "FIELDS",
@@ -13,6 +14,6 @@ __all__ = [
     "Lanes",
     "Options",
     "lay_out",
-    "solve_group",
+    "solve_lanes",
     "traced_group",
 ]

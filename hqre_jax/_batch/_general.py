@@ -50,10 +50,10 @@ def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.nda
         The fields of a solution, each with a leading axis in the order of the group.
     """
     lanes = jax.tree.map(np.asarray, group.question)
-    one = _problem(jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), lanes), options)
+    one = _shape_of_one(lanes, options)
     everyone, fits = np.arange(len(group.lanes)), path_fits(one)
     width = _width(one, memory)
-    unique = _in_chunks(_certify, options, lanes, width)
+    unique = certified_lanes(group, options, memory)
     blank: list[Any] = [
         np.zeros(lanes.game.action_mask.shape, one.tau.dtype),
         np.full(len(everyone), np.nan, one.tau.dtype),
@@ -69,6 +69,22 @@ def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.nda
         _run(PrincipalBranch(), np.flatnonzero(~settled), lanes, found, options, width)
     on_branch = fits if options.method is None else isinstance(options.method, PrincipalBranch)
     return _in_chunks(_finish, options, (lanes, found, unique, np.full(len(everyone), on_branch)), width)
+
+
+def certified_lanes(group: Group, options: Options, memory: int) -> np.ndarray:
+    """Which lanes the bounds prove to have one equilibrium, as in `solve`.
+
+    Args:
+        group: Lanes of equal shape, their values known.
+        options: What is asked of all of them.
+        memory: Bytes that arrays in work may take on each device.
+
+    Returns:
+        One boolean for each lane.
+    """
+    lanes = jax.tree.map(np.asarray, group.question)
+    one = _shape_of_one(lanes, options)
+    return _in_chunks(_certify, options, lanes, _width(one, memory))
 
 
 def traced_group(
@@ -111,6 +127,11 @@ def _problem(lane: Lane, options: Options) -> Problem:
     return Problem(
         lane.game, lane.tau, reference=lane.reference, entropy=options.entropy, continuation=options.continuation
     )
+
+
+def _shape_of_one(lanes: Lane, options: Options) -> Problem:
+    """The problem of one lane, shapes and types only: no lane's values count for another."""
+    return eqx.filter_eval_shape(lambda lane: _problem(jax.tree.map(lambda leaf: leaf[0], lane), options), lanes)
 
 
 @eqx.filter_jit
@@ -207,7 +228,7 @@ def _width(problem: Problem, memory: int) -> int:
     A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries. How many lanes
     there are does not enter: the program that a lane runs through, and so its rounding, depends on the lane alone.
     """
-    game = sum(leaf.nbytes for leaf in jax.tree.leaves(problem) if eqx.is_array(leaf))
+    game = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem))
     size = problem.mask.size
     jacobian = problem.tau.dtype.itemsize * size**2 if path_fits(problem) else 0
     room = min(memory, _COMFORT) // (16 * game + 8 * jacobian)

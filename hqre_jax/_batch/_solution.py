@@ -1,6 +1,6 @@
 """What came out of a batch: arrays over all lanes, and each lane's own solution on request."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import equinox as eqx
@@ -29,7 +29,7 @@ class BatchSolution(eqx.Module):
         residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of each game at its requested τ, ``(batch,)``.
         num_steps: Steps that the solver took in each game, ``(batch,)``.
         result_code: Index of each result in ``list(RESULTS)``.
-        selection_code: Index of each selection in ``list(SELECTIONS)``.
+        known_selection: `selection_code` as far as it was known at the end of the solve.
         action_mask: Valid actions of every game, padded to the batch maxima.
         tau: Temperatures in full, ``(batch, player, information state)``, padding 1.
         reference: The reference policies, if any were given.
@@ -37,6 +37,8 @@ class BatchSolution(eqx.Module):
         solver: Name of the solver.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
+        certify: Says which games are certified to have one HQRE, if that was not looked into: it costs more than
+            solving small games, and is called when `selection` is first asked for.
     """
 
     policy: Float[Array, "batch player state action"]
@@ -46,7 +48,7 @@ class BatchSolution(eqx.Module):
     residual: Float[Array, " batch"]
     num_steps: Int[Array, " batch"]
     result_code: Int[Array, " batch"]
-    selection_code: Int[Array, " batch"]
+    known_selection: Int[Array, " batch"]
     action_mask: Bool[Array, "batch player state action"]
     tau: Float[Array, "batch player state"]
     reference: Float[Array, "batch player state action"] | None
@@ -54,6 +56,7 @@ class BatchSolution(eqx.Module):
     solver: str = eqx.field(static=True)
     entropy: Any = eqx.field(static=True)
     continuation: Any = eqx.field(static=True)
+    certify: Callable[[], np.ndarray] | None = eqx.field(static=True, default=None)
 
     @property
     def result(self) -> np.ndarray:
@@ -64,6 +67,14 @@ class BatchSolution(eqx.Module):
     def selection(self) -> np.ndarray:
         """``"unique"``, ``"principal_branch"`` or ``"unselected"``, for each game."""
         return _names(self.selection_code, SELECTIONS, "selection")
+
+    @property
+    def selection_code(self) -> Int[Array, " batch"]:
+        """Index of each selection in ``list(SELECTIONS)``."""
+        if self.certify is None:
+            return self.known_selection
+        on_branch = self.known_selection == SELECTIONS.principal_branch.code
+        return jnp.where(on_branch & self.certify(), SELECTIONS.unique.code, self.known_selection)
 
     @property
     def successful(self) -> Bool[Array, " batch"]:

@@ -1,0 +1,254 @@
+"""Normal forms laid out with the lane axis last, so that one instruction serves neighbouring games.
+
+Logits are kept as log-odds to each player's first action, ``z_i(a) = log π_i(a) − log π_i(0)`` for a ≥ 1: no gauge is
+left, and there is one unknown fewer per player. Arrays end in the axis of lanes throughout.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+# Log-odds of an action that does not exist: no finite number added to them shows.
+_NEVER = -1e30
+
+Odds = tuple[Float[Array, "own lane"], ...]
+Policies = tuple[Float[Array, "action lane"], ...]
+Rows = Float[Array, "row column lane"]
+
+
+class Interleaved(NamedTuple):
+    """Games, temperatures and references of some lanes.
+
+    Attributes:
+        advantage: Of each player, ``(u_i(a, ·) − u_i(0, ·))/τ_i`` for a ≥ 1: ``(own, others' actions in order, lane)``.
+        floor: Of each player, ``u_i(0, ·)``: ``(others' actions in order, lane)``.
+        tau: Temperatures, ``(player, lane)``.
+        reference: Log-odds of ρ, ``_NEVER`` where there is no such action.
+    """
+
+    advantage: tuple[Float[Array, "own *others lane"], ...]
+    floor: tuple[Float[Array, "*others lane"], ...]
+    tau: Float[Array, "player lane"]
+    reference: Odds
+
+
+def interleave(
+    payoffs: Float[Array, "lane player *actions"],
+    mask: Bool[Array, "lane player action"] | None,
+    tau: Float[Array, "lane player"],
+    reference: Float[Array, "lane player action"] | None,
+) -> Interleaved:
+    """Lay games out with lanes last.
+
+    Args:
+        payoffs: ``payoffs[b, i, a_1, …, a_N]``.
+        mask: Valid actions, every player's first among them; None where all are.
+        tau: Temperatures.
+        reference: Reference policies, or None for uniform ones.
+    """
+    lanes_last = jnp.moveaxis(payoffs, 0, -1)
+    players, actions = payoffs.shape[1], payoffs.shape[2:]
+    advantage, floor, odds = [], [], []
+    for i in range(players):
+        own = lanes_last[i]
+        for j in range(players):
+            if mask is not None and j != i:
+                # What others cannot do counts as their first action, which changes no interaction.
+                own = jnp.where(_along(mask[:, j, : actions[j]].T, j, players), own, own.take(jnp.array([0]), axis=j))
+        own = jnp.moveaxis(own, i, 0)
+        gain = (own[1:] - own[:1]) * (1 / tau[:, i])
+        odds_i = jnp.zeros((actions[i] - 1, len(payoffs)), payoffs.dtype)
+        if reference is not None:
+            weight = reference[:, i, : actions[i]].T
+            weight = weight if mask is None else jnp.where(mask[:, i, : actions[i]].T, weight, 1.0)
+            odds_i = jnp.log(weight[1:]) - jnp.log(weight[:1])
+        if mask is not None:
+            valid = mask[:, i, 1 : actions[i]].T
+            gain = jnp.where(_along(valid, 0, players), gain, 0.0)
+            odds_i = jnp.where(valid, odds_i, _NEVER)
+        advantage.append(gain)
+        floor.append(own[0])
+        odds.append(odds_i)
+    return Interleaved(tuple(advantage), tuple(floor), tau.T, tuple(odds))
+
+
+def _along(valid: Bool[Array, "action lane"], axis: int, players: int) -> Bool[Array, "*actions lane"]:
+    """A mask of one player's actions as a mask of joint actions."""
+    shape = [1] * players
+    shape[axis] = valid.shape[0]
+    return valid.reshape(*shape, valid.shape[1])
+
+
+def policies(odds: Odds) -> Policies:
+    """Probabilities of all actions, the first included."""
+    return tuple(softmax(z) for z in odds)
+
+
+def gains(games: Interleaved, pi: Policies) -> Odds:
+    """``(Q_i(a) − Q_i(0))/τ_i``: what the logit response adds to the reference's log-odds."""
+    return tuple(average(tensor, [p for j, p in enumerate(pi) if j != i]) for i, tensor in enumerate(games.advantage))
+
+
+class Linear(NamedTuple):
+    """The logit response at a policy, to first order.
+
+    Attributes:
+        gain: `gains` at the policy.
+        coupling: ``∂ gain_i / ∂ z_j``, ``(own_i, own_j, lane)``, for j ≠ i; None on the diagonal.
+    """
+
+    gain: Odds
+    coupling: tuple[tuple[Rows | None, ...], ...]
+
+
+def linearise(games: Interleaved, pi: Policies) -> Linear:
+    """Gains and derivatives: with j's action b known, ``∂ gain_i(a)/∂ z_j(b) = π_j(b) (gain_i(a|b) − gain_i(a))``."""
+    players = range(len(pi))
+    gain, coupling = [], []
+    for i in players:
+        others = [j for j in players if j != i]
+        given = _leave_each(games.advantage[i], [pi[j] for j in others])
+        gain.append(average(given[-1], [pi[others[-1]]]) if others else games.advantage[i])
+        row: list[Rows | None] = [None] * len(pi)
+        for j, block in zip(others, given, strict=True):
+            row[j] = (block[:, 1:] - gain[i][:, None]) * pi[j][None, 1:]
+        coupling.append(tuple(row))
+    return Linear(tuple(gain), tuple(coupling))
+
+
+def apart(go: Bool[Array, ""], function: Callable[..., Any], *arguments: Any) -> Any:
+    """``function(*arguments)``, computed once and stored; zeros unless ``go``.
+
+    XLA merges element-wise code into each of its users and computes it again there, ten times over in a chain of small
+    matrix operations. A branch is a border that it respects.
+    """
+    shapes = jax.eval_shape(function, *arguments)
+    nothing = lambda *_: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)  # noqa: E731
+    return jax.lax.cond(go, function, nothing, *arguments)
+
+
+def solve_linear(
+    scale: Float[Array, " lane"], linear: Linear, sides: list[Odds], go: Bool[Array, ""]
+) -> tuple[list[Odds], Float[Array, " lane"]]:
+    """Solutions x of ``(I − scale · coupling) x = side``, and the determinant of the matrix.
+
+    With two players the smaller one's block is eliminated to; beyond, all unknowns are one dense system. There is no
+    pivoting: a pivot that is nearly 0 spoils the solution, and whoever uses it must look at what it does.
+    """
+    if len(linear.gain) == 2:
+        return _solve_pair(scale, linear, sides, go)
+    sizes = [g.shape[0] for g in linear.gain]
+    rows = []
+    for i, size in enumerate(sizes):
+        row = []
+        for block in linear.coupling[i]:
+            row.append(_identity(size, scale) if block is None else -scale * block)
+        rows.append(jnp.concatenate(row, axis=1))
+    right = jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
+    found, determinant = apart(go, _eliminate, jnp.concatenate(rows), right)
+    ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+    split = [tuple(found[a:b, k] for a, b in itertools.pairwise(ends)) for k in range(len(sides))]
+    return split, determinant
+
+
+def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Odds], Float[Array, " lane"]]:
+    first, second = (0, 1) if linear.gain[0].shape[0] <= linear.gain[1].shape[0] else (1, 0)
+    there, back = linear.coupling[first][second], linear.coupling[second][first]
+    assert there is not None and back is not None
+    there, back = scale * there, scale * back
+    matrix = _identity(there.shape[0], scale) - _product(there, back)
+    right = jnp.stack([side[first] + apply(there, side[second]) for side in sides], axis=1)
+    found, determinant = apart(go, _eliminate, matrix, right)
+    answers = []
+    for k, side in enumerate(sides):
+        x = found[:, k]
+        y = side[second] + apply(back, x)
+        answers.append((x, y) if first == 0 else (y, x))
+    return answers, determinant
+
+
+def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
+    """Gaussian elimination without pivoting, and the product of the pivots."""
+    size = matrix.shape[0]
+    determinant = jnp.ones_like(matrix[0, 0]) if size else jnp.ones(right.shape[-1:], right.dtype)
+    work, done = jnp.concatenate([matrix, right], axis=1), []
+    for _ in range(size):
+        pivot = work[0, 0]
+        determinant = determinant * pivot
+        top = work[0, 1:] / pivot
+        work = work[1:, 1:] - work[1:, :1] * top[None]
+        done.append(top)
+    solved: list[Array] = []
+    for top in reversed(done):
+        row = top[len(solved) :]
+        for known, factor in zip(reversed(solved), top[: len(solved)], strict=True):
+            row = row - factor[None] * known
+        solved.append(row)
+    return jnp.stack(solved[::-1]), determinant
+
+
+def _identity(size: int, like: Float[Array, " lane"]) -> Rows:
+    return jnp.broadcast_to(jnp.eye(size, dtype=like.dtype)[:, :, None], (size, size, like.shape[-1]))
+
+
+def _product(a: Rows, b: Rows) -> Rows:
+    return sum((a[:, k, None] * b[None, k] for k in range(1, a.shape[1])), a[:, 0, None] * b[None, 0])
+
+
+def apply(a: Rows, x: Float[Array, "column lane"]) -> Float[Array, "row lane"]:
+    return sum((a[:, k] * x[k] for k in range(1, a.shape[1])), a[:, 0] * x[0])
+
+
+def average(tensor: Float[Array, "own *others lane"], weights: Policies | list) -> Float[Array, "own lane"]:
+    """The tensor averaged over all axes but the first and the last."""
+    for weight in reversed(weights):
+        tensor = _average_axis(tensor, weight, tensor.ndim - 2)
+    return tensor
+
+
+def _average_axis(tensor: Array, weight: Float[Array, "action lane"], axis: int) -> Array:
+    ahead = (slice(None),) * axis
+    terms = (tensor[(*ahead, k)] * weight[k] for k in range(1, weight.shape[0]))
+    return sum(terms, tensor[(*ahead, 0)] * weight[0])
+
+
+def _leave_each(tensor: Float[Array, "own *others lane"], weights: list) -> list[Float[Array, "own action lane"]]:
+    """For each other player the tensor averaged over all others but that one; halves share their averages."""
+    if len(weights) <= 1:
+        return [tensor] * len(weights)
+    half = len(weights) // 2
+    left, right = tensor, tensor
+    for k in reversed(range(half, len(weights))):
+        left = _average_axis(left, weights[k], k + 1)
+    for k in reversed(range(half)):
+        right = _average_axis(right, weights[k], k + 1)
+    return _leave_each(left, weights[:half]) + _leave_each(right, weights[half:])
+
+
+def largest(x: Float[Array, "row lane"], least: float | Float[Array, " lane"]) -> Float[Array, " lane"]:
+    """The largest entry of each lane, at least ``least``."""
+    return functools.reduce(jnp.maximum, x, jnp.broadcast_to(jnp.asarray(least, x.dtype), x.shape[1:]))
+
+
+def total(x: Float[Array, "row lane"]) -> Float[Array, " lane"]:
+    """The sum of each lane."""
+    return sum((x[k] for k in range(1, x.shape[0])), x[0]) if x.shape[0] else jnp.zeros(x.shape[1:], x.dtype)
+
+
+def softmax(z: Float[Array, "own lane"]) -> Float[Array, "action lane"]:
+    """Probabilities of all actions, the first included, from log-odds to it."""
+    top = largest(z, 0.0)
+    weight = jnp.exp(jnp.concatenate([-top[None], z - top]))
+    return weight * (1 / total(weight))
+
+
+def log_softmax(z: Float[Array, "own lane"]) -> Float[Array, "action lane"]:
+    """Logarithms of `softmax`."""
+    top = largest(z, 0.0)
+    normaliser = top + jnp.log(jnp.exp(-top) + total(jnp.exp(z - top)))
+    return jnp.concatenate([-normaliser[None], z - normaliser])

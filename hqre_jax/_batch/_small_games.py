@@ -1,0 +1,180 @@
+"""Small normal forms: the fast way through a batch, a block of lanes at a time, hard lanes gathered again and again."""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hqre_jax._batch._devices import on_every_device, take
+from hqre_jax._batch._homotopy import begin, follow
+from hqre_jax._batch._interleaved import interleave
+from hqre_jax._batch._lanes import Group
+from hqre_jax._batch._options import Options
+from hqre_jax._batch._readout import Readout, contracts, read_out
+from hqre_jax._game import Continuation
+from hqre_jax._games import NormalFormGame
+from hqre_jax._problem import Entropy
+from hqre_jax._results import RESULTS, SELECTIONS
+from hqre_jax._solvers import PrincipalBranch
+
+# Unknowns, and payoffs of one game, up to which games are small: beyond, programs that spell out every sum grow long.
+_MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
+# Lanes of a chunk: its arrays stay in the cache, and they are whole vectors of any processor.
+_LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 256, 2**19
+# Chunks of a block, the unit in which work is handed to the compiled program.
+_CHUNKS = 4
+# A chunk is left when no more than this share of its lanes is on its way.
+_SHARE = 8
+
+
+class Work(NamedTuple):
+    """The question of a block of lanes.
+
+    Attributes:
+        payoffs: ``(lane, player, *actions)``.
+        mask: Valid actions ``(lane, player, action)``, or None where all are.
+        tau: Temperatures ``(lane, player)``.
+        reference: Reference policies ``(lane, player, action)``, or None for uniform ones.
+        live: Whether the lane is to be worked on: blocks are filled up with lanes that are not.
+    """
+
+    payoffs: Any
+    mask: Any
+    tau: Any
+    reference: Any
+    live: Any
+
+
+class Outcome(NamedTuple):
+    """What became of a block of lanes; ``unfinished`` ones were left because few of a chunk were on their way."""
+
+    readout: Readout
+    unique: Any
+    rounds: Any
+    arrived: Any
+    unfinished: Any
+
+
+def is_small(group: Group, options: Options) -> bool:
+    """Whether the fast way is open: small normal forms, on the branch, without a limit on the steps."""
+    game = group.question.game
+    if not isinstance(game, NormalFormGame) or options.max_steps is not None:
+        return False
+    if not (options.method is None or isinstance(options.method, PrincipalBranch)):
+        return False
+    actions = game.payoffs.shape[2:]
+    few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and game.payoffs[0].size <= _MOST_PAYOFFS
+    # Log-odds are taken to the first action.
+    return few and len(actions) > 1 and bool(np.all(np.asarray(game.action_mask)[..., 0]))
+
+
+def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Solve what can be solved fast.
+
+    Args:
+        group: Lanes that `is_small` accepts.
+        options: What is asked of all of them.
+        memory: Bytes that arrays in work may take on each device.
+
+    Returns:
+        The fields of a solution, lanes first, in which only contraction certifies uniqueness; and which lanes are left
+        for a more careful method.
+    """
+    question = group.question
+    game = question.game
+    assert isinstance(game, NormalFormGame)
+    payoffs = np.asarray(game.payoffs)
+    count, _, *actions = payoffs.shape
+    unknowns = sum(a - 1 for a in actions)
+    mask = np.asarray(game.action_mask)[:, :, 0]
+    everything = mask.all() and len(set(actions)) == 1
+    lanes = Work(
+        payoffs,
+        None if everything else mask,
+        np.asarray(question.tau)[:, :, 0],
+        None if question.reference is None else np.asarray(question.reference)[:, :, 0],
+        np.ones(count, bool),
+    )
+    width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
+    size = width * _CHUNKS * len(jax.local_devices())
+    static = {"width": width, "entropy": options.entropy, "continuation": options.continuation}
+    outcome: Any = None
+    waiting = np.arange(count)
+    while len(waiting):
+        pieces = [waiting[first : first + size] for first in range(0, len(waiting), size)]
+        # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
+        leave = 0 if len(waiting) <= size else width // _SHARE
+        # Handed over one after the other, collected afterwards: devices work while the next block is made ready.
+        running = [_block(_filled(lanes, piece, size), options.tol, leave, **static) for piece in pieces]
+        for piece, done in zip(pieces, running, strict=True):
+            seen = jax.tree.map(np.asarray, done)
+            if outcome is None:
+                outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), seen)
+            jax.tree.map(functools.partial(_put, piece), outcome, seen)
+        waiting = waiting[outcome.unfinished[waiting]]
+    return _fields(outcome, options)
+
+
+def _fields(outcome: Outcome, options: Options) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    readout = outcome.readout
+    solved = outcome.arrived & (readout.residual <= float(options.tol))
+    selection = np.where(outcome.unique, SELECTIONS.unique.code, SELECTIONS.principal_branch.code)
+    fields = {
+        "policy": readout.policy[:, :, None],
+        "log_policy": readout.log_policy[:, :, None],
+        "values": readout.values[:, :, None],
+        "initial_values": readout.values,
+        "residual": readout.residual,
+        "num_steps": outcome.rounds,
+        "result_code": np.where(solved, RESULTS.successful.code, RESULTS.diverged.code),
+        "selection_code": selection,
+    }
+    return fields, np.flatnonzero(~solved)
+
+
+def _filled(lanes: Work, piece: np.ndarray, size: int) -> Work:
+    """A block: the lanes of a piece, and empty ones."""
+    together = len(piece) == piece[-1] - piece[0] + 1
+    if together and len(piece) == size:
+        return jax.tree.map(lambda leaf: leaf[piece[0] : piece[0] + size], lanes)
+    block = take(lanes, piece, size)
+    return block._replace(live=np.arange(size) < len(piece))
+
+
+def _put(piece: np.ndarray, target: np.ndarray, source: np.ndarray) -> None:
+    if len(piece) == piece[-1] - piece[0] + 1:
+        target[piece[0] : piece[0] + len(piece)] = source[: len(piece)]
+    else:
+        target[piece] = source[: len(piece)]
+
+
+def _width(lane_bytes: int, memory: int) -> int:
+    """Lanes of a chunk: a power of two, as many as the cache and the memory hold."""
+    room = max(1, min(_CACHE, memory // (2 * _CHUNKS)) // lane_bytes)
+    return min(_MOST_WIDTH, max(_LEAST_WIDTH, 1 << int(room).bit_length() >> 1))
+
+
+@functools.partial(jax.jit, static_argnames=("width", "entropy", "continuation"))
+def _block(work: Work, tol: Any, leave: Any, *, width: int, entropy: Entropy, continuation: Continuation) -> Outcome:
+    """All lanes of a block, chunk by chunk."""
+
+    def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
+        def chunk(games: Work) -> Outcome:
+            return _chunk(games, *shared, entropy, continuation)
+
+        split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(chunk, split))
+
+    return on_every_device(chunks, (tol, leave), work)
+
+
+def _chunk(work: Work, tol: Any, leave: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
+    games = interleave(work.payoffs, work.mask, work.tau, work.reference)
+    unique = contracts(games)
+    # Newton's method squares a small correction; what this leaves is verified all the same.
+    close = (0.03 * jnp.sqrt(tol)).astype(work.tau.dtype)
+    path = follow(games, begin(games, unique, work.live), unique, close, leave)
+    readout = read_out(games, path.odds, work.mask, entropy, continuation)
+    return Outcome(readout, unique, path.rounds, path.arrived, path.live)
