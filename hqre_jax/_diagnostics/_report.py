@@ -116,7 +116,7 @@ class StabilityReport:
             lines.append(f"  margin from interactions: {estimate:.4g}, at least {lower:.4g}{step}")
         lines.append("  regret so far: " + ", ".join(f"{x:.4g}" for x in self.regret))
         cures = () if self.least_tau is None else np.argwhere(self.used & (self.least_tau > self.tau))
-        for i, x in cures:
+        for i, x in (map(int, point) for point in cures):
             now, then = self.tau[i, x], self.least_tau[i, x]  # pyright: ignore[reportOptionalSubscript]
             lines.append(f"  cure: raise the temperature of {self._name(i, x)} from {now:.4g} to {then:.4g}")
         return "\n".join(lines)
