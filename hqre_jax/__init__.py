@@ -84,7 +84,15 @@ from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._rigorous import Proof, load_proof, prove, recheck
 from hqre_jax._rollout_log import RolloutLog
-from hqre_jax._sampled import AbstractHostSimulator, AbstractSimulator, Episodes, Estimate, SampledGame
+from hqre_jax._sampled import (
+    AbstractHostSimulator,
+    AbstractSimulator,
+    Episodes,
+    Estimate,
+    SampledGame,
+    action_values_from_log,
+    estimate_action_values,
+)
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solve import solve
 from hqre_jax._solve_batch import solve_batch
@@ -178,6 +186,7 @@ __all__ = [
     "TemperatureController",
     "TemperatureFit",
     "Verdict",
+    "action_values_from_log",
     "append_rollout_log",
     "as_bayesian",
     "as_incomplete_information",
@@ -191,6 +200,7 @@ __all__ = [
     "directional",
     "drift_index",
     "effective_temperature",
+    "estimate_action_values",
     "exploitability",
     "fit_temperatures",
     "least_temperatures",

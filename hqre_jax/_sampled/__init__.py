@@ -2,6 +2,7 @@
 
 from hqre_jax._sampled._episodes import Episodes
 from hqre_jax._sampled._estimate import Estimate, Moments, estimate, half_widths
+from hqre_jax._sampled._estimators import action_values_from_log, estimate_action_values
 from hqre_jax._sampled._game import SampledGame
 from hqre_jax._sampled._simulator import AbstractHostSimulator, AbstractSimulator
 
@@ -12,6 +13,8 @@ __all__ = [
     "Estimate",
     "Moments",
     "SampledGame",
+    "action_values_from_log",
     "estimate",
+    "estimate_action_values",
     "half_widths",
 ]

@@ -83,6 +83,10 @@ class SampledGame(AbstractGame):
         """
         return cls(wrap(game, horizon), **options)
 
+    def resampled(self, key: Any) -> "SampledGame":
+        """The same game, `evaluate` answering from other plays."""
+        return eqx.tree_at(lambda game: game.key, self, key)
+
     @property
     def beliefs_ignore_own_policy(self) -> bool:
         """As the simulator says."""
