@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import ActionValues, InputError, LogPolicy, Policy, Scalar
@@ -276,8 +277,8 @@ def play(
 ) -> Play:
     """Let everybody learn at once, by one rule.
 
-    In each round ``Q_i(x, a)`` is evaluated in the game (any `AbstractGame`), independent normal noise is added, and
-    everybody updates at the same time.
+    In each round ``Q_i(x, a)`` is evaluated in the game (any `AbstractGame`; a `SampledGame` plays its ``num_episodes``
+    anew), independent normal noise is added, and everybody updates at the same time.
 
     Args:
         problem: Game, temperatures and reference. Rules without temperatures ignore the latter.
@@ -317,7 +318,13 @@ def _play(
         against = dynamics.believed(problem, state)
         bonus = problem.bonus(against) if dynamics.regularised else nothing
         continuation = problem.continuation if dynamics.regularised else "plain"
-        values = problem.game.evaluate(against, bonus, continuation, problem.scale).action_values
+        # A game that is known by playing only is played anew each round.
+        game = (
+            problem.game.resampled(jax.random.fold_in(key, 0))
+            if isinstance(problem.game, SampledGame)
+            else problem.game
+        )
+        values = game.evaluate(against, bonus, continuation, problem.scale).action_values
         values = values + jnp.where(problem.mask, noise * jax.random.normal(noise_key, values.shape, values.dtype), 0.0)
         following = dynamics.step(problem, state, values, step_key)
         return following, (probabilities(dynamics.policy(problem, following), problem.mask), values)

@@ -48,9 +48,10 @@ class Probes(NamedTuple):
 
 def thresholds(policy: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Float[Array, "*b a"]:
     """Cumulative probabilities to be compared with a uniform variable; actions of probability 0 are never drawn."""
-    last = jnp.max(jnp.where(policy > 0, jnp.arange(mask.shape[-1]), 0), axis=-1, keepdims=True)
+    number = jnp.broadcast_to(jnp.arange(mask.shape[-1]), mask.shape)
+    last = jnp.max(jnp.where(policy > 0, number, 0), axis=-1, keepdims=True)
     # Rounding may leave the sum below 1: the last possible action takes what is left.
-    return jnp.where(jnp.arange(mask.shape[-1]) >= last, 2.0, jnp.cumsum(policy, axis=-1))
+    return jnp.where(number >= last, 2.0, jnp.cumsum(policy, axis=-1))
 
 
 def uniform_policy(mask: ActionMask, dtype: Any) -> Float[Array, "player state action"]:
@@ -63,6 +64,7 @@ def paid_at(
 ) -> Float[Array, "*b player"]:
     """``Σ_j E_ij τ_j H_j`` of those who act at a step."""
     players = jnp.arange(bonus.shape[0])
+    players = jnp.broadcast_to(players, states.shape)
     own = jnp.where(states >= 0, bonus[players, jnp.maximum(states, 0)], 0.0)
     return jnp.moveaxis(share(jnp.moveaxis(own, -1, 0), continuation), 0, -1)
 
