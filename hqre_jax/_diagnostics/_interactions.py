@@ -132,6 +132,15 @@ class InteractionEstimates:
         points, actions = len(self.visits), self.action_mask.shape[2]
         return PolymatrixGame(edges, payoffs, action_mask=self.action_mask.reshape(points, 1, actions))
 
+    def influence(self) -> Float[np.ndarray, "n n"]:
+        """``Λ_xy = ¼ P(y|x) max |û[a,b] − û[a',b] − û[a,b'] + û[a',b']|``: how strongly y moves x, units of payoff."""
+        table, mask = self._filled(), self.action_mask.reshape(len(self.visits), -1)
+        rows = table[:, :, :, None] - table[:, :, None, :]
+        widest = np.abs(rows[..., :, None] - rows[..., None, :])
+        both = mask[:, :, None] & mask[:, None, :]
+        pairs = self.meets[:, :, None, None, None, None] & both[:, None, :, :, None, None] & both[None, :, None, None]
+        return 0.25 * np.where(pairs, widest, 0.0).max((2, 3, 4, 5), initial=0.0) * self.chance
+
     def least_temperatures(self, margin: float, *, cost: Any = None) -> Float[np.ndarray, "player state"]:
         """`least_temperatures` of the estimated game; `margin` where nobody interacts.
 

@@ -59,12 +59,16 @@ class StabilityReport:
     Attributes:
         verdict: ``unstable``: an alarm; ``stable``: no alarm, and the estimated interactions give a positive margin at
             the confidence level; ``not_enough_data`` otherwise.
-        alarms: What was refuted.
+        alarms: What was refuted. Overshooting is none where ``contraction`` is below 1 at the confidence level: play
+            then swings while it converges.
         reasons: Why the data are not enough, or what limits the verdict.
         tau: Temperatures that were judged, ``(player, information state)``, units of payoff.
         margin: Margin κ from estimated interactions, with its lower confidence limit (no upper one is known, as other
             weights may do better); None where interactions are unknown. With three agents or more whose payoffs are
             not sums over pairs it is the margin about the policies that were played.
+        contraction: ``spr(T⁻¹Λ)`` of the logit map (T1) from estimated interactions, with its upper confidence limit.
+            Below 1 mirror updates of every step converge: their logits obey
+            ``span(e⁺) ≤ (1 + ηT)⁻¹(1 + ηΛ) span(e)``, decision point by decision point.
         max_step: Largest step ``κ/L²`` of T2 in the estimated game, 1/payoff; not a number without a margin.
         directions: Pairs of rounds, and what each pair shows. Margins there are upper bounds: large ones
             certify nothing.
@@ -83,6 +87,7 @@ class StabilityReport:
     reasons: tuple[str, ...]
     tau: Table
     margin: Interval | None
+    contraction: Interval | None
     max_step: float
     directions: tuple[tuple[tuple[int, int], Directional], ...]
     gaps: Float[np.ndarray, "round player"]
@@ -114,6 +119,8 @@ class StabilityReport:
             step = f"; steps up to {self.max_step:.3g} converge" if self.max_step > 0 else ""
             estimate, lower = float(self.margin.estimate), float(self.margin.lower)
             lines.append(f"  margin from interactions: {estimate:.4g}, at least {lower:.4g}{step}")
+        if self.contraction is not None and self.contraction.upper < 1:
+            lines.append(f"  contraction at most {float(self.contraction.upper):.4g}: updates of every step converge")
         lines.append("  regret so far: " + ", ".join(f"{x:.4g}" for x in self.regret))
         cures = () if self.least_tau is None else np.argwhere(self.used & (self.least_tau > self.tau))
         for i, x in (map(int, point) for point in cures):
@@ -189,7 +196,8 @@ def diagnose(
     found = tuple(
         ((j, k), _compare(path[j], path[k], estimates[j], estimates[k], full, step, w, mask, share)) for j, k in rounds
     )
-    alarms = tuple(alarm for pair, seen in found for alarm in _alarms(pair, seen))
+    converges = known.contraction is not None and float(known.contraction.upper) < 1
+    alarms = tuple(alarm for pair, seen in found for alarm in _alarms(pair, seen, converges))
     reasons = known.reasons + _missing(found, estimates, mask)
     gaps = [soft_gap(p, q, full, reference=reference, action_mask=mask, level=level)
             for p, q in zip(path, estimates, strict=True)]  # fmt: skip
@@ -205,6 +213,7 @@ def diagnose(
         reasons=() if verdict == Stability.stable else reasons,
         tau=full,
         margin=known.margin,
+        contraction=known.contraction,
         max_step=known.max_step,
         directions=found,
         gaps=losses,
@@ -257,6 +266,7 @@ class _Known:
 
     weights: Table
     margin: Interval | None
+    contraction: Interval | None
     max_step: float
     least_tau: Table | None
     reasons: tuple[str, ...]
@@ -272,7 +282,9 @@ class _Known:
     ) -> "_Known":
         ones = np.ones(tau.shape)
         if interactions is None or not interactions.meets.any():
-            return cls(ones, None, np.nan, None, ("no plays that show two agents acting at once: margin unknown",))
+            return cls(
+                ones, None, None, np.nan, None, ("no plays that show two agents acting at once: margin unknown",)
+            )
         points = len(interactions.visits)
         known = bounds(Problem(interactions.game(), tau.reshape(points, 1)))
         weights = np.asarray(known.weights).reshape(points)
@@ -295,19 +307,23 @@ class _Known:
             )
         limits = Interval(*(jnp.asarray(part) for part in (kappa, kappa - lost, np.inf)))
         w = np.where(weights > 0, weights, 1.0).reshape(tau.shape)
-        return cls(w, limits, float(known.max_step), least, reasons)
+        influence = interactions.influence()
+        pulls = [part / tau.reshape(points, 1) for part in (influence, influence + 0.25 * off)]
+        radii = [float(np.abs(np.linalg.eigvals(m)).max()) if np.isfinite(m).all() else np.inf for m in pulls]
+        contraction = Interval(*(jnp.asarray(part) for part in (radii[0], 0.0, radii[1])))
+        return cls(w, limits, contraction, float(known.max_step), least, reasons)
 
 
 def _compare(p, q, first, second, tau, step, weights, mask, level) -> Directional:
     return directional(p, q, first, second, tau, step=step, weights=weights, action_mask=mask, level=level)
 
 
-def _alarms(pair: tuple[int, int], seen: Directional) -> list[Alarm]:
+def _alarms(pair: tuple[int, int], seen: Directional, converges: bool) -> list[Alarm]:
     """Refuted hypotheses, with the points whose own terms refute them."""
     out, moved = [], np.isfinite(np.asarray(seen.ratios.estimate))
     if seen.diverges:
         out.append(Alarm("divergence", pair, seen.margin, _points(np.asarray(seen.terms.upper) < 0, moved)))
-    if seen.overshoots:
+    if seen.overshoots and not converges:
         out.append(Alarm("overshooting", pair, seen.ratio, _points(np.asarray(seen.ratios.upper) < LEAST_RATIO, moved)))
     return out
 
