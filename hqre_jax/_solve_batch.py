@@ -20,6 +20,7 @@ from hqre_jax._batch import (
 )
 from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy, tolerance_in
+from hqre_jax._results import RESULTS
 from hqre_jax._solve import method_of, step_limit
 from hqre_jax._solver import AbstractSolver
 from hqre_jax._temperatures import concrete
@@ -97,10 +98,10 @@ def solve_batch(
         parts, certify = [traced_group(group, options, solver, max_steps) for group in lanes.groups], ()
     else:
         parts, certify = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
+    fields = _in_order(lanes, parts) | {"action_mask": lanes.action_mask, "tau": lanes.tau}
+    solved = traced or bool(np.all(fields["result_code"] == RESULTS.successful.code))
     solution = BatchSolution(
-        **_in_order(lanes, parts),
-        action_mask=jnp.asarray(lanes.action_mask),
-        tau=jnp.asarray(lanes.tau),
+        **jax.device_put(fields),
         reference=lanes.reference,
         games=lanes.games,
         solver="auto" if options.method is None else options.method.name,
@@ -108,7 +109,7 @@ def solve_batch(
         continuation=continuation,
         certify=_certify(lanes, certify),
     )
-    if throw and not traced and not bool(np.all(solution.successful)):
+    if throw and not solved:
         raise BatchSolveError(solution)
     return solution
 
@@ -116,7 +117,7 @@ def solve_batch(
 def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The answers of all groups in the order of the batch, padded to its largest game."""
     if len(parts) == 1 and parts[0]["policy"].shape == lanes.action_mask.shape:
-        return {_FIELD.get(name, name): jnp.asarray(value) for name, value in parts[0].items()}
+        return {_FIELD.get(name, name): value for name, value in parts[0].items()}
     batch, *largest = lanes.action_mask.shape
     # Axes of player, information state, action that a field has.
     extents = {"policy": 3, "log_policy": 3, "values": 2, "initial_values": 1}
@@ -132,7 +133,7 @@ def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 field[(group.lanes, *own)] = part[name]
             else:
                 field = field.at[(group.lanes, *own)].set(part[name])
-        fields[_FIELD.get(name, name)] = jnp.asarray(field)
+        fields[_FIELD.get(name, name)] = field
     return fields
 
 

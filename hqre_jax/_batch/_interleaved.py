@@ -15,6 +15,8 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
+# Sums and eliminations of up to this many terms are spelt out, longer ones are loops: programs must stay short.
+_SPELT = 4
 
 Odds = tuple[Float[Array, "own lane"], ...]
 Policies = tuple[Float[Array, "action lane"], ...]
@@ -173,23 +175,24 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Odds
 
 
 def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
-    """Gaussian elimination without pivoting, and the product of the pivots."""
+    """Gauss–Jordan elimination without pivoting, and the product of the pivots."""
     size = matrix.shape[0]
-    determinant = jnp.ones_like(matrix[0, 0]) if size else jnp.ones(right.shape[-1:], right.dtype)
-    work, done = jnp.concatenate([matrix, right], axis=1), []
-    for _ in range(size):
-        pivot = work[0, 0]
-        determinant = determinant * pivot
-        top = work[0, 1:] / pivot
-        work = work[1:, 1:] - work[1:, :1] * top[None]
-        done.append(top)
-    solved: list[Array] = []
-    for top in reversed(done):
-        row = top[len(solved) :]
-        for known, factor in zip(reversed(solved), top[: len(solved)], strict=True):
-            row = row - factor[None] * known
-        solved.append(row)
-    return jnp.stack(solved[::-1]), determinant
+    work, determinant = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
+
+    def step(k: Any, state: tuple[Rows, Array]) -> tuple[Rows, Array]:
+        work, determinant = state
+        pivot = work[k, k]
+        row = work[k] * (1 / pivot)
+        column = jnp.where((jnp.arange(size) == k)[:, None], 0.0, work[:, k])
+        cleared = jnp.where((jnp.arange(size) == k)[:, None, None], row[None], work)
+        return cleared - column[:, None] * row[None], determinant * pivot
+
+    if size <= _SPELT:
+        for k in range(size):
+            work, determinant = step(k, (work, determinant))
+    else:
+        work, determinant = jax.lax.fori_loop(0, size, step, (work, determinant))
+    return work[:, size:], determinant
 
 
 def _identity(size: int, like: Float[Array, " lane"]) -> Rows:
@@ -212,9 +215,9 @@ def average(tensor: Float[Array, "own *others lane"], weights: Policies | list) 
 
 
 def _average_axis(tensor: Array, weight: Float[Array, "action lane"], axis: int) -> Array:
-    ahead = (slice(None),) * axis
-    terms = (tensor[(*ahead, k)] * weight[k] for k in range(1, weight.shape[0]))
-    return sum(terms, tensor[(*ahead, 0)] * weight[0])
+    if tensor.ndim <= 3 and weight.shape[0] <= _SPELT:
+        return total(jnp.moveaxis(tensor, axis, 0) * weight[(slice(None), *(None,) * (tensor.ndim - 2))])
+    return jnp.sum(tensor * weight[(*(None,) * axis, slice(None), *(None,) * (tensor.ndim - 2 - axis))], axis=axis)
 
 
 def _leave_each(tensor: Float[Array, "own *others lane"], weights: list) -> list[Float[Array, "own action lane"]]:

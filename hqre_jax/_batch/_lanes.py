@@ -1,5 +1,6 @@
 """The games of a batch as lanes of equal shape: stacked, grouped, padded where that is cheap."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import check_zero_sum, full_policy
-from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax._types import InputError
 
 # Normal forms of different shapes share one program if padding makes their payoffs at most this much larger.
@@ -91,13 +92,19 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
         )
     stacked = games if isinstance(games, AbstractGame) else _from_payoffs(games)
     _check_stack(stacked)
-    mask, dtype = stacked.action_mask, jax.eval_shape(lambda: lane_game(stacked, 0).payoff_range()).dtype
+    mask, dtype = stacked.action_mask, _floating_type(stacked)
     tau = batch_tau(taus, mask, dtype)
     rho = _batch_policy(reference, mask, dtype, "reference", interior=True)
     start = _batch_policy(initial_policy, mask, dtype, "initial_policy", interior=False)
     if continuation == "zero_sum":
         _each_zero_sum(stacked)
     return Lanes((Group(np.arange(len(mask)), Lane(stacked, tau, rho, start)),), stacked, mask, tau, rho)
+
+
+def _floating_type(stacked: AbstractGame) -> Any:
+    if isinstance(stacked, NormalFormGame):
+        return stacked.payoffs.dtype
+    return jax.eval_shape(lambda: lane_game(stacked, 0).payoff_range()).dtype
 
 
 def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
@@ -115,7 +122,7 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
         InputError: If the shape does not fit or a value that is used is not finite and positive.
     """
     batch, players, states = mask.shape[:3]
-    array = as_float_array(taus, "taus", dtype)
+    array = _floating(taus, "taus", dtype)
     visible = concrete(array) and concrete(mask)
     xp = np if visible else jnp
     array = xp.asarray(array)
@@ -147,17 +154,37 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
 
 def _from_payoffs(payoffs: Any) -> NormalFormGame:
     """All games of an array at once; a payoff that is no number fails its own lane only."""
-    array = as_float_array(payoffs, "games")
+    array = _floating(payoffs, "games")
     if array.ndim < 3 or array.ndim != array.shape[1] + 2 or array.size == 0:
         raise InputError(
             "games",
             f"has shape {tuple(array.shape)}; payoffs[b, i, a_1, …, a_N] need N + 2 axes, the second of length N",
         )
-    template = jax.eval_shape(NormalFormGame, jax.ShapeDtypeStruct(array.shape[1:], array.dtype))
-    actions = np.asarray(array.shape[2:])
-    mask = np.arange(actions.max())[None, None, :] < actions[:, None, None]
-    stacked = np.broadcast_to(mask, (len(array), *mask.shape))
-    return eqx.tree_at(lambda g: (g.payoffs, g.action_mask), template, (array, stacked))
+    template, mask = _normal_form(array.shape[1:], array.dtype)
+    return eqx.tree_at(_contents, template, (array, np.broadcast_to(mask, (len(array), *mask.shape))))
+
+
+def _contents(game: NormalFormGame) -> tuple[Any, Any]:
+    return game.payoffs, game.action_mask
+
+
+@functools.cache
+def _normal_form(shape: tuple[int, ...], dtype: Any) -> tuple[NormalFormGame, np.ndarray]:
+    """A game without values, and its mask."""
+    template = jax.eval_shape(NormalFormGame, jax.ShapeDtypeStruct(shape, dtype))
+    actions = np.asarray(shape[1:])
+    return template, np.arange(actions.max())[None, None, :] < actions[:, None, None]
+
+
+def _floating(value: Any, field: str, dtype: Any = None) -> Any:
+    """`as_float_array` that leaves in numpy what is there: nothing is copied to a device before it is needed."""
+    if isinstance(value, jax.Array) or not concrete(value):
+        return as_float_array(value, field, dtype)
+    value = real_numbers(value, field)
+    if dtype is None:
+        floating = np.issubdtype(value.dtype, np.floating)
+        dtype = jax.dtypes.canonicalize_dtype(value.dtype if floating else float)
+    return np.asarray(value, dtype)
 
 
 def _as_game(game: Any, lane: int) -> AbstractGame:
@@ -251,7 +278,7 @@ def _stack(games: list[AbstractGame]) -> tuple[tuple[int, ...], AbstractGame]:
     common = (players, 1, max(actions))
     payoffs = _together([_grown(g.payoffs, (players, *actions)) for g in games if isinstance(g, NormalFormGame)])
     mask = _together([_grown(g.action_mask, common) for g in games])
-    return common, eqx.tree_at(lambda g: (g.payoffs, g.action_mask), first, (payoffs, mask))
+    return common, eqx.tree_at(_contents, first, (payoffs, mask))
 
 
 def _together(leaves: Sequence[Any]) -> Any:

@@ -1,6 +1,7 @@
 """Small normal forms: the fast way through a batch, a block of lanes at a time, hard lanes gathered again and again."""
 
 import functools
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -65,7 +66,7 @@ def is_small(group: Group, options: Options) -> bool:
     if not (options.method is None or isinstance(options.method, PrincipalBranch)):
         return False
     actions = game.payoffs.shape[2:]
-    few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and game.payoffs[0].size <= _MOST_PAYOFFS
+    few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and len(actions) * math.prod(actions) <= _MOST_PAYOFFS
     # Log-odds are taken to the first action.
     return few and len(actions) > 1 and bool(np.all(np.asarray(game.action_mask)[..., 0]))
 
