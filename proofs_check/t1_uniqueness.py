@@ -71,6 +71,7 @@ from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
     COORDINATION,
     FAMILIES,
+    ZERO_SUM,
     Cases,
     batches,
     certified,
@@ -86,6 +87,8 @@ from proofs_check._statement import Comparison, Example, Outcome, Statement
 MONOTONE = "(a) interaction ≤ Σ w(τ−κ)J"
 ONE = "(b) distance of two HQRE"
 COUNT = "(c) certified unique: one HQRE"
+# Names of the negative controls.
+HALVED, DOUBLED, UNWEIGHTED = "half of every interaction", "κ doubled", "w = 1"
 
 _NUM_PAIRS, _NUM_STARTS = 8, 6
 _ASCENT_STEPS, _FIRST_LENGTH, _SHORTENING = 30, 0.5, 0.9
@@ -115,7 +118,7 @@ def interaction(
     logs = accuracy.log_rounding(problem, first) + accuracy.log_rounding(problem, second)
     slack = jnp.sum(weights * 2 * accuracy.value_rounding(problem) * length)
     slack = slack + 16 * accuracy.EPS * jnp.sum(weights * span(change, problem.mask))
-    return observed, bound, slack + jnp.sum(slope * 4 * logs * length)
+    return observed, bound, slack + jnp.sum(jnp.abs(slope) * 4 * logs * length)
 
 
 def _adversarial_pairs(problem: hq.Problem, weights: StateValues, kappa: Scalar, key: Any):
@@ -253,17 +256,27 @@ def check(key: Any, num_games: int) -> Outcome:
 
 
 def negative_control(key: Any, num_games: int) -> Outcome:
-    """Coordination games without a margin, judged as if only half of every interaction counted.
+    """Three wrong margins, each a family of the outcome.
 
-    At a common temperature ``κ = τ − c``, so that half the interaction would leave ``(κ + τ)/2 = τ − c/2 > 0``.
+    Coordination games without a margin are judged as if only half of every interaction counted: at a common temperature
+    ``κ = τ − c``, so that this would leave ``(κ + τ)/2 = τ − c/2 > 0``. Coordination games with a margin, as if it were
+    twice as large. Zero-sum games of which one side is paid in another currency, as if the margin at the best weights
+    were one at w = 1.
     """
     comparisons, drawn = [], 0
-    for family, rng, num in batches(key, num_games, (COORDINATION,)):
-        cases = scaled(family, rng, num, 0.55, 0.75)
-        margin = np.asarray(cases.known.margin)
-        pretended = 0.5 * (margin + np.asarray(cases.problem.tau)[:, 0, 0])
-        key = jax.random.key(int(rng.integers(2**31)))
-        comparisons += _compare(family.name, cases, pretended, margin <= 0, margin <= 0, key)
+    for family, rng, num in batches(key, num_games, (COORDINATION, ZERO_SUM)):
+        keys = jax.random.split(jax.random.key(int(rng.integers(2**31))))
+        cases = certified(family, rng, num)
+        margin, all_games = np.asarray(cases.known.margin), np.ones(num, bool)
+        if family is COORDINATION:
+            comparisons += _compare(DOUBLED, cases, 2 * margin, margin > 0, margin > 0, keys[0])
+            cases = scaled(family, rng, num, 0.55, 0.75)
+            margin = np.asarray(cases.known.margin)
+            pretended = 0.5 * (margin + np.asarray(cases.problem.tau)[:, 0, 0])
+            comparisons += _compare(HALVED, cases, pretended, margin <= 0, margin <= 0, keys[1])
+        else:
+            ones = cases._replace(known=cases.known._replace(weights=jnp.ones_like(cases.known.weights)))
+            comparisons += _compare(UNWEIGHTED, ones, margin, all_games, all_games, keys[0])
         drawn += num
     return Outcome(tuple(comparisons), drawn)
 
@@ -344,7 +357,7 @@ T1 = Statement(
     name="T1",
     title="uniqueness",
     check=check,
-    control="half of every interaction is forgotten",
+    control="half of every interaction is forgotten; κ doubled; w = 1",
     negative_control=negative_control,
     sharpness=sharpness,
     measure=measure,

@@ -204,8 +204,8 @@ def comparisons_under(family: str, problem: hq.Problem, constants: Pretended, ke
     chosen = (margin > 0) & np.isfinite(step)
     keys = jax.random.split(key, len(margin))
     run = jax.tree.map(lambda x: np.asarray(x)[chosen], _measure(problem, constants, keys))
-    q = 1 / (1 + step * margin)[chosen]
-    q_ahead = (1 / (1 + margin / np.asarray(constants.lipschitz)))[chosen]
+    q = 1 / (1 + step[chosen] * margin[chosen])
+    q_ahead = 1 / (1 + margin[chosen] / np.asarray(constants.lipschitz)[chosen])
     near, problem = spectrum(run.local), taken(problem, chosen)
     far, ahead = run.far, jax.tree.map(lambda x: x[run.cancelled], run.ahead)
     cancelled = taken(problem, run.cancelled)
@@ -276,7 +276,8 @@ def check(key: Any, num_games: int) -> Outcome:
             key = jax.random.key(int(rng.integers(2**31)))
             comparisons += comparisons_under(family.name, cases.problem, proved(cases), key)
             drawn += num
-    return Outcome(tuple(sorted(comparisons, key=lambda c: c.claim)), drawn)
+    told = [c for c in comparisons if len(c.observed)]
+    return Outcome(tuple(sorted(told, key=lambda c: c.claim)), drawn)
 
 
 def negative_control(key: Any, num_games: int) -> Outcome:

@@ -25,13 +25,13 @@ Method
     rounds for T3, soft Q-iteration for T4.
 
     Constants are differentiated as follows. κ is an eigenvalue, λ_min of ``W^{-1/2}(diag(wτ) − ½C)W^{-1/2}``, and L²
-    one of a Gram matrix: a simple eigenvalue moves by ``zᵀ dM z``, z its unit eigenvector. C and Λ are maxima, which move
-    as their maximiser does. The weights maximise κ, which therefore does not depend on them to first order (envelope
-    theorem); L does, but *any* weights give true constants, so that no ratio above 1 can be due to weights that stand
-    still. π* is a zero of F(·; game) and moves by ``−(∂F)⁻¹ dF`` (implicit function theorem): one Newton step that is
-    differentiated, after two that are not. The ratio is at most 1 everywhere, so wherever the ascent ends it says
-    something true; what is reported is measured once more by the statement's own code, at the end of each run, with
-    the constants of `bounds`, the HQRE of the ledger's solver and the slacks derived there.
+    one of a Gram matrix: a simple eigenvalue moves by ``zᵀ dM z``, z its unit eigenvector. C and Λ are maxima, which
+    move as their maximiser does. The weights maximise κ, which therefore does not depend on them to first order
+    (envelope theorem); L does, but *any* weights give true constants, so that no ratio above 1 can be due to weights
+    that stand still. π* is a zero of F(·; game) and moves by ``−(∂F)⁻¹ dF`` (implicit function theorem): one Newton
+    step that is differentiated, after two that are not. The ratio is at most 1 everywhere, so wherever the ascent ends
+    it says something true; what is reported is measured once more by the statement's own code, at the end of each run,
+    with the constants of `bounds`, the HQRE of the ledger's solver and the slacks derived there.
 
     The gain of T2 is *not* attacked as ``D⁺(1+ηκ)/D``: that tends to 1 as η → 0, in every game.
 
@@ -40,8 +40,8 @@ Tightness
     .85 in the median and .99 at best: a game that is drawn with interests aligned stays so and ends as coordination
     with κ = L, where the ratio is ``log 2 / 2 log(3/2) = .855``; one that is not ends as matching pennies, where it
     is 1. T8 (e) ends at .42: with three actions and at the HQRE nobody can lose more than
-    ``max_x 2x/(e^x + 2) = .4214 log 3`` times τ (on the way there, a little). T7 (d) stays below .3: it adds norms where
-    T3 adds agents.
+    ``max_x 2x/(e^x + 2) = .4214 log 3`` times τ (on the way there, a little). T7 (d) stays below .3: it adds norms
+    where T3 adds agents.
 
 Reference
     theory.md, T9. Kingma & Ba (2015) for Adam; Danskin (1967) for the envelope.

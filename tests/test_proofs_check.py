@@ -1,7 +1,5 @@
 """The theorem ledger: statements hold, their bounds are not vacuous, controls are caught, and the tally is honest."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,30 +7,37 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax._simplex import kl
-from proofs_check import STATEMENTS, Comparison, Outcome, __main__
+from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_stages as stages
 from proofs_check import t3_bounded_regret as t3
 from proofs_check import t4_markov as t4
+from proofs_check import t5_sampled_payoffs as t5
 from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
 from proofs_check import t8_heterogeneity as t8
-from proofs_check.t1_uniqueness import MONOTONE, ONE, coordination, num_equilibria
-from proofs_check.t2_linear_convergence import PREDICTED, RATE, STEP
+from proofs_check._selection import SELECTION
+from proofs_check.t1_uniqueness import COUNT, MONOTONE, ONE, bifurcation, coordination, equilibria_below, num_equilibria
+from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
 
 GAMES = 400
 # The least that the worst observed/bound must reach, lest a bound be true because it is empty.
-LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, STEP: 0.99, RATE: 0.5, PREDICTED: 1e-4}
+LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, COUNT: 1.0, STEP: 0.99, RATE: 0.9, PREDICTED: 1e-4, AHEAD: 0.9}
 LEAST_RATIO |= {t3.IDENTITY: 0.999, t3.ROUND: 0.6, t3.TOTAL: 0.2, t3.LOSS: 0.1, t3.LINEAR: 0.05, t3.SLOPE: 0.4}
 LEAST_RATIO |= {t4.SOFT: 0.99, t4.COUPLED: 0.99, t4.FIXED_POINT: 0.5, stages.SHAPLEY: 0.99, stages.NESTED: 0.9}
 LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.MISSED: 0.0, t6.FALSE: 1e-3}
-LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, t7.SELECTION: 1e-3}
+LEAST_RATIO |= {t5.ROUND: 0.99, t5.FLOOR: 0.08, t5.DECAY: 0.5}
+LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, SELECTION: 1e-3}
 LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
 
 
-@pytest.fixture(scope="module", params=STATEMENTS.values(), ids=STATEMENTS)
+# T9 draws no games; it has tests of its own.
+DRAWING = [name for name in STATEMENTS if name != "T9"]
+
+
+@pytest.fixture(scope="module", params=DRAWING)
 def statement(request):
-    return request.param
+    return STATEMENTS[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def test_bounds_are_not_vacuous(outcome):
         part = outcome.part(claim=claim)
         assert claim in LEAST_RATIO, f"say in LEAST_RATIO how close to its bound {claim!r} must come"
         assert LEAST_RATIO[claim] <= part.worst <= 1 + 1e-3, f"{claim}: {part.worst}"
-        assert part.unresolved <= 0.05 * GAMES, f"{claim}: {part.unresolved} games say nothing"
+        assert part.unresolved <= 0.08 * part.games, f"{claim}: {part.unresolved} games say nothing"
 
 
 @pytest.mark.slow
@@ -61,6 +66,10 @@ def test_negative_control_is_caught(statement):
     """Without the hypothesis the same measurements fail, and in many games (a batch of a size already compiled)."""
     control = statement.negative_control(jax.random.key(2), GAMES // 4)
     assert control.violations >= 10, control.summary()
+    if statement.name in ("T1", "T2"):
+        # Their controls are several: each is a family, and each is caught.
+        for family in control.families:
+            assert control.part(family=family).violations >= 5, family
 
 
 @pytest.mark.slow
@@ -79,6 +88,20 @@ def test_three_equilibria_below_half_the_coordination_payoff():
     cases = coordination(c, tau)
     np.testing.assert_array_equal(num_equilibria(cases), [3, 1, 3, 1])
     np.testing.assert_allclose(cases.known.margin, tau - c / 2, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_margin_and_bifurcation_of_coordination_agree_to_nine_digits():
+    """κ vanishes at c/2, as certify says too, and there, to 1e-9, one HQRE becomes three."""
+    sizes = np.array([0.5, 1.0, 2.0, 3.0])
+    margins = [hq.certify(hq.NormalFormGame(c * np.stack([np.eye(2)] * 2)), c / 2, num_starts=0).margin for c in sizes]
+    np.testing.assert_allclose(margins, 0.0, atol=1e-9)
+    np.testing.assert_allclose(bifurcation(sizes), sizes / 2, rtol=0, atol=1e-9)
+    for c, policies in zip(sizes, equilibria_below(sizes), strict=True):
+        assert len(policies) == 3
+        # The symmetric pitchfork: logit x solves τ x = c tanh(x/2)/…, that is p = 1/(1 + exp(−c(2p−1)/τ)).
+        p = policies[:, 0]
+        np.testing.assert_allclose(p, 1 / (1 + np.exp(-c * (2 * p - 1) / (0.4995 * c))), atol=1e-7)
 
 
 @pytest.mark.slow
@@ -149,40 +172,3 @@ def test_unusable_measurements_count_neither_way():
 def test_slack_is_never_negative():
     with pytest.raises(AssertionError, match="never negative"):
         comparison([1.0], 1.0, -1e-3)
-
-
-@pytest.fixture
-def ledger(monkeypatch):
-    """A ledger of one statement whose outcomes the test chooses."""
-
-    def install(observed, control):
-        statement = replace(
-            STATEMENTS["T1"],
-            check=lambda key, num: Outcome((comparison(observed, 1.0),), num),
-            negative_control=lambda key, num: Outcome((comparison(control, 1.0),), num),
-            sharpness=tuple,
-        )
-        monkeypatch.setattr(__main__, "STATEMENTS", {"T1": statement})
-
-    return install
-
-
-@pytest.mark.parametrize(
-    ("observed", "control", "code"),
-    [([0.5, 0.9], [2.0], 0), ([0.5, 1.1], [2.0], 1), ([0.5, 0.9], [0.5], 1)],
-    ids=["holds", "violated", "control not caught"],
-)
-def test_exit_code(ledger, capsys, observed, control, code):
-    ledger(observed, control)
-    assert __main__.main(["--games", "3", "--seed", "5"]) == code
-    printed = capsys.readouterr().out
-    assert "0.9" in printed or "1.1" in printed
-    assert ("NOT CAUGHT" in printed) == (control == [0.5])
-
-
-@pytest.mark.parametrize("arguments", [["--theorem", "T0"], ["--games", "0"], ["--games", "many"]])
-def test_bad_arguments_end_with_code_2(arguments, capsys):
-    with pytest.raises(SystemExit) as stop:
-        __main__.main(arguments)
-    assert stop.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
