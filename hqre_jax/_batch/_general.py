@@ -1,5 +1,6 @@
 """Any game, any solver: lanes advance together, a stretch at a time, and finished ones make room for others."""
 
+import functools
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,8 +12,9 @@ from jaxtyping import Array, Bool
 from hqre_jax._batch._devices import on_every_device, take
 from hqre_jax._batch._lanes import Group, Lane
 from hqre_jax._batch._options import Options
+from hqre_jax._game import Continuation
 from hqre_jax._iterate import verdict
-from hqre_jax._problem import Problem
+from hqre_jax._problem import Entropy, Problem
 from hqre_jax._results import RESULTS
 from hqre_jax._solve import Found, certified, finish, frozen, judged_by_residual, path_fits, solve, starting_point
 from hqre_jax._solver import AbstractSolver
@@ -21,7 +23,7 @@ from hqre_jax._solvers import FixedPoint, PrincipalBranch
 # Steps between two looks at which lanes are done.
 _STRETCH = 16
 # Lanes that advance together on a device: they share the cost of a call, and a slow one holds up few.
-_WIDTH = 64
+_WIDTH = 16
 # Bytes beyond which more lanes only wait for memory.
 _COMFORT = 2**24
 
@@ -34,7 +36,7 @@ class Progress(NamedTuple):
     limit: Any
 
 
-def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.ndarray]:
+def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Solve all lanes of a group.
 
     Every lane takes the steps that it would take alone; only who its neighbours are changes. Without a named
@@ -45,6 +47,7 @@ def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.nda
         group: Lanes of equal shape, their values known.
         options: What is asked of all of them.
         memory: Bytes that arrays in work may take on each device.
+        unique: Which lanes count as certified; looked into by default.
 
     Returns:
         The fields of a solution, each with a leading axis in the order of the group.
@@ -53,7 +56,7 @@ def solve_group(group: Group, options: Options, memory: int) -> dict[str, np.nda
     one = _shape_of_one(lanes, options)
     everyone, fits = np.arange(len(group.lanes)), path_fits(one)
     width = _width(one, memory)
-    unique = certified_lanes(group, options, memory)
+    unique = certified_lanes(group, options, memory) if unique is None else unique
     blank: list[Any] = [
         np.zeros(lanes.game.action_mask.shape, one.tau.dtype),
         np.full(len(everyone), np.nan, one.tau.dtype),
@@ -131,7 +134,22 @@ def _problem(lane: Lane, options: Options) -> Problem:
 
 def _shape_of_one(lanes: Lane, options: Options) -> Problem:
     """The problem of one lane, shapes and types only: no lane's values count for another."""
-    return eqx.filter_eval_shape(lambda lane: _problem(jax.tree.map(lambda leaf: leaf[0], lane), options), lanes)
+    leaves, structure = jax.tree.flatten(lanes)
+    shapes = tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves)
+    return _shape(structure, shapes, options.entropy, options.continuation)
+
+
+@functools.cache
+def _shape(
+    structure: Any, shapes: tuple[tuple[Any, Any], ...], entropy: Entropy, continuation: Continuation
+) -> Problem:
+    """Posing a problem takes milliseconds, also if only shapes are asked for."""
+
+    def pose(leaves: list[Any]) -> Problem:
+        lane = jax.tree.unflatten(structure, leaves)
+        return Problem(lane.game, lane.tau, reference=lane.reference, entropy=entropy, continuation=continuation)
+
+    return eqx.filter_eval_shape(pose, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
 
 
 @eqx.filter_jit

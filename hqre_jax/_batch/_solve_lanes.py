@@ -33,7 +33,8 @@ def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         return solve_group(group, options, memory), None
     fields, left = solve_small(group, options, memory)
     if len(left):
-        careful = solve_group(_part(group, left), dataclasses.replace(options, method=PrincipalBranch()), memory)
+        follow = dataclasses.replace(options, method=PrincipalBranch())
+        careful = solve_group(_part(group, left), follow, memory, unique=np.zeros(len(left), bool))
         for name, values in careful.items():
             fields[name][left] = values
 
