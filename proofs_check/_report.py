@@ -147,7 +147,7 @@ def _statement_blocks(ledger: Ledger, entry: Entry, games: Games) -> Iterator[_B
         if FIGURES[name].statement == statement.name:
             yield _Picture(name, FIGURES[name].caption)
     # The statement's module says the problem, the statement, its proof, how tight it is, and where it comes from.
-    yield _Listing((sys.modules[statement.check.__module__].__doc__ or "").strip())
+    yield _Listing((sys.modules[statement.sharpness.__module__].__doc__ or "").strip())
 
 
 def markdown_report(ledger: Ledger, command: str, games: Games) -> str:

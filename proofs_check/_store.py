@@ -43,10 +43,11 @@ class Configuration:
     def of(seed: int, games: int) -> "Configuration":
         """The configuration of here and now."""
         versions = {"python": platform.python_version(), "jax": jax.__version__, "numpy": np.__version__}
-        return Configuration(seed, games, versions | {"machine": platform.machine()}, _hash_of_sources())
+        return Configuration(seed, games, versions | {"machine": platform.machine()}, hash_of_sources())
 
 
-def _hash_of_sources() -> str:
+def hash_of_sources() -> str:
+    """Of all that could change a number: the library and the statements."""
     digest = hashlib.sha256()
     folders = (Path(hq.__file__).parent, Path(__file__).parent)
     for folder in folders:

@@ -1,0 +1,256 @@
+"""The ledger as a program: resumable to the bit, honest exit codes, small counterexamples, one's own game."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from hqre_jax.cli import _verify, main
+from proofs_check import _store, _units
+
+TESTS = Path(__file__).parent
+GAMES, CHUNK = 60, 15
+# The same program with small pieces of work, and statements that compile in a moment.
+PROGRAM = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+from hqre_jax.cli import _verify, main
+from proofs_check import _store, _units
+_verify._MODULE, _units.CHUNK = "wrong_statements", {CHUNK}
+_store.hash_of_sources = lambda: "sources"
+if __name__ == "__main__":
+    sys.argv[1:1] = ["verify", "--theorem", "true", "--theorem", "wrong", "--games", "{GAMES}", "--seed", "3"]
+    sys.exit(main())
+"""
+ASKED = ["verify", "--theorem", "true", "--theorem", "wrong", "--games", str(GAMES), "--seed", "3"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_compilations():
+    """Workers are new processes: they hear of the tests' settings through the environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(TESTS.parent / ".pytest_cache" / "jax"))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        patch.syspath_prepend(str(TESTS))
+        yield
+
+
+@contextmanager
+def small_statements():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_verify, "_MODULE", "wrong_statements")
+        patch.setattr(_units, "CHUNK", CHUNK)
+        patch.setattr(_store, "hash_of_sources", lambda: "sources")
+        yield
+
+
+@pytest.fixture
+def statements():
+    with small_statements():
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder of a ledger that nobody interrupted, its exit code, and what was said."""
+    out = tmp_path_factory.mktemp("ledger")
+    with small_statements(), redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()) as err:
+        code = main([*ASKED, "--out", str(out)])
+    return out, code, (printed.getvalue(), err.getvalue())
+
+
+def test_wrong_statement_is_refuted(finished):
+    out, code, (printed, err) = finished
+    assert code == 1
+    document = json.loads((out / "ledger.json").read_text())
+    true, wrong = document["statements"]["true"], document["statements"]["wrong"]
+    assert (true["violations"], wrong["violations"]) == (0, GAMES)
+    assert true["games"] == wrong["games"] == GAMES
+    assert true["control"]["caught"]
+    assert 0.95 < true["worst"] < 1 < wrong["worst"]
+    assert f"{true['worst']:.6f}" in printed
+    assert f"{wrong['worst']:.6f}" in printed
+    assert f"hqre: wrong: {GAMES} games break a claim" in err
+    assert "hqre: true" not in [line[:10] for line in err.splitlines() if "break" in line]
+
+
+def test_counterexample_is_small_and_solvable(finished, capsys):
+    out, _, (_, err) = finished
+    files = sorted(out.glob("violation-wrong*.tau.json"))
+    assert files
+    for tau in files:
+        game = Path(str(tau).replace(".tau.json", ".json"))
+        u = np.asarray(hq.load_game(game).payoffs)
+        assert u.shape == (2, 2, 2), "the third action has nothing to do with it"
+        np.testing.assert_array_equal(u, np.round(u))
+        assert f"hqre solve {game} --tau-file {tau}" in err
+    assert main(["solve", str(game), "--tau-file", str(tau), "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["residual"] <= 1e-10
+
+
+def test_report_holds_table_proof_and_command(finished):
+    out, _, (_, _) = finished
+    for name in ("report.html", "report.md"):
+        text = (out / name).read_text(encoding="utf-8")
+        for wanted in (
+            "2 times the margin",
+            "hqre verify --theorem=true",
+            "for tests of the ledger",
+            "violation-wrong",
+        ):
+            assert wanted in text, (name, wanted)
+    assert "<img src" not in (out / "report.html").read_text(encoding="utf-8"), "one page that needs nothing else"
+
+
+def units(out):
+    return {file.name: file.stat().st_mtime_ns for file in (out / "units").glob("*.npz")}
+
+
+def begin(out):
+    """The program in a process of its own, once it has done something more than before."""
+    before = len(units(out))
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 120
+    while len(units(out)) == before and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(units(out)) > before, process.communicate(timeout=5)
+    return process
+
+
+def children(pid):
+    listed = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in listed.read_text().split()] if listed.exists() else []
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupted_ledger_goes_on_to_the_same_bits(finished, tmp_path, statements):
+    whole, out = finished[0], tmp_path / "stopped"
+    process = begin(out)
+    workers = children(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"this goes on with it: hqre verify --theorem=true --theorem=wrong --games={GAMES}" in err
+    assert f"--out={out}" in err
+    process = begin(out)
+    workers += children(process.pid)
+    process.kill()
+    process.communicate(timeout=30)
+    before = units(out)
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, workers)), "workers outlive the program"
+    assert main([*ASKED, "--out", str(out)]) == 1
+    after = units(out)
+    assert {name: after[name] for name in before} == before, "a finished unit was done again"
+    assert (out / "ledger.json").read_bytes() == (whole / "ledger.json").read_bytes()
+    assert json.loads((out / "times.json").read_text())["resumed_units"] == len(before)
+
+
+def test_folder_of_another_ledger_is_refused(finished, statements, capsys):
+    out, _, _ = finished
+    assert main(["verify", "--theorem", "true", "--games", "7", "--seed", "3", "--out", str(out)]) == 2
+    printed, err = capsys.readouterr()
+    assert (printed, err.count("\n")) == ("", 1)
+    assert "of other games: name another folder" in err
+
+
+def test_control_that_nothing_catches_fails(tmp_path, statements, capsys):
+    assert main(["verify", "--theorem", "vague", "--games", "15", "--out", str(tmp_path)]) == 1
+    printed, err = capsys.readouterr()
+    assert "NOT CAUGHT" in printed
+    assert "control was not caught" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "blamed", "remedy"),
+    [
+        (["--theorem", "T0"], "theorem", "there are T1, T2"),
+        (["--games", "0"], "games", "at least 1"),
+        (["--games", "many"], "games", "whole number"),
+        (["--seed", "-1"], "seed", "from 0"),
+        (["--tau", "1"], "tau", "--game GAME"),
+        (["--game", "stag_hunt", "--tau", "1", "--out", "x"], "out", "nothing is written"),
+        (["--game", "no_such.nfg", "--tau", "1"], "no_such.nfg", "cannot be read"),
+    ],
+)
+def test_bad_words_end_in_one_line(words, blamed, remedy, capsys):
+    assert main(["verify", *words]) == 2
+    printed, err = capsys.readouterr()
+    assert printed == ""
+    assert err.startswith(f"hqre: {blamed}: ")
+    assert remedy in err
+    assert err.count("\n") == 1
+
+
+def test_own_game_without_temperatures_is_bad_input(tmp_path, capsys):
+    hq.save_game(hq.load_game("stag_hunt"), tmp_path / "mine.json")
+    assert main(["verify", "--game", str(tmp_path / "mine.json")]) == 2
+    assert "--tau T" in capsys.readouterr().err
+
+
+def test_own_game_where_the_hypothesis_fails(capsys):
+    assert main(["verify", "--game", "stag_hunt", "--tau", "0.5", "--theorem", "T1", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert not document["statements"]["T1"]["applies"]
+    assert "κ = -1 ≤ 0" in document["statements"]["T1"]["reason"]
+    assert "1.5; 1.5" in document["remedy"], "and at these temperatures it holds:"
+    assert hq.certify(hq.load_game("stag_hunt"), 1.5 + 1e-6).margin > 0
+
+
+def test_own_game_is_measured(tmp_path, statements, capsys):
+    payoffs = np.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
+    hq.save_game(hq.NormalFormGame(payoffs), tmp_path / "mine.json")
+    assert main(["verify", "--game", str(tmp_path / "mine.json"), "--tau", "0.7"]) == 1, "one statement is wrong"
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if "times the margin" in line}
+    assert "holds" in rows["true"]
+    assert "VIOLATED" in rows["wrong"]
+
+
+def test_units_have_their_own_keys():
+    import wrong_statements
+
+    planned = _units.plan(wrong_statements.STATEMENTS, 10_000)
+    assert len({unit.name for unit in planned}) == len(planned)
+    keys = {tuple(jax.random.key_data(unit.key(0)).tolist()) for unit in planned}
+    assert len(keys) == len(planned)
+    checks = [unit for unit in planned if unit.role == "check" and unit.statement == "true"]
+    assert len({unit.games for unit in checks}) == 1, "one size, one program"
+    assert sum(unit.games for unit in checks) >= 10_000
+
+
+@pytest.mark.slow
+def test_ledger_end_to_end(tmp_path, capsys):
+    """A real statement with its picture."""
+    assert main(["verify", "--theorem", "T8", "--games", "40", "--out", str(tmp_path)]) == 0
+    assert "T8 heterogeneity pays" in capsys.readouterr().out
+    assert (tmp_path / "star.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert "Cauchy &amp; Schwarz" in page, "the proof"
+    entry = json.loads((tmp_path / "ledger.json").read_text())["statements"]["T8"]
+    assert entry["violations"] == 0
+    assert entry["control"]["caught"]
+    assert entry["games"] >= 40
