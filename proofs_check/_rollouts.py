@@ -15,8 +15,8 @@ from proofs_check._cases import quick_jit
 
 # Standard deviation of a payoff's noise, in parts of the largest payoff; half of its variance is common to both agents.
 NOISE = 0.25
-# Trials that are drawn at the same time: bounds memory.
-_AT_ONCE = 32
+# Trials that are drawn at the same time, which bounds memory, and trials of one run of the compiled program.
+_AT_ONCE, _CHUNK = 32, 256
 
 
 class Trial(NamedTuple):
@@ -85,10 +85,10 @@ def _estimates(trial: Trial, policy: Policy, num: int, key: Any) -> ActionValueE
     return ActionValueEstimates.from_rollouts(actions, payoffs, trial.problem.mask, information_states=states)
 
 
-def _understated(estimates: ActionValueEstimates) -> ActionValueEstimates:
-    """The same means with the standard errors that all rollouts would give, had each tried every action."""
+def _understated(estimates: ActionValueEstimates, understate: Bool[Array, ""]) -> ActionValueEstimates:
+    """If asked for, the same means with standard errors as if every rollout had tried every action."""
     share = estimates.count / jnp.maximum(jnp.sum(estimates.count, axis=-1, keepdims=True), 1)
-    root = jnp.sqrt(share).ravel()
+    root = jnp.where(understate, jnp.sqrt(share), 1.0).ravel()
     covariance = estimates.covariance * root[:, None] * root[None, :]
     return ActionValueEstimates(estimates.mean, covariance, estimates.count)
 
@@ -118,21 +118,22 @@ def experiment(trials: Trial, num_plays: int, key: Any, *, understate: bool = Fa
     Returns:
         `Seen`, numpy arrays with the leading axis.
     """
-    keys = jax.random.split(key, len(trials.weights))
-    return jax.tree.map(np.asarray, _experiments(trials, keys, num_plays, understate))
+    num = len(trials.weights)
+    keys = jax.random.split(key, num)
+    flag, parts = jnp.asarray(understate), []
+    for first in range(0, num, _CHUNK):
+        # Chunks of one size share one program; the last one is filled up, and what fills it forgotten.
+        rows = np.minimum(np.arange(first, first + _CHUNK), num - 1)
+        parts.append(_experiments(jax.tree.map(lambda x, rows=rows: x[rows], trials), keys[rows], flag, num_plays))
+    return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)
 
 
-@functools.partial(quick_jit, static_argnums=(2, 3))
-def _experiments(trials: Trial, keys: Any, num_plays: int, understate: bool) -> Seen:
+@functools.partial(quick_jit, static_argnums=3)
+def _experiments(trials: Trial, keys: Any, understate: Bool[Array, ""], num_plays: int) -> Seen:
     def one(each: tuple[Trial, Any]) -> Seen:
         trial, key = each
-        first, second = jax.random.split(key)
-        pair = (
-            _estimates(trial, trial.policy, num_plays, first),
-            _estimates(trial, trial.other, num_plays, second),
-        )
-        if understate:
-            pair = _understated(pair[0]), _understated(pair[1])
+        policies = zip((trial.policy, trial.other), jax.random.split(key), strict=True)
+        pair = tuple(_understated(_estimates(trial, policy, num_plays, k), understate) for policy, k in policies)
         seen = _look(trial, pair, 0.95)
         # As `diagnose` splits 1 % between two alarms.
         strict = _look(trial, pair, 0.995)

@@ -163,7 +163,7 @@ def _repeated(tree: Any, times: int) -> Any:
 
 def _trials_of(rng: np.random.Generator, cases: Cases) -> Trial:
     """Two random policies for each certified game, and the largest step of T2."""
-    mask = np.asarray(cases.problem.mask)
+    mask = np.asarray(cases.problem.game.action_mask)
     policies = [jnp.asarray(_mixed(rng, mask)) for _ in range(2)]
     return Trial(cases.problem, cases.known.weights, *policies, cases.known.max_step)
 
@@ -192,7 +192,7 @@ def swings_and_drifts(world: World, rng: np.random.Generator, num: int) -> Trial
     """Half of the games swing between two conventions, the other half drift from one to the other."""
     arrays = world.family.draw(rng, num)
     cases = posed(world.family.build, arrays, np.ones(num))
-    opposed, mask = opposed_starts(cases, rng), np.asarray(cases.problem.mask)
+    opposed, mask = opposed_starts(cases, rng), np.asarray(cases.problem.game.action_mask)
     first, second = opposed.own(world), opposed.faced(world)
     earned = [opposed.earned(*pair) for pair in ((first, first), (second, second), (first, second), (second, first))]
     gain = earned[0] + earned[1] - earned[2] - earned[3]
