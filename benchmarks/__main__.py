@@ -92,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     report, wrong = [], 0
     for name in arguments.workload or WORKLOADS:
         for case in WORKLOADS[name](arguments.games):
-            measurements = measure(case, present, arguments.repeats, lambda line: log.print(line, highlight=False))
+            able = [e for e in present if e.accepts(case)]
+            measurements = measure(case, able, arguments.repeats, lambda line: log.print(line, highlight=False))
             console.print(_table(case, measurements))
             wrong += sum(_wrong(m) for m in measurements)
             report.append(

@@ -59,6 +59,7 @@ class Entrant:
         missing: Why it cannot run here; "" if it can.
         follows_branch: Whether it claims the principal branch.
         reference: Whether its answers define the principal branch for the others.
+        accepts: Whether it can answer a case at all.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Entrant:
     missing: str = ""
     follows_branch: bool = False
     reference: bool = False
+    accepts: Callable[[Case], bool] = lambda case: True

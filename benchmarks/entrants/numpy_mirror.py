@@ -52,5 +52,5 @@ def _prepare(case: Case) -> Prepared:
 
 
 def entrants() -> tuple[Entrant, ...]:
-    """One."""
-    return (Entrant("numpy mirror descent", np.__version__, _prepare),)
+    """One, for two players."""
+    return (Entrant("numpy mirror descent", np.__version__, _prepare, accepts=lambda c: c.payoffs.shape[1] == 2),)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks._case import Case
 from benchmarks.workloads.w1_bimatrix import w1_cases
+from benchmarks.workloads.w2_many_players import w2_cases
 
 # Name, and the cases of a workload at a number of games.
-WORKLOADS: dict[str, Callable[[int], Iterator[Case]]] = {"W1": w1_cases}
+WORKLOADS: dict[str, Callable[[int], Iterator[Case]]] = {"W1": w1_cases, "W2": w2_cases}
