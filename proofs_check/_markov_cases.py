@@ -123,7 +123,8 @@ def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], F
 
 
 @quick_jit
-def _influences(problem: hq.Problem):
+def influences(problem: hq.Problem) -> tuple[Float[Array, "game player player"], Float[Array, "game player"]]:
+    """``B_ij`` and the widths of the boxes, of each game."""
     return jax.vmap(lambda problem: influence(problem.game))(problem)
 
 
@@ -151,7 +152,7 @@ def contracting(family: Family, rng: np.random.Generator, num: int) -> MarkovCas
     pattern = rng.uniform(0.5, 1.5, (num, *shape[:2]))
     logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
     gamma = arrays[-1]
-    influence = np.asarray(_influences(_pose(family.build, arrays, pattern, logits))[0])
+    influence = np.asarray(influences(_pose(family.build, arrays, pattern, logits))[0])
     wanted = (1 - gamma) * rng.uniform(*_PARTS, num)
     radius, _ = _perron(influence / pattern.min(-1)[:, None, :])
     return settled(family.build, arrays, pattern * (radius / wanted)[:, None, None], logits)
@@ -181,9 +182,9 @@ def known_cases(problem: hq.Problem) -> MarkovCases:
     Returns:
         The cases.
     """
-    influence, width = _influences(problem)
+    influence, width = influences(problem)
     eye, tau = np.eye(influence.shape[-1]), least_temperatures(problem)
-    gamma = np.asarray(problem.game.discount_factor())
+    gamma = np.asarray(problem.game.discount)
     matrix = gamma[:, None, None] * eye + np.asarray(influence) / tau[:, None, :]
     weights = _perron(matrix)[1]
     factor = known_bounds(problem).contraction
@@ -194,7 +195,7 @@ def known_cases(problem: hq.Problem) -> MarkovCases:
 
 def least_temperatures(problem: hq.Problem) -> Float[np.ndarray, "game player"]:
     """``τ_j``, the least over j's states."""
-    used = np.asarray(problem.mask).any(axis=-1)
+    used = np.asarray(problem.game.action_mask).any(axis=-1)
     return np.where(used, np.asarray(problem.tau), np.inf).min(axis=-1)
 
 
@@ -287,7 +288,7 @@ def known_nested(problem: hq.Problem, weights: np.ndarray) -> NestedCases:
     Returns:
         The cases; κ may be negative.
     """
-    influence, width = _influences(problem)
+    influence, width = influences(problem)
     root, tau = np.sqrt(weights), least_temperatures(problem)
     common = np.asarray(_all_stage_interactions(problem, jnp.asarray(weights)))
     half = 0.5 * common / (root[:, :, None] * root[:, None, :])

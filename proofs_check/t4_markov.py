@@ -153,7 +153,8 @@ def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
         key: Typed key of the points compared.
 
     Returns:
-        (d) under ``zero_sum``. Under ``soft`` (a), (b), (c) for the games with a factor below 1 and, if worlds are
+        (d) under ``zero_sum``. Under ``soft`` (a), (b), (c) for the games in which everybody affects everybody,
+        with a factor below 1, and, if worlds are
         observed, (e) at w = 1 for those whose stage games have a margin. Nothing of other games.
     """
     game, rng = problem.game, generator(key)
@@ -164,6 +165,10 @@ def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
     if problem.continuation == "zero_sum":
         return (_shapley("given", problem, rng),)
     problem = taken(markov.centred(problem), slice(None))
+    # Where somebody affects nobody v is no positive vector (a reducible A, for which the statement names another).
+    influence, width = (np.asarray(part) for part in markov.influences(problem))
+    apart = ~np.eye(influence.shape[-1], dtype=bool)
+    problem = taken(problem, (influence[:, apart] > 0).all(axis=1) & (width > 0).all(axis=1))
     certified = np.asarray(known_bounds(problem).contraction) < 1
     cases = markov.known_cases(taken(problem, certified))
     comparisons = _contraction("given", cases, np.asarray(cases.factor), False, rng)
