@@ -21,7 +21,7 @@ from hqre_jax._solver import AbstractSolver
 from hqre_jax._solvers import FixedPoint, PrincipalBranch
 
 # Steps between two looks at which lanes are done.
-_STRETCH = 16
+_STRETCH = 64
 # Lanes that advance together on a device: they share the cost of a call, and a slow one holds up few.
 _WIDTH = 16
 # Bytes beyond which more lanes only wait for memory.
@@ -212,14 +212,15 @@ def _run(method: AbstractSolver, members: np.ndarray, lanes: Lane, found: Found,
     limit = int(method.default_max_steps if options.max_steps is None else options.max_steps)
     waiting = list(members[::-1])
     slots, empty = np.full(width, members[0]), np.ones(width, bool)
-    # An empty slot has no steps to take: it stands still.
-    begun = jax.tree.map(np.array, _begin(task, take(lanes, slots, width)))
-    progress = Progress(begun, np.zeros(width, int), np.zeros(width, int))
+    progress: Any = None
     while waiting or not empty.all():
         free = np.flatnonzero(empty)[: len(waiting)]
         if len(free):
             slots[free] = [waiting.pop() for _ in free]
             begun = _begin(task, take(lanes, slots, width))
+            if progress is None:
+                # An empty slot has no steps to take: it stands still.
+                progress = Progress(jax.tree.map(np.array, begun), np.zeros(width, int), np.zeros(width, int))
             for kept, new in zip(jax.tree.leaves(progress.state), jax.tree.leaves(begun), strict=True):
                 kept[free] = np.asarray(new)[free]
             progress.steps[free], progress.limit[free], empty[free] = 0, limit, False

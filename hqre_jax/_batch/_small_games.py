@@ -10,7 +10,7 @@ import numpy as np
 
 from hqre_jax._batch._devices import on_every_device, take
 from hqre_jax._batch._homotopy import begin, follow
-from hqre_jax._batch._interleaved import interleave
+from hqre_jax._batch._interleaved import apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._readout import Readout, contracts, read_out
@@ -163,7 +163,9 @@ def _block(work: Work, tol: Any, leave: Any, *, width: int, entropy: Entropy, co
 
     def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
         def chunk(games: Work) -> Outcome:
-            return _chunk(games, *shared, entropy, continuation)
+            # A chunk of nothing but filling costs nothing.
+            solve = functools.partial(_chunk, entropy=entropy, continuation=continuation)
+            return apart(jnp.any(games.live), solve, games, *shared)
 
         split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(chunk, split))
