@@ -38,7 +38,8 @@ class Episodes(NamedTuple):
         """One row for each decision.
 
         What a player is paid while others move is added to the row of its own last move, discounted to then; what
-        is paid before its first move has no row.
+        is paid before its first move has no row. A play that broke down before anybody moved leaves one failed row, of
+        player 0, so that it is counted.
 
         Args:
             game: The game that was played, for its discount, its actions and its names.
@@ -54,8 +55,10 @@ class Episodes(NamedTuple):
             later = rewards[:, t] + gamma * later
             payoffs[:, t] = later
             later = np.where(states[:, t] >= 0, 0.0, later)
-        episode, step, agent = np.nonzero(states >= 0)
-        cell = episode, step, agent
+        recorded = states >= 0
+        # Failed before anybody moved: somebody's row must say so.
+        recorded[np.asarray(self.failed) & ~recorded.any((1, 2)), 0, 0] = True
+        episode, step, agent = cell = np.nonzero(recorded)
         failed = np.asarray(self.failed)[episode]
         mask = np.asarray(game.action_mask)
         return RolloutLog(
@@ -63,7 +66,7 @@ class Episodes(NamedTuple):
             episode=episode,
             step=step,
             agent=agent,
-            information_state=states[cell],
+            information_state=np.maximum(states[cell], 0),
             action=np.asarray(self.actions)[cell],
             log_propensity=np.minimum(np.asarray(self.log_propensities, np.float64)[cell], 0.0),
             payoff=np.where(failed, np.nan, payoffs[cell]),

@@ -124,7 +124,7 @@ class _Visits(NamedTuple):
 
 def _ratios(episodes: Episodes, log_policy: LogPolicy) -> Float[Array, "... player"]:
     """``π_j/μ_j`` of every move; 1 where nobody moves."""
-    players = jnp.arange(log_policy.shape[0])
+    players = jnp.broadcast_to(jnp.arange(log_policy.shape[0]), episodes.states.shape)
     chosen = log_policy[players, jnp.maximum(episodes.states, 0), episodes.actions]
     return jnp.where(episodes.states >= 0, jnp.exp(chosen - episodes.log_propensities), 1.0)
 
@@ -132,7 +132,7 @@ def _ratios(episodes: Episodes, log_policy: LogPolicy) -> Float[Array, "... play
 def _of_others(ratio: Float[Array, "step player"]) -> Float[Array, "step player"]:
     """Product of everybody else's ratios."""
     own = jnp.eye(ratio.shape[-1], dtype=bool)
-    return jnp.prod(jnp.where(own, 1.0, ratio[:, None, :]), axis=-1)
+    return jnp.prod(jnp.where(own[None], 1.0, ratio[:, None, :]), axis=-1)
 
 
 def _before(ratio: Float[Array, "step player"]) -> Float[Array, "step player"]:
@@ -146,7 +146,7 @@ def _visits(problem: Problem, play: Episodes, log_policy: LogPolicy, baseline: A
     Backwards ``V_s = V̄(x_s) + paid_s + ρ_s (r_s + γ V_{s+1} − Q̄(x_s, a_s))`` with ρ_s the product of all ratios at s,
     and the baseline's part only where the player moves. A return is ``Q̄ + ρ_{−i} (r + γV − Q̄)``.
     """
-    game, players = problem.game, jnp.arange(log_policy.shape[0])
+    game, players = problem.game, jnp.broadcast_to(jnp.arange(log_policy.shape[0]), play.states.shape)
     assert isinstance(game, SampledGame)
     ratio = _ratios(play, log_policy)
     paid = paid_at(problem.bonus(log_policy), play.states, problem.continuation)
@@ -163,9 +163,9 @@ def _visits(problem: Problem, play: Episodes, log_policy: LogPolicy, baseline: A
         cut = game.discount * cut
         return (expected + paid + joint * surprise, cut), (guessed + others * surprise, cut)
 
-    none = jnp.zeros(len(players), game.dtype)
+    none = jnp.zeros(log_policy.shape[0], game.dtype)
     last = jnp.where(play.ended, none, none + 1.0)
-    parts = joint, others, play.rewards, paid, expected, guessed
+    parts = jnp.broadcast_to(joint, ratio.shape), others, play.rewards, paid, expected, guessed
     _, (total, cut) = jax.lax.scan(backwards, (none, last), parts, reverse=True)
     if game.policy_independent_beliefs:
         weight = jnp.ones_like(ratio)
@@ -295,7 +295,7 @@ def _transitions(problem: Problem, play: Episodes, log_policy: LogPolicy, cells:
         factor = jnp.where(moves, 1.0, factor)
         return (reward, factor, jnp.where(moves, state, target), known | moves), out
 
-    number = jnp.where(moves, players * width + jnp.maximum(play.states, 0), 0)
+    number = jnp.where(moves, players[None] * width + jnp.maximum(play.states, 0), 0)
     none = jnp.zeros(len(players), ratio.dtype)
     start = none, none, jnp.zeros(len(players), int), jnp.broadcast_to(play.ended, players.shape)
     parts = others, play.rewards, paid, moves, number

@@ -66,7 +66,7 @@ def paid_at(
     players = jnp.arange(bonus.shape[0])
     players = jnp.broadcast_to(players, states.shape)
     own = jnp.where(states >= 0, bonus[players, jnp.maximum(states, 0)], 0.0)
-    return jnp.moveaxis(share(jnp.moveaxis(own, -1, 0), continuation), 0, -1)
+    return share(own.reshape(-1, bonus.shape[0]).T, continuation).T.reshape(states.shape)
 
 
 def probe(

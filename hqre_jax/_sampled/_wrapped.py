@@ -250,8 +250,9 @@ def _cumulative(p: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
 
 def _sure(p: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
     """Rows that surely have an outcome: the last possible one takes what rounding leaves."""
-    last = jnp.max(jnp.where(p > 0, jnp.arange(p.shape[-1]), 0), axis=-1, keepdims=True)
-    return jnp.where(jnp.arange(p.shape[-1]) == last, p + _SURE, p)
+    number = jnp.broadcast_to(jnp.arange(p.shape[-1]), p.shape)
+    last = jnp.max(jnp.where(p > 0, number, 0), axis=-1, keepdims=True)
+    return jnp.where(number == last, p + _SURE, p)
 
 
 def _draw(key: Any, cumulative: Float[Array, " n"]) -> Int[Array, ""]:

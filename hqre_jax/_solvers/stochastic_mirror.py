@@ -343,8 +343,11 @@ def residual_bound(problem: Problem, log_policy: LogPolicy, response: LogPolicy,
     policy = probabilities(log_policy, problem.mask)
 
     def extreme(sign: float) -> Policy:
-        shifted = response[..., None, :] + sign * jnp.where(own, reach[..., None, :], -reach[..., None, :])
-        return jnp.exp(jnp.diagonal(log_softmax(shifted, problem.mask[..., None, :]), axis1=-2, axis2=-1))
+        shape = (*response.shape, response.shape[-1])
+        spread, mine = jnp.broadcast_to(reach[..., None, :], shape), jnp.broadcast_to(own, shape)
+        shifted = response[..., None, :] + sign * jnp.where(mine, spread, -spread)
+        every = jnp.broadcast_to(problem.mask[..., None, :], shape)
+        return jnp.exp(jnp.diagonal(log_softmax(shifted, every), axis1=-2, axis2=-1))
 
     gaps = jnp.maximum(jnp.abs(extreme(1.0) - policy), jnp.abs(extreme(-1.0) - policy))
     return jnp.max(jnp.where(problem.mask, gaps, 0.0))
