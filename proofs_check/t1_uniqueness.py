@@ -269,7 +269,9 @@ def negative_control(key: Any, num_games: int) -> Outcome:
         cases = certified(family, rng, num)
         margin, all_games = np.asarray(cases.known.margin), np.ones(num, bool)
         if family is COORDINATION:
-            comparisons += _compare(DOUBLED, cases, 2 * margin, margin > 0, margin > 0, keys[0])
+            # No margin exceeds a temperature: (a) would have nothing on its right side.
+            judged = (margin > 0) & (2 * margin < np.asarray(cases.problem.tau).min(axis=(1, 2)))
+            comparisons += _compare(DOUBLED, cases, 2 * margin, judged, judged, keys[0])
             cases = scaled(family, rng, num, 0.55, 0.75)
             margin = np.asarray(cases.known.margin)
             pretended = 0.5 * (margin + np.asarray(cases.problem.tau)[:, 0, 0])
