@@ -36,7 +36,7 @@ class Cases(NamedTuple):
     known: Bounds
 
 
-def taken(problem: hq.Problem, chosen: np.ndarray | slice) -> hq.Problem:
+def taken(problem: hq.Problem, chosen: np.ndarray | slice | int) -> hq.Problem:
     """The chosen problems of a batch, on the host."""
     return jax.tree.map(lambda part: np.asarray(part)[chosen], problem)
 
