@@ -45,7 +45,7 @@ def solve_batch(
     initial_policy: Any = None,
     key: Any = None,
     throw: bool = True,
-    memory: float | None = None,
+    memory: int | float | None = None,
 ) -> BatchSolution:
     """Compute an HQRE of every game of a batch, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
@@ -95,7 +95,7 @@ def solve_batch(
     budget = _bytes(memory)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves(([group.question for group in lanes.groups], options)))
     if traced:
-        parts, certify = [traced_group(group, options, solver, max_steps) for group in lanes.groups], ()
+        parts, certify = [traced_group(g, options, solver, tol, max_steps) for g in lanes.groups], ()
     else:
         parts, certify = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
     fields = _in_order(lanes, parts) | {"action_mask": lanes.action_mask, "tau": lanes.tau}
@@ -153,7 +153,7 @@ def _certify(lanes: Lanes, certify: Sequence[Callable[[], np.ndarray] | None]) -
     return everywhere
 
 
-def _bytes(memory: float | None) -> int:
+def _bytes(memory: int | float | None) -> int:
     if memory is None:
         return _MEMORY
     if isinstance(memory, bool) or not isinstance(memory, int | float | np.number) or not memory > 0:

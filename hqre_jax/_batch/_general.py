@@ -53,13 +53,13 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
         The fields of a solution, each with a leading axis in the order of the group.
     """
     lanes = jax.tree.map(np.asarray, group.question)
-    one = _shape_of_one(lanes, options)
-    everyone, fits = np.arange(len(group.lanes)), path_fits(one)
+    one = _size(lanes, options)
+    everyone, fits = np.arange(len(group.lanes)), one.path_fits
     width = _width(one, memory)
     unique = certified_lanes(group, options, memory) if unique is None else unique
     blank: list[Any] = [
-        np.zeros(lanes.game.action_mask.shape, one.tau.dtype),
-        np.full(len(everyone), np.nan, one.tau.dtype),
+        np.zeros(lanes.game.action_mask.shape, one.dtype),
+        np.full(len(everyone), np.nan, one.dtype),
         np.full(len(everyone), RESULTS.max_steps_reached.code),
         np.zeros(len(everyone), int),
     ]
@@ -86,12 +86,12 @@ def certified_lanes(group: Group, options: Options, memory: int) -> np.ndarray:
         One boolean for each lane.
     """
     lanes = jax.tree.map(np.asarray, group.question)
-    one = _shape_of_one(lanes, options)
+    one = _size(lanes, options)
     return _in_chunks(_certify, options, lanes, _width(one, memory))
 
 
 def traced_group(
-    group: Group, options: Options, solver: str | AbstractSolver, max_steps: int | None
+    group: Group, options: Options, solver: str | AbstractSolver, tol: float | None, max_steps: int | None
 ) -> dict[str, Array]:
     """`solve_group` where values cannot be looked at: `solve` itself, mapped over the lanes, derivatives included."""
 
@@ -103,7 +103,7 @@ def traced_group(
             reference=lane.reference,
             entropy=options.entropy,
             continuation=options.continuation,
-            tol=options.tol,  # pyright: ignore[reportArgumentType]
+            tol=tol,
             max_steps=max_steps,
             initial_policy=lane.initial_policy,
             throw=False,
@@ -132,24 +132,36 @@ def _problem(lane: Lane, options: Options) -> Problem:
     )
 
 
-def _shape_of_one(lanes: Lane, options: Options) -> Problem:
-    """The problem of one lane, shapes and types only: no lane's values count for another."""
+class Size(NamedTuple):
+    """Of one lane: bytes of its arrays, entries of its policy, whether branches of that size are followed, type."""
+
+    num_bytes: int
+    entries: int
+    path_fits: bool
+    dtype: Any
+
+
+def _size(lanes: Lane, options: Options) -> Size:
+    """From shapes and types only: no lane's values count for another."""
     leaves, structure = jax.tree.flatten(lanes)
     shapes = tuple((leaf.shape[1:], leaf.dtype) for leaf in leaves)
-    return _shape(structure, shapes, options.entropy, options.continuation)
+    return _size_of(structure, shapes, options.entropy, options.continuation)
 
 
 @functools.cache
-def _shape(
-    structure: Any, shapes: tuple[tuple[Any, Any], ...], entropy: Entropy, continuation: Continuation
-) -> Problem:
+def _size_of(structure: Any, shapes: tuple[tuple[Any, Any], ...], entropy: Entropy, continuation: Continuation) -> Size:
     """Posing a problem takes milliseconds, also if only shapes are asked for."""
+    sizes: list[Size] = []
 
-    def pose(leaves: list[Any]) -> Problem:
+    def pose(leaves: list[Any]) -> Array:
         lane = jax.tree.unflatten(structure, leaves)
-        return Problem(lane.game, lane.tau, reference=lane.reference, entropy=entropy, continuation=continuation)
+        problem = Problem(lane.game, lane.tau, reference=lane.reference, entropy=entropy, continuation=continuation)
+        num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem))
+        sizes.append(Size(num_bytes, problem.mask.size, path_fits(problem), problem.tau.dtype))
+        return problem.scale
 
-    return eqx.filter_eval_shape(pose, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
+    jax.eval_shape(pose, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
+    return sizes[0]
 
 
 @eqx.filter_jit
@@ -241,14 +253,12 @@ def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *results)
 
 
-def _width(problem: Problem, memory: int) -> int:
+def _width(one: Size, memory: int) -> int:
     """Lanes at a time: on each device a power of two, fewer for larger games, that fits into the memory.
 
     A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries. How many lanes
     there are does not enter: the program that a lane runs through, and so its rounding, depends on the lane alone.
     """
-    game = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem))
-    size = problem.mask.size
-    jacobian = problem.tau.dtype.itemsize * size**2 if path_fits(problem) else 0
-    room = min(memory, _COMFORT) // (16 * game + 8 * jacobian)
+    jacobian = one.dtype.itemsize * one.entries**2 if one.path_fits else 0
+    room = min(memory, _COMFORT) // (16 * one.num_bytes + 8 * jacobian)
     return len(jax.local_devices()) * max(1, min(_WIDTH, 1 << int(room).bit_length() >> 1))

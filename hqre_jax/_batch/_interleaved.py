@@ -18,9 +18,9 @@ _NEVER = -1e30
 # Sums and eliminations of up to this many terms are spelt out, longer ones are loops: programs must stay short.
 _SPELT = 4
 
-Odds = tuple[Float[Array, "own lane"], ...]
-Policies = tuple[Float[Array, "action lane"], ...]
-Rows = Float[Array, "row column lane"]
+Odds = tuple[Float[Array, "_ lane"], ...]
+Policies = tuple[Float[Array, "_ lane"], ...]
+Rows = Float[Array, "_ _ lane"]
 
 
 class Interleaved(NamedTuple):
@@ -33,8 +33,8 @@ class Interleaved(NamedTuple):
         reference: Log-odds of ρ, ``_NEVER`` where there is no such action.
     """
 
-    advantage: tuple[Float[Array, "own *others lane"], ...]
-    floor: tuple[Float[Array, "*others lane"], ...]
+    advantage: tuple[Float[Array, "... lane"], ...]
+    floor: tuple[Float[Array, "... lane"], ...]
     tau: Float[Array, "player lane"]
     reference: Odds
 
@@ -79,7 +79,7 @@ def interleave(
     return Interleaved(tuple(advantage), tuple(floor), tau.T, tuple(odds))
 
 
-def _along(valid: Bool[Array, "action lane"], axis: int, players: int) -> Bool[Array, "*actions lane"]:
+def _along(valid: Bool[Array, "_ lane"], axis: int, players: int) -> Bool[Array, "... lane"]:
     """A mask of one player's actions as a mask of joint actions."""
     shape = [1] * players
     shape[axis] = valid.shape[0]
@@ -203,24 +203,24 @@ def _product(a: Rows, b: Rows) -> Rows:
     return sum((a[:, k, None] * b[None, k] for k in range(1, a.shape[1])), a[:, 0, None] * b[None, 0])
 
 
-def apply(a: Rows, x: Float[Array, "column lane"]) -> Float[Array, "row lane"]:
+def apply(a: Rows, x: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
     return sum((a[:, k] * x[k] for k in range(1, a.shape[1])), a[:, 0] * x[0])
 
 
-def average(tensor: Float[Array, "own *others lane"], weights: Policies | list) -> Float[Array, "own lane"]:
+def average(tensor: Float[Array, "... lane"], weights: Policies | list) -> Float[Array, "_ lane"]:
     """The tensor averaged over all axes but the first and the last."""
     for weight in reversed(weights):
         tensor = _average_axis(tensor, weight, tensor.ndim - 2)
     return tensor
 
 
-def _average_axis(tensor: Array, weight: Float[Array, "action lane"], axis: int) -> Array:
+def _average_axis(tensor: Array, weight: Float[Array, "_ lane"], axis: int) -> Array:
     if tensor.ndim <= 3 and weight.shape[0] <= _SPELT:
         return total(jnp.moveaxis(tensor, axis, 0) * weight[(slice(None), *(None,) * (tensor.ndim - 2))])
     return jnp.sum(tensor * weight[(*(None,) * axis, slice(None), *(None,) * (tensor.ndim - 2 - axis))], axis=axis)
 
 
-def _leave_each(tensor: Float[Array, "own *others lane"], weights: list) -> list[Float[Array, "own action lane"]]:
+def _leave_each(tensor: Float[Array, "... lane"], weights: list) -> list[Float[Array, "_ _ lane"]]:
     """For each other player the tensor averaged over all others but that one; halves share their averages."""
     if len(weights) <= 1:
         return [tensor] * len(weights)
@@ -233,24 +233,24 @@ def _leave_each(tensor: Float[Array, "own *others lane"], weights: list) -> list
     return _leave_each(left, weights[:half]) + _leave_each(right, weights[half:])
 
 
-def largest(x: Float[Array, "row lane"], least: float | Float[Array, " lane"]) -> Float[Array, " lane"]:
+def largest(x: Float[Array, "_ lane"], least: float | Float[Array, " lane"]) -> Float[Array, " lane"]:
     """The largest entry of each lane, at least ``least``."""
     return functools.reduce(jnp.maximum, x, jnp.broadcast_to(jnp.asarray(least, x.dtype), x.shape[1:]))
 
 
-def total(x: Float[Array, "row lane"]) -> Float[Array, " lane"]:
+def total(x: Float[Array, "_ ..."]) -> Float[Array, "..."]:
     """The sum of each lane."""
     return sum((x[k] for k in range(1, x.shape[0])), x[0]) if x.shape[0] else jnp.zeros(x.shape[1:], x.dtype)
 
 
-def softmax(z: Float[Array, "own lane"]) -> Float[Array, "action lane"]:
+def softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
     """Probabilities of all actions, the first included, from log-odds to it."""
     top = largest(z, 0.0)
     weight = jnp.exp(jnp.concatenate([-top[None], z - top]))
     return weight * (1 / total(weight))
 
 
-def log_softmax(z: Float[Array, "own lane"]) -> Float[Array, "action lane"]:
+def log_softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
     """Logarithms of `softmax`."""
     top = largest(z, 0.0)
     normaliser = top + jnp.log(jnp.exp(-top) + total(jnp.exp(z - top)))

@@ -15,7 +15,6 @@ from hqre_jax._batch._interleaved import (
     largest,
     log_softmax,
     policies,
-    softmax,
     total,
 )
 from hqre_jax._game import Continuation, share
@@ -51,7 +50,7 @@ def read_out(
         The `Readout`; the residual is that of exactly this policy.
     """
     go = jnp.ones((), bool) | jnp.any(games.tau[0] > 0)
-    pi, logs = apart(go, lambda z: ([softmax(x) for x in z], [log_softmax(x) for x in z]), odds)
+    pi, logs = apart(go, lambda z: (policies(z), tuple(log_softmax(x) for x in z)), odds)
     gain = apart(go, lambda p: gains(games, p), pi)
     response = policies(tuple(r + g for r, g in zip(games.reference, gain, strict=True)))
     residual = jnp.zeros_like(pi[0][0])
@@ -83,7 +82,7 @@ def contracts(games: Interleaved) -> Bool[Array, " lane"]:
     return _interaction(games.advantage[0]) * _interaction(games.advantage[1]) * slack < 1
 
 
-def _interaction(advantage: Float[Array, "own other lane"]) -> Float[Array, " lane"]:
+def _interaction(advantage: Float[Array, "_ _ lane"]) -> Float[Array, " lane"]:
     """``Λ/τ = ¼ max dd(u)/τ`` of a player who meets one other."""
     rows = list(advantage)
     spread = jnp.zeros(advantage.shape[-1:], advantage.dtype)
@@ -92,5 +91,5 @@ def _interaction(advantage: Float[Array, "own other lane"]) -> Float[Array, " la
     return 0.25 * spread
 
 
-def _lengthened(x: Float[Array, "action lane"], most: int) -> Float[Array, "most lane"]:
+def _lengthened(x: Float[Array, "_ lane"], most: int) -> Float[Array, "_ lane"]:
     return jnp.pad(x, ((0, most - x.shape[0]), (0, 0)))

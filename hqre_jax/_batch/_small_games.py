@@ -174,10 +174,12 @@ def _block(work: Work, tol: Any, leave: Any, *, width: int, entropy: Entropy, co
 
 
 def _chunk(work: Work, tol: Any, leave: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
-    games = interleave(work.payoffs, work.mask, work.tau, work.reference)
-    unique = contracts(games)
-    # Newton's method squares a small correction; what this leaves is verified all the same.
-    close = (0.03 * jnp.sqrt(tol)).astype(work.tau.dtype)
-    path = follow(games, begin(games, unique, work.live), unique, close, leave)
-    readout = read_out(games, path.odds, work.mask, entropy, continuation)
+    # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
+    with jax.numpy_rank_promotion("allow"):
+        games = interleave(work.payoffs, work.mask, work.tau, work.reference)
+        unique = contracts(games)
+        # Newton's method squares a small correction; what this leaves is verified all the same.
+        close = (0.03 * jnp.sqrt(tol)).astype(work.tau.dtype)
+        path = follow(games, begin(games, unique, work.live), unique, close, leave)
+        readout = read_out(games, path.odds, work.mask, entropy, continuation)
     return Outcome(readout, unique, path.rounds, path.arrived, path.live)
