@@ -15,8 +15,9 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
-demo: $(VENV)/.stamp-demo  ## solve, certify and plot named games; results in out/demo
+demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; results in out/demo
 	$(BIN)/hqre demo --out out/demo
+	$(BIN)/hqre verify --theorem T1 --theorem T2 --theorem T8 --games 400 --fresh --out out/demo/verify
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)

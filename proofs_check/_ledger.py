@@ -12,7 +12,7 @@ import numpy as np
 
 from proofs_check._shrink import Counterexample
 from proofs_check._statement import Example, Outcome, Statement
-from proofs_check._store import Configuration, Store
+from proofs_check._store import PROGRAMS, Configuration, Store
 from proofs_check._units import Record, Unit, plan
 from proofs_check._workers import records
 
@@ -28,6 +28,7 @@ class Entry:
         examples: Games in which constants are attained.
         attacked: The claim that the adversary attacked; empty if there is none.
         ratios: Observed/bound that each run of the adversary reached.
+        broken_attacks: How many pieces of the adversary's work ended with a game that breaks a claim.
         found: Games that break a claim, and the adversary's tightest.
         cold: Seconds of the first piece of the check, compiling included.
         warm: Median seconds of its other pieces; nan if there is one only.
@@ -41,6 +42,7 @@ class Entry:
     examples: tuple[Example, ...]
     attacked: str
     ratios: np.ndarray
+    broken_attacks: int
     found: tuple[Counterexample, ...]
     cold: float
     warm: float
@@ -50,7 +52,7 @@ class Entry:
     @property
     def violations(self) -> int:
         """Games that break a claim: random ones, and the adversary's best if it does."""
-        return self.checked.violations + sum(c.violated and c.claim == self.attacked for c in self.found[-1:])
+        return self.checked.violations + self.broken_attacks
 
     @property
     def caught(self) -> bool:
@@ -187,7 +189,7 @@ def run_ledger(
     resumed = len(known)
     pending = [unit for unit in units if unit not in known]
     tell = watch(list(known), pending)
-    for record in records(pending, module, seed):
+    for record in records(pending, module, seed, folder / PROGRAMS):
         store.save(record)
         known[record.unit] = record
         tell(record)
@@ -206,6 +208,9 @@ def _entry(statement: Statement, every: list[Record]) -> Entry:
         for role in ("check", "control")
     )
     attacks = [r.attack for r in of["adversary"] if r.attack is not None]
+    ends = [found for r in of["adversary"] for found in r.found]
+    broken = [found for found in ends if found.violated]
+    tightest = broken or sorted(ends, key=lambda found: -found.ratio)[:1]
     times = [r.seconds[0] for r in of["check"]]
     return Entry(
         statement,
@@ -213,8 +218,9 @@ def _entry(statement: Statement, every: list[Record]) -> Entry:
         control,
         tuple(example for r in of["sharpness"] for example in r.examples),
         attacks[0][0] if attacks else "",
-        attacks[0][1] if attacks else np.zeros(0),
-        tuple(found for role in ("check", "adversary") for r in of[role] for found in r.found),
+        np.concatenate([ratios for _, ratios in attacks]) if attacks else np.zeros(0),
+        len(broken),
+        (*(found for r in of["check"] for found in r.found), *tightest),
         times[0],
         float(np.median(times[1:])) if len(times) > 1 else math.nan,
         sum(r.seconds[1] for r in every),

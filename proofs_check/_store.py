@@ -20,7 +20,7 @@ from proofs_check._shrink import Counterexample
 from proofs_check._statement import Example, Judged
 from proofs_check._units import Record, Unit
 
-_MANIFEST, _UNITS = "manifest.json", "units"
+_MANIFEST, _UNITS, PROGRAMS = "manifest.json", "units", "programs"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Store:
             (folder / _UNITS).mkdir(parents=True, exist_ok=True)
             if fresh:
                 (folder / _MANIFEST).unlink(missing_ok=True)
-                for file in (folder / _UNITS).glob("*.npz"):
+                for file in (*(folder / _UNITS).glob("*.npz"), *(folder / PROGRAMS).glob("jit_*")):
                     file.unlink()
             for leftover in [*folder.glob(".*.tmp"), *(folder / _UNITS).glob(".*.tmp")]:
                 leftover.unlink()

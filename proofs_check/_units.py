@@ -1,5 +1,6 @@
 """The ledger's work in pieces: each small enough to be lost, and the same wherever and whenever it is done."""
 
+import math
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,18 @@ from proofs_check._statement import Attack, Comparison, Example, Judged, Outcome
 
 # Games of one piece. All pieces of a statement have the same number, so that its programs are compiled once.
 CHUNK = 2_000
-CONTROL_GAMES, ADVERSARY_RUNS = 500, 64
-# What takes long begins first. Seconds for 10,000 games on one core: they order the work and weigh its progress.
-_SECONDS = {"T1": 50.0, "T2": 40.0, "T3": 50.0, "T4": 60.0, "T7": 25.0, "T8": 25.0}
-_SECONDS_OTHERWISE = 20.0
+# What part of a piece of the check a control draws: its batches then have the size of the check's, family by family,
+# and nothing is compiled anew.
+_CONTROL_SHARE = {"T1": 2 / 5, "T2": 2 / 5, "T3": 1 / 5, "T4": 1 / 6, "T5": 1 / 6, "T7": 1.0, "T8": 1 / 5}
+_CONTROL_SHARE_OTHERWISE = 1 / 4
+# Games per run of an adversary, as T9 counts; pieces of an adversary's work.
+_GAMES_PER_RUN, _ATTACKS = 200, 3
+# Seconds of a group on one core, compiling included; they weigh the progress. First what takes longest, but T1, T2 and
+# T3, which share programs, not at once.
+_SECONDS = {"T3": 80.0, "T4": 60.0, "adversary": 120.0, "T2": 90.0, "T6": 60.0, "T1": 70.0, "T5": 60.0, "T7": 60.0}
+_SECONDS_OTHERWISE = 30.0
+# The part of them that goes into compiling.
+_COMPILING = 0.7
 
 
 @dataclass(frozen=True)
@@ -45,14 +54,22 @@ class Unit:
     @property
     def group(self) -> str:
         """Units of one group share compiled programs: one process does them all."""
-        return self.statement if self.role in ("check", "control", "sharpness") else f"{self.statement}-{self.role}"
+        if self.role == "adversary" or self.statement == "T9":
+            return "adversary"
+        return f"{self.statement}-figure" if self.role == "figure" else self.statement
+
+    @property
+    def rank(self) -> int:
+        """Groups of low rank begin first."""
+        order = list(_SECONDS)
+        return order.index(self.group) if self.group in order else len(order)
 
     @property
     def weight(self) -> float:
         """About how many seconds it takes."""
-        whole = _SECONDS.get(self.statement, _SECONDS_OTHERWISE)
-        compiling, running = 0.5 * whole, 0.5 * whole * self.games / 10_000
-        return running + (compiling if self.part == "0" and self.role == "check" else 2.0)
+        whole = _SECONDS.get(self.group, _SECONDS_OTHERWISE)
+        first = _COMPILING * whole if (self.role, self.part) == ("check", "0") else 2.0
+        return first + (1 - _COMPILING) * whole * self.games / 10_000
 
     def key(self, seed: int) -> Any:
         """Its own randomness, whoever does it and whenever."""
@@ -107,12 +124,13 @@ def plan(statements: Mapping[str, Statement], games: int) -> tuple[Unit, ...]:
 
 def _units_of(statement: Statement, games: int) -> Iterator[Unit]:
     name, chunks = statement.name, -(-games // CHUNK)
+    piece = -(-games // chunks)
     for chunk in range(chunks):
-        yield Unit(name, "check", str(chunk), -(-games // chunks))
-    yield Unit(name, "control", "0", min(games, CONTROL_GAMES))
+        yield Unit(name, "check", str(chunk), piece)
+    yield Unit(name, "control", "0", math.ceil(piece * _CONTROL_SHARE.get(name, _CONTROL_SHARE_OTHERWISE)))
     yield Unit(name, "sharpness", "0", 0)
-    if statement.adversary is not None:
-        yield Unit(name, "adversary", "0", min(games, ADVERSARY_RUNS))
+    for part in range(_ATTACKS if statement.adversary is not None else 0):
+        yield Unit(name, "adversary", str(part), -(-piece // _GAMES_PER_RUN))
     for figure in FIGURES.values():
         if figure.statement == name:
             yield Unit(name, "figure", figure.name, 0)

@@ -6,10 +6,11 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from multiprocessing import connection
+from pathlib import Path
 from typing import Any
 
 from proofs_check._units import Record, Unit, run_unit
@@ -37,8 +38,7 @@ def records(
     units: Sequence[Unit],
     module: str,
     seed: int,
-    *,
-    started: Callable[[Unit], None] = lambda unit: None,
+    programs: Path,
 ) -> Iterator[Record]:
     """Do units in worker processes.
 
@@ -48,7 +48,7 @@ def records(
         units: What is to be done.
         module: Where the statements are, as its ``STATEMENTS``; importable in a new process.
         seed: The ledger's seed.
-        started: Called with each unit as it is handed out.
+        programs: Folder in which compiled programs are kept, for the other worker and for the next run.
 
     Yields:
         Each record as soon as it is there, in no particular order.
@@ -59,7 +59,7 @@ def records(
     groups: dict[str, deque[Unit]] = {}
     for unit in units:
         groups.setdefault(unit.group, deque()).append(unit)
-    waiting = deque(sorted(groups.values(), key=lambda group: -sum(unit.weight for unit in group)))
+    waiting = deque(sorted(groups.values(), key=lambda group: group[0].rank))
     busy: dict[connection.Connection, tuple[deque[Unit], Unit]] = {}
 
     def hand_out(channel: connection.Connection, group: deque[Unit] | None) -> None:
@@ -70,9 +70,8 @@ def records(
         unit = group.popleft()
         channel.send((unit, module, seed))
         busy[channel] = group, unit
-        started(unit)
 
-    with _workers(min(num_workers(), len(waiting))) as channels:
+    with _workers(min(num_workers(), len(waiting)), programs) as channels:
         for channel in channels:
             hand_out(channel, None)
         while busy:
@@ -90,12 +89,19 @@ def records(
 
 
 @contextmanager
-def _workers(number: int) -> Iterator[list[connection.Connection]]:
+def _workers(number: int, programs: Path) -> Iterator[list[connection.Connection]]:
     """Processes waiting for work, each at the other end of a channel; killed on the way out."""
     context = multiprocessing.get_context("spawn")
     channels, processes = [], []
-    before = {name: os.environ.get(name) for name in _SETTINGS}
-    os.environ.update(_SETTINGS)
+    settings = _SETTINGS | {
+        name: os.environ.get(name, value)
+        for name, value in (
+            ("JAX_COMPILATION_CACHE_DIR", str(programs.resolve())),
+            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5"),
+        )
+    }
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         for _ in range(number):
             here, there = context.Pipe()
