@@ -74,7 +74,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import log_softmax, mirror_step
+from hqre_jax._simplex import mirror_step
 from hqre_jax._types import ActionValues, LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
@@ -190,7 +190,7 @@ def _run(problem: hq.Problem, assumed: Assumed, key: Any) -> Run:
     def one_round(log_policy: LogPolicy) -> tuple[Scalar, Scalar, Scalar]:
         # The same signs everywhere: D⁺ is a sum over decision points, so that only each one's own law matters.
         patterns = assumed.size * jnp.asarray(_signs(mask.shape[-1]), dtype)
-        noise = patterns[:, None, None, :] + first_bias
+        noise = patterns[:, None, None, :] + first_bias[None]
         after = jax.vmap(lambda xi: _update(problem, log_policy, eta, xi))(noise)
         expected = jnp.mean(jax.vmap(divergence)(after))
         slack = jnp.max(jax.vmap(lambda p: of_a_step(p) + of_reading(p))(after)) + of_reading(log_policy)
@@ -198,7 +198,7 @@ def _run(problem: hq.Problem, assumed: Assumed, key: Any) -> Run:
 
     scales = _SPREAD * jnp.linspace(0.0, 1.0, _NUM_POLICIES)[:, None, None, None]
     far = jax.random.normal(far_key, (_NUM_POLICIES, *mask.shape), dtype)
-    policies = log_softmax(star + scales * far, mask)
+    policies = jax.vmap(lambda off_star: problem.log_policy(star + off_star))(scales * far)
     before, after, slack = jax.vmap(one_round)(policies)
 
     def play(key: Any, begin: LogPolicy, steps: Float[Array, " step"]) -> tuple[LogPolicy, Float[Array, " step"]]:

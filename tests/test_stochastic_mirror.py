@@ -49,18 +49,19 @@ def test_a_small_estimate_is_no_success():
         hq.solve(sampled, 0.5, solver=solver, tol=0.1, max_steps=16, key=jax.random.key(1))
 
 
+@pytest.mark.slow
 def test_agent_form_of_kuhn_poker_from_plays_alone():
     """The tree is known to the simulator only; `plain` continuation, as agent quantal response has it."""
     tree = hq.load_game("kuhn_poker")
     exact = hq.solve(tree, 0.2, continuation="plain")
-    solver = hq.StochasticMirror(batch_size=2048, check_every=256)
+    solver = hq.StochasticMirror(batch_size=4096, check_every=1024)
     sol = hq.solve(
         hq.SampledGame.from_game(tree),
         0.2,
         solver=solver,
         continuation="plain",
         tol=0.01,
-        max_steps=256,
+        max_steps=1024,
         key=jax.random.key(5),
         throw=False,
     )
