@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -16,7 +17,9 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax.cli import _verify, main
-from proofs_check import _store, _units
+from proofs_check import Comparison, _store, _units
+from proofs_check._figures import FIGURES
+from proofs_check._shrink import shrunk
 
 TESTS = Path(__file__).parent
 GAMES, CHUNK = 60, 15
@@ -239,6 +242,87 @@ def test_units_have_their_own_keys():
     checks = [unit for unit in planned if unit.role == "check" and unit.statement == "true"]
     assert len({unit.games for unit in checks}) == 1, "one size, one program"
     assert sum(unit.games for unit in checks) >= 10_000
+
+
+def large_payoffs(problem, key):
+    """A claim that says nothing about play: no payoff above one half."""
+    del key
+    largest = np.asarray(problem.game.payoffs).reshape(len(problem.tau), -1).max(axis=1)
+    half = np.full_like(largest, 0.5)
+    return (Comparison("u ≤ ½", "given", largest, half, 0 * half, None, problem),)
+
+
+@pytest.mark.parametrize("kind", ["normal_form", "polymatrix", "bayesian", "markov", "public_private"])
+def test_shrinking_leaves_one_payoff(kind, tmp_path, statements):
+    """Whatever the kind of game: what remains breaks the claim, is round, and can be read and asked about again."""
+    import wrong_statements
+
+    key = jax.random.key(2)
+    game = {
+        "normal_form": lambda: hq.random_normal_form(key, (3, 2)),
+        "polymatrix": lambda: hq.random_polymatrix(key, 3, 2),
+        "bayesian": lambda: hq.random_bayesian(key, (2, 2), (2, 2)),
+        "markov": lambda: hq.random_markov(key, 2, (2, 2), discount=0.123456),
+        "public_private": lambda: hq.random_public_private(key, 2, (1, 2), (2, 2)),
+    }[kind]()
+    reference = hq.random_policy(jax.random.key(1), game)
+    problem = hq.Problem(game, 1.23456, reference=reference)
+    statement = replace(wrong_statements.STATEMENTS["true"], measure=large_payoffs)
+    found = shrunk(statement, "u ≤ ½", problem, key)
+    (tmp_path / "small.json").write_text(found.game)
+    small = hq.load_game(tmp_path / "small.json")
+    assert type(small) is type(game)
+    values = np.asarray(small.payoffs)
+    np.testing.assert_array_equal(values[values != 0], [1.0])
+    assert found.violated
+    assert found.ratio == 2.0
+    assert found.reference == "", "the uniform policy does"
+    tau = np.array([entry for own in json.loads(found.tau) for entry in own])
+    np.testing.assert_array_equal(tau, 1.0)
+
+
+def synthetic(rng):
+    """Arrays as the pictures take them, with what is hard: nothing measured, one point, large and small numbers."""
+    steps = np.arange(50)
+    falling = np.exp(-steps / np.array([[1.0], [5.0], [50.0]]))
+    curves = ("best_response", "drift", "mirror", "mirror_plain", "best_response_theory", "drift_theory")
+    grid = np.geomspace(0.1, 10, 6)
+    return {
+        "equilibria": {
+            f"{name}_{what}": values
+            for name in ("square", "general")
+            for what, values in (("margin", rng.uniform(-1, 0.5, 9)), ("count", rng.integers(1, 4, 9)))
+        },
+        "convergence": {"divergence": falling, "promised": np.full(3, 0.9), "predicted": np.full(3, 0.8)},
+        "rates": {
+            "promised": np.array([0.1, 0.2, 0.3]),
+            "predicted": np.array([0.2, 0.3, 0.4]),
+            "measured": np.array([0.2, np.nan, 0.41]),
+            "family": np.array([0, 0, 1]),
+        },
+        "boundary": {
+            "tau": grid,
+            "eta": grid,
+            "radius": grid[:, None] / grid[None],
+            "rounds": np.where(grid[:, None] > grid[None], 30.0, np.nan),
+            "certified": np.where(grid > 1, grid, np.nan),
+        },
+        "regret": {name: np.cumsum(rng.uniform(1, 2, 40)) for name in curves}
+        | {"mirror_bound": np.asarray(90.0), "tau": np.asarray(0.9), "noise": np.asarray(0.2)}
+        | {"margin": np.asarray(0.3), "plain_slope": np.asarray(1.0)},
+        "star": {"leaves": np.arange(1, 4), "hub": np.ones(3), "leaf": np.ones(3), "common": np.ones(3)},
+    }
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_pictures_name_their_axes(name, tmp_path):
+    figure = FIGURES[name].picture(synthetic(np.random.default_rng(0))[name])
+    figure.savefig(tmp_path / "picture.png")
+    ax = figure.axes[0]
+    assert all(text for text in (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()))
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(labels) >= 3, "measurements and theory are told apart"
+    assert FIGURES[name].caption
 
 
 @pytest.mark.slow
