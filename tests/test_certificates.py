@@ -10,6 +10,7 @@ import hqre_jax as hq
 from hqre_jax._bounds import bounds, exhaust
 from hqre_jax._bounds._exhaustive import _Tables
 from hqre_jax._certificates import cheap_certificate
+from proofs_check.certificates import tally
 
 STAG_HUNT = np.array([[10.0, 1.0], [8.0, 5.0]])
 
@@ -290,3 +291,12 @@ def test_large_games_are_not_searched_and_say_so():
     assert certificate.verdict == "undecided"
     assert "too many to search" in certificate.reason
     assert hq.certify(game, 1.01).verdict == "unique"
+
+
+@pytest.mark.parametrize("tau", [0.1, 0.3])
+def test_verdicts_against_a_search_that_knows_nothing_of_them(tau):
+    """`python -m proofs_check.certificates` does the same for 10,000 games."""
+    found = tally((2, 2), tau, 60)
+    assert not found.refuted
+    assert found.decided >= 0.99
+    assert found.several <= found.not_unique
