@@ -58,7 +58,7 @@ def _softmax(logits, out):
 
 @njit
 def mirror_loop(payoffs, tau, actions, most_steps):
-    """Mirror descent whose weight falls when the residual does not, and recovers slowly.
+    """Mirror descent whose weight is halved whenever the residual grows.
 
     ``payoffs[game, player, profile]`` flat over joint actions; the result is ``(game, player, action)``.
     """
@@ -85,7 +85,8 @@ def mirror_loop(payoffs, tau, actions, most_steps):
                     residual = max(residual, abs(policy[i, a] - response[i, a]))
             if residual <= TOL:
                 break
-            weight = max(0.7 * weight, 0.01) if residual > 0.9 * last else min(1.05 * weight, 1.0)
+            if residual >= last:
+                weight = max(0.5 * weight, 0.02)
             last = residual
             for i in range(players):
                 for a in range(actions):
