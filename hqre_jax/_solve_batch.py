@@ -21,8 +21,10 @@ from hqre_jax._batch import (
 from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy, tolerance_in
 from hqre_jax._results import RESULTS
+from hqre_jax._sampled import SampledGame
 from hqre_jax._solve import method_of, step_limit
 from hqre_jax._solver import AbstractSolver
+from hqre_jax._solvers import StochasticMirror
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError
 
@@ -60,7 +62,7 @@ def solve_batch(
         taus: Temperatures, in units of payoff: a number; 1-d one per player; 2-d ``(batch, player)`` or
             ``(batch, 1)``; 3-d ``(batch, player, information state)``. Padded entries are not looked at.
         solver: As in `solve`. ``"auto"`` returns the unique HQRE where uniqueness is certified and otherwise the one on
-            the principal branch.
+            the principal branch; games that are known by samples only have no batches.
         reference: Interior reference policies: uniform by default; ``(player, information state, action)`` for all
             games, or with a leading axis for the batch, or a list with one for each game.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
@@ -68,7 +70,7 @@ def solve_batch(
         tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
         max_steps: Largest number of steps in each game; each solver has its own default.
         initial_policy: Where to start, in the forms of ``reference``.
-        key: For solvers that draw random numbers; none of the present ones does.
+        key: For solvers that draw random numbers; none of those that batches are solved by does.
         throw: Whether to raise where a result is not ``"successful"``, after all games are done.
         memory: Bytes that arrays in work may take on each device, beside questions and answers; 512 MiB by default.
 
@@ -92,6 +94,10 @@ def solve_batch(
         tol=tolerance_in(tol, lanes.tau.dtype),
         max_steps=step_limit(max_steps),
     )
+    if isinstance(options.method, StochasticMirror) or any(
+        isinstance(group.question.game, SampledGame) for group in lanes.groups
+    ):
+        raise InputError("games", "that are known by samples only are solved one by one: use solve for each")
     budget = _bytes(memory)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves(([group.question for group in lanes.groups], options)))
     if traced:
