@@ -106,14 +106,14 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def main(argv: list[str] | None = None) -> int:
     """Run the chosen comparisons; exit code 1 if Kuhn poker's equilibrium was missed by more than 0.02."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.environments", description=__doc__.splitlines()[0])
-    parser.add_argument("which", nargs="*", choices=["kuhn", "hanabi"], default=["kuhn", "hanabi"])
+    parser.add_argument("which", nargs="*", choices=["kuhn", "hanabi"], help="what to run (both)")
     parser.add_argument("--seeds", type=int, default=20, help="seeds of tiny Hanabi (20)")
     arguments = parser.parse_args(argv)
     if arguments.seeds < 2:
         parser.error("--seeds must be 2 or more")
     jax.config.update("jax_enable_x64", True)
-    missed = False
-    if "kuhn" in arguments.which:
+    which, missed = arguments.which or ["kuhn", "hanabi"], False
+    if "kuhn" in which:
         began = time.perf_counter()
         distance, plays = kuhn(0)
         missed = distance > _KUHN_GOAL
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
             f"Kuhn poker, τ = 0.2, {plays:,} plays of OpenSpiel: {distance:.4f} from the exact HQRE (goal {_KUHN_GOAL})"
         )
         print(f"  {time.perf_counter() - began:.0f} s")
-    if "hanabi" in arguments.which:
+    if "hanabi" in which:
         best, learned = hanabi(arguments.seeds)
         plays = 2 * _HANABI_ROUNDS * _HANABI_BATCH
         print(f"tiny Hanabi, τ = {_HANABI_TAU}, {plays:,} plays a seed, {arguments.seeds} seeds, mean ± 95 % interval")
