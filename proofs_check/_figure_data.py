@@ -136,11 +136,12 @@ def _stability(problem: hq.Problem, etas: Any, keys: Any):
 
 
 def boundary(key: Any) -> Data:
-    """One near-zero-sum game on a grid of temperatures and steps."""
+    """Rock-paper-scissors, its payoffs a little disturbed, on a grid of temperatures and steps."""
     rng = generator(key)
+    cycle = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
+    payoffs = np.stack([cycle, -cycle]) + 0.1 * rng.uniform(-1, 1, (2, 3, 3))
     tau, eta = np.geomspace(0.02, 5.0, _GRID), np.geomspace(0.02, 100.0, _GRID)
-    arrays = tuple(np.repeat(part, _GRID, axis=0) for part in NEAR_ZERO_SUM.draw(rng, 1))
-    cases = posed(NEAR_ZERO_SUM.build, arrays, tau)
+    cases = posed(hq.NormalFormGame, (np.tile(payoffs, (_GRID, 1, 1, 1)),), tau)
     keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), _GRID)
     jacobians, rounds = _stability(cases.problem, jnp.asarray(eta), keys)
     margin = np.asarray(cases.known.margin)

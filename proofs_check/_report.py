@@ -60,7 +60,7 @@ def summary_rows(ledger: Ledger) -> list[tuple[str, ...]]:
     """One row per statement, in the order of `SUMMARY`; statements that are not available say why."""
     rows = {}
     for entry in ledger.entries:
-        caught = f"caught, {entry.control.violations}/{entry.control.games}" if entry.caught else "NOT CAUGHT"
+        caught = f"caught: {entry.control.violations} in {entry.control.games} games" if entry.caught else "NOT CAUGHT"
         rows[entry.statement.name] = (
             f"{entry.statement.name} {entry.statement.title}",
             str(entry.checked.games),
