@@ -31,6 +31,11 @@ class Case:
         """Size of the batch."""
         return len(self.payoffs)
 
+    @property
+    def large(self) -> bool:
+        """Whether one game alone is work enough: nothing that is made for many small ones is asked to answer it."""
+        return self.payoffs[0].size > 100_000
+
 
 @dataclass(frozen=True, eq=False)
 class Prepared:

@@ -106,9 +106,11 @@ def interval(values: np.ndarray) -> tuple[float, float]:
 def main(argv: list[str] | None = None) -> int:
     """Run the chosen comparisons; exit code 1 if Kuhn poker's equilibrium was missed by more than 0.02."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.environments", description=__doc__.splitlines()[0])
-    parser.add_argument("which", nargs="*", choices=["kuhn", "hanabi"], help="what to run (both)")
+    parser.add_argument("which", nargs="*", metavar="kuhn|hanabi", help="what to run (both)")
     parser.add_argument("--seeds", type=int, default=20, help="seeds of tiny Hanabi (20)")
     arguments = parser.parse_args(argv)
+    if not set(arguments.which) <= {"kuhn", "hanabi"}:
+        parser.error(f"{' '.join(arguments.which)} is not to be had; kuhn and hanabi are")
     if arguments.seeds < 2:
         parser.error("--seeds must be 2 or more")
     jax.config.update("jax_enable_x64", True)

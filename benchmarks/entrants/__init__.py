@@ -1,15 +1,23 @@
 """The entrants: one file each, with a function that lists what it enters."""
 
-from benchmarks._case import Entrant
-from benchmarks.entrants import gambit, hqre, numba_loops, numpy_mirror, strataq_map
+from collections.abc import Callable
+from dataclasses import replace
+
+from benchmarks._case import Case, Entrant
+from benchmarks.entrants import gambit, hqre, large_game, numba_loops, numpy_mirror, strataq_map
 
 
 def all_entrants() -> tuple[Entrant, ...]:
     """Everybody, those that cannot run here included (their ``missing`` says why)."""
-    return (
+    many = (
         *hqre.entrants(),
         *gambit.entrants(),
         *numpy_mirror.entrants(),
         *numba_loops.entrants(),
         *strataq_map.entrants(),
     )
+    return (*(replace(e, accepts=_small(e)) for e in many), *large_game.entrants())
+
+
+def _small(entrant: Entrant) -> Callable[[Case], bool]:
+    return lambda case: not case.large and entrant.accepts(case)

@@ -1,0 +1,24 @@
+"""W4: one large zero-sum game at a low temperature, where choosing the step is everything."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks._case import Case
+
+_ACTIONS, _TEMPERATURE, _RESIDUAL = 1000, 0.01, 1e-6
+
+
+def w4_cases(num_games: int) -> Iterator[Case]:
+    """A zero-sum game of 1000 × 1000 actions, payoffs U[−1, 1]; one, whatever the number of games asked for.
+
+    Args:
+        num_games: Not used: one such game is a batch.
+
+    Yields:
+        One case.
+    """
+    del num_games
+    matrix = 2 * np.random.RandomState(4000).rand(_ACTIONS, _ACTIONS) - 1
+    label = f"W4 zero-sum {_ACTIONS}×{_ACTIONS}, τ = {_TEMPERATURE:g}"
+    yield Case("W4", label, np.stack([matrix, -matrix])[None], _TEMPERATURE, residual_tol=_RESIDUAL)
