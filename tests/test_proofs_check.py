@@ -11,11 +11,13 @@ from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_stages as stages
 from proofs_check import t3_bounded_regret as t3
+from proofs_check import t3s_sampled_regret as t3s
 from proofs_check import t4_markov as t4
 from proofs_check import t5_sampled_payoffs as t5
 from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
 from proofs_check import t8_heterogeneity as t8
+from proofs_check._confidence import surely
 from proofs_check._selection import SELECTION
 from proofs_check.t1_uniqueness import COUNT, MONOTONE, ONE, bifurcation, coordination, equilibria_below, num_equilibria
 from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
@@ -24,6 +26,7 @@ GAMES = 400
 # The least that the worst observed/bound must reach, lest a bound be true because it is empty.
 LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, COUNT: 1.0, STEP: 0.99, RATE: 0.9, PREDICTED: 1e-4, AHEAD: 0.9}
 LEAST_RATIO |= {t3.IDENTITY: 0.999, t3.ROUND: 0.6, t3.TOTAL: 0.2, t3.LOSS: 0.1, t3.LINEAR: 0.05, t3.SLOPE: 0.4}
+LEAST_RATIO |= {t3s.ROUND: 0.2, t3s.LOGARITHMIC: 0.1, t3s.LINEAR: 0.03}
 LEAST_RATIO |= {t4.SOFT: 0.99, t4.COUPLED: 0.99, t4.FIXED_POINT: 0.5, stages.SHAPLEY: 0.99, stages.NESTED: 0.9}
 LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.MISSED: 0.0, t6.FALSE: 1e-3}
 LEAST_RATIO |= {t5.ROUND: 0.99, t5.FLOOR: 0.08, t5.DECAY: 0.5}
@@ -110,6 +113,24 @@ def test_outcome_depends_on_the_seed_alone(statement, outcome):
     other = statement.check(jax.random.key(3), GAMES)
     np.testing.assert_array_equal(outcome.ratios, again.ratios)
     assert not np.array_equal(outcome.ratios, other.ratios)
+
+
+def test_betting_is_never_far_below_the_mean_and_rarely_above_the_expectation():
+    """Exact in the two extremes: runs that do not differ, and a gambler who is almost always ruined."""
+    np.testing.assert_allclose(surely(np.full((1, 400), 2.0), 1e-3), 2 * (3 / 1e-3) ** (-1 / 400), rtol=1e-9)
+    rare = (np.random.default_rng(0).random((2_000, 60)) < 0.1) * 10.0
+    assert np.mean(surely(rare, 0.05) > 1.0) <= 0.05
+    assert np.median(surely(np.random.default_rng(1).exponential(size=(500, 60)), 0.05)) > 0.6
+    np.testing.assert_array_equal(surely(np.zeros((2, 5)), 0.1), 0.0)
+    assert np.isnan(surely(np.array([1.0, np.nan]), 0.1))
+
+
+@pytest.mark.slow
+def test_a_constant_step_on_sampled_payoffs_costs_what_is_known():
+    """Regret in proportion to time: known in closed form where payoffs are 0, and nearly the bound of T3s (c)."""
+    for known, bound in zip(*[iter(t3s.T3S.sharpness())] * 2, strict=True):
+        assert known.ratio == pytest.approx(1.0, abs=0.05)
+        assert 0.8 <= bound.ratio <= 1.0
 
 
 def test_distance_to_equilibrium_is_a_bound_and_no_wild_one():
