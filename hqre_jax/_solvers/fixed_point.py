@@ -13,8 +13,7 @@ from hqre_jax._types import InputError, LogPolicy, Scalar
 
 
 class State(NamedTuple):
-    """Best point, the last differences of points and defects (newest in slot ``count mod memory``), damping,
-    and the least ‖f‖₂ so far."""
+    """Best point, last differences of points and defects (newest in slot ``count mod memory``), damping, least ‖f‖₂."""
 
     iterate: Iterate
     points: Float[Array, "memory n"]
