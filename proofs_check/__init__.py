@@ -14,10 +14,11 @@ from proofs_check.t4_markov import T4
 from proofs_check.t5_sampled_payoffs import T5
 from proofs_check.t6_diagnostics import T6
 from proofs_check.t7_pathologies import T7
+from proofs_check.t7s_sampled_pathologies import T7S
 from proofs_check.t8_heterogeneity import T8
 from proofs_check.t9_adversary import T9, armed
 
-STATEMENTS: dict[str, Statement] = {s.name: armed(s) for s in (T1, T2, T3, T3S, T4, T5, T6, T7, T8, T9)}
+STATEMENTS: dict[str, Statement] = {s.name: armed(s) for s in (T1, T2, T3, T3S, T4, T5, T6, T7, T7S, T8, T9)}
 
 # The other statements of docs/theory.md: what they are called, and why they are not here.
 _ELSEWHERE = {

@@ -1,9 +1,11 @@
 """Mirror play on sampled payoffs: what each round costs, and the majorants of T3s."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
@@ -15,6 +17,8 @@ from proofs_check import _accuracy as accuracy
 # Independent runs, their length, and the rounds in which gaps are looked at one by one.
 NUM_RUNS, NUM_ROUNDS = 48, 48
 LOOKED_AT = (NUM_ROUNDS // 4, NUM_ROUNDS - 1)
+# Games of one run of a compiled program.
+_CHUNK = 50
 
 
 class Constants(NamedTuple):
@@ -120,6 +124,27 @@ def majorant(
     return jax.lax.scan(advance, start, steps)[1]
 
 
+def excess(
+    problem: hq.Problem, known: Constants, farther: Constants, steps: Float[Array, " round"], error: StateValues
+) -> Float[Array, "round player state"]:
+    """What rounding may add to gaps beyond their majorants.
+
+    Args:
+        problem: Its game centred.
+        known: The constants.
+        farther: The same with distances to the exact π*, if π* is known but roughly.
+        steps: η_k.
+        error: Largest rounding error of a logit in one round.
+
+    Returns:
+        The recursions of rounded play less those of exact play, and the rounding of the gaps themselves.
+    """
+    exact = majorant(known, steps)
+    # Logarithms and BR's logits err, at ‖π − BR‖₁ ≤ 2.
+    own = known.tau * 16 * (error + accuracy.value_rounding(problem) / known.tau)
+    return majorant(farther, steps, error) - exact + own[None] + 64 * accuracy.EPS * exact
+
+
 def logarithmic(known: Constants, num_rounds: int) -> StateValues:
     """``G_x`` of (b): ``E g_x^k ≤ G_x/(k + k0)`` in the first K rounds with decreasing steps."""
     tau, kappa, k0 = known.tau, known.margin, known.offset
@@ -151,6 +176,25 @@ def transient(known: Constants, influence: Float[Array, "x x"], eta: Scalar, num
     positive = jnp.where(known.weights > 0, known.weights, 1.0).ravel()
     parts = known.tau.ravel(), positive, influence, eta, known.margin, known.distance, known.ratio.ravel()
     return jnp.sum(regret_majorant(*parts, num_rounds).rounds, axis=0).reshape(known.tau.shape)
+
+
+def in_chunks(program: Callable[..., Any], *batched: Any) -> Any:
+    """A program's results for any number of games: it is compiled for one number only.
+
+    Args:
+        program: Maps pytrees of arrays with leading axis (game) to others.
+        batched: Its arguments.
+
+    Returns:
+        What it would return for all games at once, on the host.
+    """
+    num = len(jax.tree.leaves(batched)[0])
+    parts = []
+    for first in range(0, num, _CHUNK):
+        # The last chunk is filled up, and what fills it forgotten.
+        rows = np.minimum(np.arange(first, first + _CHUNK), num - 1)
+        parts.append(program(*jax.tree.map(lambda x, rows=rows: x[rows], batched)))
+    return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)
 
 
 class Play(NamedTuple):

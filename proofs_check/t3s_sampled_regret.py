@@ -100,8 +100,10 @@ from proofs_check._sampled_regret import (
     NUM_ROUNDS,
     NUM_RUNS,
     Constants,
+    excess,
     floor_of,
     harmonic,
+    in_chunks,
     influence_of,
     logarithmic,
     majorant,
@@ -206,10 +208,7 @@ def _run(plain: hq.Problem, weights: StateValues, margin: Array, lipschitz: Arra
     )
     error = jnp.max(runs.error, axis=(0, 1))
     exact = jax.vmap(lambda steps: majorant(known, steps))(kinds)
-    excess = jax.vmap(lambda steps: majorant(farther, steps, error))(kinds) - exact
-    # A gap itself: its logarithms and BR's logits err, at ‖π − BR‖₁ ≤ 2.
-    own = tau * 16 * (error + accuracy.value_rounding(problem) / tau)
-    excess = excess + own[None, None] + 64 * accuracy.EPS * exact
+    slack = jax.vmap(lambda steps: excess(problem, known, farther, steps, error))(kinds)
     bounds = jnp.stack(
         [
             logarithmic(known, NUM_ROUNDS) * harmonic(known.offset, NUM_ROUNDS),
@@ -226,8 +225,8 @@ def _run(plain: hq.Problem, weights: StateValues, margin: Array, lipschitz: Arra
         jnp.moveaxis(runs.total, 1, -1),
         exact[0, looked],
         per_player(bounds),
-        excess[0, looked],
-        per_player(jnp.sum(excess, axis=1)),
+        slack[0, looked],
+        per_player(jnp.sum(slack, axis=1)),
     )
 
 
@@ -268,7 +267,7 @@ def comparisons_under(family: str, cases: Cases, trials: Trial, rng: np.random.G
     """
     chosen = np.asarray(cases.known.margin) > 0
     keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), len(chosen))
-    run = jax.tree.map(lambda x: np.asarray(x)[chosen], _measure(cases, trials, keys))
+    run = jax.tree.map(lambda x: x[chosen], in_chunks(_measure, cases, trials, keys))
     problems, totals = taken(cases.problem, chosen), surely(run.totals, _ALARM)
     return (
         Comparison(ROUND, family, surely(run.gaps, _ALARM), run.rounds, run.round_slack, problems=problems),
@@ -330,7 +329,7 @@ def sharpness() -> tuple[Example, ...]:
     size = 0.1
     drawn = zeros, zeros, size * ones, 0 * ones, ones < 0, eta[copied], ones
     keys = jax.random.split(jax.random.key(0), len(copied))
-    run = jax.tree.map(np.asarray, _measure(cases, Trial(*map(jnp.asarray, drawn)), keys))
+    run = in_chunks(_measure, cases, Trial(*map(jnp.asarray, drawn)), keys)
     measured = run.totals[:, 1].mean(axis=(1, 2)).reshape(2, _COPIES).mean(axis=1)
     bound = run.bounds[:, 1].mean(axis=1).reshape(2, _COPIES).mean(axis=1)
     examples = []

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 import hqre_jax as hq
 from hqre_jax._simplex import kl
@@ -16,8 +17,10 @@ from proofs_check import t4_markov as t4
 from proofs_check import t5_sampled_payoffs as t5
 from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
+from proofs_check import t7s_sampled_pathologies as t7s
 from proofs_check import t8_heterogeneity as t8
 from proofs_check._confidence import surely
+from proofs_check._sampled_conventions import response_law
 from proofs_check._selection import SELECTION
 from proofs_check.t1_uniqueness import COUNT, MONOTONE, ONE, bifurcation, coordination, equilibria_below, num_equilibria
 from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
@@ -31,6 +34,7 @@ LEAST_RATIO |= {t4.SOFT: 0.99, t4.COUPLED: 0.99, t4.FIXED_POINT: 0.5, stages.SHA
 LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.MISSED: 0.0, t6.FALSE: 1e-3}
 LEAST_RATIO |= {t5.ROUND: 0.99, t5.FLOOR: 0.08, t5.DECAY: 0.5}
 LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, SELECTION: 1e-3}
+LEAST_RATIO |= {t7s.OSCILLATION: 0.999, t7s.DRIFT: 0.8, t7s.POOLED: 0.9, t7s.SLOPE: 0.9, t7s.SELECTION: 0.02}
 LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
 
 
@@ -123,6 +127,26 @@ def test_betting_is_never_far_below_the_mean_and_rarely_above_the_expectation():
     assert np.median(surely(np.random.default_rng(1).exponential(size=(500, 60)), 0.05)) > 0.6
     np.testing.assert_array_equal(surely(np.zeros((2, 5)), 0.1), 0.0)
     assert np.isnan(surely(np.array([1.0, np.nan]), 0.1))
+
+
+def test_law_of_sampled_responses_is_a_probability_and_known_for_two_actions():
+    """Each column adds up to 1, whatever is padded; with two actions it is one value of Φ."""
+    table = np.random.default_rng(0).uniform(-1, 1, (4, 2, 5, 5))
+    valid = (np.arange(5) < np.array([[5], [4], [3], [2]])).astype(float)
+    law = response_law(table, valid, np.array([0.1, 0.5, 1.0, 0.7]))
+    np.testing.assert_allclose(law.sum(axis=2), np.broadcast_to(valid[:, None], (4, 2, 5)), rtol=0, atol=1e-14)
+    lead = table[3, :, 0, :2] - table[3, :, 1, :2]
+    np.testing.assert_allclose(law[3, :, 0, :2], norm.cdf(lead / (0.7 * np.sqrt(2))), rtol=0, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_few_samples_drift_and_many_oscillate_while_a_margin_settles():
+    """Coordination c·I: slopes c and c(1 − 1/n) of best responses, beside HQRE's sum of a few rounds' worth."""
+    gaps, external, apart, hqre, compared = t7s.T7S.sharpness()
+    assert gaps.ratio == external.ratio == pytest.approx(1.0, rel=1e-12)
+    assert apart.ratio == pytest.approx(1.0, abs=0.05)
+    assert hqre.ratio < 1
+    assert compared.ratio < 0.1
 
 
 @pytest.mark.slow
