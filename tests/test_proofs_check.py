@@ -1,5 +1,7 @@
 """The theorem ledger: statements hold, their bounds are not vacuous, controls are caught, and the tally is honest."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 import hqre_jax as hq
-from hqre_jax._simplex import kl
+from hqre_jax._simplex import center, kl, safe_log
 from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_stages as stages
@@ -21,6 +23,7 @@ from proofs_check import t7s_sampled_pathologies as t7s
 from proofs_check import t8_heterogeneity as t8
 from proofs_check._confidence import surely
 from proofs_check._sampled_conventions import response_law
+from proofs_check._sampled_regret import variance_of
 from proofs_check._selection import SELECTION
 from proofs_check.t1_uniqueness import COUNT, MONOTONE, ONE, bifurcation, coordination, equilibria_below, num_equilibria
 from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
@@ -137,6 +140,26 @@ def test_law_of_sampled_responses_is_a_probability_and_known_for_two_actions():
     np.testing.assert_allclose(law.sum(axis=2), np.broadcast_to(valid[:, None], (4, 2, 5)), rtol=0, atol=1e-14)
     lead = table[3, :, 0, :2] - table[3, :, 1, :2]
     np.testing.assert_allclose(law[3, :, 0, :2], norm.cdf(lead / (0.7 * np.sqrt(2))), rtol=0, atol=1e-14)
+
+
+@pytest.mark.slow
+def test_payoffs_against_drawn_actions_are_unbiased_and_vary_no_more_than_promised():
+    """T3s (0) without sampling: the mean over all draws is Q(π) itself, and the variance stays below ς²."""
+    game = hq.random_bayesian(jax.random.key(0), (2, 2), (3, 2))
+    problem = hq.Problem(game, 1.0).centered()
+    policy = hq.random_policy(jax.random.key(1), game)
+    shape = game.action_mask.shape
+    rows = [np.flatnonzero(row) for row in np.asarray(game.action_mask).reshape(-1, shape[-1])]
+    pure = np.eye(shape[-1])[np.array(list(itertools.product(*rows)))].reshape(-1, *shape)
+    chance = np.prod(np.sum(pure * np.asarray(policy), axis=-1), axis=(1, 2))
+    values = jax.jit(jax.vmap(lambda p: problem.evaluate(safe_log(p, problem.mask)).action_values))(jnp.asarray(pure))
+    exact = problem.evaluate(jnp.log(jnp.where(problem.mask, policy, 1.0))).action_values
+    noise = np.where(problem.mask, np.asarray(values) - np.asarray(exact), 0.0)
+    np.testing.assert_allclose(np.einsum("k,kpsa->psa", chance, noise), 0.0, atol=1e-13)
+    noise = np.asarray(jax.vmap(lambda x: center(x, problem.mask))(jnp.asarray(noise)))
+    variance = np.einsum("k,kpsa->ps", chance, noise**2)
+    promised = np.asarray(variance_of(problem, jnp.zeros(()), jnp.ones((), bool)))
+    assert np.all((0.05 * promised < variance) & (variance <= promised)), variance / promised
 
 
 @pytest.mark.slow
