@@ -20,7 +20,7 @@ demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; result
 	$(BIN)/hqre verify --theorem T2 --theorem T8 --games 400 --fresh --out out/demo/verify
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
 bench: $(VENV)/.stamp-peers  ## speed against peers
 	$(BIN)/python -m benchmarks

@@ -18,8 +18,10 @@ import hqre_jax as hq
 from hqre_jax._bounds import Bounds, bounds
 from hqre_jax._generators.draws import family_payoffs, generator, random_edges, random_type_law
 
-# `jax.jit` that optimises less: a program of the ledger runs for about as long as it takes to compile.
-quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+# `jax.jit` that optimises less: a program of the ledger runs for about as long as it takes to compile, and under
+# tests, which have switched optimisation off, for a moment only.
+_LEVEL = 0 if jax.config.values["jax_disable_most_optimizations"] else 1
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": _LEVEL})
 
 # Games in flight at once: bounds memory, and one compiled program serves any number of games.
 BATCH = 500

@@ -206,6 +206,7 @@ class Statement:
             (game), whatever family they come from. A comparison holds the games that satisfy its hypothesis, in
             their order; it is empty where none does. None where a statement is not about single games.
         adversary: ``(key, num_runs) -> Attack``: gradient ascent on observed/bound. None where there is none.
+        share: Part of the ledger's games that this statement draws: less where one game means thousands of plays.
     """
 
     name: str
@@ -216,6 +217,7 @@ class Statement:
     sharpness: Callable[[], tuple[Example, ...]]
     measure: Callable[[hq.Problem, Any], tuple[Comparison, ...]] | None = None
     adversary: Callable[[Any, int], Attack] | None = None
+    share: float = 1.0
 
 
 def _any(flags: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ CHUNK = 2_000
 # What part of a piece of the check a control draws: its batches then have the size of the check's, family by family,
 # and nothing is compiled anew.
 _CONTROL_SHARE = {"T1": 2 / 5, "T2": 2 / 5, "T3": 1 / 5, "T4": 1 / 6, "T5": 1 / 6, "T7": 1.0, "T8": 1 / 5}
+_CONTROL_SHARE |= {"T3s": 1 / 6, "T7s": 1.0}
 _CONTROL_SHARE_OTHERWISE = 1 / 4
 # Games per run of an adversary, as T9 counts; pieces of an adversary's work.
 _GAMES_PER_RUN, _ATTACKS = 200, 3
@@ -123,6 +124,7 @@ def plan(statements: Mapping[str, Statement], games: int) -> tuple[Unit, ...]:
 
 
 def _units_of(statement: Statement, games: int) -> Iterator[Unit]:
+    games = math.ceil(statement.share * games)
     name, chunks = statement.name, -(-games // CHUNK)
     piece = -(-games // chunks)
     for chunk in range(chunks):

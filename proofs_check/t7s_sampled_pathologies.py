@@ -388,4 +388,5 @@ T7S = Statement(
     control="too few samples are judged as if they were many; agents who look every second time, as if always",
     negative_control=negative_control,
     sharpness=sharpness,
+    share=0.1,
 )

@@ -37,6 +37,19 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 _MEMORY_MAPS = Path("/proc/self/maps")
 
 
+# The longest files, first, so that none of them runs on when all others have ended.
+_LONG = ("test_proofs_check.py", "test_notebooks.py", "test_ledger.py", "test_stochastic_mirror.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Say what one worker keeps together: a file, and of the ledger's statements each one."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
+    for item in items:
+        statement = item.callspec.params.get("statement", "") if hasattr(item, "callspec") else ""
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {statement}"))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _forget_compiled_programs():
     """Drop the compiled programs once there are many.

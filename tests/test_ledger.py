@@ -25,6 +25,9 @@ TESTS = Path(__file__).parent
 GAMES, CHUNK = 60, 15
 # The same program with small pieces of work, and statements that compile in a moment.
 PROGRAM = f"""
+import signal
+# Whoever runs the tests may have chosen to ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 sys.path.insert(0, {str(TESTS)!r})
 from hqre_jax.cli import _verify, main
