@@ -56,7 +56,8 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``hqre verify`` apart from the problem's."""
     parser.add_argument("--theorem", metavar="T", action="append", help="a statement, say T2; repeatable (all)")
-    parser.add_argument("--games", metavar="N", help=f"random games per statement (default: {_GAMES})")
+    drawn = f"random games per statement (default: {_GAMES}); those on sampled payoffs draw a part of them"
+    parser.add_argument("--games", metavar="N", help=drawn)
     parser.add_argument("--seed", metavar="S", help=f"seed of all randomness (default: {_SEED})")
     parser.add_argument("--out", metavar="DIR", help=f"folder of the results (default: {_OUT})")
     parser.add_argument("--fresh", action="store_true", help="begin again: forget finished work in DIR")
