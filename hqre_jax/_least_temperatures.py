@@ -42,7 +42,9 @@ class LeastTemperatures:
     common_cost: float
 
 
-def least_temperatures(game: AbstractGame, cost: Any = None, margin: float = 1e-6) -> LeastTemperatures:
+def least_temperatures(
+    game: AbstractGame, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
+) -> LeastTemperatures:
     """Temperatures of least cost ``Σ cost_x τ_x`` at which the margin κ of theory.md §3 is certified.
 
     With ``A = ½ W^{-1/2} C W^{-1/2} ≥ 0`` the margin at τ is ``λ_min(diag(τ) − A)``. By Perron and Frobenius it is at
@@ -50,7 +52,7 @@ def least_temperatures(game: AbstractGame, cost: Any = None, margin: float = 1e-
     convex in ``log s``, with gradient zero where ``cost_x A_xy s_y / s_x`` is balanced; A being symmetric,
     ``s = √cost`` balances it: ``τ_x = κ + Σ_y A_xy √(cost_y / cost_x)``, in all ``κ Σ cost + √costᵀ A √cost``.
 
-    This is done at w = 1 and at weights found by a descent on log w (C depends on them); the better is returned.
+    This is done at w = 1 and, if wanted, at weights found by a descent on log w (C depends on them).
 
     Args:
         game: A normal form, a polymatrix or a Bayesian game.
@@ -58,10 +60,12 @@ def least_temperatures(game: AbstractGame, cost: Any = None, margin: float = 1e-
             greater than 0. By default ``log A`` (the most that entropy can weigh) where numbers of actions
             differ, and 1 where they do not.
         margin: The margin κ wanted, greater than 0, units of payoff.
+        weights: ``"joint"``: temperatures and weights are chosen together, and the best of w = 1, of the descent and
+            of the common temperature is returned; ``"equal"``: the optimum at w = 1, in closed form.
 
     Returns:
-        `LeastTemperatures`; ``certify(game, result.tau).margin >= margin`` holds. The weights are those of a search:
-        certainly no worse than w = 1, and the cost is never above that of the common temperature.
+        `LeastTemperatures`; ``certify(game, result.tau).margin >= margin`` holds, rounding included. Joint weights are
+        those of a search: certainly no worse than w = 1, and never dearer than the common temperature.
 
     Raises:
         InputError: For trees and games that go on, which have no margin, and on bad input.
@@ -74,6 +78,8 @@ def least_temperatures(game: AbstractGame, cost: Any = None, margin: float = 1e-
         )
     if not (concrete(margin) and np.ndim(margin) == 0 and np.isfinite(margin) and margin > 0):
         raise InputError("margin", f"is {margin!r}; it must be finite and greater than 0")
+    if weights not in ("joint", "equal"):
+        raise InputError("weights", f'is {weights!r}; it must be "joint" or "equal"')
     margin = float(margin)
     used = np.asarray(jnp.any(game.action_mask, axis=-1))
     price = _prices(cost, game.action_mask, game.dtype)
@@ -82,12 +88,11 @@ def least_temperatures(game: AbstractGame, cost: Any = None, margin: float = 1e-
     reference = Problem(game, unit)
     start = bounds(reference)
     common, known = _raised(game, np.where(used, margin + unit - float(start.margin), 1.0), margin)
-    best = common, known
-    for tau in _proposals(reference, start, price, margin):
-        raised, at = _raised(game, np.where(used, tau, 1.0), margin)
-        if np.sum((price * raised)[used]) < np.sum((price * best[0])[used]):
-            best = raised, at
-    tau, known = best
+    proposals = _proposals(reference, start, price, margin, weights == "joint")
+    found = [_raised(game, np.where(used, tau, 1.0), margin) for tau in proposals]
+    if weights == "joint":
+        found.append((common, known))
+    tau, known = min(found, key=lambda candidate: np.sum((price * candidate[0])[used]))
     return LeastTemperatures(
         tau=tau,
         margin=float(known.margin),
@@ -120,9 +125,9 @@ def _raised(
 
 
 def _proposals(
-    reference: Problem, start: Bounds, price: Float[np.ndarray, "player state"], margin: float
+    reference: Problem, start: Bounds, price: Float[np.ndarray, "player state"], margin: float, search: bool
 ) -> list[Float[np.ndarray, "player state"]]:
-    """Temperatures at w = 1 and at the best weights of descents; those of unreached types at w = 1."""
+    """Temperatures at w = 1 and, after a search, at the best weights of descents; those of unreached types at w = 1."""
     meetings = meetings_under(reference, 0)
     assert meetings is not None
     keep = np.asarray(meetings.keep)
@@ -135,8 +140,9 @@ def _proposals(
     rest = meetings_under(reference, 1)
     if rest is not None:
         base = base + _surplus(reference, 1, -np.log(np.asarray(rest.reach)), flat)[0]
-    best, found = np.inf, np.zeros(flat.shape)
-    for log_v in starts:
+    level = _surplus(reference, 0, starts[0], flat)[0]
+    best, found = float(np.sum((flat * level)[keep])), level
+    for log_v in starts if search else ():
         log_v = np.where(keep & np.isfinite(log_v), log_v, 0.0)
         for k in range(_STEPS):
             surplus, slope = _surplus(reference, 0, log_v, flat)
@@ -144,8 +150,7 @@ def _proposals(
             if total < best:
                 best, found = total, surplus
             log_v = log_v - 2 * _SHRINKING**k * slope
-    level = _surplus(reference, 0, starts[0], flat)[0]
-    return [(base + surplus).reshape(price.shape) for surplus in (level, found)]
+    return [(base + surplus).reshape(price.shape) for surplus in ((level, found) if search else (level,))]
 
 
 def _surplus(reference: Problem, law: int, log_v: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,13 +114,12 @@ def _typed(rng: np.random.Generator, num: int) -> tuple[np.ndarray, np.ndarray]:
 GENERAL_SUM = Family("general sum, 3 players", _ragged, lambda u, mask: hq.NormalFormGame(u, action_mask=mask))
 NEAR_ZERO_SUM = _bimatrix("near_zero_sum")._replace(name="near zero sum, 2 players")
 COORDINATION = _bimatrix("coordination")._replace(name="coordination, 2 players")
-POLYMATRIX = Family("polymatrix cycle, 4 players", _cycle, lambda e, u, mask: hq.PolymatrixGame(e, u, action_mask=mask))
-GRAPH = POLYMATRIX._replace(name="polymatrix graph, 5–6 players", draw=_graph)
+GRAPH = Family("polymatrix graph, 5–6 players", _graph, lambda e, u, mask: hq.PolymatrixGame(e, u, action_mask=mask))
 BAYESIAN = Family("Bayesian, 2 players", _typed, hq.BayesianGame)
 ZERO_SUM = NEAR_ZERO_SUM._replace(name="zero sum scaled, 2 players", draw=_zero_sum)
-ZERO_SUM_CYCLE = POLYMATRIX._replace(name="zero-sum cycle, 4 players", draw=_zero_sum_cycle)
+ZERO_SUM_CYCLE = GRAPH._replace(name="zero-sum cycle, 4 players", draw=_zero_sum_cycle)
 ZERO_SUM_FAMILIES = (ZERO_SUM, ZERO_SUM_CYCLE)
-FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, POLYMATRIX, GRAPH, BAYESIAN)
+FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, GRAPH, BAYESIAN)
 
 
 @eqx.filter_jit

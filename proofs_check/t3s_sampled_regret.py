@@ -350,5 +350,5 @@ T3S = Statement(
     control="noise understated a thousandfold; biased estimates",
     negative_control=negative_control,
     sharpness=sharpness,
-    share=0.1,
+    share=0.05,
 )

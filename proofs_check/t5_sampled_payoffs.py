@@ -387,5 +387,5 @@ T5 = Statement(
     negative_control=negative_control,
     sharpness=sharpness,
     measure=measure,
-    share=0.2,
+    share=0.1,
 )

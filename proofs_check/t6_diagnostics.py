@@ -342,5 +342,5 @@ T6 = Statement(
     control="standard errors are those of all rollouts, and alarms are raised by point estimates",
     negative_control=negative_control,
     sharpness=sharpness,
-    share=0.25,
+    share=0.2,
 )

@@ -146,7 +146,7 @@ def test_entrants_answer_w1():
     entrants = [e for e in all_entrants() if not e.missing]
     assert {"hqre principal_branch", "hqre mirror_descent", "numpy mirror descent"} <= {e.name for e in entrants}
     case = next(iter(WORKLOADS["W1"](20)))
-    for m in measure(case, entrants, 5):
+    for m in measure(case, [e for e in entrants if e.accepts(case)], 5):
         assert m.failures == 0, m
         assert m.worst_residual <= case.residual_tol
         assert not m.off_branch, m

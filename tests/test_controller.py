@@ -73,6 +73,7 @@ def test_oscillation_stops_at_nearly_the_least_temperatures(game):
     assert taus.max() > 0.9 * state.tau.max()
 
 
+@pytest.mark.thorough
 def test_only_the_pair_that_swings_is_heated():
     """Two pairs that never meet: the second has more than it needs, and gets less."""
     edges, eye = [(0, 1), (2, 3)], np.eye(2)

@@ -46,6 +46,7 @@ def test_the_standard_error_is_the_curvature(ochs_fit):
     assert np.sum(PLAYS.sum(-1, keepdims=True) * policy * slopes**2) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.thorough
 def test_planted_temperatures_are_recovered_at_the_nominal_rate():
     """Per player, 300 data sets: standardised errors have mean 0 and variance 1, within 4 standard errors of each."""
     game, truth, sets = hq.NormalFormGame(OCHS), np.array([0.3, 0.8]), 300
@@ -58,6 +59,7 @@ def test_planted_temperatures_are_recovered_at_the_nominal_rate():
     assert np.all(np.abs(errors.var(axis=0) - 1) <= 4 * np.sqrt(2 / sets))
 
 
+@pytest.mark.thorough
 def test_every_information_state_of_a_tree():
     """Expected counts of a planted HQRE have that HQRE as their maximum; what nobody chose at is not identified."""
     game = hq.load_game("stripped_down_poker")

@@ -207,7 +207,9 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("name", SEVERAL)
+@pytest.mark.parametrize(
+    "name", [name if name == "tree" else pytest.param(name, marks=pytest.mark.thorough) for name in SEVERAL]
+)
 def test_solve_started_at_a_plant_stays_there(name):
     """In general the plant is *an* HQRE and need not be the one that the solver would select.
 

@@ -13,6 +13,8 @@ from hqre_jax._simplex import center, kl, safe_log
 from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_stages as stages
+from proofs_check import t1_uniqueness as t1
+from proofs_check import t2_linear_convergence as t2
 from proofs_check import t3_bounded_regret as t3
 from proofs_check import t3s_sampled_regret as t3s
 from proofs_check import t4_markov as t4
@@ -21,6 +23,7 @@ from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
 from proofs_check import t7s_sampled_pathologies as t7s
 from proofs_check import t8_heterogeneity as t8
+from proofs_check._cases import BAYESIAN, NEAR_ZERO_SUM
 from proofs_check._confidence import surely
 from proofs_check._sampled_conventions import response_law
 from proofs_check._sampled_regret import variance_of
@@ -39,6 +42,21 @@ LEAST_RATIO |= {t5.ROUND: 0.99, t5.FLOOR: 0.08, t5.DECAY: 0.5}
 LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, SELECTION: 1e-3}
 LEAST_RATIO |= {t7s.OSCILLATION: 0.999, t7s.DRIFT: 0.8, t7s.POOLED: 0.9, t7s.SLOPE: 0.9, t7s.SELECTION: 0.02}
 LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
+
+
+# Every shape of game costs seconds of compiling: here a pair and a game with types stand for all families, of which
+# `hqre verify` draws every one.
+FEW = (NEAR_ZERO_SUM, BAYESIAN)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_families():
+    with pytest.MonkeyPatch.context() as patch:
+        for statement in (t1, t2, t3):
+            patch.setattr(statement, "FAMILIES", FEW)
+        for statement in (t3s, t5):
+            patch.setattr(statement, "_FAMILIES", FEW)
+        yield
 
 
 # T9 draws no games; it has tests of its own.

@@ -49,6 +49,7 @@ def test_a_small_estimate_is_no_success():
         hq.solve(sampled, 0.5, solver=solver, tol=0.1, max_steps=16, key=jax.random.key(1))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_agent_form_of_kuhn_poker_from_plays_alone():
     """The tree is known to the simulator only; `plain` continuation, as agent quantal response has it."""

@@ -34,6 +34,7 @@ def test_t1_holds(recipe):
     assert_holds("T1", recipe.problem())
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(strategies.polymatrices())
@@ -41,6 +42,7 @@ def test_t2_holds(recipe):
     assert_holds("T2", recipe.problem())
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(strategies.markov_games())

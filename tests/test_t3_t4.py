@@ -94,6 +94,7 @@ def test_influence_by_hand():
     np.testing.assert_allclose(influence, 0.5 * 0.5 * 2.0 * (1 - np.eye(2)))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_saddle_values_contract_with_the_discount():
     rng = np.random.default_rng(11)
@@ -103,6 +104,7 @@ def test_saddle_values_contract_with_the_discount():
     assert np.isnan(found.ratios).sum() <= 2
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_nested_iteration_contracts_and_not_with_the_discount_alone():
     rng = np.random.default_rng(13)

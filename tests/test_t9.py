@@ -28,6 +28,7 @@ def test_every_statement_about_games_has_an_adversary():
     assert {"T1", "T2", "T3", "T4", "T7", "T8"} <= set(attacks.TARGETS)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_adversary_of_t2_comes_close_and_no_further(positions, ended):
     target = attacks.TARGETS["T2"]
