@@ -120,9 +120,7 @@ def main(argv: list[str] | None = None) -> int:
         began = time.perf_counter()
         distance, plays = kuhn(0)
         missed = distance > _KUHN_GOAL
-        print(
-            f"Kuhn poker, τ = 0.2, {plays:,} plays of OpenSpiel: {distance:.4f} from the exact HQRE (goal {_KUHN_GOAL})"
-        )
+        print(f"Kuhn poker, τ = 0.2, {plays:,} plays: {distance:.4f} from the exact HQRE (goal {_KUHN_GOAL})")
         print(f"  {time.perf_counter() - began:.0f} s")
     if "hanabi" in which:
         best, learned = hanabi(arguments.seeds)
