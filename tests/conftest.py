@@ -46,7 +46,8 @@ def pytest_collection_modifyitems(items):
     """Say what one worker keeps together: a file, and of the ledger's statements each one."""
     items.sort(key=lambda item: item.path.name not in _LONG)
     for item in items:
-        statement = item.callspec.params.get("statement", "") if hasattr(item, "callspec") else ""
+        chosen = item.callspec.params if hasattr(item, "callspec") else {}
+        statement = chosen.get("statement", chosen.get("drawn", ""))
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {statement}"))
 
 

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 import hqre_jax as hq
 from hqre_jax._bounds import bounds, meetings_under, nested_factor, regret_majorant
@@ -39,6 +40,7 @@ def loop_factor(game, tau, **options):
     return np.abs(np.linalg.eigvals(loop_matrix(game, tau, **options))).max()
 
 
+@pytest.mark.thorough
 def test_markov_factor_matches_loops_for_every_continuation():
     rng = np.random.default_rng(11)
     for discount in (0.0, 0.4, 0.9):

@@ -111,6 +111,7 @@ def test_the_report_may_begin_at_a_temperature():
         np.testing.assert_array_equal(part.taus, whole.taus[-len(part.scales) :])
 
 
+@pytest.mark.thorough
 def test_a_branch_of_a_markov_game_keeps_to_its_own_equations():
     game = hq.random_markov(jax.random.key(5), 2, (2, 2), 0.7)
     tau = np.array([[0.4, 0.2], [0.3, 0.6]])

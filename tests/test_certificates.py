@@ -276,6 +276,7 @@ def test_games_that_go_on():
     assert_two_equilibria(cold, game, 0.2, continuation="plain")
 
 
+@pytest.mark.thorough
 def test_trees_are_never_certified_unique_by_these_bounds():
     game = hq.load_game("entry_deterrence")
     certificate = hq.certify(game, 1.0, continuation="plain")

@@ -120,6 +120,7 @@ def test_what_was_not_played_is_never_taken_for_known():
         hq.plan_rollouts(in_range, solved(in_range), 0.05)
 
 
+@pytest.mark.thorough
 def test_influence_is_the_derivative():
     """Against central differences of whole solves."""
     game = hq.NormalFormGame(PAYOFFS[1])

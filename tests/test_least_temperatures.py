@@ -24,6 +24,7 @@ def test_a_star_gains_what_the_theory_says(leaves):
     assert hq.certify(game, least.tau).margin >= margin
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "edges",
     [[[k, (k + 1) % 7] for k in range(7)], [[i, j] for i in range(5) for j in range(i)]],

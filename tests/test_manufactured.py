@@ -207,9 +207,8 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [name if name == "tree" else pytest.param(name, marks=pytest.mark.thorough) for name in SEVERAL]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", SEVERAL)
 def test_solve_started_at_a_plant_stays_there(name):
     """In general the plant is *an* HQRE and need not be the one that the solver would select.
 

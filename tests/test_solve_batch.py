@@ -79,6 +79,7 @@ def test_steps_that_run_out_say_so():
     assert (np.asarray(solution.num_steps) == 2).all()
 
 
+@pytest.mark.thorough
 def test_games_of_several_shapes_and_kinds():
     rng = np.random.default_rng(0)
     markov = hq.MarkovGame(rng.random((2, 2, 2, 2)), rng.dirichlet(np.ones(2), (2, 2, 2)), 0.5)

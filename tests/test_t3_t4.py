@@ -24,6 +24,7 @@ def bayesian():
     return cases, t3._starts(cases, rng)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_regret_is_bounded_until_steps_are_too_large(bayesian):
     cases, starts = bayesian
@@ -54,6 +55,7 @@ def test_regret_in_matching_pennies_attains_its_majorant():
     assert 0.99999 < first.ratio <= 1 + 1e-9
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_markov_constants_are_attained_and_wrong_ones_caught():
     rng = np.random.default_rng(5)

@@ -49,6 +49,7 @@ def test_twice_the_margin_is_caught(ended):
     assert np.nanmedian(wrong.ratios) > 1.1
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_constants_and_their_derivatives_are_those_of_the_library(positions):
     """κ and L at fixed weights agree with `bounds`; the slope of κ with a difference quotient of the library's κ."""

@@ -149,6 +149,7 @@ def test_a_common_temperature_moves_everybody():
 # --- Batches ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_solve_itself_can_be_mapped():
     """`jax.vmap(hq.solve)(games, taus)` and `jax.jit(hq.solve)(game, tau)`, literally."""
     payoffs = DRAW.uniform(-1, 1, (4, 2, 3, 2))
