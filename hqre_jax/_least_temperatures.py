@@ -114,13 +114,17 @@ def _prices(cost: Any, mask: ActionMask, dtype: Any) -> Float[np.ndarray, "playe
 def _raised(
     game: AbstractGame, tau: Float[np.ndarray, "player state"], margin: float
 ) -> tuple[Float[np.ndarray, "player state"], Bounds]:
-    """Temperatures raised, all by the same amount, until the margin is certified: at fixed weights κ rises as much."""
+    """Temperatures raised, all by the same amount, until the margin is certified: at fixed weights κ rises as much.
+
+    The certificate searches its weights anew each time, and may find worse ones: if that goes on, more is added.
+    """
     for k in range(_ROUNDS):
         known = bounds(Problem(game, tau))
         missing = margin - float(known.margin)
         if missing <= 0:
             return tau, known
-        tau = tau + (missing + 2.0**k * 8 * float(jnp.finfo(game.dtype).eps) * (np.max(tau) + margin))
+        more = missing if k < _ROUNDS // 4 else 2 * missing
+        tau = tau + (more + 2.0**k * 8 * float(jnp.finfo(game.dtype).eps) * (np.max(tau) + margin))
     raise InputError("margin", f"of {margin:g} is too small beside the payoffs: rounding hides it; ask for more")
 
 
