@@ -145,6 +145,7 @@ def test_quantiles_are_those_of_scipy(level):
     assert float(infinite) == pytest.approx(stats.chi2.ppf(level, 3) / 3, rel=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("noise", list(rollouts.NOISE))
 def test_regions_cover_at_their_rate(noise):
     """2 % around the nominal rate, and four standard errors of the simulation."""

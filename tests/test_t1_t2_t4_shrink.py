@@ -10,6 +10,8 @@ import hqre_jax as hq
 from proofs_check import STATEMENTS
 from proofs_check import t1_uniqueness as t1
 
+pytestmark = pytest.mark.thorough
+
 
 def batch_of_one(problem):
     return jax.tree.map(lambda part: np.asarray(part)[None], problem)
@@ -34,7 +36,6 @@ def test_t1_holds(recipe):
     assert_holds("T1", recipe.problem())
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(strategies.polymatrices())
@@ -42,7 +43,6 @@ def test_t2_holds(recipe):
     assert_holds("T2", recipe.problem())
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 @settings(max_examples=15)
 @given(strategies.markov_games())

@@ -10,6 +10,8 @@ from proofs_check import t3_bounded_regret as t3
 from proofs_check import t4_markov as t4
 from proofs_check._cases import BAYESIAN, certified
 
+pytestmark = pytest.mark.thorough
+
 GAMES = 40
 
 
@@ -24,7 +26,6 @@ def bayesian():
     return cases, t3._starts(cases, rng)
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 def test_regret_is_bounded_until_steps_are_too_large(bayesian):
     cases, starts = bayesian
@@ -55,7 +56,6 @@ def test_regret_in_matching_pennies_attains_its_majorant():
     assert 0.99999 < first.ratio <= 1 + 1e-9
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 def test_markov_constants_are_attained_and_wrong_ones_caught():
     rng = np.random.default_rng(5)
@@ -96,7 +96,6 @@ def test_influence_by_hand():
     np.testing.assert_allclose(influence, 0.5 * 0.5 * 2.0 * (1 - np.eye(2)))
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 def test_saddle_values_contract_with_the_discount():
     rng = np.random.default_rng(11)
@@ -106,7 +105,6 @@ def test_saddle_values_contract_with_the_discount():
     assert np.isnan(found.ratios).sum() <= 2
 
 
-@pytest.mark.thorough
 @pytest.mark.slow
 def test_nested_iteration_contracts_and_not_with_the_discount_alone():
     rng = np.random.default_rng(13)

@@ -10,6 +10,8 @@ import hqre_jax as hq
 from proofs_check import t6_diagnostics as t6
 from proofs_check._rollouts import NOISE, plays
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.mark.slow
 def test_constants_are_attained():

@@ -12,6 +12,8 @@ from proofs_check._conventions import alternation, miscoordination
 from proofs_check.t7_pathologies import T7
 from proofs_check.t8_heterogeneity import T8
 
+pytestmark = pytest.mark.thorough
+
 GAMES = 80
 
 
