@@ -14,7 +14,7 @@ from rich.text import Text
 
 from hqre_jax._types import InputError
 from hqre_jax.cli._tables import facts, table
-from hqre_jax.sweep import Processes, Summary
+from hqre_jax.sweep import Processes, Summary, shown_tau
 
 EPILOG = """\
 A configuration names families, sizes, temperatures, solvers and seeds; every combination is a cell of num_games games:
@@ -117,7 +117,7 @@ def summary_tables(summary: Summary) -> list[Any]:
         numbers = (row.median_steps, row.worst_residual, row.games_per_second)
         shown = [f"{row.games} of {row.wanted}" if row.games < row.wanted else str(row.games), str(row.failed)]
         shown += [*map(str, counts), *(f"{value:.3g}" if value < 1e3 else f"{value:,.0f}" for value in numbers)]
-        rows.append((row.family.title, row.solver, _tau(row.tau), *shown))
+        rows.append((row.family.title, row.solver, shown_tau(row.tau), *shown))
     state = "complete" if summary.complete else "not complete: the same command again goes on"
     return [table(columns, rows, columns[2:]), facts({"folder": f"{summary.folder} ({state})"})]
 
@@ -143,7 +143,3 @@ def summary_document(summary: Summary) -> dict[str, Any]:
             for row in summary.rows
         ],
     }
-
-
-def _tau(tau: float | tuple[float, ...]) -> str:
-    return ",".join(f"{t:g}" for t in tau) if isinstance(tau, tuple) else f"{tau:g}"

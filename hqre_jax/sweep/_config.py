@@ -36,7 +36,7 @@ class Cell:
     @property
     def title(self) -> str:
         """A line for progress bars and tables."""
-        return f"{self.family.title}, tau {_shown(self.tau)}, {self.solver}, seed {self.seed}"
+        return f"{self.family.title}, tau {shown_tau(self.tau)}, {self.solver}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -263,5 +263,6 @@ def _listed(literal: Any) -> str:
     return f"one of {', '.join(get_args(literal))}"
 
 
-def _shown(tau: float | tuple[float, ...]) -> str:
+def shown_tau(tau: float | tuple[float, ...]) -> str:
+    """``2`` or ``2,0.5``."""
     return ",".join(f"{t:g}" for t in tau) if isinstance(tau, tuple) else f"{tau:g}"

@@ -18,9 +18,7 @@ from hqre_jax.sweep._config import Config, Shard, read_config
 from hqre_jax.sweep._report import Summary, summarise
 from hqre_jax.sweep._shards import parquet, solve_shard, write_shard
 
-_DEFAULT_FOLDER = "out/sweep"
-# Anything that can change a result; a folder is continued by the versions that began it.
-_MANIFEST = "manifest.json"
+_DEFAULT_FOLDER, _MANIFEST = "out/sweep", "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,7 @@ def sweep(
     parquet()
     sweep_config, folder = read_config(config), Path(out)
     with _joined(processes) as (index, count):
-        if index == 0:
-            _claim(folder, sweep_config)
+        _claim(folder, sweep_config, first=index == 0)
         mine = [shard for shard in sweep_config.shards if shard.number % count == index]
         for done, shard in enumerate(mine):
             if not (folder / shard.file).exists():
@@ -101,8 +98,12 @@ def _joined(processes: Processes | None) -> Iterator[tuple[int, int]]:
         jax.distributed.shutdown()
 
 
-def _claim(folder: Path, config: Config) -> None:
-    """Write the manifest, or check that the one that is there is of the same sweep."""
+def _claim(folder: Path, config: Config, first: bool) -> None:
+    """Check that a manifest that is there is of the same sweep; if there is none, the first process writes it.
+
+    Every process checks: none adds shards to a folder that holds something else. Versions are compared too, since
+    anything that can change a result belongs to what a sweep is.
+    """
     manifest = {
         "digest": config.digest,
         "versions": _versions(),
@@ -121,6 +122,8 @@ def _claim(folder: Path, config: Config) -> None:
     except (OSError, ValueError) as error:
         raise InputError(str(path), f"cannot be used: {error}") from None
     if found is None:
+        if not first:
+            return
         write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
         return
     for key, what in (("digest", "configuration"), ("versions", "versions"), ("double_precision", "precision")):
