@@ -2,7 +2,7 @@
 
 A *workload* (``workloads/``) is a batch of games and a question; an *entrant* (``entrants/``) is a way to answer it.
 Each is one file. All entrants of a case run in turns in the same process, and every policy they return is judged by
-the same few lines of numpy (``_verify.py``), which share nothing with the library.
+a few lines of numpy in the case itself (``_normal_form_case.py``, …), which share nothing with the library.
 """
 
 import os

@@ -57,15 +57,15 @@ def _table(case: Case, measurements: list[Measurement]) -> Table:
             f"{1e3 * min(m.run_seconds):.1f}–{1e3 * max(m.run_seconds):.1f}",
             f"{m.games_per_second:,.0f}",
             "–" if peer is None else f"{peer.seconds_per_game / m.seconds_per_game:.1f}",
-            str(m.failures),
-            f"{m.worst_residual:.1e}",
+            "not judged" if m.failures is None else str(m.failures),
+            "–" if m.worst_residual is None else f"{m.worst_residual:.1e}",
             off if m.off_branch is None else f"{off} of {m.compared}",
         )
     return table
 
 
 def _wrong(m: Measurement) -> int:
-    return m.follows_branch * (m.failures + (m.off_branch or 0))
+    return m.follows_branch * ((m.failures or 0) + (m.off_branch or 0))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,19 +1,20 @@
 """What a workload asks and what an entrant answers."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A batch of games in normal form at one temperature.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Case(ABC):
+    """A batch of games of one kind at one temperature, which judges answers in plain numpy.
 
     Attributes:
         workload: "W1", …
         label: What distinguishes this case within the workload.
-        payoffs: ``payoffs[game, player, a_1, …, a_N]``.
         tau: Temperature τ = 1/λ of everybody, units of payoff.
         residual_tol: Largest residual that counts as an answer.
         branch_tol: Largest distance from the reference's answer, in probability, on the principal branch.
@@ -21,20 +22,30 @@ class Case:
 
     workload: str
     label: str
-    payoffs: np.ndarray
     tau: float
     residual_tol: float = 1e-8
     branch_tol: float = 1e-4
 
     @property
+    @abstractmethod
     def num_games(self) -> int:
         """Size of the batch."""
-        return len(self.payoffs)
 
-    @property
-    def large(self) -> bool:
-        """Whether one game alone is work enough: nothing that is made for many small ones is asked to answer it."""
-        return self.payoffs[0].size > 100_000
+    @abstractmethod
+    def residuals(self, answers: np.ndarray) -> np.ndarray:
+        """``max |π − softmax(Q^π/τ)|`` of the first games of the batch, computed without the library.
+
+        Args:
+            answers: Policies, ``(game, …, action)``.
+
+        Returns:
+            One number per answer; inf where a policy is no number.
+        """
+
+    def distances(self, answers: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Largest difference of any probability from the reference's answer, per game; inf where there is no number."""
+        gap = np.abs(answers - reference).reshape(len(answers), -1).max(axis=1)
+        return np.where(np.isfinite(gap), gap, np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +53,7 @@ class Prepared:
     """An entrant that is ready to answer one case.
 
     Attributes:
-        run: Does all the work anew and returns policies ``(game, player, action)``; games that the entrant gave up
+        run: Does all the work anew and returns policies, a leading axis for the games; games that the entrant gave up
             on are nan. What is timed.
         compile_seconds: What compilation took; None for entrants that do not compile.
         num_games: How many games of the case, from the first, it answers: slow peers answer a part.
@@ -65,12 +76,14 @@ class Entrant:
         follows_branch: Whether it claims the principal branch.
         reference: Whether its answers define the principal branch for the others.
         accepts: Whether it can answer a case at all.
+        time_only: Whether it solves another form of the game, so that its answers can be timed but not judged.
     """
 
     name: str
     version: str
-    prepare: Callable[[Case], Prepared]
+    prepare: Callable[[Any], Prepared]
     missing: str = ""
     follows_branch: bool = False
     reference: bool = False
-    accepts: Callable[[Case], bool] = lambda case: True
+    accepts: Callable[[Any], bool] = lambda case: True
+    time_only: bool = False

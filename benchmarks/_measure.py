@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks._case import Case, Entrant, Prepared
-from benchmarks._verify import branch_distances, residuals
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,8 @@ class Measurement:
         num_games: Games answered.
         compile_seconds: Compilation; None where there is none.
         run_seconds: Every timed run.
-        failures: Games whose residual exceeds the tolerance, by the harness's own count.
-        worst_residual: Among the games that did not fail.
+        failures: Games whose residual exceeds the tolerance, by the harness's own count; None where nothing is judged.
+        worst_residual: Among the games that did not fail; None where nothing is judged.
         compared: Games in which the reference's verified answer and this one can be compared.
         off_branch: Verified answers farther than the tolerance from the reference's; None for the reference.
         follows_branch: Whether being off the branch is a failure: whether the entrant claims to follow it.
@@ -33,8 +32,8 @@ class Measurement:
     num_games: int
     compile_seconds: float | None
     run_seconds: tuple[float, ...]
-    failures: int
-    worst_residual: float
+    failures: int | None
+    worst_residual: float | None
     compared: int
     off_branch: int | None
     follows_branch: bool
@@ -101,8 +100,8 @@ def _reference(case: Case, entrants: Sequence[Entrant], answers: Sequence[np.nda
     """The verified answers of the first reference entrant; nan in games that it failed."""
     for entrant, answer in zip(entrants, answers, strict=True):
         if entrant.reference:
-            good = residuals(case.payoffs[: len(answer)], answer, case.tau) <= case.residual_tol
-            return np.where(good[:, None, None], answer, np.nan)
+            good = case.residuals(answer) <= case.residual_tol
+            return np.where(good.reshape(-1, *(1,) * (answer.ndim - 1)), answer, np.nan)
     return None
 
 
@@ -116,14 +115,27 @@ def _judge(
 ) -> Measurement:
     if len(answer) != ready.num_games:
         raise RuntimeError(f"{entrant.name} answered {len(answer)} of {ready.num_games} games of {case.label}")
-    size = residuals(case.payoffs[: len(answer)], answer, case.tau)
+    if entrant.time_only:
+        return Measurement(
+            entrant=entrant.name,
+            version=entrant.version,
+            num_games=ready.num_games,
+            compile_seconds=ready.compile_seconds,
+            run_seconds=times,
+            failures=None,
+            worst_residual=None,
+            compared=0,
+            off_branch=None,
+            follows_branch=False,
+        )
+    size = case.residuals(answer)
     good = size <= case.residual_tol
     compared, off = 0, None
     if reference is not None and not entrant.reference:
         common = min(len(reference), len(answer))
-        both = good[:common] & np.isfinite(reference[:common]).all(axis=(1, 2))
+        both = good[:common] & np.isfinite(reference[:common]).all(axis=tuple(range(1, reference.ndim)))
         compared = int(both.sum())
-        off = int((branch_distances(answer[:common], reference[:common])[both] > case.branch_tol).sum())
+        off = int((case.distances(answer[:common], reference[:common])[both] > case.branch_tol).sum())
     return Measurement(
         entrant=entrant.name,
         version=entrant.version,

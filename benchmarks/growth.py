@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks._machine import describe_machine
-from benchmarks._verify import residuals
+from benchmarks._normal_form_case import residuals
 
 _TAU, _TOL = 1.0, 1e-8
 

@@ -10,9 +10,9 @@ import pytest
 
 import hqre_jax as hq
 from benchmarks import __main__
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Entrant, Prepared
 from benchmarks._measure import measure
-from benchmarks._verify import action_values, branch_distances, logit, residuals
+from benchmarks._normal_form_case import NormalFormCase, action_values, logit, residuals
 from benchmarks.entrants import all_entrants, numpy_mirror
 from benchmarks.workloads import WORKLOADS
 
@@ -53,7 +53,8 @@ def test_no_number_is_no_answer():
     payoffs = np.random.default_rng(0).random((1, 2, 3, 3))
     policies = np.full((1, 2, 3), np.nan)
     assert residuals(payoffs, policies, 1.0)[0] == np.inf
-    assert branch_distances(policies, np.zeros((1, 2, 3)))[0] == np.inf
+    case = NormalFormCase(workload="test", label="no number", payoffs=payoffs, tau=1.0)
+    assert case.distances(policies, np.zeros((1, 2, 3)))[0] == np.inf
 
 
 def test_w1_is_the_published_stream():
@@ -81,7 +82,7 @@ def fixed(name, answer, **facts):
 def coordination():
     """Two copies of a coordination game with three equilibria: one on the branch, one off it."""
     payoffs = np.tile(np.eye(2), (2, 2, 1, 1))
-    case = Case("test", "coordination", payoffs, 0.25)
+    case = NormalFormCase(workload="test", label="coordination", payoffs=payoffs, tau=0.25)
     middle = np.full((2, 2, 2), 0.5)
     side = np.tile([0.99, 0.01], (2, 2, 1))
     for _ in range(500):

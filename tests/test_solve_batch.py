@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from benchmarks._verify import residuals
+from benchmarks._normal_form_case import residuals
 from hqre_jax._batch import _interleaved, _readout
 
 ROOT = Path(__file__).parents[1]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks._case import Case, Entrant
+from benchmarks._normal_form_case import NormalFormCase
 from benchmarks.entrants import gambit, hqre, large_game, numba_loops, numpy_mirror, strataq_map
 
 
@@ -20,4 +21,4 @@ def all_entrants() -> tuple[Entrant, ...]:
 
 
 def _small(entrant: Entrant) -> Callable[[Case], bool]:
-    return lambda case: not case.large and entrant.accepts(case)
+    return lambda case: isinstance(case, NormalFormCase) and not case.large and entrant.accepts(case)

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Entrant, Prepared
 from benchmarks._machine import package_version
+from benchmarks._normal_form_case import NormalFormCase
 
 # It takes a millisecond a game and more, so it answers no more than these.
 _MOST_GAMES = 1_000
 
 
-def _prepare(options: dict[str, Any], case: Case) -> Prepared:
+def _prepare(options: dict[str, Any], case: NormalFormCase) -> Prepared:
     import pygambit
 
     count = min(case.num_games, _MOST_GAMES)

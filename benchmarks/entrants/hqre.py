@@ -7,14 +7,15 @@ import jax
 import numpy as np
 
 import hqre_jax as hq
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Entrant, Prepared
 from benchmarks._machine import package_version
+from benchmarks._normal_form_case import NormalFormCase
 
 # As many steps as the numpy entrant allows itself: play that cycles would go on for twenty times as long.
 _MIRROR_STEPS = 10_000
 
 
-def _prepare(solver: str, max_steps: int | None, case: Case) -> Prepared:
+def _prepare(solver: str, max_steps: int | None, case: NormalFormCase) -> Prepared:
     def policy(payoffs):
         game = hq.NormalFormGame(payoffs)
         return hq.solve(game, case.tau, solver=solver, max_steps=max_steps, throw=False).policy[:, 0]
@@ -25,7 +26,7 @@ def _prepare(solver: str, max_steps: int | None, case: Case) -> Prepared:
     return Prepared(lambda: np.asarray(compiled(case.payoffs)), case.num_games, seconds)
 
 
-def _batch(case: Case) -> Prepared:
+def _batch(case: NormalFormCase) -> Prepared:
     def run() -> np.ndarray:
         solution = hq.solve_batch(case.payoffs, case.tau, tol=case.residual_tol, throw=False)
         return np.asarray(solution.policy)[:, :, 0]

@@ -3,13 +3,14 @@
 import importlib.util
 import time
 
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Entrant, Prepared
 from benchmarks._machine import package_version
+from benchmarks._normal_form_case import NormalFormCase
 
 _MOST_STEPS = 10_000
 
 
-def _mirror(case: Case) -> Prepared:
+def _mirror(case: NormalFormCase) -> Prepared:
     from benchmarks.entrants import _numba_loops
 
     actions = case.payoffs.shape[-1]
@@ -20,7 +21,7 @@ def _mirror(case: Case) -> Prepared:
     return Prepared(lambda: _numba_loops.mirror_loop(flat, case.tau, actions, _MOST_STEPS), case.num_games, seconds)
 
 
-def _homotopy(case: Case) -> Prepared:
+def _homotopy(case: NormalFormCase) -> Prepared:
     from benchmarks.entrants import _numba_loops
 
     began = time.perf_counter()
@@ -29,7 +30,7 @@ def _homotopy(case: Case) -> Prepared:
     return Prepared(lambda: _numba_loops.homotopy_loop(case.payoffs, case.tau, _MOST_STEPS), case.num_games, seconds)
 
 
-def _two_players(case: Case) -> bool:
+def _two_players(case: NormalFormCase) -> bool:
     return case.payoffs.shape[1] == 2
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from benchmarks._case import Case, Entrant, Prepared
-from benchmarks._verify import action_values, logit
+from benchmarks._case import Entrant, Prepared
+from benchmarks._normal_form_case import NormalFormCase, action_values, logit
 
 _TOL, _MOST_STEPS, _BETWEEN_LOOKS = 1e-10, 10_000, 10
 
@@ -47,7 +47,7 @@ def mirror_descent(payoffs: np.ndarray, tau: float) -> np.ndarray:
     return answers
 
 
-def _prepare(case: Case) -> Prepared:
+def _prepare(case: NormalFormCase) -> Prepared:
     return Prepared(lambda: mirror_descent(case.payoffs, case.tau), case.num_games)
 
 

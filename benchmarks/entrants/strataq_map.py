@@ -6,11 +6,12 @@ import time
 import jax
 import numpy as np
 
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Entrant, Prepared
 from benchmarks._machine import package_version
+from benchmarks._normal_form_case import NormalFormCase
 
 
-def _prepare(case: Case) -> Prepared:
+def _prepare(case: NormalFormCase) -> Prepared:
     from strataq import logit_qre
     from strataq.finite.games.tensor import DenseTensorGame
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks._case import Case
+from benchmarks._normal_form_case import NormalFormCase
 
 # At 0.1 the logit map contracts in few of the games, and about one in fourteen has several equilibria.
 TEMPERATURES = (1.0, 0.1)
 
 
-def w1_cases(num_games: int) -> Iterator[Case]:
+def w1_cases(num_games: int) -> Iterator[NormalFormCase]:
     """Random 3×3 games, payoffs U[0, 1].
 
     Args:
@@ -21,4 +21,4 @@ def w1_cases(num_games: int) -> Iterator[Case]:
     """
     payoffs = np.random.RandomState(1000).rand(num_games, 2, 3, 3)
     for tau in TEMPERATURES:
-        yield Case("W1", f"W1 3×3, B = {num_games}, τ = {tau:g}", payoffs, tau)
+        yield NormalFormCase(workload="W1", label=f"W1 3×3, B = {num_games}, τ = {tau:g}", payoffs=payoffs, tau=tau)

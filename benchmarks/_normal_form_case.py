@@ -1,6 +1,10 @@
-"""The judge: is a policy an equilibrium, and is it the reference's? Plain numpy, one game axis, nothing shared."""
+"""Batches of games in normal form, and their judge: plain numpy, one game axis, nothing shared with the library."""
+
+from dataclasses import dataclass
 
 import numpy as np
+
+from benchmarks._case import Case
 
 
 def action_values(payoffs: np.ndarray, policies: np.ndarray) -> np.ndarray:
@@ -37,7 +41,24 @@ def residuals(payoffs: np.ndarray, policies: np.ndarray, tau: float) -> np.ndarr
     return np.where(np.isfinite(gap), gap, np.inf)
 
 
-def branch_distances(policies: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Largest difference of any probability from the reference's answer, per game; inf where there is no number."""
-    gap = np.abs(policies - reference).max(axis=(1, 2))
-    return np.where(np.isfinite(gap), gap, np.inf)
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NormalFormCase(Case):
+    """Games in normal form; answers are ``(game, player, action)``.
+
+    Attributes:
+        payoffs: ``payoffs[game, player, a_1, …, a_N]``.
+    """
+
+    payoffs: np.ndarray
+
+    @property
+    def num_games(self) -> int:
+        return len(self.payoffs)
+
+    @property
+    def large(self) -> bool:
+        """Whether one game alone is work enough: nothing that is made for many small ones is asked to answer it."""
+        return self.payoffs[0].size > 100_000
+
+    def residuals(self, answers: np.ndarray) -> np.ndarray:
+        return residuals(self.payoffs[: len(answers)], answers, self.tau)
