@@ -86,7 +86,7 @@ class AbstractWorldGame(AbstractGame):
         targets: Float[Array, "player target"] | None = None,
     ) -> Evaluation:
         """See `AbstractGame.evaluate`; ``targets`` freezes the continuation values instead of solving for them."""
-        payoffs = self.world_payoffs() * payoff_scale
+        payoffs = self.world_payoffs()
         num_actions = payoffs.shape[2:]
         at_worlds = self.at_worlds(probabilities(log_policy, self.action_mask))
         policies = [at_worlds[j, :, :a] for j, a in enumerate(num_actions)]
@@ -95,7 +95,11 @@ class AbstractWorldGame(AbstractGame):
         transitions = self.world_transitions()
         occupancy = self.world_initial()
         continues = jnp.zeros((self.num_players, 0), payoffs.dtype)
+        # Where play ends at once each player's payoffs are scaled by themselves: the compiler takes that out of a
+        # solver's loop, and the player's slice with it, which it would otherwise copy at every evaluation.
+        own_scale = payoff_scale
         if transitions is not None:
+            payoffs, own_scale = payoffs * payoff_scale, 1.0
             moves = _average_all(transitions, policies)
             identity = jnp.eye(moves.shape[-1], dtype=payoffs.dtype)
             chain = identity - gamma * self.gather(moves.T).T
@@ -109,7 +113,7 @@ class AbstractWorldGame(AbstractGame):
         beliefs = self.beliefs(occupancy)
         own = jnp.stack(
             [
-                jnp.pad(_average_others(payoffs[i], policies, i), ((0, 0), (0, max(num_actions) - a)))
+                jnp.pad(_average_others(own_scale * payoffs[i], policies, i), ((0, 0), (0, max(num_actions) - a)))
                 for i, a in enumerate(num_actions)
             ]
         )
