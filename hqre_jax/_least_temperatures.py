@@ -169,7 +169,7 @@ def _surplus_and_slope(
     """``Σ_y A_xy √(cost_y/cost_x)``, and the slope of its cost in log v, per point relative to the terms it has."""
     meetings = meetings_under(reference, law)
     assert meetings is not None
-    common, pull = meetings.common(jnp.exp(log_v))
+    common, pull = meetings.common_and_pull(jnp.exp(log_v))
     root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * meetings.reach)
     scale = 0.5 * root[:, None] * root[None, :]
     terms = jnp.sum(common * scale, axis=1)

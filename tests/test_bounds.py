@@ -11,6 +11,7 @@ import scipy.optimize
 import hqre_jax as hq
 from hqre_jax._bounds import (
     _matrices,
+    _one_shot,
     bounds,
     double_difference,
     spectral_radius,
@@ -84,6 +85,24 @@ def test_large_matrices_get_an_upper_bound(monkeypatch):
     monkeypatch.setattr(_matrices, "_EXACT_LIMIT", 1)
     quick = double_difference(jnp.asarray(c), jnp.asarray(rows), jnp.asarray(cols))
     assert exact <= quick <= 4 * exact
+
+
+def test_constants_of_large_games_are_weaker_but_hold(monkeypatch):
+    """Doubly centred payoffs and no search for weights: κ not above the exact one, τ itself in a zero-sum game."""
+    rng = np.random.default_rng(5)
+    u = rng.normal(size=(3, 3, 4))
+    zero_sum = rng.normal(size=(3, 4))
+    general = hq.NormalFormGame(u[:2] + np.array([100.0, -50.0])[:, None, None])  # what does not interact is no matter
+    opposed = hq.NormalFormGame(np.stack([zero_sum, -3 * zero_sum]))
+    exact = bounds_of(general, 1.0)
+    monkeypatch.setattr(_matrices, "_EXACT_LIMIT", 1)
+    monkeypatch.setattr(_one_shot, "_SEARCH_LIMIT", 1)
+    # Another continuation is no other game here, but compiled anew.
+    quick = bounds_of(general, 1.0, continuation="plain")
+    assert quick.margin < exact.margin
+    assert exact.lipschitz < quick.lipschitz < 5 * exact.lipschitz
+    assert exact.contraction < quick.contraction < 5 * exact.contraction
+    assert bounds_of(opposed, 0.1, continuation="plain").margin == pytest.approx(0.1, rel=1e-12)
 
 
 def test_spectral_radius_is_tight_and_never_too_small():

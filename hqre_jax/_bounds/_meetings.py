@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._bounds._matrices import double_difference
+from hqre_jax._bounds._matrices import affords_exact, double_difference, doubly_centered
 from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
 from hqre_jax._problem import Problem
 from hqre_jax._types import InputError, Scalar
@@ -35,17 +35,33 @@ class Pairs(NamedTuple):
         """Comparisons of one pass."""
         return self.to_row.size * min(self.to_row.shape[-2:])
 
+    def centered(self) -> "Pairs":
+        """The same interactions; payoffs that are too many for exact double differences are doubly centred.
+
+        Centring is linear: done once, it serves every combination of the two players' payoffs.
+        """
+        if affords_exact(self.to_row.shape):
+            return self
+        masks = self._masks()
+        return self._replace(to_row=doubly_centered(self.to_row, *masks), to_col=doubly_centered(self.to_col, *masks))
+
+    def _masks(self) -> tuple[Bool[Array, "m k a"], Bool[Array, "m k b"]]:
+        shape = self.to_row.shape
+        rows = jnp.broadcast_to(self.row_mask[:, None], shape[:3])
+        return rows, jnp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
+
     def interaction(self, p: Float[Array, " m"], q: Float[Array, " m"]) -> Float[Array, " m"]:
-        """``max_k dd(p u_row + q u_col)``, rounded up.
+        """``max_k dd(p u_row + q u_col)``, rounded up; a bound on it where the payoffs are doubly `centered`.
 
         Rounding: each entry of the sum is wrong by at most eps·top, ``top = p max|u_row| + q max|u_col|``; four
         entries make 4 eps·top, the three subtractions another 4, the centring of the payoffs 2: 16 covers them.
         """
         total = p[:, None, None, None] * self.to_row + q[:, None, None, None] * self.to_col
-        shape = total.shape
-        rows = jnp.broadcast_to(self.row_mask[:, None], shape[:3])
-        cols = jnp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
-        widest = jnp.max(double_difference(total, rows, cols), axis=1)
+        if affords_exact(total.shape):
+            widest = jnp.max(double_difference(total, *self._masks()), axis=1)
+        else:
+            # Row by row first: that the compiler spreads over the cores.
+            widest = 4.0 * jnp.max(jnp.max(jnp.abs(total), axis=3), axis=(1, 2))
         top = p * jnp.max(jnp.abs(self.to_row), axis=(1, 2, 3)) + q * jnp.max(jnp.abs(self.to_col), axis=(1, 2, 3))
         return widest + 16 * jnp.finfo(total.dtype).eps * top
 
@@ -70,21 +86,29 @@ class Meetings(NamedTuple):
         """Comparisons of one pass over all meetings."""
         return sum(g.work for g in self.groups)
 
-    def common(self, v: Vector) -> tuple[Matrix, Matrix]:
-        """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
+    def common(self, v: Vector) -> Matrix:
+        """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up; symmetric with zero diagonal."""
+        widest = self._widest(v[None], v)[0]
+        return self._summed(widest[None], widest[None])[0]
 
-        C is symmetric with zero diagonal. A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives
-        the other, and the second matrix is antisymmetric. A difference quotient is enough, for C is piecewise linear.
+    def common_and_pull(self, v: Vector) -> tuple[Matrix, Matrix]:
+        """`common`, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
+
+        A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives the other, and the second matrix
+        is antisymmetric. A difference quotient is enough, for C is piecewise linear.
         """
         step = jnp.finfo(v.dtype).eps ** (1 / 3)
-        nudge = jnp.array([[1.0], [1 + step]], v.dtype)
-        widest, nudged = _joined(
-            [jax.vmap(g.interaction, in_axes=(0, None))(nudge * v[None, g.rows], v[g.cols]) for g in self.groups],
-            jnp.zeros((2, 0), v.dtype),
-        )
+        widest, nudged = self._widest(jnp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
         pull = (nudged - widest) / step - 0.5 * widest
         common, pulls = self._summed(jnp.stack([widest, pull]), jnp.stack([widest, -pull]))
         return common, pulls
+
+    def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
+        """Interactions of all meetings, under k choices of the row players' multipliers."""
+        return _joined(
+            [jax.vmap(g.interaction, in_axes=(0, None))(of_rows[:, g.rows], of_cols[g.cols]) for g in self.groups],
+            jnp.zeros((len(of_rows), 0), of_cols.dtype),
+        )
 
     def own(self) -> Matrix:
         """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
@@ -126,7 +150,7 @@ def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], F
     game = problem.game
     if isinstance(game, PolymatrixGame):
         return (
-            [_joined_edges(game, problem.scale)],
+            [_joined_edges(game, problem.scale).centered()],
             jnp.ones((1, game.edges.shape[0]), game.dtype),
             jnp.ones((1, problem.tau.size), game.dtype),
         )
@@ -135,7 +159,7 @@ def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], F
     prior = game.world_initial()[None]
     laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
     reach = jnp.stack([game.aggregate(jnp.tile(law, (game.num_players, 1))).ravel() for law in laws])
-    return _world_pairs(game, problem.scale), laws, reach
+    return [pairs.centered() for pairs in _world_pairs(game, problem.scale)], laws, reach
 
 
 def meetings_under(problem: Problem, law: int) -> Meetings | None:

@@ -126,7 +126,7 @@ def _descend(
     and spr(A) is quasi-convex in v. The descent takes normalised subgradient steps of geometric length on ``log v``;
     for two decision points this is bisection. The subgradient is that of ``z' A z`` at the Perron vector z, followed
     by a few power iterations per step. C_xy is homogeneous of degree 1 in ``(v_x, v_y)``, so of each pair one
-    derivative is needed.
+    derivative is needed. Where no more than one step can be afforded, the starts are all there is.
     """
     p, keep = meetings.reach, meetings.keep
     excess = jnp.diag(jnp.where(keep, jnp.max(jnp.where(keep, tau, 0.0)) - tau, 0.0))
@@ -134,10 +134,17 @@ def _descend(
     at_once = 2 * count * meetings.work <= _AT_ONCE
     steps = max(1, min(_SEARCH_STEPS, _SEARCH_LIMIT // (2 * count * meetings.work + 1)))
 
-    def matrices_and_pulls(log_v: Vector) -> tuple[Matrix, Matrix]:
-        common, pull = meetings.common(jnp.exp(log_v))
+    def scale_of(log_v: Vector) -> Matrix:
         root = jnp.sqrt(jnp.exp(log_v) * p)
-        scale = 0.5 / (root[:, None] * root[None, :])
+        return 0.5 / (root[:, None] * root[None, :])
+
+    if steps == 1:
+        # Only the starts can be afforded.
+        return starts, jax.lax.map(lambda v: excess + meetings.common(jnp.exp(v)) * scale_of(v), starts)
+
+    def matrices_and_pulls(log_v: Vector) -> tuple[Matrix, Matrix]:
+        common, pull = meetings.common_and_pull(jnp.exp(log_v))
+        scale = scale_of(log_v)
         return excess + common * scale, pull * scale
 
     def step(k, state):
