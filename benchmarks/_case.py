@@ -8,6 +8,21 @@ from typing import Any
 import numpy as np
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What this library wants to reach in a case, in seconds per game.
+
+    Attributes:
+        entrant: Who is to be fast.
+        peers: Beginnings of the names of those among whom the fastest is the one to beat.
+        factor: How many times as fast.
+    """
+
+    entrant: str
+    peers: tuple[str, ...]
+    factor: float
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Case(ABC):
     """A batch of games of one kind at one temperature, which judges answers in plain numpy.
@@ -18,6 +33,7 @@ class Case(ABC):
         tau: Temperature τ = 1/λ of everybody, units of payoff.
         residual_tol: Largest residual that counts as an answer.
         branch_tol: Largest distance from the reference's answer, in probability, on the principal branch.
+        goals: What is wanted.
     """
 
     workload: str
@@ -25,6 +41,7 @@ class Case(ABC):
     tau: float
     residual_tol: float = 1e-8
     branch_tol: float = 1e-4
+    goals: tuple[Goal, ...] = ()
 
     @property
     @abstractmethod
@@ -57,11 +74,14 @@ class Prepared:
             on are nan. What is timed.
         compile_seconds: What compilation took; None for entrants that do not compile.
         num_games: How many games of the case, from the first, it answers: slow peers answer a part.
+        reference: Answers to all games of the case, asked for once and not timed, by which others are judged; ``run``
+            by default.
     """
 
     run: Callable[[], np.ndarray]
     num_games: int
     compile_seconds: float | None = None
+    reference: Callable[[], np.ndarray] | None = None
 
 
 @dataclass(frozen=True)

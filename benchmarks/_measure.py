@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Case, Entrant, Goal, Prepared
+from benchmarks._memory import added_bytes
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Measurement:
         version: Of the package behind it.
         num_games: Games answered.
         compile_seconds: Compilation; None where there is none.
+        added_bytes: Memory that a run takes beside what was there, a lower bound; None where the system does not say.
         run_seconds: Every timed run.
         failures: Games whose residual exceeds the tolerance, by the harness's own count; None where nothing is judged.
         worst_residual: Among the games that did not fail; None where nothing is judged.
@@ -31,6 +33,7 @@ class Measurement:
     version: str
     num_games: int
     compile_seconds: float | None
+    added_bytes: int | None
     run_seconds: tuple[float, ...]
     failures: int | None
     worst_residual: float | None
@@ -74,12 +77,15 @@ def measure(
     """
     prepared: list[Prepared] = []
     answers: list[np.ndarray] = []
+    memory: list[int | None] = []
     for entrant in entrants:
         say(f"{case.label}: preparing {entrant.name}")
         ready = entrant.prepare(case)
         prepared.append(ready)
         # The first run warms up and is judged; the others are timed and must give the same answer.
-        answers.append(np.array(ready.run()))
+        answer, added = added_bytes(ready.run)
+        answers.append(np.array(answer))
+        memory.append(added)
     times: list[list[float]] = [[] for _ in entrants]
     for turn in range(repeats):
         say(f"{case.label}: run {turn + 1} of {repeats}")
@@ -89,17 +95,71 @@ def measure(
             times[k].append(time.perf_counter() - began)
             if not np.array_equal(answer, answers[k], equal_nan=True):
                 raise RuntimeError(f"{entrants[k].name} answers {case.label} differently in run {turn + 1}")
-    reference = _reference(case, entrants, answers)
+    reference = _reference(case, entrants, prepared, answers, say)
     return [
-        _judge(case, entrant, ready, answer, tuple(spent), reference)
-        for entrant, ready, answer, spent in zip(entrants, prepared, answers, times, strict=True)
+        _judge(case, entrant, ready, answer, added, tuple(spent), reference)
+        for entrant, ready, answer, added, spent in zip(entrants, prepared, answers, memory, times, strict=True)
     ]
 
 
-def _reference(case: Case, entrants: Sequence[Entrant], answers: Sequence[np.ndarray]) -> np.ndarray | None:
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a goal.
+
+    Attributes:
+        goal: What was wanted.
+        peer: The fastest of the peers.
+        factor: How many times as fast as that the entrant was, per game and in the medians.
+    """
+
+    goal: Goal
+    peer: str
+    factor: float
+
+    @property
+    def reached(self) -> bool:
+        """Whether that is as much as was wanted."""
+        return self.factor >= self.goal.factor
+
+    def __str__(self) -> str:
+        verdict = "reached" if self.reached else "missed"
+        wanted = f"wanted {self.goal.factor:g} times the fastest of {', '.join(self.goal.peers)}"
+        return f"{self.goal.entrant}: {self.factor:.2f} times as fast as {self.peer} ({wanted}: {verdict})"
+
+
+def outcomes(case: Case, measurements: Sequence[Measurement]) -> list[Outcome]:
+    """How the goals of a case fared among those who took part; nothing of a goal without its entrant or any peer.
+
+    Args:
+        case: The games.
+        measurements: Of this case.
+
+    Returns:
+        One for each goal that can be judged.
+    """
+    seen = {m.entrant: m for m in measurements}
+    found = []
+    for goal in case.goals:
+        peers = [m for m in measurements if m.entrant.startswith(goal.peers)]
+        if goal.entrant in seen and peers:
+            fastest = min(peers, key=lambda m: m.seconds_per_game)
+            found.append(Outcome(goal, fastest.entrant, fastest.seconds_per_game / seen[goal.entrant].seconds_per_game))
+    return found
+
+
+def _reference(
+    case: Case,
+    entrants: Sequence[Entrant],
+    prepared: Sequence[Prepared],
+    answers: Sequence[np.ndarray],
+    say: Callable[[str], None],
+) -> np.ndarray | None:
     """The verified answers of the first reference entrant; nan in games that it failed."""
-    for entrant, answer in zip(entrants, answers, strict=True):
+    for entrant, ready, answer in zip(entrants, prepared, answers, strict=True):
         if entrant.reference:
+            if ready.reference is not None and ready.num_games < case.num_games:
+                say(f"{case.label}: {entrant.name} answers all games, for comparison")
+                answer = ready.reference()
             good = case.residuals(answer) <= case.residual_tol
             return np.where(good.reshape(-1, *(1,) * (answer.ndim - 1)), answer, np.nan)
     return None
@@ -110,40 +170,31 @@ def _judge(
     entrant: Entrant,
     ready: Prepared,
     answer: np.ndarray,
+    added: int | None,
     times: tuple[float, ...],
     reference: np.ndarray | None,
 ) -> Measurement:
     if len(answer) != ready.num_games:
         raise RuntimeError(f"{entrant.name} answered {len(answer)} of {ready.num_games} games of {case.label}")
-    if entrant.time_only:
-        return Measurement(
-            entrant=entrant.name,
-            version=entrant.version,
-            num_games=ready.num_games,
-            compile_seconds=ready.compile_seconds,
-            run_seconds=times,
-            failures=None,
-            worst_residual=None,
-            compared=0,
-            off_branch=None,
-            follows_branch=False,
-        )
-    size = case.residuals(answer)
-    good = size <= case.residual_tol
-    compared, off = 0, None
-    if reference is not None and not entrant.reference:
-        common = min(len(reference), len(answer))
-        both = good[:common] & np.isfinite(reference[:common]).all(axis=tuple(range(1, reference.ndim)))
-        compared = int(both.sum())
-        off = int((case.distances(answer[:common], reference[:common])[both] > case.branch_tol).sum())
+    failures, worst, compared, off = None, None, 0, None
+    if not entrant.time_only:
+        size = case.residuals(answer)
+        good = size <= case.residual_tol
+        failures, worst = int((~good).sum()), float(size[good].max(initial=0.0))
+        if reference is not None and not entrant.reference:
+            common = min(len(reference), len(answer))
+            both = good[:common] & np.isfinite(reference[:common]).all(axis=tuple(range(1, reference.ndim)))
+            compared = int(both.sum())
+            off = int((case.distances(answer[:common], reference[:common])[both] > case.branch_tol).sum())
     return Measurement(
         entrant=entrant.name,
         version=entrant.version,
         num_games=ready.num_games,
         compile_seconds=ready.compile_seconds,
+        added_bytes=added,
         run_seconds=times,
-        failures=int((~good).sum()),
-        worst_residual=float(size[good].max(initial=0.0)),
+        failures=failures,
+        worst_residual=worst,
         compared=compared,
         off_branch=off,
         follows_branch=entrant.follows_branch,

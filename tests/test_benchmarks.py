@@ -10,9 +10,11 @@ import pytest
 
 import hqre_jax as hq
 from benchmarks import __main__
-from benchmarks._case import Entrant, Prepared
-from benchmarks._measure import measure
+from benchmarks._case import Entrant, Goal, Prepared
+from benchmarks._measure import measure, outcomes
+from benchmarks._memory import added_bytes
 from benchmarks._normal_form_case import NormalFormCase, action_values, logit, residuals
+from benchmarks._report import Result, markdown
 from benchmarks.entrants import all_entrants, numpy_mirror
 from benchmarks.workloads import WORKLOADS
 
@@ -116,6 +118,50 @@ def test_games_without_a_reference_answer_are_not_compared(coordination):
     assert (reference.failures, other.compared, other.off_branch) == (1, 1, 1)
 
 
+def test_time_only_entrants_are_not_judged(coordination):
+    case, middle, _ = coordination
+    reduced = fixed("reduced form", middle[:, :, :0], time_only=True, reference=False)
+    ours, other = measure(case, [fixed("reference", middle, reference=True), reduced], 5)
+    assert (ours.failures, other.failures, other.worst_residual, other.off_branch) == (0, None, None, None)
+
+
+def test_a_reference_that_is_timed_on_a_part_may_judge_all(coordination):
+    case, middle, side = coordination
+    slow = Entrant("slow", "0", lambda case: Prepared(lambda: middle[:1], 1, reference=lambda: middle), reference=True)
+    _, other = measure(case, [slow, fixed("side", side)], 5)
+    assert (other.compared, other.off_branch) == (2, 2)
+
+
+def test_goals_are_judged_by_seconds_per_game(coordination):
+    case, middle, _ = coordination
+    case = replace(case, goals=(Goal("ours", ("peer",), 2.0), Goal("ours", ("absent",), 1.0)))
+    timed = measure(case, [fixed("ours", middle), fixed("peer a", middle), fixed("peer b", middle[:1])], 5)
+    seconds = {"ours": 1.0, "peer a": 3.0, "peer b": 1.0}
+    timed = [replace(m, run_seconds=(seconds[m.entrant],) * 5) for m in timed]
+    (outcome,) = outcomes(case, timed)
+    # b answers one of the two games in a second.
+    assert (outcome.peer, outcome.factor, outcome.reached) == ("peer b", 2.0, True)
+    assert "2.00 times as fast as peer b" in str(outcome)
+    (missed,) = outcomes(case, [replace(m, run_seconds=(1.0,) * 5) for m in timed if m.entrant != "peer b"])
+    assert (missed.factor, missed.reached) == (1.0, False)
+
+
+def test_the_summary_prefers_right_answers_to_fast_ones(coordination):
+    case, middle, side = coordination
+    entrants = [fixed("reference", middle, reference=True), fixed("hqre right", middle), fixed("hqre wrong", side)]
+    timed = [replace(m, run_seconds=(len(m.entrant) - 9.0,) * 5) for m in measure(case, entrants, 5)[1:]]
+    machine = {"processor": "P", "cores_used": 2, "device": "cpu:0"}
+    table = markdown([Result(case, timed, ())], machine, "2026-01-01T00:00:00")
+    assert "| coordination | right | 1e+03 | 0 | – | – | – | – |" in table
+    assert "P, 2 cores, cpu:0, 2026-01-01; medians of 5 runs" in table
+
+
+def test_memory_that_a_call_takes_is_seen():
+    result, added = added_bytes(lambda: np.ones(2**24).sum())
+    assert result == 2**24
+    assert added is None or added >= 0.9 * 8 * 2**24
+
+
 def test_answers_that_change_between_runs_are_refused(coordination):
     case, middle, _ = coordination
     answers = itertools.count()
@@ -167,6 +213,8 @@ def test_command_prints_and_writes_the_same(tmp_path, capsys):
         assert len(entrant["run_seconds"]) == 5
         assert entrant["median_seconds"] == np.median(entrant["run_seconds"])
         assert f"{1e3 * entrant['median_seconds']:.1f}" in printed
+    assert out.with_suffix(".md").read_text(encoding="utf-8") in printed
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("off_branch", [True, False])

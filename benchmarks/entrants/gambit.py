@@ -10,31 +10,30 @@ from benchmarks._case import Entrant, Prepared
 from benchmarks._machine import package_version
 from benchmarks._normal_form_case import NormalFormCase
 
-# It takes a millisecond a game and more, so it answers no more than these.
-_MOST_GAMES = 1_000
+# It takes a millisecond a game and more, so no more than these are timed.
+_MOST_TIMED = 1_000
 
 
 def _prepare(options: dict[str, Any], case: NormalFormCase) -> Prepared:
     import pygambit
 
-    count = min(case.num_games, _MOST_GAMES)
-    games = [pygambit.Game.from_arrays(*game) for game in case.payoffs[:count]]
-    shape = case.payoffs.shape
+    games = [pygambit.Game.from_arrays(*game) for game in case.payoffs]
+    timed, shape = games[:_MOST_TIMED], case.payoffs.shape
 
     def solve(game: Any) -> list[list[float]]:
         path = pygambit.qre.logit_solve_lambda(game, [1.0 / case.tau], **options)
         return [[float(path[0].profile[s]) for s in player.strategies] for player in game.players]
 
-    def run() -> np.ndarray:
-        answers = np.full((count, shape[1], shape[2]), np.nan)
-        for k, game in enumerate(games):
+    def run(asked: list[Any]) -> np.ndarray:
+        answers = np.full((len(asked), shape[1], shape[2]), np.nan)
+        for k, game in enumerate(asked):
             try:
                 answers[k] = solve(game)
             except (RuntimeError, ValueError, IndexError):  # gave up: stays nan, which counts as a failure
                 continue
         return answers
 
-    return Prepared(run, count)
+    return Prepared(lambda: run(timed), len(timed), reference=lambda: run(games))
 
 
 def entrants() -> tuple[Entrant, ...]:

@@ -7,5 +7,5 @@ from benchmarks.workloads.w1_bimatrix import w1_cases
 from benchmarks.workloads.w2_many_players import w2_cases
 from benchmarks.workloads.w4_large_zero_sum import w4_cases
 
-# Name, and the cases of a workload at a number of games.
-WORKLOADS: dict[str, Callable[[int], Iterator[Case]]] = {"W1": w1_cases, "W2": w2_cases, "W4": w4_cases}
+# Name, and the cases of a workload at a number of games; None stands for the published ones.
+WORKLOADS: dict[str, Callable[[int | None], Iterator[Case]]] = {"W1": w1_cases, "W2": w2_cases, "W4": w4_cases}

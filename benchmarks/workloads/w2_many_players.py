@@ -4,26 +4,28 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks._case import Goal
 from benchmarks._normal_form_case import NormalFormCase
 
+SIZES = (100, 10_000)
 TEMPERATURE = 0.5
+_GOAL = Goal("hqre solve_batch", ("strataq", "numba"), 1.0)
 
 
-def w2_cases(num_games: int) -> Iterator[NormalFormCase]:
+def w2_cases(num_games: int | None = None) -> Iterator[NormalFormCase]:
     """Random games of three players with five actions and of five players with four, payoffs U[0, 1].
 
     Args:
-        num_games: Games of three players; of five players a tenth as many, for they hold seventeen times the numbers.
+        num_games: Games of three players, 100 and 10,000 by default; of five players a tenth as many, for they hold
+            fourteen times the numbers.
 
     Yields:
-        One case per shape.
+        One case per size and shape.
     """
-    few = max(1, num_games // 10)
-    a = np.random.RandomState(2000).rand(num_games, 3, 5, 5, 5)
-    yield NormalFormCase(
-        workload="W2", label=f"W2a 5×5×5, B = {num_games}, τ = {TEMPERATURE:g}", payoffs=a, tau=TEMPERATURE
-    )
-    b = np.random.RandomState(2001).rand(few, 5, 4, 4, 4, 4, 4)
-    yield NormalFormCase(
-        workload="W2", label=f"W2b 4×4×4×4×4, B = {few}, τ = {TEMPERATURE:g}", payoffs=b, tau=TEMPERATURE
-    )
+    for size in SIZES if num_games is None else (num_games,):
+        few = max(1, size // 10)
+        three = np.random.RandomState(2000).rand(size, 3, 5, 5, 5)
+        five = np.random.RandomState(2001).rand(few, 5, 4, 4, 4, 4, 4)
+        for shape, payoffs in (("W2a 5×5×5", three), ("W2b 4×4×4×4×4", five)):
+            label = f"{shape}, B = {len(payoffs)}, τ = {TEMPERATURE:g}"
+            yield NormalFormCase(workload="W2", label=label, payoffs=payoffs, tau=TEMPERATURE, goals=(_GOAL,))
