@@ -10,7 +10,7 @@ from benchmarks._case import Case
 from benchmarks._measure import Measurement, Outcome
 
 _OWN = "hqre"
-_FAILING, _OWN_COLOUR, _PEER_COLOUR = "//", "tab:blue", "tab:gray"
+_OWN_COLOUR, _PEER_COLOUR = "tab:blue", "tab:gray"
 
 
 class Result(NamedTuple):
@@ -80,14 +80,14 @@ def markdown(results: Sequence[Result], machine: dict[str, Any], when: str) -> s
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """Seconds per game of every entrant, one panel per case; hatched where some answer was wrong.
+    """Seconds per game of every entrant, one panel per case; hollow where some answer was wrong.
 
     Args:
         results: The cases.
         path: Of the picture.
     """
     from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
+    from matplotlib.lines import Line2D
 
     columns = min(2, len(results))
     rows = -(-len(results) // columns)
@@ -96,22 +96,24 @@ def draw(results: Sequence[Result], path: Path) -> None:
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, result in zip(panels, results, strict=False):
         ordered = sorted(result.measurements, key=lambda m: -m.seconds_per_game)
-        bars = panel.barh(
-            [m.entrant for m in ordered],
-            [1e3 * m.seconds_per_game for m in ordered],
-            color=[_OWN_COLOUR if m.entrant.startswith(_OWN) else _PEER_COLOUR for m in ordered],
-        )
-        for bar, m in zip(bars, ordered, strict=True):
-            bar.set_hatch(_FAILING if _wrong(m) else "")
+        for place, m in enumerate(ordered):
+            colour = _OWN_COLOUR if m.entrant.startswith(_OWN) else _PEER_COLOUR
+            spent = [1e3 * t / m.num_games for t in m.run_seconds]
+            panel.plot([min(spent), max(spent)], [place, place], color=colour)
+            filled = "white" if _wrong(m) else colour
+            panel.plot(1e3 * m.seconds_per_game, place, "o", color=colour, markerfacecolor=filled, markersize=7)
+        panel.set_yticks(range(len(ordered)), [m.entrant for m in ordered])
+        panel.set_ylim(-0.6, len(ordered) - 0.4)
+        panel.grid(axis="x", alpha=0.3)
         panel.set_xscale("log")
         panel.set_xlabel("milliseconds per game")
         panel.set_title(result.case.label, fontsize="medium")
     for panel in panels[len(results) :]:
         panel.set_axis_off()
     named = [
-        Patch(color=_OWN_COLOUR, label="hqre_jax"),
-        Patch(color=_PEER_COLOUR, label="peers"),
-        Patch(facecolor="white", edgecolor="black", hatch=_FAILING, label="some answers wrong"),
+        Line2D([], [], marker="o", color=_OWN_COLOUR, label="hqre_jax (median, least to most)"),
+        Line2D([], [], marker="o", color=_PEER_COLOUR, label="peers"),
+        Line2D([], [], marker="o", color="black", markerfacecolor="white", label="hollow: some answers wrong"),
     ]
     figure.legend(handles=named, loc="outside lower center", ncols=len(named))
     figure.savefig(path, dpi=150)
