@@ -24,6 +24,8 @@ test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architectu
 
 bench: $(VENV)/.stamp-peers  ## speed against peers
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.iteration
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks

@@ -5,6 +5,7 @@ Each size runs in a process of its own, so that the peak of its memory is its ow
 
 import argparse
 import json
+import math
 import resource
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from benchmarks._machine import describe_machine
 from benchmarks._normal_form_case import residuals
 
 _TAU, _TOL = 1.0, 1e-8
+# What is wanted: bytes at any size, seconds of the first call.
+_MOST_BYTES, _MOST_FIRST = 2e9, 3.0
 
 
 def measure_size(num_games: int, repeats: int) -> dict[str, float]:
@@ -87,6 +90,19 @@ def _evaluation_seconds(payoffs: np.ndarray) -> float:
     return time.perf_counter() - began
 
 
+def growth_exponent(rows: list[dict[str, float]]) -> float:
+    """Slope of log seconds over log games, by least squares; nan for one size."""
+    if len(rows) < 2:
+        return math.nan
+    games, seconds = ([math.log(row[key]) for row in rows] for key in ("num_games", "seconds"))
+    return float(np.polyfit(games, seconds, 1)[0])
+
+
+def first_call(rows: list[dict[str, float]]) -> float:
+    """Seconds of the first call at the smallest size, where compilation is nearly all of it."""
+    return min(rows, key=lambda row: row["num_games"])["first_call_seconds"]
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run all sizes, print a table, write JSON.
 
@@ -125,6 +141,12 @@ def main(argv: list[str] | None = None) -> int:
             str(row["failures"]),
         )
     Console(width=120).print(table)
+    exponent, peak, first = growth_exponent(rows), max(r["peak_bytes"] for r in rows), first_call(rows)
+    print(
+        f"Time grows as B^{exponent:.2f} from {rows[0]['num_games']:,} games on; most memory {peak / 1e9:.2f} GB (wanted: "
+        f"{_MOST_BYTES / 1e9:g} or less); first call, compilation included, {first:.1f} s at the smallest size (wanted: "
+        f"{_MOST_FIRST:g} or less)."
+    )
     document = {"workload": "W6", "tau": _TAU, "machine": describe_machine(), "sizes": rows}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -187,6 +187,22 @@ def test_growth_reports_what_it_measured():
     assert row["first_call_seconds"] > 0
 
 
+def test_growth_is_a_slope():
+    from benchmarks.growth import growth_exponent
+
+    rows = [{"num_games": n, "seconds": 1e-6 * n**1.5} for n in (10, 1_000, 100_000)]
+    assert growth_exponent(rows) == pytest.approx(1.5)
+    assert np.isnan(growth_exponent(rows[:1]))
+
+
+@pytest.mark.slow
+def test_speed_of_iterations_is_measured():
+    from benchmarks.iteration import measure as measure_iterations
+
+    speeds = measure_iterations(1)
+    assert {"numpy, one thread", "compiled loop", "fixed_point"} <= speeds.keys()
+
+
 @pytest.mark.slow
 def test_entrants_answer_w1():
     """Everybody that is installed, on a few games: answers verified, principal branches equal."""
