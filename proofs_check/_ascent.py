@@ -51,7 +51,7 @@ def constants(problem: hq.Problem) -> Constants:
     assert meetings is not None
     tau, w = problem.tau.ravel(), jnp.where(meetings.keep, weights.ravel(), 1.0)
     root = jnp.sqrt(w)
-    common, _ = meetings.common(w / meetings.reach)
+    common = meetings.common(w / meetings.reach)
     matrix = jnp.diag(tau) - 0.5 * common / (root[:, None] * root[None, :])
     least = jax.lax.stop_gradient(jnp.linalg.eigh(matrix)[1][:, 0])
     weighted = meetings.influence() * root[:, None] / root[None, :]

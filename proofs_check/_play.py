@@ -92,7 +92,7 @@ def remaining_interaction(problem: hq.Problem, weights: StateValues) -> Scalar:
     meetings = meetings_under(problem, 0)
     assert meetings is not None
     w = jnp.where(meetings.keep, weights.ravel(), 1.0)
-    common, _ = meetings.common(w / meetings.reach)
+    common = meetings.common(w / meetings.reach)
     return 0.5 * jnp.sqrt(jnp.sum(common**2 / (w[:, None] * w[None, :])))
 
 
