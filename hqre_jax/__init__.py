@@ -100,6 +100,7 @@ from hqre_jax._solver import AbstractSolver, Evidence
 from hqre_jax._solvers import (
     Extragradient,
     FixedPoint,
+    KrylovBranch,
     MirrorDescent,
     Newton,
     PrincipalBranch,
@@ -156,6 +157,7 @@ __all__ = [
     "InputError",
     "InteractionEstimates",
     "Interval",
+    "KrylovBranch",
     "Labels",
     "LeastTemperatures",
     "LogitDynamics",

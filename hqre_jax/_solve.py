@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int
 from hqre_jax._adjoint import reattach
 from hqre_jax._bounds import bounds
 from hqre_jax._game import AbstractGame, Continuation
+from hqre_jax._games import ExtensiveFormGame
 from hqre_jax._iterate import iterate, record, resume
 from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
 from hqre_jax._results import RESULTS, SELECTIONS
@@ -18,14 +19,15 @@ from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solver import AbstractSolver, Evidence
-from hqre_jax._solvers import SOLVERS, FixedPoint, PrincipalBranch, StochasticMirror
+from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, PrincipalBranch, StochasticMirror
+from hqre_jax._solvers.krylov_branch import State as KrylovState
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, LogPolicy, Scalar
 
-# Largest number of padded policy entries for which "auto" follows the principal branch: its Jacobians are
-# dense. Beyond it an uncertified answer is called "unselected".
+# Largest number of padded policy entries for which "auto" follows the principal branch with dense Jacobians. Beyond it
+# trees are followed without them, and an uncertified answer of any other game is called "unselected".
 PATH_LIMIT = 1500
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
@@ -65,10 +67,11 @@ def solve(
         game: The game.
         tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
         solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
-            ``"principal_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a solver object; a
+            ``"principal_branch"``, ``"krylov_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a
+            solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
-            1500 padded policy entries that are not certified get an answer marked "unselected".
+            1500 padded policy entries that are not certified, and are no trees, get an answer marked "unselected".
         reference: Interior reference policy ρ; uniform by default.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
         continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
@@ -110,7 +113,7 @@ def solve(
             if method is methods[-1] or int(found.code) == RESULTS.successful.code:
                 break
     name = "auto" if method is None else method.name
-    on_branch = jnp.asarray(path_fits(problem) if method is None else isinstance(method, PrincipalBranch))
+    on_branch = jnp.asarray(follower(problem) is not None if method is None else follows_branch(method))
     answer = finish(problem, found, unique, on_branch)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
@@ -129,13 +132,21 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
 
 def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
     """Methods to try in turn until one succeeds."""
-    if unique:
-        return [FixedPoint(), PrincipalBranch()] if path_fits(problem) else [FixedPoint()]
-    return [PrincipalBranch()] if path_fits(problem) else [FixedPoint()]
+    follow = follower(problem)
+    if follow is None:
+        return [FixedPoint()]
+    return [FixedPoint(), follow] if unique else [follow]
 
 
-def path_fits(problem: Problem) -> bool:
-    return problem.mask.size <= PATH_LIMIT
+def follower(problem: Problem) -> AbstractSolver | None:
+    """The method that follows the principal branch of a game of this kind and size, if there is one."""
+    if problem.mask.size <= PATH_LIMIT:
+        return PrincipalBranch()
+    return KrylovBranch() if isinstance(problem.game, ExtensiveFormGame) else None
+
+
+def follows_branch(method: AbstractSolver) -> bool:
+    return isinstance(method, PrincipalBranch | KrylovBranch)
 
 
 @eqx.filter_jit
@@ -163,11 +174,14 @@ def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Arr
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
+    follow = follower(problem)
+    if isinstance(follow, KrylovBranch):  # nothing certifies trees
+        return _run(problem, follow, start, tol, max_steps)
     first = _run(problem, FixedPoint(), start, tol, max_steps)
-    if not path_fits(problem):
+    if follow is None:
         return first
     settled = unique & (first.code == RESULTS.successful.code)
-    return jax.lax.cond(settled, lambda: first, lambda: _run(problem, PrincipalBranch(), start, tol, max_steps))
+    return jax.lax.cond(settled, lambda: first, lambda: _run(problem, follow, start, tol, max_steps))
 
 
 def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
@@ -190,7 +204,7 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
 
 def _observe(problem: Problem, state: Any):
     """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
-    on_the_way = isinstance(state, BranchState)
+    on_the_way = isinstance(state, BranchState | KrylovState)
     scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
     return problem.policy(state.iterate.logits), state.iterate.residual, scale
 

@@ -16,9 +16,19 @@ from hqre_jax._game import Continuation
 from hqre_jax._iterate import verdict
 from hqre_jax._problem import Entropy, Problem
 from hqre_jax._results import RESULTS
-from hqre_jax._solve import Found, certified, finish, frozen, judged_by_residual, path_fits, solve, starting_point
+from hqre_jax._solve import (
+    Found,
+    certified,
+    finish,
+    follower,
+    follows_branch,
+    frozen,
+    judged_by_residual,
+    solve,
+    starting_point,
+)
 from hqre_jax._solver import AbstractSolver
-from hqre_jax._solvers import FixedPoint, PrincipalBranch
+from hqre_jax._solvers import FixedPoint, KrylovBranch, PrincipalBranch
 
 # Steps between two looks at which lanes are done.
 _STRETCH = 64
@@ -40,8 +50,8 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
     """Solve all lanes of a group.
 
     Every lane takes the steps that it would take alone; only who its neighbours are changes. Without a named
-    solver, certified lanes are solved by `FixedPoint`, all others, and those where it fails, by `PrincipalBranch`,
-    as in `solve`.
+    solver, certified lanes are solved by `FixedPoint`, all others, and those where it fails, along the principal
+    branch, as in `solve`.
 
     Args:
         group: Lanes of equal shape, their values known.
@@ -54,7 +64,7 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
     """
     lanes = jax.tree.map(np.asarray, group.question)
     one = _size(lanes, options)
-    everyone, fits = np.arange(len(group.lanes)), one.path_fits
+    everyone, follow = np.arange(len(group.lanes)), one.follower
     width = _width(one, memory)
     unique = certified_lanes(group, options, memory) if unique is None else unique
     blank: list[Any] = [
@@ -64,13 +74,13 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
         np.zeros(len(everyone), int),
     ]
     found = Found(*blank)
-    if options.method is not None or not fits:
+    if options.method is not None or follow is None:
         _run(options.method or FixedPoint(), everyone, lanes, found, options, width)
     else:
         _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, width)
         settled = unique & (found.code == RESULTS.successful.code)
-        _run(PrincipalBranch(), np.flatnonzero(~settled), lanes, found, options, width)
-    on_branch = fits if options.method is None else isinstance(options.method, PrincipalBranch)
+        _run(follow, np.flatnonzero(~settled), lanes, found, options, width)
+    on_branch = follow is not None if options.method is None else follows_branch(options.method)
     return _in_chunks(_finish, options, (lanes, found, unique, np.full(len(everyone), on_branch)), width)
 
 
@@ -133,11 +143,11 @@ def _problem(lane: Lane, options: Options) -> Problem:
 
 
 class Size(NamedTuple):
-    """Of one lane: bytes of its arrays, entries of its policy, whether branches of that size are followed, type."""
+    """Of one lane: bytes of its arrays, entries of its policy, the method that follows their branches, type."""
 
     num_bytes: int
     entries: int
-    path_fits: bool
+    follower: AbstractSolver | None
     dtype: Any
 
 
@@ -157,7 +167,7 @@ def _size_of(structure: Any, shapes: tuple[tuple[Any, Any], ...], entropy: Entro
         lane = jax.tree.unflatten(structure, leaves)
         problem = Problem(lane.game, lane.tau, reference=lane.reference, entropy=entropy, continuation=continuation)
         num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem))
-        sizes.append(Size(num_bytes, problem.mask.size, path_fits(problem), problem.tau.dtype))
+        sizes.append(Size(num_bytes, problem.mask.size, follower(problem), problem.tau.dtype))
         return problem.scale
 
     jax.eval_shape(pose, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
@@ -256,9 +266,11 @@ def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
 def _width(one: Size, memory: int) -> int:
     """Lanes at a time: on each device a power of two, fewer for larger games, that fits into the memory.
 
-    A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries. How many lanes
-    there are does not enter: the program that a lane runs through, and so its rounding, depends on the lane alone.
+    A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries or of products with
+    it. How many lanes there are does not enter: the program that a lane runs through, and so its rounding, depends on
+    the lane alone.
     """
-    jacobian = one.dtype.itemsize * one.entries**2 if one.path_fits else 0
+    held = {PrincipalBranch: one.entries, KrylovBranch: KrylovBranch().memory}.get(type(one.follower), 0)
+    jacobian = one.dtype.itemsize * one.entries * held
     room = min(memory, _COMFORT) // (16 * one.num_bytes + 8 * jacobian)
     return len(jax.local_devices()) * max(1, min(_WIDTH, 1 << int(room).bit_length() >> 1))

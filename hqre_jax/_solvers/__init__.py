@@ -3,7 +3,9 @@
 from hqre_jax._solver import AbstractSolver
 from hqre_jax._solvers.extragradient import Extragradient
 from hqre_jax._solvers.fixed_point import FixedPoint
+from hqre_jax._solvers.krylov_branch import KrylovBranch
 from hqre_jax._solvers.mirror_descent import MirrorDescent
+from hqre_jax._solvers.natural_continuation import NaturalContinuation
 from hqre_jax._solvers.newton import Newton
 from hqre_jax._solvers.principal_branch import PrincipalBranch
 from hqre_jax._solvers.soft_value_iteration import SoftValueIteration
@@ -12,14 +14,16 @@ from hqre_jax._solvers.stochastic_mirror import StochasticMirror
 # Those that reach any tolerance; `StochasticMirror` is the one that does with estimates.
 SOLVERS: dict[str, type[AbstractSolver]] = {
     solver.name: solver
-    for solver in (MirrorDescent, Extragradient, FixedPoint, Newton, PrincipalBranch, SoftValueIteration)
+    for solver in (MirrorDescent, Extragradient, FixedPoint, Newton, PrincipalBranch, KrylovBranch, SoftValueIteration)
 }
 
 __all__ = [
     "SOLVERS",
     "Extragradient",
     "FixedPoint",
+    "KrylovBranch",
     "MirrorDescent",
+    "NaturalContinuation",
     "Newton",
     "PrincipalBranch",
     "SoftValueIteration",

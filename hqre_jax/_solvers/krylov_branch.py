@@ -1,0 +1,227 @@
+"""The principal branch of large games: followed by pseudo-arclength as in `principal_branch`, without a matrix.
+
+Unknowns and curve are those of `principal_branch`. What differs is that no Jacobian is formed: the predictor
+extrapolates through the last points of the curve, and the corrector is Newton's method whose linear systems are
+solved by Krylov iteration from products with the Jacobian, each as dear as two evaluations of the game.
+"""
+
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax._linearise import defect
+from hqre_jax._problem import Problem
+from hqre_jax._results import RESULTS
+from hqre_jax._simplex import center
+from hqre_jax._solver import AbstractSolver, Iterate, look
+from hqre_jax._solvers._conjugate_residuals import conjugate_residuals
+from hqre_jax._solvers.principal_branch import rationality
+from hqre_jax._types import InputError, LogPolicy, Policy, Scalar
+
+_FIRST_STEP, _SHORTEST = 0.1, 1e-8
+# Points of the curve through which the predictor goes: a cubic.
+_POINTS = 4
+# A predictor may miss the curve by this much in probability; steps aim at a fifth of it.
+_MISS, _AIM = 0.1, 0.02
+# Consecutive chords may turn by at most this angle (cosine).
+_TURN = 0.8
+_CORRECTIONS = 6
+# On the way a point is good enough when the last correction moved no probability by more.
+_ON_CURVE = 1e-3
+# Relative accuracy of the linear systems, on the way and after the arrival.
+_LOOSE, _TIGHT = 0.03, 1e-3
+
+
+class State(NamedTuple):
+    """A point on the curve and those before it.
+
+    Attributes:
+        iterate: The point; its residual at the requested temperatures means little before they are reached.
+        position: t.
+        points: The last points ``(z/√m, t)``, newest first.
+        lengths: Their places along the curve, in the same order.
+        count: Points passed.
+        length: Next step's length.
+        accepted: Whether the last step was taken.
+        products: Products with the Jacobian so far.
+    """
+
+    iterate: Iterate
+    position: Scalar
+    points: Float[Array, "point n_plus_1"]
+    lengths: Float[Array, " point"]
+    count: Int[Array, ""]
+    length: Scalar
+    accepted: Bool[Array, ""]
+    products: Int[Array, ""]
+
+
+class Corrected(NamedTuple):
+    """What the corrector found: the point, its distance from the prediction in probability, how well it went."""
+
+    point: Float[Array, " n_plus_1"]
+    miss: Scalar
+    good: Bool[Array, ""]
+    products: Int[Array, ""]
+
+
+class KrylovBranch(AbstractSolver):
+    """Predictor-corrector continuation of the principal branch for games whose Jacobian is too large to form.
+
+    As `PrincipalBranch` it starts at ``τ = ∞`` whatever ``initial_policy`` says and follows the curve through
+    turning points; steps are shortened where the corrector fails, the curve turns or the prediction misses by more
+    than 0.1 in probability. No determinant is known, so that a bifurcation that is no turning point is passed
+    along the incoming direction without notice.
+
+    Args:
+        memory: Most products with the Jacobian in one linear system; memory is twice as many policies.
+    """
+
+    memory: int = eqx.field(static=True, default=160)
+
+    name: ClassVar[str] = "krylov_branch"
+    default_max_steps: ClassVar[int] = 5_000
+    patience: ClassVar[int] = 4
+
+    def __check_init__(self):
+        if self.memory < 1:
+            raise InputError("memory", f"is {self.memory}; at least one product with the Jacobian is needed")
+
+    def init(self, problem: Problem, log_policy: LogPolicy) -> State:
+        """See `AbstractSolver.init`; the given policy is not used."""
+        logits = center(problem.log_reference, problem.mask)
+        start = jnp.append(logits.ravel() / _unit(problem), 0.0)
+        return State(
+            iterate=look(problem, logits),
+            position=jnp.zeros((), logits.dtype),
+            points=jnp.zeros((_POINTS, start.size), start.dtype).at[0].set(start),
+            lengths=jnp.zeros(_POINTS, start.dtype),
+            count=jnp.ones((), int),
+            length=jnp.asarray(_FIRST_STEP, start.dtype),
+            accepted=jnp.asarray(True),
+            products=jnp.zeros((), int),
+        )
+
+    def step(self, problem: Problem, state: State) -> State:
+        """See `AbstractSolver.step`; one prediction and up to 6 corrections, from the arrival on one correction."""
+        goal = rationality(problem)
+        arrived = state.position >= goal
+        here = state.points[0]
+        ahead = _extrapolated(state, state.length)
+        rise = ahead[-1] - here[-1]
+        landing = ~arrived & (ahead[-1] >= goal)
+        length = jnp.where(landing, state.length * (goal - here[-1]) / jnp.where(landing, rise, 1.0), state.length)
+        predicted = jnp.where(arrived, here, _extrapolated(state, length))
+        final = landing | arrived
+        predicted = predicted.at[-1].set(jnp.where(final, goal, predicted[-1]))
+        there = self._correct(problem, here, predicted, final, arrived)
+        chord, before = there.point - here, here - state.points[1]
+        straight = chord @ before >= _TURN * jnp.linalg.norm(chord) * jnp.linalg.norm(before)
+        inside = (final | (there.point[-1] < goal)) & (there.point[-1] >= 0)
+        good = there.good & (arrived | (inside & ((state.count == 1) | straight)))
+        point = there.point.at[-1].set(jnp.where(final, goal, there.point[-1]))
+        seen = look(problem, _logits(problem, point), state.iterate)
+        # Progress counts from the arrival on.
+        seen = seen._replace(
+            best=jnp.where(arrived, seen.best, seen.residual), stalled=jnp.where(arrived, seen.stalled, 0)
+        )
+        # The cubic's error grows as the fourth power of the step.
+        growth = jnp.clip((_AIM / jnp.maximum(there.miss, 1e-12)) ** 0.25, 0.5, 2.0)
+        products = state.products + there.products
+        moved = State(
+            iterate=seen,
+            position=point[-1],
+            points=jnp.where(arrived, state.points.at[0].set(point), jnp.roll(state.points, 1, 0).at[0].set(point)),
+            lengths=jnp.roll(state.lengths, 1).at[0].set(state.lengths[0] + jnp.linalg.norm(chord)),
+            count=state.count + 1,
+            length=jnp.where(final, state.length, length * growth),
+            accepted=jnp.asarray(True),
+            products=products,
+        )
+        refused = state._replace(
+            iterate=state.iterate._replace(stalled=jnp.where(arrived, state.iterate.stalled + 1, 0)),
+            length=jnp.where(arrived, state.length, 0.5 * length),
+            accepted=jnp.asarray(False),
+            products=products,
+        )
+        return jax.tree.map(lambda a, b: jnp.where(good, a, b), moved, refused)
+
+    def terminate(self, problem: Problem, state: State, tol: Scalar):
+        """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
+        done, code = super().terminate(problem, state, tol)
+        goal = rationality(problem)
+        endless = ~jnp.isfinite(goal)
+        arrived = state.position >= goal
+        lost = ~arrived & (state.length < _SHORTEST)
+        finite = jnp.isfinite(state.iterate.residual) & ~endless
+        failed = jnp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
+        return (done & arrived) | lost | endless, jnp.where(arrived, code, failed)
+
+    def _correct(
+        self,
+        problem: Problem,
+        here: Float[Array, " n_plus_1"],
+        predicted: Float[Array, " n_plus_1"],
+        final: Bool[Array, ""],
+        arrived: Bool[Array, ""],
+    ) -> Corrected:
+        """Return to the curve by Newton's method, at right angles to the step or (at the end) at fixed t."""
+        goal, unit = rationality(problem), _unit(problem)
+        across = predicted - here
+        across = across / jnp.maximum(jnp.linalg.norm(across), jnp.finfo(here.dtype).tiny)
+        border = jnp.where(final, jnp.zeros_like(here).at[-1].set(1.0), across)
+        accuracy = jnp.where(arrived, _TIGHT, _LOOSE)
+
+        def equation(point):
+            off = defect(problem.at_scale(point[-1] / goal), _logits(problem, point))
+            return jnp.append(off.ravel() / unit, border @ (point - predicted))
+
+        def newton(carry):
+            point, policy, _, last, count, products = carry
+            value, push = jax.linearize(equation, point)
+            correction, _, used = conjugate_residuals(push, -value, accuracy, self.memory)
+            moved = point + correction
+            moved_policy = _policy(problem, moved)
+            change = jnp.max(jnp.abs(moved_policy - policy))
+            return moved, moved_policy, last, change, count + 1, products + used
+
+        def unfinished(carry):
+            _, _, earlier, last, count, _ = carry
+            hopeless = ~(last < jnp.inf) | ((count >= 2) & (last > 0.7 * earlier)) | (last > 5 * _MISS)
+            more = (count == 0) | ((last > _ON_CURVE) & (count < _CORRECTIONS) & ~hopeless)
+            return more & (~arrived | (count == 0))
+
+        policy = _policy(problem, predicted)
+        zero, infinite = jnp.zeros((), int), jnp.asarray(jnp.inf, here.dtype)
+        start = (predicted, policy, infinite, infinite, zero, zero)
+        point, corrected, _, last, _, products = jax.lax.while_loop(unfinished, newton, start)
+        miss = jnp.max(jnp.abs(corrected - policy))
+        good = (arrived | ((last <= _ON_CURVE) & (miss <= _MISS))) & jnp.all(jnp.isfinite(point))
+        return Corrected(point, miss, good, products)
+
+
+def _unit(problem: Problem) -> Scalar:
+    """√m, by which logits are divided, so that the Euclidean norm measures length along the curve."""
+    return jnp.sqrt(jnp.sum(jnp.any(problem.mask, axis=-1)).astype(problem.game.dtype))
+
+
+def _logits(problem: Problem, point: Float[Array, " n_plus_1"]) -> LogPolicy:
+    return (point[:-1] * _unit(problem)).reshape(problem.mask.shape)
+
+
+def _policy(problem: Problem, point: Float[Array, " n_plus_1"]) -> Policy:
+    return problem.policy(_logits(problem, point))
+
+
+def _extrapolated(state: State, length: Scalar) -> Float[Array, " n_plus_1"]:
+    """The polynomial through the last points, a step of this length beyond the newest; at first straight upward."""
+    at, places = state.lengths[0] + length, state.lengths
+    used = jnp.arange(_POINTS) < state.count
+    other = used[None, :] & ~jnp.eye(_POINTS, dtype=bool)
+    apart = jnp.where(other, places[:, None] - places[None, :], 1.0)
+    weights = jnp.prod(jnp.where(other, (at - places[None, :]) / apart, 1.0), axis=1)
+    through = jnp.where(used, weights, 0.0) @ state.points
+    return jnp.where(state.count == 1, state.points[0].at[-1].add(length), through)
