@@ -99,6 +99,11 @@ class ExtensiveFormGame(AbstractGame):
         return cls(**_efg.parse_efg(text, str(path)))
 
     @property
+    def dtype(self) -> jnp.dtype:
+        """Floating type of the payoffs; asked for often, and known without tracing the tree."""
+        return self.payoffs.dtype
+
+    @property
     def plays_on(self) -> bool:
         """A tree has moves after moves."""
         return True
