@@ -1,0 +1,58 @@
+"""W7: a chain of coordination games with a symmetry that the principal branch keeps and a bifurcation breaks."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmarks._markov_case import MarkovCase
+
+_STATES, _DISCOUNT, _SAFE = 20, 0.95, 0.4
+TEMPERATURES = (0.2, 0.1)
+
+
+def symmetric_chain() -> tuple[np.ndarray, np.ndarray]:
+    """Two players on a road of 20 states; at each they meet on the left or on the right, or stay at home.
+
+    Meeting pays both ``(s+1)/20`` and leads on with probability 0.9; missing each other pays nothing and leads back
+    with probability 0.9; staying at home pays 0.4 of what meeting pays, and nobody moves. Otherwise, and where the road
+    ends, the state remains. Left and right may be exchanged for both, and so may the players.
+
+    Returns:
+        ``payoffs[state, player, a_1, a_2]`` and ``transitions[state, a_1, a_2, next state]``; the actions are left,
+        right, at home.
+    """
+    states = np.arange(_STATES)
+    payoffs = np.zeros((_STATES, 2, 3, 3))
+    stake = (states + 1) / _STATES
+    for a in (0, 1):
+        payoffs[:, :, a, a] = stake[:, None]
+    payoffs[:, 0, 2, :] = payoffs[:, 1, :, 2] = _SAFE * stake[:, None]
+    transitions = np.zeros((_STATES, 3, 3, _STATES))
+    for first, second in np.ndindex(3, 3):
+        way = 0 if 2 in (first, second) else 1 if first == second else -1
+        target = np.clip(states + way, 0, _STATES - 1)
+        np.add.at(transitions, (states, first, second, target), 0.9)
+        np.add.at(transitions, (states, first, second, states), 0.1)
+    return payoffs, transitions
+
+
+def w7_cases(num_games: int) -> Iterator[MarkovCase]:
+    """One game, whatever the number of games asked for, at two temperatures below that of the bifurcation.
+
+    Args:
+        num_games: Not used: one such game is a batch.
+
+    Yields:
+        One case per temperature.
+    """
+    del num_games
+    payoffs, transitions = symmetric_chain()
+    for tau in TEMPERATURES:
+        yield MarkovCase(
+            workload="W7",
+            label=f"W7 symmetric chain, S = {_STATES}, λ = {1 / tau:g}",
+            tau=tau,
+            payoffs=payoffs[None],
+            transitions=transitions[None],
+            discount=_DISCOUNT,
+        )
