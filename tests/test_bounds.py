@@ -14,6 +14,7 @@ from hqre_jax._bounds import (
     _one_shot,
     bounds,
     double_difference,
+    meetings_under,
     spectral_radius,
 )
 
@@ -295,3 +296,29 @@ def test_bounds_trace_under_jit_and_vmap():
         alone = bounds_of(hq.NormalFormGame(u[k]), tau[k])
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_allclose(a[k], b, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("family", "graph"), [("uniform", "random"), ("zero_sum", "star")])
+def test_constants_without_matrices_are_on_the_safe_side(monkeypatch, family, graph):
+    """Meeting by meeting, as in games of hundreds of players: never better than with matrices, and hardly worse."""
+    game = hq.random_polymatrix(jax.random.key(0), 9, 3, graph=graph, family=family)
+    exact = bounds_of(game, 2.0)
+    monkeypatch.setattr(_one_shot, "_MATRIX_LIMIT", 1)
+    edgewise = bounds_of(game, 2.0, continuation="plain")
+    assert exact.contraction * (1 - 1e-12) <= edgewise.contraction <= exact.contraction * (1 + 1e-6)
+    assert exact.margin - 0.05 <= edgewise.margin <= exact.margin + 1e-12
+    # Each at weights of its own: κ and L belong to the weights that go with them.
+    matrices = meetings_under(hq.Problem(game, 2.0), 0)
+    root = np.sqrt(np.asarray(edgewise.weights).ravel())
+    common = np.asarray(matrices.common(jnp.asarray(root**2)))
+    kappa = np.linalg.eigvalsh(np.diag(np.full(9, 2.0)) - 0.5 * common / np.outer(root, root))[0]
+    steepness = np.linalg.norm(root[:, None] * np.asarray(matrices.influence()) / root, 2)
+    assert kappa - 1e-3 <= edgewise.margin <= kappa + 1e-12
+    assert steepness * (1 - 1e-12) <= edgewise.lipschitz <= steepness * (1 + 1e-3)
+
+
+def test_a_star_of_hundreds_of_zero_sum_players_is_unique():
+    game = hq.random_polymatrix(jax.random.key(1), 300, 2, graph="star", family="zero_sum")
+    known = bounds_of(game, 0.5)
+    assert known.unique
+    assert known.margin == pytest.approx(0.5, rel=1e-9)

@@ -86,10 +86,19 @@ class Meetings(NamedTuple):
         """Comparisons of one pass over all meetings."""
         return sum(g.work for g in self.groups)
 
+    def ends(self) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
+        """Row and column decision point of every meeting, in the order of `own_parts` and `common_parts`."""
+        rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
+        return rows, cols
+
     def common(self, v: Vector) -> Matrix:
         """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up; symmetric with zero diagonal."""
-        widest = self._widest(v[None], v)[0]
-        return self._summed(widest[None], widest[None])[0]
+        parts = self.common_parts(v)[None]
+        return self._summed(parts, parts)[0]
+
+    def common_parts(self, v: Vector) -> Float[Array, " m"]:
+        """What each meeting adds to `common`."""
+        return self._weighted(self._widest(v[None], v))[0]
 
     def common_and_pull(self, v: Vector) -> tuple[Matrix, Matrix]:
         """`common`, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
@@ -100,8 +109,26 @@ class Meetings(NamedTuple):
         step = jnp.finfo(v.dtype).eps ** (1 / 3)
         widest, nudged = self._widest(jnp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
         pull = (nudged - widest) / step - 0.5 * widest
-        common, pulls = self._summed(jnp.stack([widest, pull]), jnp.stack([widest, -pull]))
+        common, pulls = self._summed(
+            *self._weighted(jnp.stack([jnp.stack([widest, pull]), jnp.stack([widest, -pull])]))
+        )
         return common, pulls
+
+    def own(self) -> Matrix:
+        """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
+        to_row, to_col = self.own_parts()
+        return self._summed(to_row[None], to_col[None])[0]
+
+    def own_parts(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+        """What each meeting adds to `own`: in how strongly its column moves its row, and the other way round."""
+        one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
+        seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
+        to_row, to_col = self._weighted(_joined(seen, jnp.zeros((2, 0), self.reach.dtype)))
+        return to_row, to_col
+
+    def influence(self) -> Matrix:
+        """``Λ_xy = ¼ Σ_w P(w|x) max dd(u_i)``, rounded up."""
+        return self.own() / self.reach[:, None]
 
     def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
         """Interactions of all meetings, under k choices of the row players' multipliers."""
@@ -110,28 +137,23 @@ class Meetings(NamedTuple):
             jnp.zeros((len(of_rows), 0), of_cols.dtype),
         )
 
-    def own(self) -> Matrix:
-        """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
-        one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
-        seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
-        to_row, to_col = _joined(seen, jnp.zeros((2, 0), self.reach.dtype))
-        return self._summed(to_row[None], to_col[None])[0]
+    def _weighted(self, values: Float[Array, "*k m"]) -> Float[Array, "*k m"]:
+        """``¼ P(w) ·`` of a quantity at every meeting; 0 at those that do not count.
 
-    def influence(self) -> Matrix:
-        """``Λ_xy = ¼ Σ_w P(w|x) max dd(u_i)``, rounded up."""
-        return self.own() / self.reach[:, None]
+        Rounded up for the sums over meetings and the handful of products after them: relative errors of terms that are
+        not negative.
+        """
+        rows, cols = self.ends()
+        up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
+        share = jnp.tile(0.25 * self.law, rows.size // self.law.size) * up
+        return values * jnp.broadcast_to(jnp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
 
     def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
-        """``¼ Σ_w P(w) ·`` of k quantities at every meeting, given as seen from the row and from the column."""
-        n, num_worlds = self.keep.size, self.law.size
-        rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
-        quarter = jnp.tile(0.25 * self.law, rows.size // num_worlds)
-        values = jnp.concatenate([quarter[None] * to_row, quarter[None] * to_col], axis=1)
+        """Matrices of k quantities at every meeting, given as seen from the row and from the column."""
+        n, (rows, cols) = self.keep.size, self.ends()
+        values = jnp.concatenate([to_row, to_col], axis=1)
         slots = jnp.concatenate([rows * n + cols, cols * n + rows])
-        total = jax.ops.segment_sum(values.T, slots, n * n).T.reshape(-1, n, n)
-        # Sums over meetings and the handful of products after them: non-negative terms, relative errors.
-        up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
-        return jnp.where(self.keep[:, None] & self.keep[None, :], total * up, 0.0)
+        return jax.ops.segment_sum(values.T, slots, n * n).T.reshape(-1, n, n)
 
 
 def _joined(parts: Sequence[Array], nothing: Array) -> Array:

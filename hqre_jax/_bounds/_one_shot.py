@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax._bounds._edgewise import edgewise_constants
 from hqre_jax._bounds._matrices import largest_eigenvalue, perron
 from hqre_jax._bounds._meetings import Matrix, Meetings, Vector, laws_of, meetings_under
 from hqre_jax._problem import Problem
@@ -15,6 +16,8 @@ from hqre_jax._types import Scalar, StateValues
 # Comparisons that the search for weights may cost in all, its largest number of steps, and the comparisons that
 # all candidates may make at once.
 _SEARCH_LIMIT, _SEARCH_STEPS, _AT_ONCE = 2**24, 40, 2**20
+# Decision points beyond which no matrix between them is formed.
+_MATRIX_LIMIT = 128
 
 
 class Bounds(NamedTuple):
@@ -71,6 +74,8 @@ def one_shot_bounds(problem: Problem) -> Bounds:
 
 def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
     """κ, w, L and the contraction factor among the decision points that are kept."""
+    if tau.size > _MATRIX_LIMIT:
+        return edgewise_constants(meetings, tau)
     p, keep = meetings.reach, meetings.keep
     eps = jnp.finfo(tau.dtype).eps
     joint = meetings.own()
