@@ -1,6 +1,9 @@
-"""Lanes spread over the local devices, each of which runs its own loops."""
+"""Lanes spread over the local devices, each of which runs its own loops, and over the cores of a single one."""
 
-from collections.abc import Callable
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import equinox as eqx
@@ -35,6 +38,37 @@ def on_every_device(function: Callable[..., Any], shared: Any, lanes: Any) -> An
         check_vma=False,
     )
     return split(arrays, jax.tree.map(jnp.asarray, lanes))
+
+
+def on_every_core(work: Callable[[Any], None], pieces: Sequence[Any]) -> None:
+    """``work(piece)`` for all pieces, at the same time on all cores where the only device is the processor.
+
+    A compiled program keeps one core busy and Python waiting, which frees another thread to start the next one.
+
+    Args:
+        work: Calls a program that is compiled already and puts its answers away; no call depends on another one.
+        pieces: What it is called with.
+    """
+    devices = jax.local_devices()
+    if len(pieces) == 1 or len(devices) > 1 or devices[0].platform != "cpu":
+        for piece in pieces:
+            work(piece)
+        return
+    # A thread has its own settings.
+    wide = jax.config.jax_enable_x64
+
+    def apart(piece: Any) -> None:
+        with jax.enable_x64(wide):
+            work(piece)
+
+    # Collecting raises what a thread raised.
+    list(_threads().map(apart, pieces))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return ThreadPoolExecutor(cores, thread_name_prefix="hqre_jax_batch")
 
 
 def take(tree: Any, places: np.ndarray, width: int) -> Any:

@@ -20,20 +20,16 @@ from hqre_jax._solve import (
     Found,
     certified,
     finish,
-    follower,
     follows_branch,
     frozen,
     judged_by_residual,
     solve,
     starting_point,
+    uncertified_choice,
 )
 from hqre_jax._solver import AbstractSolver
-from hqre_jax._solvers import FixedPoint, KrylovBranch, PrincipalBranch
+from hqre_jax._solvers import FixedPoint, KrylovBranch, NaturalContinuation, PrincipalBranch
 
-# Steps between two looks at which lanes are done.
-_STRETCH = 64
-# Lanes that advance together on a device: they share the cost of a call, and a slow one holds up few.
-_WIDTH = 16
 # Bytes beyond which more lanes only wait for memory.
 _COMFORT = 2**24
 
@@ -64,8 +60,7 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
     """
     lanes = jax.tree.map(np.asarray, group.question)
     one = _size(lanes, options)
-    everyone, follow = np.arange(len(group.lanes)), one.follower
-    width = _width(one, memory)
+    everyone = np.arange(len(group.lanes))
     unique = certified_lanes(group, options, memory) if unique is None else unique
     blank: list[Any] = [
         np.zeros(lanes.game.action_mask.shape, one.dtype),
@@ -73,15 +68,18 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
         np.full(len(everyone), RESULTS.max_steps_reached.code),
         np.zeros(len(everyone), int),
     ]
-    found = Found(*blank)
-    if options.method is not None or follow is None:
-        _run(options.method or FixedPoint(), everyone, lanes, found, options, width)
+    found, on_branch, left = Found(*blank), np.zeros(len(everyone), bool), everyone
+    methods = one.methods
+    if options.method is not None:
+        methods = (options.method,)
     else:
-        _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, width)
-        settled = unique & (found.code == RESULTS.successful.code)
-        _run(follow, np.flatnonzero(~settled), lanes, found, options, width)
-    on_branch = follow is not None if options.method is None else follows_branch(options.method)
-    return _in_chunks(_finish, options, (lanes, found, unique, np.full(len(everyone), on_branch)), width)
+        _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, _width(one, memory))
+        left = np.flatnonzero(~unique | (found.code != RESULTS.successful.code))
+    for method in methods:
+        _run(method, left, lanes, found, options, _width(one, memory, method))
+        on_branch[left] = follows_branch(method)
+        left = left[found.code[left] != RESULTS.successful.code]
+    return _in_chunks(_finish, options, (lanes, found, unique, on_branch), _width(one, memory))
 
 
 def certified_lanes(group: Group, options: Options, memory: int) -> np.ndarray:
@@ -143,11 +141,11 @@ def _problem(lane: Lane, options: Options) -> Problem:
 
 
 class Size(NamedTuple):
-    """Of one lane: bytes of its arrays, entries of its policy, the method that follows their branches, type."""
+    """Of one lane: bytes of its arrays, shape of its policy, methods for what is not certified, floating type."""
 
     num_bytes: int
-    entries: int
-    follower: AbstractSolver | None
+    shape: tuple[int, int, int]
+    methods: tuple[AbstractSolver, ...]
     dtype: Any
 
 
@@ -167,7 +165,8 @@ def _size_of(structure: Any, shapes: tuple[tuple[Any, Any], ...], entropy: Entro
         lane = jax.tree.unflatten(structure, leaves)
         problem = Problem(lane.game, lane.tau, reference=lane.reference, entropy=entropy, continuation=continuation)
         num_bytes = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(problem))
-        sizes.append(Size(num_bytes, problem.mask.size, follower(problem), problem.tau.dtype))
+        methods = tuple(uncertified_choice(problem))
+        sizes.append(Size(num_bytes, problem.mask.shape, methods, problem.tau.dtype))
         return problem.scale
 
     jax.eval_shape(pose, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
@@ -202,11 +201,12 @@ def _begin(task: tuple[Options, AbstractSolver], lanes: Lane) -> Any:
 @eqx.filter_jit
 def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress]) -> tuple[Progress, Any, Any]:
     """A stretch of steps; which lanes are done, and what was found there."""
+    _, stretch = _pace(task[1])
 
     def one(task: tuple[Options, AbstractSolver], of_lane: tuple[Lane, Progress]) -> tuple[Progress, Any, Any]:
         (options, method), (lane, progress) = task, of_lane
         problem = frozen(_problem(lane, options)).centered()
-        limit = jnp.minimum(progress.limit, progress.steps + _STRETCH)
+        limit = jnp.minimum(progress.limit, progress.steps + stretch)
 
         def unfinished(carry):
             state, steps = carry
@@ -223,7 +223,14 @@ def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress])
     return on_every_device(lambda t, part: jax.vmap(lambda of_lane: one(t, of_lane))(part), task, lanes)
 
 
-def _run(method: AbstractSolver, members: np.ndarray, lanes: Lane, found: Found, options: Options, width: int) -> None:
+def _run(
+    method: AbstractSolver,
+    members: np.ndarray,
+    lanes: Lane,
+    found: Found,
+    options: Options,
+    width: int,
+) -> None:
     """Run one method on some lanes and write what it finds into ``found``.
 
     ``width`` lanes are on their way at a time. After each stretch those that are done leave, and new ones begin.
@@ -263,14 +270,33 @@ def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:count], *results)
 
 
-def _width(one: Size, memory: int) -> int:
+def _pace(method: AbstractSolver | None) -> tuple[int, int]:
+    """Lanes that advance together, and steps between two looks at which are done.
+
+    Lanes share the cost of a call, and a slow one holds up few. Where all take nearly the same handful of steps, more
+    of them go together.
+    """
+    return (64, 8) if isinstance(method, NaturalContinuation) else (16, 64)
+
+
+def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
     """Lanes at a time: on each device a power of two, fewer for larger games, that fits into the memory.
 
-    A lane holds some copies of its game and, for Newton steps, of a Jacobian of all policy entries or of products with
-    it. How many lanes there are does not enter: the program that a lane runs through, and so its rounding, depends on
-    the lane alone.
+    A lane holds some copies of its game and, for Newton steps, of a matrix. How many lanes there are does not enter: the
+    program that a lane runs through, and so its rounding, depends on the lane alone.
+
+    Args:
+        one: What a lane needs.
+        memory: Bytes for all.
+        method: What runs on them; without one what is asked of their games and answers alone.
     """
-    held = {PrincipalBranch: one.entries, KrylovBranch: KrylovBranch().memory}.get(type(one.follower), 0)
-    jacobian = one.dtype.itemsize * one.entries * held
-    room = min(memory, _COMFORT) // (16 * one.num_bytes + 8 * jacobian)
-    return len(jax.local_devices()) * max(1, min(_WIDTH, 1 << int(room).bit_length() >> 1))
+    players, states, actions = one.shape
+    entries = players * states * actions
+    held = {
+        PrincipalBranch: 8 * entries**2,
+        KrylovBranch: 8 * KrylovBranch().memory * entries,
+        NaturalContinuation: 4 * (players * states) ** 2,
+    }.get(type(method), 0)
+    copies = 4 if isinstance(method, NaturalContinuation) else 16
+    room = min(memory, _COMFORT) // (copies * one.num_bytes + held * one.dtype.itemsize)
+    return len(jax.local_devices()) * max(1, min(_pace(method)[0], 1 << int(room).bit_length() >> 1))

@@ -1,18 +1,24 @@
-"""The principal branch of many small games at once: straight continuation in ``s`` of ``τ/s``, with guards.
+"""The principal branch of many small games at once: pseudo-arclength continuation in ``s`` of ``τ/s``, with guards.
 
     z = log ρ + s · gain(π(z)),      s from 0 (the reference) to 1 (the question).
 
-All lanes take one linear solve per round; each has its own step. At a trial point Newton's method gives the correction
-``d = (I − sJ)⁻¹ (log ρ + s·gain − z)`` and the tangent ``t = (I − sJ)⁻¹ gain``; a point is kept if
+The branch is a curve ``(z(l), s(l))``; its length l is measured in the norm ``|z|² + w² s²``, w set so that it leaves
+the reference mostly along s. All lanes take one linear solve per round; each has its own step h. The point at
+``l + h`` is predicted to second order. There Newton's method gives the correction at fixed s,
+``d = (I − sJ)⁻¹ (log ρ + s·gain − z)``, and ``t = (I − sJ)⁻¹ gain = dz/ds``, from which follow the correction at right
+angles to the curve and the tangent ``± (t, 1)``, whose sign is that of ``det(I − sJ)``: so the curve is followed through
+its folds, where the determinant changes sign and s turns back. A point is kept if
 
-* ``det(I − sJ) > 0``: as at s = 0, and as on every stretch of the branch without a fold or a bifurcation;
-* the correction moves no probability by more than 0.05 and no log-odds of use by more than 1.
+* the tangent there is near the one at the last point;
+* the correction moves no probability by more than some limit and no log-odds of use by more than 1;
+* predicted and found tangent, over the step, move no probability apart by more than some multiple of that limit.
 
-Otherwise the step is shortened. A lane whose step becomes too short (near a fold, a bifurcation, a sharp bend) gives
-up: it belongs to pseudo-arclength continuation. Lanes that are certified to have one equilibrium need no guards, for
-any way to it is right.
+Otherwise the step is shortened. A lane whose step becomes too short (at a bifurcation, or because a limit was too large
+for a sharp bend) gives up, and may try again with smaller limits. Lanes that are certified to have one equilibrium need
+no guards, for any way to it is right.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -33,135 +39,299 @@ from hqre_jax._batch._interleaved import (
     total,
 )
 
-# A correction may move a probability by this much; steps aim at a fraction of it.
-_MISS, _AIM = 0.05, 0.5
-# Corrections of log-odds beyond this are not small, whatever the probabilities.
-_FAR = 1.0
-_SHORTEST = 1e-3
+# Steps aim at this fraction of the largest correction.
+_AIM = 0.4
+# Tangents are the more sensitive sign of an error: they may miss by this multiple of the largest correction.
+_SLANT = 2.0
+# Corrections of log-odds beyond this are not small, whatever the probabilities; certified lanes bear more.
+_FAR, _FAR_IF_UNIQUE = 1.0, 4.0
+# Length of dz/ds at the reference, at most, in units of the weight of s: how steeply the curve leaves.
+_STEEP = 0.5
+# Steps shorter than this fraction of the weight of s lead nowhere.
+_SHORTEST = 1e-5
 # Rounds after which a lane gives up.
 _ROUNDS = 100
 # Rounds before lanes are left.
 _PATIENCE = 6
 
 PerLane = Float[Array, " lane"]
+# Odds of all players, one after the other: what treats them alike is one operation.
+Rows = Float[Array, "unknown lane"]
+
+
+class Guards(NamedTuple):
+    """What is demanded of the points of each lane.
+
+    Attributes:
+        miss: Largest change of a probability by the correction.
+        turn: Least cosine between consecutive tangents.
+        unique: Whether the lane is certified to have one equilibrium.
+        weight: w², the weight of s in the norm.
+    """
+
+    miss: PerLane
+    turn: PerLane
+    unique: Bool[Array, " lane"]
+    weight: PerLane
+
+
+class Place(NamedTuple):
+    """Along a branch.
+
+    Attributes:
+        position: s at the last point kept,
+        rate: ds/dl there, and
+        sag: an estimate of ½ d²s/dl².
+        step: The step to try next, no longer than to s = 1.
+    """
+
+    position: PerLane
+    rate: PerLane
+    sag: PerLane
+    step: PerLane
 
 
 class Path(NamedTuple):
-    """Where each lane is on its branch.
+    """Where each lane is on its branch: few arrays, for each of them is copied in every round.
 
     Attributes:
         odds: z at the last point kept.
-        slope: Tangent dz/ds there.
-        bend: Estimate of half the second derivative, ½ d²z/ds².
-        position: s.
-        step: The step that is being tried.
+        tangent: dz/dl there: with ds/dl the unit tangent.
+        bend: Estimate of ½ d²z/dl².
+        place: A `Place`, stacked.
         rounds: Linear solves so far.
-        live: Whether the lane is on its way.
-        arrived: Whether it reached s = 1 and converged there.
+        state: `LIVE` while the lane is on its way, `ARRIVED` once it converged at s = 1, `LOST` if it gave up.
     """
 
-    odds: Odds
-    slope: Odds
-    bend: Odds
-    position: PerLane
-    step: PerLane
+    odds: Rows
+    tangent: Rows
+    bend: Rows
+    place: Float[Array, "4 lane"]
     rounds: Int[Array, " lane"]
-    live: Bool[Array, " lane"]
-    arrived: Bool[Array, " lane"]
+    state: Int[Array, " lane"]
 
 
-def begin(games: Interleaved, unique: Bool[Array, " lane"], live: Bool[Array, " lane"]) -> Path:
+# Nothing is on its way in arrays of zeros.
+LOST, ARRIVED, LIVE = 0, 1, 2
+
+
+def begin(
+    games: Interleaved,
+    unique: Bool[Array, " lane"],
+    miss: PerLane,
+    turn: PerLane,
+    live: Bool[Array, " lane"],
+    go: Bool[Array, ""],
+) -> tuple[Guards, Path]:
     """The reference policy, with tangent, bend, and a first step whose prediction should miss by little.
 
-    At s = 0 the branch has ``z' = gain(ρ)`` and ``z'' = 2 J z'``. If each order is smaller than the one before by the
-    same factor, predicting to second order over a step h misses by ``h³ |z''/2|²/|z'|``.
+    At s = 0 the branch has ``dz/ds = gain(ρ)`` and ``d²z/ds² = 2 J gain``. If each order is smaller than the one before
+    by the same factor, predicting to second order over a step h in s misses by ``h³ |z''/2|²/|z'|``.
     """
-    pi = policies(games.reference)
-    linear = linearise(games, pi)
-    slope = linear.gain
-    bend = tuple(
-        sum((apply(block, slope[j]) for j, block in enumerate(row) if block is not None), jnp.zeros_like(slope[i]))
-        for i, row in enumerate(linear.coupling)
-    )
-    first, second = _moved(pi, slope), _moved(pi, bend)
-    miss = second * second / jnp.maximum(first, jnp.finfo(first.dtype).tiny)
-    step = jnp.minimum(1.0, (_AIM * _MISS / jnp.maximum(miss, jnp.finfo(miss.dtype).tiny)) ** (1 / 3))
-    zero = jnp.zeros_like(step)
-    return Path(
-        odds=games.reference,
-        slope=slope,
-        bend=bend,
-        position=zero,
-        step=jnp.where(unique, 1.0, step),
-        rounds=jnp.zeros(step.shape, jnp.int32),
-        live=live & jnp.isfinite(miss),
-        arrived=jnp.zeros(step.shape, bool),
-    )
+
+    def derivatives() -> tuple[Policies, Odds, Odds]:
+        pi = policies(games.reference)
+        linear = linearise(games, pi)
+        slope = linear.gain
+        second = tuple(
+            sum((apply(block, slope[j]) for j, block in enumerate(row) if block is not None), jnp.zeros_like(slope[i]))
+            for i, row in enumerate(linear.coupling)
+        )
+        return pi, slope, second
+
+    def lengths(pi: Policies, slope: Odds, second: Odds) -> tuple[PerLane, PerLane, PerLane, PerLane]:
+        """First step in s, its length per unit of s, the weight, and whether all is finite."""
+        tiny = jnp.finfo(miss.dtype).tiny
+        first_order, second_order = _moved(pi, slope), _moved(pi, second)
+        ratio = _AIM * miss * first_order / jnp.maximum(second_order * second_order, tiny)
+        # No step is longer than 1, and the cube root of more needs no computing.
+        step = jnp.where(unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
+        square = _dot(slope, slope)
+        weight = jnp.maximum(square, 1.0) / _STEEP**2
+        return step, jnp.sqrt(square + weight), weight, first_order + second_order
+
+    def path(slope: Odds, second: Odds, step: PerLane, stretch: PerLane, size: PerLane) -> Path:
+        # From s to the length: dl/ds = |(z', w)|, and the second derivative by l is at right angles to the tangent.
+        rate = 1 / stretch
+        tangent, curve = jnp.concatenate(slope) * rate, jnp.concatenate(second) * rate**2
+        along = total(curve * tangent)
+        zero, sag = jnp.zeros_like(step), -along * rate
+        return Path(
+            odds=jnp.concatenate(games.reference),
+            tangent=tangent,
+            bend=curve - along * tangent,
+            place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
+            rounds=jnp.zeros(step.shape, jnp.int32),
+            state=jnp.where(live & jnp.isfinite(size), LIVE, LOST),
+        )
+
+    pi, slope, second = apart(go, derivatives)
+    step, stretch, weight, size = apart(go, lengths, pi, slope, second)
+    return Guards(miss, turn, unique, weight), apart(go, path, slope, second, step, stretch, size)
 
 
-def follow(games: Interleaved, path: Path, unique: Bool[Array, " lane"], close: Any, leave: Any) -> Path:
+def follow(games: Interleaved, guards: Guards, path: Path, close: Any, leave: Any, go: Bool[Array, ""]) -> Path:
     """Rounds until no more than ``leave`` lanes are on their way.
 
     Args:
         games: The games.
+        guards: What is demanded of each lane.
         path: Where they are.
-        unique: Lanes certified to have one equilibrium.
         close: A last correction that moves probabilities by less than this is the last.
         leave: Lanes that may be left on their way, after some rounds.
+        go: Whether there is anything to do.
 
     Returns:
         Where they are then.
     """
 
     def unfinished(path: Path) -> Bool[Array, ""]:
-        few = (jnp.sum(path.live) <= leave) & (jnp.max(path.rounds) >= _PATIENCE)
-        return jnp.any(path.live) & ~few
+        live = jnp.sum(path.state == LIVE)
+        return (live > 0) & ((live > leave) | (jnp.max(path.rounds) < _PATIENCE))
 
-    return jax.lax.while_loop(unfinished, lambda p: _round(games, p, unique, close), path)
+    def advance(path: Path) -> Path:
+        return apart(go, lambda p: _round(games, guards, p, close, go), path)
+
+    return jax.lax.while_loop(unfinished, advance, path)
 
 
-def _round(games: Interleaved, path: Path, unique: Bool[Array, " lane"], close: Any) -> Path:
-    go = jnp.any(path.live)
-    goal = path.position + path.step
-    goal = jnp.where(goal > 1.0 - 1e-6, 1.0, goal)
-    step = goal - path.position
-    trial = tuple(z + step * (t + step * b) for z, t, b in zip(path.odds, path.slope, path.bend, strict=True))
+def _round(games: Interleaved, guards: Guards, path: Path, close: Any, go: Bool[Array, ""]) -> Path:
+    """One linear solve for every lane, in stages of a few operations each: longer programs are scheduled at a cost."""
+    sizes = [z.shape[0] for z in games.reference]
 
-    def first_order(trial: Odds) -> tuple[Policies, Linear]:
-        pi = policies(trial)
-        return pi, linearise(games, pi)
+    def point(path: Path) -> tuple[PerLane, Policies]:
+        return _goal(path), policies(in_parts(_trial(path), sizes))
 
-    pi, linear = apart(go, first_order, trial)
-    defect = tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
-    (correction, slope), determinant = solve_linear(goal, linear, [defect, linear.gain], go)
-    miss, far = apart(go, lambda *x: (_moved(*x), _moved_odds(*x)), pi, correction)
-    finite = jnp.isfinite(miss) & jnp.isfinite(determinant)
-    landed = path.position >= 1.0
-    guarded = (determinant > 0) & (miss <= _MISS) & (far <= _FAR)
-    kept = path.live & finite & (guarded | (unique & (far <= 4.0)))
-    arrived = kept & (goal >= 1.0) & (miss <= close)
+    def system(path: Path, goal: PerLane, pi: Policies) -> tuple[Linear, Odds]:
+        linear, trial = linearise(games, pi), in_parts(_trial(path), sizes)
+        return linear, tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
+
+    goal, pi = apart(go, point, path)
+    linear, defect = apart(go, system, path, goal, pi)
+    flat, determinant = apart(go, lambda *x: solve_linear(*x, go), goal, linear, [defect, linear.gain])
+    shift, length = apart(go, _newton, guards, path, goal, *flat, determinant)
+    signs = apart(go, _signs, guards, path, pi, *flat, shift, length)
+    kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs, close)
+    odds, tangent, bend = apart(go, _vectors, path, *flat, shift, length, kept)
+    return Path(odds, tangent, bend, *scalars)
+
+
+def in_parts(rows: Rows, sizes: list[int]) -> Odds:
+    """The rows of each player."""
+    ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
+    return tuple(rows[a:b] for a, b in itertools.pairwise(ends))
+
+
+def _goal(path: Path) -> PerLane:
+    position, rate, sag, step = path.place
+    goal = position + step * (rate + step * sag)
+    return jnp.where(goal > 1.0 - 1e-6, 1.0, goal)
+
+
+def _trial(path: Path) -> Rows:
+    step = Place(*path.place).step
+    return path.odds + step * (path.tangent + step * path.bend)
+
+
+def _ahead(path: Path) -> tuple[Rows, PerLane]:
+    """The tangent that is predicted at the trial point."""
+    _, rate, sag, step = path.place
+    return path.tangent + 2 * step * path.bend, rate + 2 * step * sag
+
+
+def _newton(
+    guards: Guards, path: Path, goal: PerLane, defect: Rows, slope: Rows, determinant: PerLane
+) -> tuple[PerLane, PerLane]:
+    """How far the correction moves s, and ds/dl at the trial point.
+
+    Corrections are at right angles to the predicted tangent; at the end of the path, at fixed s.
+    """
+    ahead, ahead_rate = _ahead(path)
+    shift = -total(ahead * defect) / (total(ahead * slope) + guards.weight * ahead_rate)
+    length = jnp.sign(determinant) / jnp.sqrt(total(slope * slope) + guards.weight)
+    return jnp.where(goal >= 1.0, 0.0, shift), length
+
+
+class _Signs(NamedTuple):
+    """Of an error: changes of probabilities and of log-odds by the correction, of the tangent, of its direction."""
+
+    miss: PerLane
+    far: PerLane
+    slant: PerLane
+    cosine: PerLane
+
+
+def _signs(
+    guards: Guards, path: Path, pi: Policies, defect: Rows, slope: Rows, shift: PerLane, length: PerLane
+) -> _Signs:
+    sizes = [p.shape[0] - 1 for p in pi]
+    _, rate, _, step = path.place
+    correction = in_parts(defect + shift * slope, sizes)
+    aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
+    cosine = length * (total(slope * path.tangent) + guards.weight * rate)
+    return _Signs(_moved(pi, correction), _moved_odds(pi, correction), _moved(pi, aslant), cosine)
+
+
+def _judged(
+    guards: Guards, path: Path, goal: PerLane, shift: PerLane, length: PerLane, signs: _Signs, close: Any
+) -> tuple[Bool[Array, " lane"], tuple[Array, Array, Array]]:
+    """Which points are kept; and places, rounds and states after the round."""
+    position, rate, sag, step = path.place
+    live, landed = path.state == LIVE, position >= 1.0
+    sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
+    moved = goal + shift
+    guarded = (signs.miss <= guards.miss) & (signs.slant <= _SLANT * guards.miss) & (signs.far <= _FAR)
+    guarded &= (signs.cosine >= guards.turn) & (moved <= 1.0) & (moved >= 0.0)
+    kept = live & sound & (guarded | (guards.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step.
-    ratio = _AIM * _MISS / jnp.maximum(miss, 1e-9)
-    factor = jnp.where(finite, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
-    factor = jnp.where(kept, factor, jnp.minimum(factor, 0.5))
-    after = step * factor
-    rounds = path.rounds + path.live
-    lost = ~kept & (landed | (after < _SHORTEST))
-    bend_scale = jnp.where(step > 0, 0.5 / jnp.where(step > 0, step, 1.0), 0.0)
+    ratio = _AIM * guards.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
+    factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
+    after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
+    arrived = kept & (goal >= 1.0) & (signs.miss <= close)
+    rounds = path.rounds + live
+    lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
+    new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)
+    new_position, new_rate = jnp.where(kept, moved, position), jnp.where(kept, length, rate)
+    place = Place(new_position, new_rate, new_sag, _shortened(after, new_position, new_rate, new_sag))
+    state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state)
+    return kept, (jnp.stack(place), rounds, state)
 
-    def keep(new: Array, old: Array) -> Array:
-        return jnp.where(kept, new, old)
 
-    return Path(
-        odds=jax.tree.map(lambda z, d, old: keep(z + d, old), trial, correction, path.odds),
-        slope=jax.tree.map(keep, slope, path.slope),
-        bend=jax.tree.map(lambda new, old, b: keep(bend_scale * (new - old), b), slope, path.slope, path.bend),
-        position=keep(goal, path.position),
-        step=jnp.where(path.live, after, path.step),
-        rounds=rounds,
-        live=path.live & ~arrived & ~lost & (rounds < _ROUNDS),
-        arrived=path.arrived | arrived,
+def _vectors(
+    path: Path, defect: Rows, slope: Rows, shift: PerLane, length: PerLane, kept: Bool[Array, " lane"]
+) -> tuple[Rows, Rows, Rows]:
+    """Odds, tangents and bends after the round."""
+    step, tangent = Place(*path.place).step, length * slope
+    return (
+        jnp.where(kept, _trial(path) + defect + shift * slope, path.odds),
+        jnp.where(kept, tangent, path.tangent),
+        jnp.where(kept, _bend(step, tangent, path.tangent, path.bend), path.bend),
     )
+
+
+def _bend(step: PerLane, new: Array, old: Array, bend: Array) -> Array:
+    """Half the second derivative, from the change of the tangent; a step of length 0 leaves it as it is."""
+    return jnp.where(step > 0, 0.5 / jnp.where(step > 0, step, 1.0) * (new - old), bend)
+
+
+def _shortened(step: PerLane, position: PerLane, rate: PerLane, sag: PerLane) -> PerLane:
+    """The step, or the one to ``position + h·rate + h²·sag = 1`` where that is shorter."""
+    to_go = 1.0 - position
+    root = jnp.sqrt(jnp.maximum(rate * rate + 4 * sag * to_go, 0.0))
+    over = position + step * (rate + step * sag) >= 1.0
+    return jnp.where(over, jnp.clip(2 * to_go / (rate + root), 0.0, step), step)
+
+
+def _cube_root(x: PerLane) -> PerLane:
+    """Of a number in [0, 1], to a few percent: from square roots, of which processors take several at once."""
+    # x^(1/4 + 1/16 + 1/64)
+    fourth = jnp.sqrt(jnp.sqrt(x))
+    sixteenth = jnp.sqrt(jnp.sqrt(fourth))
+    return fourth * sixteenth * jnp.sqrt(jnp.sqrt(sixteenth))
+
+
+def _dot(x: Odds, y: Odds) -> PerLane:
+    return total(jnp.stack([total(a * b) for a, b in zip(x, y, strict=True)]))
 
 
 def _moved(pi: Policies, change: Odds) -> PerLane:

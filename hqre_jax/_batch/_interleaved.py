@@ -130,54 +130,78 @@ def apart(go: Bool[Array, ""], function: Callable[..., Any], *arguments: Any) ->
     matrix operations. A branch is a border that it respects.
     """
     shapes = jax.eval_shape(function, *arguments)
-    nothing = lambda *_: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)  # noqa: E731
+
+    def nothing(*_: Any) -> Any:
+        return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
     return jax.lax.cond(go, function, nothing, *arguments)
 
 
 def solve_linear(
     scale: Float[Array, " lane"], linear: Linear, sides: list[Odds], go: Bool[Array, ""]
-) -> tuple[list[Odds], Float[Array, " lane"]]:
-    """Solutions x of ``(I − scale · coupling) x = side``, and the determinant of the matrix.
+) -> tuple[list[Float[Array, "unknown lane"]], Float[Array, " lane"]]:
+    """Solutions x of ``(I − scale · coupling) x = side``, all players' in a row, and the determinant of the matrix.
 
     With two players the smaller one's block is eliminated to; beyond, all unknowns are one dense system. There is no
     pivoting: a pivot that is nearly 0 spoils the solution, and whoever uses it must look at what it does.
     """
     if len(linear.gain) == 2:
         return _solve_pair(scale, linear, sides, go)
-    sizes = [g.shape[0] for g in linear.gain]
-    rows = []
-    for i, size in enumerate(sizes):
-        row = []
-        for block in linear.coupling[i]:
-            row.append(_identity(size, scale) if block is None else -scale * block)
-        rows.append(jnp.concatenate(row, axis=1))
-    right = jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
-    found, determinant = apart(go, _eliminate, jnp.concatenate(rows), right)
-    ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-    split = [tuple(found[a:b, k] for a, b in itertools.pairwise(ends)) for k in range(len(sides))]
-    return split, determinant
+
+    def dense(scale: Array, linear: Linear, sides: list[Odds]) -> tuple[Rows, Rows]:
+        rows = []
+        for i, gain in enumerate(linear.gain):
+            row = [_identity(len(gain), scale) if b is None else -scale * b for b in linear.coupling[i]]
+            rows.append(jnp.concatenate(row, axis=1))
+        return jnp.concatenate(rows), jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
+
+    found, determinant = apart(go, _eliminate, *apart(go, dense, scale, linear, sides))
+    return [found[:, k] for k in range(len(sides))], determinant
 
 
-def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Odds], Float[Array, " lane"]]:
+def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Float[Array, "unknown lane"]], Array]:
     first, second = (0, 1) if linear.gain[0].shape[0] <= linear.gain[1].shape[0] else (1, 0)
     there, back = linear.coupling[first][second], linear.coupling[second][first]
     assert there is not None and back is not None
-    there, back = scale * there, scale * back
-    matrix = _identity(there.shape[0], scale) - _product(there, back)
-    right = jnp.stack([side[first] + apply(there, side[second]) for side in sides], axis=1)
-    found, determinant = apart(go, _eliminate, matrix, right)
-    answers = []
-    for k, side in enumerate(sides):
-        x = found[:, k]
-        y = side[second] + apply(back, x)
-        answers.append((x, y) if first == 0 else (y, x))
-    return answers, determinant
+
+    def reduced(scale: Array, there: Rows, back: Rows, sides: list[Odds]) -> tuple[Rows, Rows]:
+        matrix = _identity(there.shape[0], scale) - scale * scale * _product(there, back)
+        return matrix, jnp.stack([side[first] + scale * apply(there, side[second]) for side in sides], axis=1)
+
+    def completed(scale: Array, back: Rows, sides: list[Odds], found: Rows) -> list[Float[Array, "unknown lane"]]:
+        answers = []
+        for k, side in enumerate(sides):
+            x = found[:, k]
+            y = side[second] + scale * apply(back, x)
+            answers.append(jnp.concatenate((x, y) if first == 0 else (y, x)))
+        return answers
+
+    found, determinant = apart(go, _eliminate, *apart(go, reduced, scale, there, back, sides))
+    return apart(go, completed, scale, back, sides, found), determinant
 
 
 def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
-    """Gauss–Jordan elimination without pivoting, and the product of the pivots."""
+    """Elimination without pivoting, and the product of the pivots."""
     size = matrix.shape[0]
-    work, determinant = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
+    if size > _SPELT:
+        return _eliminate_in_loop(matrix, right)
+    rows, sides, inverse = list(matrix), list(right), []
+    determinant = matrix[0, 0]
+    for k in range(size):
+        inverse.append(1 / rows[k][k])
+        determinant = determinant * rows[k][k] if k else determinant
+        for j in range(k + 1, size):
+            factor = rows[j][k] * inverse[k]
+            rows[j], sides[j] = rows[j] - factor * rows[k], sides[j] - factor * sides[k]
+    for k in reversed(range(size)):
+        known = sum((rows[k][j] * sides[j] for j in range(k + 1, size)), jnp.zeros_like(sides[k]))
+        sides[k] = (sides[k] - known) * inverse[k]
+    return jnp.stack(sides), determinant
+
+
+def _eliminate_in_loop(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
+    """`_eliminate` in Gauss and Jordan's way, every step of which has the same shape."""
+    size = matrix.shape[0]
 
     def step(k: Any, state: tuple[Rows, Array]) -> tuple[Rows, Array]:
         work, determinant = state
@@ -187,11 +211,8 @@ def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
         cleared = jnp.where((jnp.arange(size) == k)[:, None, None], row[None], work)
         return cleared - column[:, None] * row[None], determinant * pivot
 
-    if size <= _SPELT:
-        for k in range(size):
-            work, determinant = step(k, (work, determinant))
-    else:
-        work, determinant = jax.lax.fori_loop(0, size, step, (work, determinant))
+    start = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
+    work, determinant = jax.lax.fori_loop(0, size, step, start)
     return work[:, size:], determinant
 
 
@@ -245,13 +266,19 @@ def total(x: Float[Array, "_ ..."]) -> Float[Array, "..."]:
 
 def softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
     """Probabilities of all actions, the first included, from log-odds to it."""
-    top = largest(z, 0.0)
-    weight = jnp.exp(jnp.concatenate([-top[None], z - top]))
+    weight = jnp.exp(_below_top(z))
     return weight * (1 / total(weight))
 
 
-def log_softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
-    """Logarithms of `softmax`."""
+def softmax_and_logarithm(z: Float[Array, "_ lane"]) -> tuple[Float[Array, "_ lane"], Float[Array, "_ lane"]]:
+    """`softmax` and its logarithm."""
+    below = _below_top(z)
+    weight = jnp.exp(below)
+    sums = total(weight)
+    return weight * (1 / sums), below - jnp.log(sums)
+
+
+def _below_top(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
+    """Log-odds of all actions to the likeliest one."""
     top = largest(z, 0.0)
-    normaliser = top + jnp.log(jnp.exp(-top) + total(jnp.exp(z - top)))
-    return jnp.concatenate([-normaliser[None], z - normaliser])
+    return jnp.concatenate([-top[None], z - top])

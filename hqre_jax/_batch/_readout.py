@@ -9,12 +9,13 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax._batch._interleaved import (
     Interleaved,
     Odds,
+    Policies,
     apart,
     average,
     gains,
     largest,
-    log_softmax,
     policies,
+    softmax_and_logarithm,
     total,
 )
 from hqre_jax._game import Continuation, share
@@ -34,8 +35,10 @@ def read_out(
     games: Interleaved,
     odds: Odds,
     mask: Bool[Array, "lane player action"] | None,
+    uniform: bool,
     entropy: Entropy,
     continuation: Continuation,
+    go: Bool[Array, ""],
 ) -> Readout:
     """Evaluate the games at log-odds.
 
@@ -43,32 +46,48 @@ def read_out(
         games: The games.
         odds: The log-odds that were found.
         mask: Valid actions, or None where all are.
+        uniform: Whether the references are uniform over all actions.
         entropy: "kl" or "shannon": the values depend on it,
         continuation: and on who is paid it.
+        go: Whether there is anything to do.
 
     Returns:
         The `Readout`; the residual is that of exactly this policy.
     """
-    go = jnp.ones((), bool) | jnp.any(games.tau[0] > 0)
-    pi, logs = apart(go, lambda z: (policies(z), tuple(log_softmax(x) for x in z)), odds)
+
+    def play(odds: Odds) -> tuple[Policies, Policies]:
+        pairs = [softmax_and_logarithm(z) for z in odds]
+        return tuple(p for p, _ in pairs), tuple(log_p for _, log_p in pairs)
+
+    def residual(gain: Odds, pi: Policies) -> Float[Array, " lane"]:
+        response = policies(tuple(r + g for r, g in zip(games.reference, gain, strict=True)))
+        return largest(jnp.concatenate([jnp.abs(p - q) for p, q in zip(pi, response, strict=True)]), 0.0)
+
+    def values(gain: Odds, pi: Policies, logs: Policies) -> Float[Array, "lane player"]:
+        worth, bonus = [], []
+        for i, (p, log_p) in enumerate(zip(pi, logs, strict=True)):
+            # Rent is log Σ exp of the reference's log-odds, the entropy of a uniform one.
+            rent = jnp.log(float(len(p))) if uniform else jnp.log(1.0 + total(jnp.exp(games.reference[i])))
+            log_reference = -rent if uniform else softmax_and_logarithm(games.reference[i])[1]
+            # KL(π‖ρ); terms of absent actions are 0 times a finite number.
+            divergence = total(p * (log_p - log_reference))
+            bonus.append(games.tau[i] * ((rent if entropy == "shannon" else 0.0) - divergence))
+            others = [pi[j] for j in range(len(pi)) if j != i]
+            worth.append(average(games.floor[i][None], others)[0] + games.tau[i] * total(p[1:] * gain[i]))
+        return (jnp.stack(worth) + share(jnp.stack(bonus), continuation)).T
+
+    def lanes_first(parts: Policies) -> Float[Array, "lane player action"]:
+        most = max(p.shape[0] for p in parts)
+        return jnp.stack([_lengthened(x, most) for x in parts]).transpose(2, 0, 1)
+
+    def arranged(pi: Policies, logs: Policies) -> tuple[Array, Array]:
+        log_policy = lanes_first(logs)
+        return lanes_first(pi), log_policy if mask is None else jnp.where(mask, log_policy, 0.0)
+
+    pi, logs = apart(go, play, odds)
     gain = apart(go, lambda p: gains(games, p), pi)
-    response = policies(tuple(r + g for r, g in zip(games.reference, gain, strict=True)))
-    residual = jnp.zeros_like(pi[0][0])
-    worth, bonus = [], []
-    for i, (p, q, log_p) in enumerate(zip(pi, response, logs, strict=True)):
-        residual = largest(jnp.abs(p - q), residual)
-        # KL(π‖ρ); terms of absent actions are 0 times a finite number.
-        log_ratio = log_p - log_softmax(games.reference[i])
-        rent = jnp.log(1.0 + total(jnp.exp(games.reference[i]))) if entropy == "shannon" else 0.0
-        bonus.append(games.tau[i] * (rent - total(p * log_ratio)))
-        others = [pi[j] for j in range(len(pi)) if j != i]
-        worth.append(average(games.floor[i][None], others)[0] + games.tau[i] * total(p[1:] * gain[i]))
-    values = jnp.stack(worth) + share(jnp.stack(bonus), continuation)
-    most = max(p.shape[0] for p in pi)
-    policy, log_policy = (jnp.stack([_lengthened(x, most) for x in parts]).transpose(2, 0, 1) for parts in (pi, logs))
-    if mask is not None:
-        log_policy = jnp.where(mask, log_policy, 0.0)
-    return Readout(policy, log_policy, values.T, residual)
+    policy, log_policy = apart(go, arranged, pi, logs)
+    return Readout(policy, log_policy, apart(go, values, gain, pi, logs), apart(go, residual, gain, pi))
 
 
 def contracts(games: Interleaved) -> Bool[Array, " lane"]:

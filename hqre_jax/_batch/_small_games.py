@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._batch._devices import on_every_device, take
-from hqre_jax._batch._homotopy import begin, follow
+from hqre_jax._batch._devices import on_every_core, on_every_device, take
+from hqre_jax._batch._homotopy import ARRIVED, LIVE, begin, follow, in_parts
 from hqre_jax._batch._interleaved import apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
@@ -22,10 +22,12 @@ from hqre_jax._solvers import PrincipalBranch
 
 # Unknowns, and payoffs of one game, up to which games are small: beyond, programs that spell out every sum grow long.
 _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
-# Lanes of a chunk: its arrays stay in the cache, and they are whole vectors of any processor.
+# Lanes of a chunk, which advance together: its arrays stay in the cache, and they are whole vectors of any processor.
 _LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 256, 2**19
-# Chunks of a block, the unit in which work is handed to the compiled program.
+# Chunks of a block, the unit in which work is handed to a thread.
 _CHUNKS = 4
+# Largest correction of a probability, least cosine between consecutive tangents: at first, and for a second attempt.
+_MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
 # A chunk is left when no more than this share of its lanes is on its way.
 _SHARE = 8
 
@@ -38,6 +40,7 @@ class Work(NamedTuple):
         mask: Valid actions ``(lane, player, action)``, or None where all are.
         tau: Temperatures ``(lane, player)``.
         reference: Reference policies ``(lane, player, action)``, or None for uniform ones.
+        careful: Whether the lane lost its branch before and is to take smaller steps.
         live: Whether the lane is to be worked on: blocks are filled up with lanes that are not.
     """
 
@@ -45,6 +48,7 @@ class Work(NamedTuple):
     mask: Any
     tau: Any
     reference: Any
+    careful: Any
     live: Any
 
 
@@ -96,25 +100,32 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         None if everything else mask,
         np.asarray(question.tau)[:, :, 0],
         None if question.reference is None else np.asarray(question.reference)[:, :, 0],
+        np.zeros(count, bool),
         np.ones(count, bool),
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
     size = width * _CHUNKS * len(jax.local_devices())
-    static = {"width": width, "entropy": options.entropy, "continuation": options.continuation}
-    outcome: Any = None
+    program = _program(
+        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), lanes),
+        width,
+        options.entropy,
+        options.continuation,
+    )
+    tol = np.asarray(options.tol, payoffs.dtype)
+    outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
     waiting = np.arange(count)
     while len(waiting):
-        pieces = [waiting[first : first + size] for first in range(0, len(waiting), size)]
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
-        leave = 0 if len(waiting) <= size else width // _SHARE
-        # Handed over one after the other, collected afterwards: devices work while the next block is made ready.
-        running = [_block(_filled(lanes, piece, size), options.tol, leave, **static) for piece in pieces]
-        for piece, done in zip(pieces, running, strict=True):
-            seen = jax.tree.map(np.asarray, done)
-            if outcome is None:
-                outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), seen)
-            jax.tree.map(functools.partial(_put, piece), outcome, seen)
-        waiting = waiting[outcome.unfinished[waiting]]
+        leave = np.asarray(0 if len(waiting) <= size else width // _SHARE)
+
+        def work(piece: np.ndarray, leave: np.ndarray = leave) -> None:
+            done = program(_filled(lanes, piece, size), tol, leave)
+            jax.tree.map(functools.partial(_put, piece), outcome, done)
+
+        on_every_core(work, [waiting[first : first + size] for first in range(0, len(waiting), size)])
+        lost = ~(outcome.arrived[waiting] | outcome.unfinished[waiting])
+        waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
+        lanes.careful[again] = True
     return _fields(outcome, options)
 
 
@@ -144,11 +155,12 @@ def _filled(lanes: Work, piece: np.ndarray, size: int) -> Work:
     return block._replace(live=np.arange(size) < len(piece))
 
 
-def _put(piece: np.ndarray, target: np.ndarray, source: np.ndarray) -> None:
+def _put(piece: np.ndarray, target: np.ndarray, source: Any) -> None:
+    found = np.asarray(source)[: len(piece)]
     if len(piece) == piece[-1] - piece[0] + 1:
-        target[piece[0] : piece[0] + len(piece)] = source[: len(piece)]
+        target[piece[0] : piece[0] + len(piece)] = found
     else:
-        target[piece] = source[: len(piece)]
+        target[piece] = found
 
 
 def _width(lane_bytes: int, memory: int) -> int:
@@ -157,29 +169,38 @@ def _width(lane_bytes: int, memory: int) -> int:
     return min(_MOST_WIDTH, max(_LEAST_WIDTH, 1 << int(room).bit_length() >> 1))
 
 
-@functools.partial(jax.jit, static_argnames=("width", "entropy", "continuation"))
-def _block(work: Work, tol: Any, leave: Any, *, width: int, entropy: Entropy, continuation: Continuation) -> Outcome:
-    """All lanes of a block, chunk by chunk."""
+@functools.cache
+def _program(lanes: Work, width: int, entropy: Entropy, continuation: Continuation) -> jax.stages.Compiled:
+    """A block, chunk by chunk: compiled for lanes of some shape ahead of the threads that call it."""
 
     def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
-        def chunk(games: Work) -> Outcome:
+        def chunk(work: Work) -> Outcome:
             # A chunk of nothing but filling costs nothing.
-            solve = functools.partial(_chunk, entropy=entropy, continuation=continuation)
-            return apart(jnp.any(games.live), solve, games, *shared)
+            go = jnp.any(work.live)
+            solve = functools.partial(_chunk, go=go, entropy=entropy, continuation=continuation)
+            return apart(go, solve, work, *shared)
 
         split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(chunk, split))
 
-    return on_every_device(chunks, (tol, leave), work)
+    def run(work: Work, tol: Any, leave: Any) -> Outcome:
+        return on_every_device(chunks, (tol, leave), work)
+
+    scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), int)
+    return jax.jit(run).lower(lanes, *scalars).compile()
 
 
-def _chunk(work: Work, tol: Any, leave: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
+def _chunk(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
     # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
     with jax.numpy_rank_promotion("allow"):
-        games = interleave(work.payoffs, work.mask, work.tau, work.reference)
-        unique = contracts(games)
+        games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
+        unique = apart(go, contracts, games)
         # Newton's method squares a small correction; what this leaves is verified all the same.
         close = (0.03 * jnp.sqrt(tol)).astype(work.tau.dtype)
-        path = follow(games, begin(games, unique, work.live), unique, close, leave)
-        readout = read_out(games, path.odds, work.mask, entropy, continuation)
-    return Outcome(readout, unique, path.rounds, path.arrived, path.live)
+        miss, turn = (jnp.where(work.careful, small, usual).astype(close.dtype) for usual, small in (_MISS, _TURN))
+        guards, path = begin(games, unique, miss, turn, work.live, go)
+        path = follow(games, guards, path, close, leave, go)
+        odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
+        uniform = work.mask is None and work.reference is None
+        readout = read_out(games, odds, work.mask, uniform, entropy, continuation, go)
+    return Outcome(readout, unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
