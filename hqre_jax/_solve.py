@@ -19,7 +19,8 @@ from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solver import AbstractSolver, Evidence
-from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, PrincipalBranch, StochasticMirror
+from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, NaturalContinuation, PrincipalBranch, StochasticMirror
+from hqre_jax._solvers._eliminated import is_open
 from hqre_jax._solvers.krylov_branch import State as KrylovState
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
@@ -27,7 +28,8 @@ from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, LogPolicy, Scalar
 
 # Largest number of padded policy entries for which "auto" follows the principal branch with dense Jacobians. Beyond it
-# trees are followed without them, and an uncertified answer of any other game is called "unselected".
+# trees are followed without them, Markov games as far as no fold or bifurcation stands in the way, and an uncertified
+# answer of any other game is called "unselected".
 PATH_LIMIT = 1500
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
@@ -71,7 +73,8 @@ def solve(
             solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
-            1500 padded policy entries that are not certified, and are no trees, get an answer marked "unselected".
+            1500 padded policy entries that are not certified get an answer marked "unselected", unless they are trees,
+            or Markov games whose branch leads to these temperatures without a fold or a bifurcation.
         reference: Interior reference policy ρ; uniform by default.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
         continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
@@ -132,21 +135,25 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
 
 def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
     """Methods to try in turn until one succeeds."""
-    follow = follower(problem)
-    if follow is None:
-        return [FixedPoint()]
-    return [FixedPoint(), follow] if unique else [follow]
+    methods = uncertified_choice(problem)
+    return [FixedPoint(), *filter(follows_branch, methods)] if unique else methods
+
+
+def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
+    """The same where nothing is known of uniqueness; what does not follow the branch comes last, if at all."""
+    fast: list[AbstractSolver] = [NaturalContinuation()] if is_open(problem) else []
+    return [*fast, follower(problem) or FixedPoint()]
 
 
 def follower(problem: Problem) -> AbstractSolver | None:
-    """The method that follows the principal branch of a game of this kind and size, if there is one."""
+    """The method that follows the principal branch of such a game wherever it leads, if there is one."""
     if problem.mask.size <= PATH_LIMIT:
         return PrincipalBranch()
     return KrylovBranch() if isinstance(problem.game, ExtensiveFormGame) else None
 
 
 def follows_branch(method: AbstractSolver) -> bool:
-    return isinstance(method, PrincipalBranch | KrylovBranch)
+    return isinstance(method, PrincipalBranch | KrylovBranch | NaturalContinuation)
 
 
 @eqx.filter_jit

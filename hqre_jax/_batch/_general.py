@@ -75,8 +75,10 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
     else:
         _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, _width(one, memory))
         left = np.flatnonzero(~unique | (found.code != RESULTS.successful.code))
-    for method in methods:
-        _run(method, left, lanes, found, options, _width(one, memory, method))
+    for place, method in enumerate(methods):
+        # What a first method leaves are few: each goes alone.
+        width = _width(one, memory, method) if place == 0 else len(jax.local_devices())
+        _run(method, left, lanes, found, options, width)
         on_branch[left] = follows_branch(method)
         left = left[found.code[left] != RESULTS.successful.code]
     return _in_chunks(_finish, options, (lanes, found, unique, on_branch), _width(one, memory))
@@ -144,7 +146,7 @@ class Size(NamedTuple):
     """Of one lane: bytes of its arrays, shape of its policy, methods for what is not certified, floating type."""
 
     num_bytes: int
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     methods: tuple[AbstractSolver, ...]
     dtype: Any
 
@@ -223,14 +225,7 @@ def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress])
     return on_every_device(lambda t, part: jax.vmap(lambda of_lane: one(t, of_lane))(part), task, lanes)
 
 
-def _run(
-    method: AbstractSolver,
-    members: np.ndarray,
-    lanes: Lane,
-    found: Found,
-    options: Options,
-    width: int,
-) -> None:
+def _run(method: AbstractSolver, members: np.ndarray, lanes: Lane, found: Found, options: Options, width: int) -> None:
     """Run one method on some lanes and write what it finds into ``found``.
 
     ``width`` lanes are on their way at a time. After each stretch those that are done leave, and new ones begin.
@@ -282,8 +277,8 @@ def _pace(method: AbstractSolver | None) -> tuple[int, int]:
 def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
     """Lanes at a time: on each device a power of two, fewer for larger games, that fits into the memory.
 
-    A lane holds some copies of its game and, for Newton steps, of a matrix. How many lanes there are does not enter: the
-    program that a lane runs through, and so its rounding, depends on the lane alone.
+    A lane holds some copies of its game and, for Newton steps, of a matrix. How many lanes there are does not enter:
+    the program that a lane runs through, and so its rounding, depends on the lane alone.
 
     Args:
         one: What a lane needs.

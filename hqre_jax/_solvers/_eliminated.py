@@ -1,14 +1,14 @@
 """The logit equation of a Markov game to first order, solved state by state around a system in the values alone.
 
-At logits z and values V that belong to them, with stage payoffs ``M_i(x, a) = s r_i(x, a) + γ Σ_y P(y|x, a) V_i(y)``, an
-equilibrium at scale s satisfies, at every state x,
+At logits z and values V that belong to them, with stage payoffs
+``M_i(x, a) = s r_i(x, a) + γ Σ_y P(y|x, a) V_i(y)``, an equilibrium at scale s satisfies, at every state x,
 
     z_x = P[ E_{-i} M_i/τ_i + log ρ_i ],        V_x = E_π M_x + (the bonus paid at x).
 
-To first order ``dz_x = A_x⁻¹ (f_x + B_x γ P dV)`` with ``A_x = I − ∂(response)/∂z_x``, which knows of no other state. What
-is left is one system ``(I − γK) dV = g`` of N·S unknowns, ``K = C·P`` with a small matrix ``C_x`` at each state. Apart
-from that system everything is a pass over the transitions, ``S² Π A_i`` numbers, or happens within a state: arrays that
-belong to states have them as last axis, so that one instruction serves neighbouring ones.
+To first order ``dz_x = A_x⁻¹ (f_x + B_x γ P dV)`` with ``A_x = I − ∂(response)/∂z_x``, which knows of no other state.
+What is left is one system ``(I − γK) dV = g`` of N·S unknowns, ``K = C·P`` with a small matrix ``C_x`` at each state.
+Apart from that system everything is a pass over the transitions, ``S² Π A_i`` numbers, or happens within a state:
+arrays that belong to states have them as last axis, so that one instruction serves neighbouring ones.
 """
 
 import math
@@ -21,9 +21,9 @@ from jaxtyping import Array, Float
 
 from hqre_jax._game import share
 from hqre_jax._games import MarkovGame
-from hqre_jax._solvers._gmres import gmres
 from hqre_jax._problem import Problem
 from hqre_jax._simplex import kl, probabilities
+from hqre_jax._solvers._gmres import gmres
 from hqre_jax._types import LogPolicy, Scalar, StateValues
 
 # Unknowns up to which systems are factorised; beyond, GMRES looks for their solutions.
@@ -229,7 +229,9 @@ class _Stage:
         log_policy = self._rows(self.log_policy)
         return [jnp.where(m, p - r, 0.0) for m, p, r in zip(self.mask, log_policy, self.log_reference, strict=True)]
 
-    def weights(self, through: Stage, joint: Float[Array, "*joint state"]) -> Float[Array, "player others *joint state"]:
+    def weights(
+        self, through: Stage, joint: Float[Array, "*joint state"]
+    ) -> Float[Array, "player others *joint state"]:
         """C: how i's value answers to what a joint action is worth to j, ``through`` being ``∂(value)/∂(response)``."""
         columns = []
         for j, part in enumerate(self.unflat(jnp.moveaxis(through, 1, 0))):
@@ -274,7 +276,7 @@ def _solve(moves: Float[Array, "state next"], paid: StateValues, guess: StateVal
 def _solve_coupled(
     coupling: Float[Array, "state player others next"], rhs: Float[Array, "k player state"]
 ) -> tuple[Float[Array, "k player state"], Scalar]:
-    """Solutions of ``(I − γK) dV = g``, and the sign of the determinant, which the last right side shows where g is long."""
+    """Solutions of ``(I − γK) dV = g``, and the sign of the determinant; of a large one what the last g shows."""
     states, players = coupling.shape[:2]
     size = states * players
     sides = rhs.reshape(-1, size)

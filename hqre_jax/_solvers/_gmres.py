@@ -14,7 +14,7 @@ _MOST = 120
 
 
 class _Cycle(NamedTuple):
-    """An orthonormal basis, the Hessenberg matrix (transposed) in it, and the least squares problem as rotated so far."""
+    """An orthonormal basis, the Hessenberg matrix in it (transposed), and the least squares problem so far rotated."""
 
     basis: Float[Array, "m_plus_1 n"]
     columns: Float[Array, "m m_plus_1"]
