@@ -5,9 +5,9 @@
 The branch is a curve ``(z(l), s(l))``; its length l is measured in the norm ``|z|² + w² s²``, w set so that it leaves
 the reference mostly along s. All lanes take one linear solve per round; each has its own step h. The point at
 ``l + h`` is predicted to second order. There Newton's method gives the correction at fixed s,
-``d = (I − sJ)⁻¹ (log ρ + s·gain − z)``, and ``t = (I − sJ)⁻¹ gain = dz/ds``, from which follow the correction at right
-angles to the curve and the tangent ``± (t, 1)``, whose sign is that of ``det(I − sJ)``: so the curve is followed through
-its folds, where the determinant changes sign and s turns back. A point is kept if
+``d = (I − sJ)⁻¹ (log ρ + s·gain − z)``, and ``t = (I − sJ)⁻¹ gain = dz/ds``. From them follow the correction at right
+angles to the curve and the tangent ``± (t, 1)``, whose sign is that of ``det(I − sJ)``: so the curve is followed
+through its folds, where the determinant changes sign and s turns back. A point is kept if
 
 * the tangent there is near the one at the last point;
 * the correction moves no probability by more than some limit and no log-odds of use by more than 1;
@@ -52,7 +52,7 @@ _SHORTEST = 1e-5
 # Rounds after which a lane gives up.
 _ROUNDS = 100
 # Rounds before lanes are left.
-_PATIENCE = 6
+_PATIENCE = 2
 
 PerLane = Float[Array, " lane"]
 # Odds of all players, one after the other: what treats them alike is one operation.
@@ -65,14 +65,18 @@ class Guards(NamedTuple):
     Attributes:
         miss: Largest change of a probability by the correction.
         turn: Least cosine between consecutive tangents.
+        close: A correction at s = 1 that changes probabilities by less is the last.
         unique: Whether the lane is certified to have one equilibrium.
-        weight: w², the weight of s in the norm.
+        live: Whether there is a lane at all.
+        weight: w², the weight of s in the norm: known once the path has begun.
     """
 
     miss: PerLane
     turn: PerLane
+    close: PerLane
     unique: Bool[Array, " lane"]
-    weight: PerLane
+    live: Bool[Array, " lane"]
+    weight: PerLane | None = None
 
 
 class Place(NamedTuple):
@@ -115,14 +119,7 @@ class Path(NamedTuple):
 LOST, ARRIVED, LIVE = 0, 1, 2
 
 
-def begin(
-    games: Interleaved,
-    unique: Bool[Array, " lane"],
-    miss: PerLane,
-    turn: PerLane,
-    live: Bool[Array, " lane"],
-    go: Bool[Array, ""],
-) -> tuple[Guards, Path]:
+def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guards, Path]:
     """The reference policy, with tangent, bend, and a first step whose prediction should miss by little.
 
     At s = 0 the branch has ``dz/ds = gain(ρ)`` and ``d²z/ds² = 2 J gain``. If each order is smaller than the one before
@@ -141,11 +138,11 @@ def begin(
 
     def lengths(pi: Policies, slope: Odds, second: Odds) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
-        tiny = jnp.finfo(miss.dtype).tiny
+        tiny = jnp.finfo(guards.miss.dtype).tiny
         first_order, second_order = _moved(pi, slope), _moved(pi, second)
-        ratio = _AIM * miss * first_order / jnp.maximum(second_order * second_order, tiny)
+        ratio = _AIM * guards.miss * first_order / jnp.maximum(second_order * second_order, tiny)
         # No step is longer than 1, and the cube root of more needs no computing.
-        step = jnp.where(unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
+        step = jnp.where(guards.unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
         square = _dot(slope, slope)
         weight = jnp.maximum(square, 1.0) / _STEEP**2
         return step, jnp.sqrt(square + weight), weight, first_order + second_order
@@ -162,22 +159,21 @@ def begin(
             bend=curve - along * tangent,
             place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
             rounds=jnp.zeros(step.shape, jnp.int32),
-            state=jnp.where(live & jnp.isfinite(size), LIVE, LOST),
+            state=jnp.where(guards.live & jnp.isfinite(size), LIVE, LOST),
         )
 
     pi, slope, second = apart(go, derivatives)
     step, stretch, weight, size = apart(go, lengths, pi, slope, second)
-    return Guards(miss, turn, unique, weight), apart(go, path, slope, second, step, stretch, size)
+    return guards._replace(weight=weight), apart(go, path, slope, second, step, stretch, size)
 
 
-def follow(games: Interleaved, guards: Guards, path: Path, close: Any, leave: Any, go: Bool[Array, ""]) -> Path:
+def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[Array, ""]) -> Path:
     """Rounds until no more than ``leave`` lanes are on their way.
 
     Args:
         games: The games.
         guards: What is demanded of each lane.
         path: Where they are.
-        close: A last correction that moves probabilities by less than this is the last.
         leave: Lanes that may be left on their way, after some rounds.
         go: Whether there is anything to do.
 
@@ -190,12 +186,12 @@ def follow(games: Interleaved, guards: Guards, path: Path, close: Any, leave: An
         return (live > 0) & ((live > leave) | (jnp.max(path.rounds) < _PATIENCE))
 
     def advance(path: Path) -> Path:
-        return apart(go, lambda p: _round(games, guards, p, close, go), path)
+        return apart(go, lambda p: _round(games, guards, p, go), path)
 
     return jax.lax.while_loop(unfinished, advance, path)
 
 
-def _round(games: Interleaved, guards: Guards, path: Path, close: Any, go: Bool[Array, ""]) -> Path:
+def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) -> Path:
     """One linear solve for every lane, in stages of a few operations each: longer programs are scheduled at a cost."""
     sizes = [z.shape[0] for z in games.reference]
 
@@ -211,7 +207,7 @@ def _round(games: Interleaved, guards: Guards, path: Path, close: Any, go: Bool[
     flat, determinant = apart(go, lambda *x: solve_linear(*x, go), goal, linear, [defect, linear.gain])
     shift, length = apart(go, _newton, guards, path, goal, *flat, determinant)
     signs = apart(go, _signs, guards, path, pi, *flat, shift, length)
-    kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs, close)
+    kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs)
     odds, tangent, bend = apart(go, _vectors, path, *flat, shift, length, kept)
     return Path(odds, tangent, bend, *scalars)
 
@@ -273,7 +269,7 @@ def _signs(
 
 
 def _judged(
-    guards: Guards, path: Path, goal: PerLane, shift: PerLane, length: PerLane, signs: _Signs, close: Any
+    guards: Guards, path: Path, goal: PerLane, shift: PerLane, length: PerLane, signs: _Signs
 ) -> tuple[Bool[Array, " lane"], tuple[Array, Array, Array]]:
     """Which points are kept; and places, rounds and states after the round."""
     position, rate, sag, step = path.place
@@ -287,7 +283,7 @@ def _judged(
     ratio = _AIM * guards.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
     factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
     after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
-    arrived = kept & (goal >= 1.0) & (signs.miss <= close)
+    arrived = kept & (goal >= 1.0) & (signs.miss <= guards.close)
     rounds = path.rounds + live
     lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
     new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)

@@ -5,7 +5,6 @@ left, and there is one unknown fewer per player. Arrays end in the axis of lanes
 """
 
 import functools
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 

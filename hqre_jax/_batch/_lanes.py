@@ -141,14 +141,19 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
             f"has shape {tuple(array.shape)}, where a number, ({players},) per player, ({batch}, {players}) or "
             f"({batch}, 1) per game, or {full} in full is wanted",
         )
-    used = xp.any(xp.asarray(mask), axis=-1)
-    if visible:
+    # Games of one array have one mask: looking at the first says it all.
+    alike = isinstance(mask, np.ndarray) and mask.strides[0] == 0
+    used = xp.any(xp.asarray(mask[:1] if alike else mask), axis=-1)
+    # Asked of what was given, which may be one number.
+    if visible and not np.all(np.isfinite(array) & (array > 0)):
         bad = np.argwhere(used & ~(np.isfinite(tau) & (tau > 0)))
         if len(bad):
             b, i, x = (int(k) for k in bad[0])
             raise InputError(
                 "taus", f"is {tau[b, i, x]:g} in game {b} for player {i + 1}; it must be finite and above 0"
             )
+    if visible and used.all():
+        return tau
     return xp.where(used, tau, xp.ones((), tau.dtype))
 
 

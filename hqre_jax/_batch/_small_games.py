@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._batch._devices import on_every_core, on_every_device, take
-from hqre_jax._batch._homotopy import ARRIVED, LIVE, begin, follow, in_parts
-from hqre_jax._batch._interleaved import apart, interleave
+from hqre_jax._batch._homotopy import ARRIVED, LIVE, Guards, Path, begin, follow, in_parts
+from hqre_jax._batch._interleaved import Interleaved, apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._readout import Readout, contracts, read_out
@@ -123,7 +123,8 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
             jax.tree.map(functools.partial(_put, piece), outcome, done)
 
         on_every_core(work, [waiting[first : first + size] for first in range(0, len(waiting), size)])
-        lost = ~(outcome.arrived[waiting] | outcome.unfinished[waiting])
+        solved = outcome.arrived[waiting] & (outcome.readout.residual[waiting] <= tol)
+        lost = ~(solved | outcome.unfinished[waiting])
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
         lanes.careful[again] = True
     return _fields(outcome, options)
@@ -194,13 +195,20 @@ def _chunk(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, conti
     # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
     with jax.numpy_rank_promotion("allow"):
         games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-        unique = apart(go, contracts, games)
-        # Newton's method squares a small correction; what this leaves is verified all the same.
-        close = (0.03 * jnp.sqrt(tol)).astype(work.tau.dtype)
-        miss, turn = (jnp.where(work.careful, small, usual).astype(close.dtype) for usual, small in (_MISS, _TURN))
-        guards, path = begin(games, unique, miss, turn, work.live, go)
-        path = follow(games, guards, path, close, leave, go)
-        odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
+        guards, path = apart(go, lambda *x: _begun(*x, go), work, games, tol)
+        path = follow(games, guards, path, leave, go)
         uniform = work.mask is None and work.reference is None
+        odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
         readout = read_out(games, odds, work.mask, uniform, entropy, continuation, go)
-    return Outcome(readout, unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
+    return Outcome(readout, guards.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
+
+
+def _begun(work: Work, games: Interleaved, tol: Any, go: Any) -> tuple[Guards, Path]:
+    unique = apart(go, contracts, games)
+    # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what the
+    # last one leaves is verified all the same.
+    close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
+    miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
+    dtype = work.tau.dtype
+    guards = Guards(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
+    return begin(games, guards, go)
