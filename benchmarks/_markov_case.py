@@ -61,13 +61,11 @@ class MarkovCase(Case):
         payoffs: ``payoffs[game, state, player, a_1, …, a_N]`` per period, the same number of actions for everybody.
         transitions: ``transitions[game, state, a_1, …, a_N, next state]``.
         discount: γ in [0, 1).
-        reachable: Whether a path-following peer that takes ``S³`` steps and more gets to its end in minutes.
     """
 
     payoffs: np.ndarray
     transitions: np.ndarray
     discount: float
-    reachable: bool = True
 
     @property
     def num_games(self) -> int:

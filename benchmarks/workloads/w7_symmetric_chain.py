@@ -1,4 +1,14 @@
-"""W7: a chain of coordination games with a symmetry that the principal branch keeps and a bifurcation breaks."""
+"""W7: a chain of coordination games with a symmetry that the principal branch keeps while others branch off.
+
+Left and right are alike, so the branch from uniform play keeps both equally likely; from about λ = 4.5 on there are
+others beside it, on which the players agree on a side. What the methods do there:
+
+* this library steps over each bifurcation along the incoming tangent (one below λ = 5, four below λ = 10) and ends at
+  the symmetric equilibrium, selection "principal_branch"; fixed-point iteration ends there too, "unselected";
+* plain iteration keeps the symmetry, and damped enough it converges to the same equilibrium;
+* sgamesolver reaches λ = 3 in a second, but at λ = 5 it does not end: near the bifurcation its steps shrink and turn
+  back. Here it is stopped after a number of steps, which counts as no answer.
+"""
 
 from collections.abc import Iterator
 
@@ -36,7 +46,7 @@ def symmetric_chain() -> tuple[np.ndarray, np.ndarray]:
     return payoffs, transitions
 
 
-def w7_cases(num_games: int) -> Iterator[MarkovCase]:
+def w7_cases(num_games: int | None = None) -> Iterator[MarkovCase]:
     """One game, whatever the number of games asked for, at two temperatures below that of the bifurcation.
 
     Args:
