@@ -5,7 +5,21 @@ from dataclasses import replace
 
 from benchmarks._case import Case, Entrant
 from benchmarks._normal_form_case import NormalFormCase
-from benchmarks.entrants import gambit, hqre, large_game, numba_loops, numpy_mirror, strataq_map
+from benchmarks.entrants import (
+    gambit,
+    hqre,
+    large_game,
+    lite_efg,
+    markov_solve,
+    numba_loops,
+    numpy_markov,
+    numpy_mirror,
+    numpy_tree,
+    open_spiel_mmd,
+    sgamesolver_qre,
+    strataq_map,
+    tree_solve,
+)
 
 
 def all_entrants() -> tuple[Entrant, ...]:
@@ -17,7 +31,9 @@ def all_entrants() -> tuple[Entrant, ...]:
         *numba_loops.entrants(),
         *strataq_map.entrants(),
     )
-    return (*(replace(e, accepts=_small(e)) for e in many), *large_game.entrants())
+    trees = (*tree_solve.entrants(), *numpy_tree.entrants(), *lite_efg.entrants(), *open_spiel_mmd.entrants())
+    states = (*markov_solve.entrants(), *sgamesolver_qre.entrants(), *numpy_markov.entrants())
+    return (*(replace(e, accepts=_small(e)) for e in many), *large_game.entrants(), *trees, *states)
 
 
 def _small(entrant: Entrant) -> Callable[[Case], bool]:
