@@ -8,7 +8,10 @@ import math
 import numpy as np
 from numba import njit
 
-TOL = 1e-9
+# Log-odds of a policy and of its logit response may differ by this much: four times as much as probabilities then do.
+TOL = 3e-8
+# Mirror descent's weight grows while the gap shrinks, and shrinks where it grows: as good as any on both workloads.
+GROW, SHRINK, LEAST = 1.1, 0.7, 0.01
 
 
 @njit(cache=False, fastmath=False, inline="always")
@@ -52,13 +55,28 @@ def _softmax(logits, out):
         for a in range(actions):
             out[i, a] = math.exp(logits[i, a] - top)
             total += out[i, a]
+        share = 1.0 / total
         for a in range(actions):
-            out[i, a] /= total
+            out[i, a] *= share
+
+
+@njit(inline="always")
+def _gap(values, logits):
+    """Largest difference of any player's log-odds."""
+    players, actions = logits.shape
+    most = 0.0
+    for i in range(players):
+        low, high = np.inf, -np.inf
+        for a in range(actions):
+            difference = values[i, a] - logits[i, a]
+            low, high = min(low, difference), max(high, difference)
+        most = max(most, high - low)
+    return most
 
 
 @njit
 def mirror_loop(payoffs, tau, actions, most_steps):
-    """Mirror descent whose weight is halved whenever the residual grows.
+    """Mirror descent from the uniform policy, whose weight follows the gap between logits and their response.
 
     ``payoffs[game, player, profile]`` flat over joint actions; the result is ``(game, player, action)``.
     """
@@ -66,9 +84,9 @@ def mirror_loop(payoffs, tau, actions, most_steps):
     answers = np.empty((games, players, actions))
     logits = np.empty((players, actions))
     policy = np.empty((players, actions))
-    response = np.empty((players, actions))
     values = np.empty((players, actions))
     first, second = np.empty(size), np.empty(size)
+    rationality = 1.0 / tau
     for g in range(games):
         logits[:] = 0.0
         weight, last = 1.0, np.inf
@@ -77,17 +95,12 @@ def mirror_loop(payoffs, tau, actions, most_steps):
             _action_values(payoffs[g], policy, players, actions, first, second, values)
             for i in range(players):
                 for a in range(actions):
-                    values[i, a] /= tau
-            _softmax(values, response)
-            residual = 0.0
-            for i in range(players):
-                for a in range(actions):
-                    residual = max(residual, abs(policy[i, a] - response[i, a]))
-            if residual <= TOL:
+                    values[i, a] *= rationality
+            gap = _gap(values, logits)
+            if gap <= TOL:
                 break
-            if residual >= last:
-                weight = max(0.5 * weight, 0.02)
-            last = residual
+            weight = max(SHRINK * weight, LEAST) if gap >= last else min(GROW * weight, 1.0)
+            last = gap
             for i in range(players):
                 for a in range(actions):
                     logits[i, a] += weight * (values[i, a] - logits[i, a])
