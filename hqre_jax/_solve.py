@@ -182,7 +182,7 @@ def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Arr
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
     follow = follower(problem)
-    if isinstance(follow, KrylovBranch):  # nothing certifies trees
+    if follow is not None and isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
         return _run(problem, follow, start, tol, max_steps)
     first = _run(problem, FixedPoint(), start, tol, max_steps)
     if follow is None:
