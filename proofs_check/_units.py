@@ -18,8 +18,8 @@ from proofs_check._statement import Attack, Comparison, Example, Judged, Outcome
 CHUNK = 2_000
 # What part of a piece of the check a control draws: its batches then have the size of the check's, family by family,
 # and nothing is compiled anew.
-_CONTROL_SHARE = {"T1": 2 / 5, "T2": 2 / 5, "T3": 1 / 5, "T4": 1 / 6, "T5": 1 / 6, "T7": 1.0, "T8": 1 / 5}
-_CONTROL_SHARE |= {"T3s": 1 / 6, "T7s": 1.0}
+_CONTROL_SHARE = {"T1": 1 / 2, "T2": 1 / 2, "T3": 1 / 4, "T4": 1 / 6, "T5": 1 / 6, "T7": 1.0, "T8": 1 / 5}
+_CONTROL_SHARE |= {"T3s": 1 / 6, "T6": 1 / 10, "T7s": 1.0}
 _CONTROL_SHARE_OTHERWISE = 1 / 4
 # Games per run of an adversary, as T9 counts; pieces of an adversary's work.
 _GAMES_PER_RUN, _ATTACKS = 200, 3
@@ -57,7 +57,7 @@ class Unit:
         """Units of one group share compiled programs: one process does them all."""
         if self.role == "adversary" or self.statement == "T9":
             return "adversary"
-        return f"{self.statement}-figure" if self.role == "figure" else self.statement
+        return self.statement
 
     @property
     def rank(self) -> int:

@@ -91,6 +91,8 @@ COUNT = "(c) certified unique: one HQRE"
 HALVED, DOUBLED, UNWEIGHTED = "half of every interaction", "κ doubled", "w = 1"
 
 _NUM_PAIRS, _NUM_STARTS = 8, 6
+# Games of which all HQRE are looked for at once, at least.
+_LEAST_BATCH = 40
 _ASCENT_STEPS, _FIRST_LENGTH, _SHORTENING = 30, 0.5, 0.9
 # How far apart the two policies of a pair are, in logits: nearly infinitesimal, and plainly not.
 _REACHES = (0.05, 2.0)
@@ -301,8 +303,11 @@ def num_equilibria(cases: Cases) -> np.ndarray:
 
 def _found(problem: hq.Problem) -> tuple[np.ndarray, np.ndarray]:
     """Policies from many starts, and which of them are HQRE."""
-    keys = jax.random.split(jax.random.key(0), len(problem.tau))
-    policies, sizes = (np.asarray(part) for part in _find_all(problem, keys))
+    num = len(problem.tau)
+    # A few games are filled up with copies, so that one program serves the examples and the picture.
+    filled = taken(problem, np.arange(max(num, _LEAST_BATCH)) % num)
+    keys = jax.random.split(jax.random.key(0), len(filled.tau))
+    policies, sizes = (np.asarray(part)[:num] for part in _find_all(filled, keys))
     return policies, sizes <= _RESIDUAL
 
 

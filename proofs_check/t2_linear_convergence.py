@@ -93,6 +93,7 @@ from hqre_jax._types import Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._asymptotics import Local, Spectrum, around, spectrum, stability_boundary
 from proofs_check._cases import (
+    BATCH,
     FAMILIES,
     NEAR_ZERO_SUM,
     ZERO_SUM,
@@ -293,7 +294,7 @@ def negative_control(key: Any, num_games: int) -> Outcome:
                 UNSTABLE: right._replace(step=_BEYOND * _boundary(cases, key)),
             }
         else:
-            ones = jnp.where(right.weights > 0, 1.0, 0.0)
+            ones = jnp.sign(right.weights)
             wrong = {UNWEIGHTED: right._replace(weights=ones)}
         for name, constants in wrong.items():
             comparisons += comparisons_under(name, cases.problem, constants, key)
@@ -309,9 +310,11 @@ def _boundary(cases: Cases, key: Any) -> Float[np.ndarray, " game"]:
 
 
 def matching_pennies(tau: np.ndarray) -> Cases:
-    """Payoffs ±1, at each of the given temperatures."""
-    one = np.array([[1.0, -1.0], [-1.0, 1.0]])
-    return posed(hq.NormalFormGame, (np.tile(np.stack([one, -one]), (len(tau), 1, 1, 1)),), tau)
+    """Payoffs ±1, at each of the given temperatures; padded to three actions, so that the check's program serves."""
+    one = np.pad([[1.0, -1.0], [-1.0, 1.0]], (0, 1))
+    mask = np.broadcast_to(np.arange(3) < 2, (len(tau), 2, 1, 3))
+    payoffs = np.tile(np.stack([one, -one]), (len(tau), 1, 1, 1))
+    return posed(lambda u, mask: hq.NormalFormGame(u, action_mask=mask), (payoffs, mask), tau)
 
 
 def sharpness() -> tuple[Example, ...]:
@@ -320,8 +323,9 @@ def sharpness() -> tuple[Example, ...]:
     At τ = 0.1 they do not, and the ratio of (a) is not yet the asymptotic one that the statement speaks of.
     """
     tau = np.array([0.1, 0.5, 1.0, 2.0])
-    cases = matching_pennies(tau)
-    keys = jax.random.split(jax.random.key(0), len(tau))
+    # As many as a batch of the check, for the same reason.
+    cases = matching_pennies(np.resize(tau, BATCH))
+    keys = jax.random.split(jax.random.key(0), BATCH)
     run = jax.tree.map(np.asarray, _measure(cases.problem, proved(cases), keys))
     far = run.far
     q = 1 / (1 + np.asarray(cases.known.max_step) * np.asarray(cases.known.margin))

@@ -70,6 +70,7 @@ import hqre_jax as hq
 from hqre_jax._generators.draws import generator
 from hqre_jax._types import Scalar
 from proofs_check._cases import (
+    BATCH,
     FAMILIES,
     NEAR_ZERO_SUM,
     Cases,
@@ -200,15 +201,15 @@ def _rare_best_action(rarity: np.ndarray, chance: np.ndarray) -> tuple[Float[Arr
 def sharpness() -> tuple[Example, ...]:
     """(b) in the first round of matching pennies, and (f) where the reference hardly knows the best action."""
     tau = np.array([0.2, 1.0])
-    logits = np.zeros((len(tau), 2, 1, 2))
-    logits[:, 1, 0] = 1e-3, -1e-3
-    start = Start(jnp.asarray(logits), jnp.zeros((len(tau), 2), bool))
-    cases = matching_pennies(tau)
-    found = _measure(cases, jnp.asarray(1.0), start, jax.random.split(jax.random.key(0), len(tau)))
+    logits = np.zeros((BATCH, 2, 1, 3))
+    logits[:, 1, 0, :2] = 1e-3, -1e-3
+    start = Start(jnp.asarray(logits), jnp.zeros((BATCH, 2), bool))
+    cases = matching_pennies(np.resize(tau, BATCH))
+    found = _measure(cases, jnp.asarray(1.0), start, jax.random.split(jax.random.key(0), BATCH))
     observed, bound, _ = (np.asarray(part)[:, 0, 0, 0] for part in found.rounds)
     examples = [
         Example(f"matching pennies, τ = {t:g}", "g⁰ / majorant", float(g), float(b))
-        for t, g, b in zip(tau, observed, bound, strict=True)
+        for t, g, b in zip(tau, observed, bound, strict=False)
     ]
     rarity, chance = np.array([1e-6, 1e-30, 1e-200]), np.array([0.1, 0.02, 0.003])
     slopes, bounds = _rare_best_action(rarity, chance)

@@ -92,7 +92,7 @@ import numpy as np
 
 from hqre_jax._types import Policy
 from proofs_check import _accuracy as accuracy
-from proofs_check._cases import Cases, batches, certified, posed
+from proofs_check._cases import BATCH, Cases, batches, certified, posed
 from proofs_check._conventions import (
     COORDINATION,
     NUM_ACTIONS,
@@ -315,12 +315,14 @@ def negative_control(key: Any, num_games: int) -> Outcome:
 
 def sharpness() -> tuple[Example, ...]:
     """The slopes of (a) and (b) in c·I with c = 1."""
-    payoffs = np.broadcast_to(np.eye(NUM_ACTIONS), (1, 2, NUM_ACTIONS, NUM_ACTIONS))
-    cases = posed(COORDINATION.family.build, (payoffs, np.ones((1, 2, 1, NUM_ACTIONS), bool)), np.ones(1))
-    opposed = Opposed(np.zeros(1, int), np.ones(1, int), table_of(cases.problem.game))
+    # Copies of one game, as many as a batch of the check, so that the check's programs serve.
+    ones = np.ones(BATCH)
+    payoffs = np.broadcast_to(np.eye(NUM_ACTIONS), (BATCH, 2, NUM_ACTIONS, NUM_ACTIONS))
+    cases = posed(COORDINATION.family.build, (payoffs, np.ones((BATCH, 2, 1, NUM_ACTIONS), bool)), ones)
+    opposed = Opposed(np.zeros(BATCH, int), np.ones(BATCH, int), table_of(cases.problem.game))
     starts = pure_starts(COORDINATION, cases, opposed)
-    losses = _host(best_response_losses(cases.problem, starts, jax.random.split(jax.random.key(0), 1)))
-    steps = _large_steps(np.ones(1), np.full(1, 0.2), np.full(1, 20.0), np.full(1, 0.5))
+    losses = _host(best_response_losses(cases.problem, starts, jax.random.split(jax.random.key(0), BATCH)))
+    steps = _large_steps(ones, 0.2 * ones, 20.0 * ones, 0.5 * ones)
     return (
         Example("coordination 1·I, 5 actions", "best response: Σ gaps / cK", float(losses.gap[0, 0]), float(ROUNDS)),
         Example("coordination 1·I, 5 actions", "external regret / ½cK", float(losses.external[0, 0]), 0.5 * ROUNDS),
