@@ -28,7 +28,7 @@ from hqre_jax._solve import (
     uncertified_choice,
 )
 from hqre_jax._solver import AbstractSolver
-from hqre_jax._solvers import FixedPoint, KrylovBranch, NaturalContinuation, PrincipalBranch
+from hqre_jax._solvers import FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch
 
 # Bytes beyond which more lanes only wait for memory.
 _COMFORT = 2**24
@@ -271,7 +271,7 @@ def _pace(method: AbstractSolver | None) -> tuple[int, int]:
     Lanes share the cost of a call, and a slow one holds up few. Where all take nearly the same handful of steps, more
     of them go together.
     """
-    return (64, 8) if isinstance(method, NaturalContinuation) else (16, 64)
+    return (64, 8) if isinstance(method, MarkovBranch) else (16, 64)
 
 
 def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
@@ -290,8 +290,8 @@ def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
     held = {
         PrincipalBranch: 8 * entries**2,
         KrylovBranch: 8 * KrylovBranch().memory * entries,
-        NaturalContinuation: 4 * (players * states) ** 2,
+        MarkovBranch: 4 * (players * states) ** 2,
     }.get(type(method), 0)
-    copies = 4 if isinstance(method, NaturalContinuation) else 16
+    copies = 4 if isinstance(method, MarkovBranch) else 16
     room = min(memory, _COMFORT) // (copies * one.num_bytes + held * one.dtype.itemsize)
     return len(jax.local_devices()) * max(1, min(_pace(method)[0], 1 << int(room).bit_length() >> 1))

@@ -126,15 +126,14 @@ def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guar
     by the same factor, predicting to second order over a step h in s misses by ``h³ |z''/2|²/|z'|``.
     """
 
-    def derivatives() -> tuple[Policies, Odds, Odds]:
-        pi = policies(games.reference)
+    def derivatives(pi: Policies) -> tuple[Odds, Odds]:
         linear = linearise(games, pi)
         slope = linear.gain
         second = tuple(
             sum((apply(block, slope[j]) for j, block in enumerate(row) if block is not None), jnp.zeros_like(slope[i]))
             for i, row in enumerate(linear.coupling)
         )
-        return pi, slope, second
+        return slope, second
 
     def lengths(pi: Policies, slope: Odds, second: Odds) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
@@ -162,7 +161,8 @@ def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guar
             state=jnp.where(guards.live & jnp.isfinite(size), LIVE, LOST),
         )
 
-    pi, slope, second = apart(go, derivatives)
+    pi = apart(go, policies, games.reference)
+    slope, second = apart(go, derivatives, pi)
     step, stretch, weight, size = apart(go, lengths, pi, slope, second)
     return guards._replace(weight=weight), apart(go, path, slope, second, step, stretch, size)
 

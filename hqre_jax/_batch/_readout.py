@@ -55,10 +55,6 @@ def read_out(
         The `Readout`; the residual is that of exactly this policy.
     """
 
-    def play(odds: Odds) -> tuple[Policies, Policies]:
-        pairs = [softmax_and_logarithm(z) for z in odds]
-        return tuple(p for p, _ in pairs), tuple(log_p for _, log_p in pairs)
-
     def residual(gain: Odds, pi: Policies) -> Float[Array, " lane"]:
         response = policies(tuple(r + g for r, g in zip(games.reference, gain, strict=True)))
         return largest(jnp.concatenate([jnp.abs(p - q) for p, q in zip(pi, response, strict=True)]), 0.0)
@@ -84,7 +80,7 @@ def read_out(
         log_policy = lanes_first(logs)
         return lanes_first(pi), log_policy if mask is None else jnp.where(mask, log_policy, 0.0)
 
-    pi, logs = apart(go, play, odds)
+    pi, logs = zip(*(apart(go, softmax_and_logarithm, z) for z in odds), strict=True)
     gain = apart(go, lambda p: gains(games, p), pi)
     policy, log_policy = apart(go, arranged, pi, logs)
     return Readout(policy, log_policy, apart(go, values, gain, pi, logs), apart(go, residual, gain, pi))

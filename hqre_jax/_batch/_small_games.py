@@ -197,18 +197,23 @@ def _chunk(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, conti
         games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
         guards, path = apart(go, lambda *x: _begun(*x, go), work, games, tol)
         path = follow(games, guards, path, leave, go)
-        uniform = work.mask is None and work.reference is None
-        odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
-        readout = read_out(games, odds, work.mask, uniform, entropy, continuation, go)
+        readout = apart(go, lambda *x: _read(*x, entropy, continuation, go), work, games, path.odds)
     return Outcome(readout, guards.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
 
 
 def _begun(work: Work, games: Interleaved, tol: Any, go: Any) -> tuple[Guards, Path]:
-    unique = apart(go, contracts, games)
-    # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what the
-    # last one leaves is verified all the same.
-    close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
-    miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
-    dtype = work.tau.dtype
-    guards = Guards(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
-    return begin(games, guards, go)
+    def demanded(work: Work, unique: Any) -> Guards:
+        miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
+        # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what
+        # the last one leaves is verified all the same.
+        close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
+        dtype = work.tau.dtype
+        return Guards(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
+
+    return begin(games, apart(go, demanded, work, apart(go, contracts, games)), go)
+
+
+def _read(work: Work, games: Interleaved, odds: Any, entropy: Entropy, continuation: Continuation, go: Any) -> Readout:
+    uniform = work.mask is None and work.reference is None
+    parts = in_parts(odds, [z.shape[0] for z in games.reference])
+    return read_out(games, parts, work.mask, uniform, entropy, continuation, go)
