@@ -46,17 +46,17 @@ def constants(problem: hq.Problem) -> Constants:
     Returns:
         The constants.
     """
-    weights = jax.lax.stop_gradient(bounds(problem).weights)
+    weights = bounds(jax.lax.stop_gradient(problem)).weights
     meetings = meetings_under(problem, 0)
     assert meetings is not None
     tau, w = problem.tau.ravel(), jnp.where(meetings.keep, weights.ravel(), 1.0)
     root = jnp.sqrt(w)
     common = meetings.common(w / meetings.reach)
     matrix = jnp.diag(tau) - 0.5 * common / (root[:, None] * root[None, :])
-    least = jax.lax.stop_gradient(jnp.linalg.eigh(matrix)[1][:, 0])
+    least = jnp.linalg.eigh(jax.lax.stop_gradient(matrix))[1][:, 0]
     weighted = meetings.influence() * root[:, None] / root[None, :]
     gram = weighted.T @ weighted
-    widest = jax.lax.stop_gradient(jnp.linalg.eigh(gram)[1][:, -1])
+    widest = jnp.linalg.eigh(jax.lax.stop_gradient(gram))[1][:, -1]
     # The floor keeps the root's derivative finite where nobody affects anybody.
     square = jnp.maximum(widest @ gram @ widest, jnp.finfo(tau.dtype).tiny)
     return Constants(weights, least @ matrix @ least, jnp.sqrt(square))
@@ -84,10 +84,15 @@ def equilibrium(problem: hq.Problem, nearby: LogPolicy) -> LogPolicy:
         Centred logits of π*.
     """
     frozen, z = jax.lax.stop_gradient((problem, center(nearby, problem.mask).ravel()))
-    for _ in range(_NEWTON_STEPS):
-        z = z - jnp.linalg.solve(jax.jacfwd(lambda z: defect(frozen, z))(z), defect(frozen, z))
-    z = jax.lax.stop_gradient(z)
-    jacobian = jax.lax.stop_gradient(jax.jacfwd(lambda z: defect(frozen, z))(z))
+
+    def jacobian_at(z):
+        return jax.jacfwd(lambda z: defect(frozen, z))(z)
+
+    def newton(_, z):
+        return z - jnp.linalg.solve(jacobian_at(z), defect(frozen, z))
+
+    z = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, z)
+    jacobian = jacobian_at(z)
     return (z - jnp.linalg.solve(jacobian, defect(problem, z))).reshape(problem.mask.shape)
 
 

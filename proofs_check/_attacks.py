@@ -166,9 +166,8 @@ def _progress(position: Position, memory: LogPolicy) -> tuple[Scalar, LogPolicy]
     problem, known = posed(position)
     z = equilibrium(problem, memory)
     star, eta = log_softmax(z, problem.mask), _eta(position, known)
-    first = last = log_softmax(z + _ahead(position.second), problem.mask)
-    for _ in range(_NUM_UPDATES):
-        last = mirror_update(problem, last, eta)
+    first = log_softmax(z + _ahead(position.second), problem.mask)
+    last = jax.lax.fori_loop(0, _NUM_UPDATES, lambda _, p: mirror_update(problem, p, eta), first)
     apart = [accuracy.divergence(star, p, problem, known.weights) for p in (first, last)]
     return _NUM_UPDATES * jnp.log1p(eta * known.margin) / jnp.log(apart[0] / apart[1]), jax.lax.stop_gradient(z)
 
