@@ -23,10 +23,10 @@ _CONTROL_SHARE |= {"T3s": 1 / 6, "T6": 1 / 10, "T7s": 1.0}
 _CONTROL_SHARE_OTHERWISE = 1 / 4
 # Games per run of an adversary, as T9 counts; pieces of an adversary's work.
 _GAMES_PER_RUN, _ATTACKS = 200, 3
-# Seconds of a group on one core, compiling included; they weigh the progress. First what takes longest, but T1, T2 and
-# T3, which share programs, not at once.
-_SECONDS = {"T3": 80.0, "T4": 60.0, "adversary": 120.0, "T2": 90.0, "T6": 60.0, "T1": 70.0, "T5": 60.0, "T7": 60.0}
-_SECONDS_OTHERWISE = 30.0
+# Seconds of a group on one core, compiling included; they weigh the progress. First what takes longest, so that the
+# workers end together.
+_SECONDS = {"adversary": 70.0, "T2": 65.0, "T1": 55.0, "T4": 50.0, "T6": 40.0, "T5": 35.0, "T3": 30.0}
+_SECONDS_OTHERWISE = 20.0
 # The part of them that goes into compiling.
 _COMPILING = 0.7
 
