@@ -19,7 +19,7 @@ from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
 from hqre_jax._solver import AbstractSolver, Evidence
-from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, NaturalContinuation, PrincipalBranch, StochasticMirror
+from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax._solvers._eliminated import is_open
 from hqre_jax._solvers.krylov_branch import State as KrylovState
 from hqre_jax._solvers.principal_branch import State as BranchState
@@ -28,8 +28,7 @@ from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, LogPolicy, Scalar
 
 # Largest number of padded policy entries for which "auto" follows the principal branch with dense Jacobians. Beyond it
-# trees are followed without them, Markov games as far as no fold or bifurcation stands in the way, and an uncertified
-# answer of any other game is called "unselected".
+# trees and Markov games are followed without them, and an uncertified answer of any other game is called "unselected".
 PATH_LIMIT = 1500
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
@@ -73,8 +72,8 @@ def solve(
             solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
-            1500 padded policy entries that are not certified get an answer marked "unselected", unless they are trees,
-            or Markov games whose branch leads to these temperatures without a fold or a bifurcation.
+            1500 padded policy entries that are not certified, and are neither trees nor Markov games, get an answer
+            marked "unselected".
         reference: Interior reference policy ρ; uniform by default.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
         continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
@@ -141,7 +140,7 @@ def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
 
 def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
     """The same where nothing is known of uniqueness; what does not follow the branch comes last, if at all."""
-    fast: list[AbstractSolver] = [NaturalContinuation()] if is_open(problem) else []
+    fast: list[AbstractSolver] = [MarkovBranch()] if is_open(problem) else []
     return [*fast, follower(problem) or FixedPoint()]
 
 
@@ -153,7 +152,7 @@ def follower(problem: Problem) -> AbstractSolver | None:
 
 
 def follows_branch(method: AbstractSolver) -> bool:
-    return isinstance(method, PrincipalBranch | KrylovBranch | NaturalContinuation)
+    return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
 
 
 @eqx.filter_jit

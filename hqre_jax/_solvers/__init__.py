@@ -4,8 +4,8 @@ from hqre_jax._solver import AbstractSolver
 from hqre_jax._solvers.extragradient import Extragradient
 from hqre_jax._solvers.fixed_point import FixedPoint
 from hqre_jax._solvers.krylov_branch import KrylovBranch
+from hqre_jax._solvers.markov_branch import MarkovBranch
 from hqre_jax._solvers.mirror_descent import MirrorDescent
-from hqre_jax._solvers.natural_continuation import NaturalContinuation
 from hqre_jax._solvers.newton import Newton
 from hqre_jax._solvers.principal_branch import PrincipalBranch
 from hqre_jax._solvers.soft_value_iteration import SoftValueIteration
@@ -22,8 +22,8 @@ __all__ = [
     "Extragradient",
     "FixedPoint",
     "KrylovBranch",
+    "MarkovBranch",
     "MirrorDescent",
-    "NaturalContinuation",
     "Newton",
     "PrincipalBranch",
     "SoftValueIteration",

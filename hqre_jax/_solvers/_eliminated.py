@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from hqre_jax._game import share
 from hqre_jax._games import MarkovGame
@@ -75,6 +75,12 @@ def linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateVa
     Returns:
         The `Linearised` equation.
     """
+    # With states last, what a state has one of meets what it has several of by promotion of the rank.
+    with jax.numpy_rank_promotion("allow"):
+        return _linearise(problem, logits, scale, guess)
+
+
+def _linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateValues) -> Linearised:
     game = problem.game
     assert isinstance(game, MarkovGame)
     players, states = guess.shape
@@ -137,7 +143,7 @@ class _Stage:
         self.log_reference = self._rows(problem.log_reference)
         self.count = [jnp.maximum(jnp.sum(m, axis=0), 1) for m in self.mask]
 
-    def _rows(self, array: Float[Array, "player state action"]) -> list[Stage]:
+    def _rows(self, array: Shaped[Array, "player state action"]) -> list[Array]:
         return [array[i, :, :a].T for i, a in enumerate(self.actions)]
 
     def policy_like(self, rows: list[Stage]) -> LogPolicy:
@@ -194,27 +200,31 @@ class _Stage:
         """Its derivative by the scale."""
         return share(self.problem.rent, self.problem.continuation)
 
-    def derivatives(self, worth: list[Stage], own: list[Stage]) -> tuple[Stage, Stage]:
+    def derivatives(self, worth: list[Stage], values: list[Stage]) -> tuple[Stage, Stage]:
         """``I − ∂(response)/∂z``, ``(n, n, state)``, and ``∂(value)/∂z``, ``(player, n, state)``, at given worths.
 
         With j's action b known i's action values are ``Q_i(a|b)``: ``∂Q_i(a)/∂z_j(b) = π_j(b) (Q_i(a|b) − Q_i(a))``.
         """
         problem, blocks, valued = self.problem, [], []
         for i in self.players:
-            expected = jnp.sum(self.policy[i] * own[i], axis=0)
-            row, values = [], []
+            expected = jnp.sum(self.policy[i] * values[i], axis=0)
+            row, moves = [], []
             for j in self.players:
                 if j == i:
                     size = self.actions[i]
-                    row.append(jnp.broadcast_to(jnp.eye(size)[:, :, None], (size, size, expected.shape[0])))
-                    values.append(self.policy[i] * (own[i] - expected))
+                    row.append(
+                        jnp.broadcast_to(
+                            jnp.eye(size, dtype=expected.dtype)[:, :, None], (size, size, expected.shape[0])
+                        )
+                    )
+                    moves.append(self.policy[i] * (values[i] - expected))
                     continue
                 given = self.average(worth[i], (i, j))
-                moved = self.policy[j][None] * ((given if i < j else jnp.swapaxes(given, 0, 1)) - own[i][:, None])
+                moved = self.policy[j][None] * ((given if i < j else jnp.swapaxes(given, 0, 1)) - values[i][:, None])
                 row.append(-self.center(i, moved / problem.tau[i]))
-                values.append(jnp.sum(self.policy[i][:, None] * moved, axis=0))
+                moves.append(jnp.sum(self.policy[i][:, None] * moved, axis=0))
             blocks.append(jnp.concatenate(row, axis=1))
-            valued.append(self.flat(values))
+            valued.append(self.flat(moves))
         entropies = [
             -problem.tau[j] * self.policy[j] * (surprise - jnp.sum(self.policy[j] * surprise, axis=0))
             for j, surprise in enumerate(self._surprises())
@@ -222,7 +232,8 @@ class _Stage:
         nobody = [jnp.zeros_like(e) for e in entropies]
         # Column by column, whose logit moves whose bonus.
         felt = [self.flat([*nobody[:j], entropies[j], *nobody[j + 1 :]]) for j in self.players]
-        shared = share(jnp.stack(felt), problem.continuation)
+        own = jnp.stack(felt)
+        shared = share(own.reshape(len(own), -1), problem.continuation).reshape(own.shape)
         return jnp.concatenate(blocks), jnp.stack(valued) + shared
 
     def _surprises(self) -> list[Stage]:

@@ -1,4 +1,10 @@
-"""The principal branch of a Markov game, followed in the temperature itself, with guards."""
+"""The principal branch of Markov games, followed by pseudo-arclength with linear algebra state by state.
+
+Unknowns are the centred logits z and s of ``τ/s``. The curve is parametrised by length in the norm ``‖z‖²/m + Λ²s²``
+(m decision points, Λ the rationality at s = 1). At a trial point the linearised equation gives Newton's correction c
+and the slope ``v = dz/ds`` at fixed s; the corrected point is ``(z + c + v·ds, s + ds)``, with ds such that the
+correction is at right angles to the tangent, or 0 on arrival at s = 1.
+"""
 
 from typing import ClassVar, NamedTuple
 
@@ -11,119 +17,175 @@ from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate
-from hqre_jax._solvers._eliminated import linearise
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax._solvers._eliminated import is_open, linearise
+from hqre_jax._solvers.principal_branch import rationality
+from hqre_jax._types import InputError, LogPolicy, Scalar, StateValues
 
 # A correction may move a probability by this much; steps aim at a fraction of it.
 _MISS, _AIM = 0.05, 0.5
-
-
 # Corrections of logits beyond this are not small, whatever the probabilities.
 _FAR = 1.0
+# Consecutive tangents may turn by at most this angle (cosine).
+_TURN = 0.7
 # What the first step, along the tangent alone, may move a probability by.
 _FIRST = 0.15
-_SHORTEST = 1e-3
+# Steps this short do not jump from sheet to sheet.
+_SURE = 1e-3
+# In units of Λ: at a fold the logits of a single state may turn.
+_SHORTEST = 1e-5
+
+
+class Point(NamedTuple):
+    """A point ``(z, s)`` of the curve, or a direction there."""
+
+    logits: LogPolicy
+    scale: Scalar
 
 
 class State(NamedTuple):
-    """A point of the branch, and what came before it.
+    """Where one is on the branch.
 
     Attributes:
         iterate: The last point at s = 1 that was looked at; before, the reference with residual 1.
-        logits: z at the last point kept.
-        slope: Tangent dz/ds there.
-        bend: Estimate of ``½ d²z/ds²``.
-        values: ``V^π`` near there, for solvers that want a start.
-        position: s.
-        step: The step to try.
+        point: The last point kept.
+        tangent: The unit tangent there, pointing onwards.
+        bend: Estimate of half the curve's second derivative by length.
+        values: ``V^π`` near there, for systems that are solved by iteration.
+        length: The step to try.
+        orientation: Sign of the bordered determinant.
         lost: Whether the step became too short.
     """
 
     iterate: Iterate
-    logits: LogPolicy
-    slope: LogPolicy
-    bend: LogPolicy
+    point: Point
+    tangent: Point
+    bend: Point
     values: StateValues
-    position: Scalar
-    step: Scalar
+    length: Scalar
+    orientation: Scalar
     lost: Bool[Array, ""]
 
 
-class NaturalContinuation(AbstractSolver):
-    """Continuation of the principal branch in s of ``τ/s``, from the reference policy at s = 0 to the question at 1.
+class MarkovBranch(AbstractSolver):
+    """Predictor-corrector continuation of the principal branch of a Markov game, through folds.
 
-    Each step predicts to second order and corrects once by Newton's method. A point is kept if
+    The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. Each step predicts to second order and corrects
+    once by Newton's method: a few passes over the transitions and one system of N·S unknowns. A point is kept if
 
-    * the determinant of the linearised equation is positive, as on every stretch of the branch from s = 0 on without a
-      fold or a bifurcation (not computed where N·S exceeds 1024: there corrections must be five times smaller);
-    * the correction moves no probability by more than 0.05 and no logit in use by more than 1.
+    * the bordered determinant keeps its sign, which folds do not touch (where N·S exceeds 1024 as far as the Krylov
+      space of the tangent shows it); only steps so short that they cannot jump to another sheet may change it, for it
+      flips at a bifurcation that is no fold, where the incoming tangent is followed;
+    * the correction moves no probability by more than 0.05 and no logit in use by more than 1, and the tangent turns by
+      less than 45°.
 
-    Otherwise the step is shortened. Near a fold, a bifurcation or a sharp bend it becomes too short and the branch
-    counts as lost: from there on it belongs to `PrincipalBranch`. For Markov games only, whose linear algebra it does
-    state by state: a step is a few passes over the transitions and one system of N·S unknowns.
+    Otherwise the step is shortened. Where it becomes too short the branch counts as lost: from there on it belongs to
+    `PrincipalBranch`.
     """
 
-    name: ClassVar[str] = "natural_continuation"
-    default_max_steps: ClassVar[int] = 200
+    name: ClassVar[str] = "markov_branch"
+    default_max_steps: ClassVar[int] = 300
     patience: ClassVar[int] = 6
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`; the given policy is not used."""
+        if not is_open(problem):
+            raise InputError("solver", '"markov_branch" needs a Markov game of few actions; use "auto" here')
         logits = center(problem.log_reference, problem.mask)
-        zero = jnp.zeros((), logits.dtype)
+        zero, one = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
         here = linearise(problem, logits, zero, jnp.zeros_like(problem.tau))
-        moved = _moved(problem, logits, here.tangent)
-        one = jnp.ones_like(zero)
+        tangent = _unit(problem, Point(here.tangent, one))
+        moved = _moved(problem, logits, tangent.logits)
         return State(
             iterate=Iterate(logits, here.response, one, one, jnp.zeros((), int)),
-            logits=logits,
-            slope=here.tangent,
-            bend=jnp.zeros_like(logits),
+            point=Point(logits, zero),
+            tangent=tangent,
+            bend=Point(jnp.zeros_like(logits), zero),
             values=here.values,
-            position=zero,
-            step=jnp.minimum(1.0, _FIRST / jnp.maximum(moved, jnp.finfo(zero.dtype).tiny)),
+            length=_FIRST / jnp.maximum(moved, jnp.finfo(zero.dtype).eps),
+            orientation=one,
             lost=~jnp.isfinite(moved),
         )
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one linear system."""
-        goal = state.position + state.step
-        goal = jnp.where(goal > 1.0 - 1e-6, 1.0, goal)
-        step = goal - state.position
-        trial = state.logits + step * (state.slope + step * state.bend)
-        here = linearise(problem, trial, goal, state.values)
-        miss = _moved(problem, trial, here.correction)
-        used = problem.policy(trial) > 1e-6
-        far = jnp.max(jnp.where(used, jnp.abs(here.correction), 0.0))
-        finite = jnp.isfinite(miss) & jnp.isfinite(here.orientation)
-        kept = finite & (here.orientation > 0) & (miss <= _MISS) & (far <= _FAR)
-        landed = state.position >= 1.0
+        point, tangent, bend = state.point, state.tangent, state.bend
+        landed = point.scale >= 1.0
+        length, landing = _next_length(state)
+        trial = jax.tree.map(lambda u, d, b: u + length * (d + length * b), point, tangent, bend)
+        trial = trial._replace(scale=jnp.where(landing, 1.0, trial.scale))
+        here = linearise(problem, trial.logits, trial.scale, state.values)
+        onwards = Point(here.tangent, jnp.ones_like(length))
+        along = _inner(problem, tangent, onwards)
+        # At right angles to the tangent, or at fixed s.
+        back = _inner(problem, tangent, Point(here.correction, jnp.zeros_like(length)))
+        shift = jnp.where(landing, 0.0, -back / along)
+        correction = Point(here.correction + shift * here.tangent, shift)
+        direction = _unit(problem, jax.tree.map(lambda d: jnp.where(along < 0, -d, d), onwards))
+        there = jax.tree.map(jnp.add, trial, correction)
+
+        miss = _moved(problem, trial.logits, correction.logits)
+        used = problem.policy(trial.logits) > 1e-6
+        far = jnp.max(jnp.where(used, jnp.abs(correction.logits), 0.0))
+        orientation = here.orientation * jnp.sign(along)
+        crossed = orientation != state.orientation
+        finite = jnp.isfinite(miss) & jnp.isfinite(orientation)
+        ahead = landed | (_inner(problem, tangent, direction) >= _TURN)
+        inside = (there.scale >= 0) & (landing | (there.scale < 1.0))
+        small = (miss <= _MISS) & (far <= _FAR)
+        kept = finite & small & (~crossed | (length <= _SURE)) & inside & ahead
         # The error of a prediction to second order grows with the cube of the step.
         ratio = _AIM * _MISS / jnp.maximum(miss, 1e-9)
         factor = jnp.where(finite, jnp.clip(ratio**0.25, 0.2, 3.0), 0.2)
-        after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
-        at_end = kept & (goal >= 1.0)
-        log_policy = problem.log_policy(trial)
+        after = length * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
+
+        at_end = kept & landing
+        log_policy = problem.log_policy(trial.logits)
         residual = jnp.where(at_end, residual_between(log_policy, here.response, problem), state.iterate.residual)
         better = residual < state.iterate.best
         seen = Iterate(
-            logits=jnp.where(at_end, trial, state.iterate.logits),
+            logits=jnp.where(at_end, trial.logits, state.iterate.logits),
             response=jnp.where(at_end, here.response, state.iterate.response),
             residual=residual,
             best=jnp.where(better, residual, state.iterate.best),
             stalled=jnp.where(better | ~landed, 0, state.iterate.stalled + 1),
         )
-        length = jnp.where(step > 0, step, 1.0)
-        bend = jnp.where(step > 0, 0.5 * (here.tangent - state.slope) / length, state.bend)
-        moved = State(seen, trial + here.correction, here.tangent, bend, here.values, goal, after, state.lost)
-        refused = state._replace(iterate=seen, step=after, lost=landed | (after < _SHORTEST))
+        half = jnp.where(length > 0, 0.5 / jnp.where(length > 0, length, 1.0), 0.0)
+        bent = jax.tree.map(lambda new, old: half * (new - old), direction, tangent)
+        moved = State(seen, there, direction, bent, here.values, after, orientation, state.lost)
+        short = after < _SHORTEST * rationality(problem)
+        refused = state._replace(iterate=seen, length=after, lost=landed | short)
         return jax.tree.map(lambda new, old: jnp.where(kept, new, old), moved, refused)
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`; a branch that is lost has no answer, whatever the last residual was."""
         done, code = super().terminate(problem, state, tol)
-        arrived = state.position >= 1.0
+        arrived = state.point.scale >= 1.0
         return (done & arrived) | state.lost, jnp.where(arrived, code, RESULTS.diverged.code)
+
+
+def _next_length(state: State) -> tuple[Scalar, Bool[Array, ""]]:
+    """The step's length, and whether it ends at s = 1."""
+    to_go, slope, bend = 1.0 - state.point.scale, state.tangent.scale, state.bend.scale
+    length = state.length
+    reached = state.point.scale + length * (slope + length * bend)
+    straight = to_go / jnp.where(slope > 0, slope, 1.0)
+    # To second order, where that makes sense.
+    corrected = slope + straight * bend
+    curved = jnp.where(corrected > 0.5 * slope, to_go / jnp.where(corrected > 0, corrected, 1.0), straight)
+    arrived = to_go <= 0
+    landing = arrived | ((slope > 0) & ((reached >= 1.0 - 1e-6) | (curved <= length)))
+    return jnp.where(arrived, 0.0, jnp.where(landing, curved, length)), landing
+
+
+def _inner(problem: Problem, a: Point, b: Point) -> Scalar:
+    """Inner product in which length along the curve is measured."""
+    points = jnp.sum(jnp.any(problem.mask, axis=-1))
+    return jnp.sum(a.logits * b.logits) / points + rationality(problem) ** 2 * a.scale * b.scale
+
+
+def _unit(problem: Problem, direction: Point) -> Point:
+    size = jnp.sqrt(_inner(problem, direction, direction))
+    return jax.tree.map(lambda d: d / size, direction)
 
 
 def _moved(problem: Problem, logits: LogPolicy, change: LogPolicy) -> Scalar:
