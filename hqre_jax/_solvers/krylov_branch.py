@@ -27,12 +27,16 @@ _POINTS = 4
 # A predictor may miss the curve by this much in probability; steps aim at a fifth of it.
 _MISS, _AIM = 0.1, 0.02
 # Consecutive chords may turn by at most this angle (cosine).
-_TURN = 0.8
+_TURN, _SHORT = 0.8, 0.3
 _CORRECTIONS = 6
-# On the way a point is good enough when the last correction moved no probability by more.
+# On the way a point is good enough when the last correction moved no probability by more, per length of the step.
 _ON_CURVE = 1e-3
-# Relative accuracy of the linear systems, on the way and after the arrival.
+# Relative accuracy of the linear systems, on the way and at the end.
 _LOOSE, _TIGHT = 0.03, 1e-3
+# Products that each of them takes at least: small systems are solved exactly, and their determinants known.
+_LEAST = 16
+# Steps this short do not jump from sheet to sheet.
+_SURE = 1e-3
 
 
 class State(NamedTuple):
@@ -45,6 +49,9 @@ class State(NamedTuple):
         lengths: Their places along the curve, in the same order.
         count: Points passed.
         length: Next step's length.
+        orientation: Sign of the determinant of the bordered Jacobian, as far as it is seen: flips at a simple
+            bifurcation, and where a step jumps to a neighbouring sheet.
+        bifurcations: Bifurcations that are no folds passed, of those that were seen.
         accepted: Whether the last step was taken.
         products: Products with the Jacobian so far.
     """
@@ -55,17 +62,20 @@ class State(NamedTuple):
     lengths: Float[Array, " point"]
     count: Int[Array, ""]
     length: Scalar
+    orientation: Scalar
+    bifurcations: Int[Array, ""]
     accepted: Bool[Array, ""]
     products: Int[Array, ""]
 
 
 class Corrected(NamedTuple):
-    """What the corrector found: the point, its distance from the prediction in probability, how well it went."""
+    """What the corrector found: the point, its distance from the prediction, how well, at what cost, which side."""
 
     point: Float[Array, " n_plus_1"]
     miss: Scalar
     good: Bool[Array, ""]
     products: Int[Array, ""]
+    orientation: Scalar
 
 
 class KrylovBranch(AbstractSolver):
@@ -73,8 +83,9 @@ class KrylovBranch(AbstractSolver):
 
     As `PrincipalBranch` it starts at ``τ = ∞`` whatever ``initial_policy`` says and follows the curve through
     turning points; steps are shortened where the corrector fails, the curve turns or the prediction misses by more
-    than 0.1 in probability. No determinant is known, so that a bifurcation that is no turning point is passed
-    along the incoming direction without notice.
+    than 0.1 in probability. The determinant, by whose sign jumps to another sheet are told, is known only on the
+    Krylov spaces of the corrections: bifurcations whose directions take no part in these, such as those that break
+    a symmetry, are passed along the incoming direction without notice.
 
     Args:
         memory: Most products with the Jacobian in one linear system; memory is twice as many policies.
@@ -101,6 +112,8 @@ class KrylovBranch(AbstractSolver):
             lengths=jnp.zeros(_POINTS, start.dtype),
             count=jnp.ones((), int),
             length=jnp.asarray(_FIRST_STEP, start.dtype),
+            orientation=jnp.ones((), start.dtype),
+            bifurcations=jnp.zeros((), int),
             accepted=jnp.asarray(True),
             products=jnp.zeros((), int),
         )
@@ -119,9 +132,13 @@ class KrylovBranch(AbstractSolver):
         predicted = predicted.at[-1].set(jnp.where(final, goal, predicted[-1]))
         there = self._correct(problem, here, predicted, final, arrived)
         chord, before = there.point - here, here - state.points[1]
-        straight = chord @ before >= _TURN * jnp.linalg.norm(chord) * jnp.linalg.norm(before)
+        new, old = jnp.linalg.norm(chord), jnp.linalg.norm(before)
+        # A chord much shorter than the last one says nothing of a turn that was made before.
+        straight = (chord @ before >= _TURN * new * old) | (new < _SHORT * old)
         inside = (final | (there.point[-1] < goal)) & (there.point[-1] >= 0)
-        good = there.good & (arrived | (inside & ((state.count == 1) | straight)))
+        crossed = (there.orientation * state.orientation < 0) & ~arrived
+        smooth = ((state.count == 1) | straight) & (~crossed | (length <= _SURE))
+        good = there.good & (arrived | (inside & smooth))
         point = there.point.at[-1].set(jnp.where(final, goal, there.point[-1]))
         seen = look(problem, _logits(problem, point), state.iterate)
         # Progress counts from the arrival on.
@@ -138,6 +155,8 @@ class KrylovBranch(AbstractSolver):
             lengths=jnp.roll(state.lengths, 1).at[0].set(state.lengths[0] + jnp.linalg.norm(chord)),
             count=state.count + 1,
             length=jnp.where(final, state.length, length * growth),
+            orientation=jnp.where(crossed, there.orientation, state.orientation),
+            bifurcations=state.bifurcations + crossed,
             accepted=jnp.asarray(True),
             products=products,
         )
@@ -173,34 +192,35 @@ class KrylovBranch(AbstractSolver):
         across = predicted - here
         across = across / jnp.maximum(jnp.linalg.norm(across), jnp.finfo(here.dtype).tiny)
         border = jnp.where(final, jnp.zeros_like(here).at[-1].set(1.0), across)
-        accuracy = jnp.where(arrived, _TIGHT, _LOOSE)
+        near = _ON_CURVE * jnp.minimum(1.0, jnp.linalg.norm(predicted - here))
+        accuracy = jnp.where(final, _TIGHT, _LOOSE)
 
         def equation(point):
             off = defect(problem.at_scale(point[-1] / goal), _logits(problem, point))
             return jnp.append(off.ravel() / unit, border @ (point - predicted))
 
         def newton(carry):
-            point, policy, _, last, count, products = carry
+            point, policy, _, last, count, products, _ = carry
             value, push = jax.linearize(equation, point)
-            correction, _, used = conjugate_residuals(push, -value, accuracy, self.memory)
+            correction, _, used, sign = conjugate_residuals(push, -value, accuracy, self.memory, _LEAST)
             moved = point + correction
             moved_policy = _policy(problem, moved)
             change = jnp.max(jnp.abs(moved_policy - policy))
-            return moved, moved_policy, last, change, count + 1, products + used
+            return moved, moved_policy, last, change, count + 1, products + used, sign
 
         def unfinished(carry):
-            _, _, earlier, last, count, _ = carry
+            _, _, earlier, last, count, _, _ = carry
             hopeless = ~(last < jnp.inf) | ((count >= 2) & (last > 0.7 * earlier)) | (last > 5 * _MISS)
-            more = (count == 0) | ((last > _ON_CURVE) & (count < _CORRECTIONS) & ~hopeless)
+            more = (count == 0) | ((last > near) & (count < _CORRECTIONS) & ~hopeless)
             return more & (~arrived | (count == 0))
 
         policy = _policy(problem, predicted)
         zero, infinite = jnp.zeros((), int), jnp.asarray(jnp.inf, here.dtype)
-        start = (predicted, policy, infinite, infinite, zero, zero)
-        point, corrected, _, last, _, products = jax.lax.while_loop(unfinished, newton, start)
+        start = (predicted, policy, infinite, infinite, zero, zero, jnp.ones((), here.dtype))
+        point, corrected, _, last, _, products, sign = jax.lax.while_loop(unfinished, newton, start)
         miss = jnp.max(jnp.abs(corrected - policy))
-        good = (arrived | ((last <= _ON_CURVE) & (miss <= _MISS))) & jnp.all(jnp.isfinite(point))
-        return Corrected(point, miss, good, products)
+        good = (arrived | ((last <= near) & (miss <= _MISS))) & jnp.all(jnp.isfinite(point))
+        return Corrected(point, miss, good, products, sign)
 
 
 def _unit(problem: Problem) -> Scalar:
