@@ -1,4 +1,8 @@
-"""Games with states in plain batched numpy: logit responses with value iteration, or with values solved for."""
+"""Games with states in plain batched numpy: logit responses with value iteration, plain and as fast as it can be made.
+
+What all values of a player have in common makes no difference to anybody, yet it converges most slowly, by γ a step.
+Plain value iteration waits for it; relative value iteration stops when the values' differences have settled.
+"""
 
 import functools
 from collections.abc import Callable
@@ -77,6 +81,7 @@ def mirror(
     tau: float,
     tol: float,
     update: Callable[[Backups, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    relative: bool = True,
 ) -> np.ndarray:
     """Simultaneous mirror steps ``z ← (1−w) z + w Q/τ``, full ones first; games that are done leave the batch.
 
@@ -87,6 +92,7 @@ def mirror(
         tau: Temperature.
         tol: Residual wanted.
         update: `iterate_values` or `solve_for_values`.
+        relative: Whether to stop at values that are right up to a constant for each player.
 
     Returns:
         Policies ``(game, state, player, action)``; the last iterate where nothing converged.
@@ -107,9 +113,9 @@ def mirror(
             if step % _BETWEEN_LOOKS == _BETWEEN_LOOKS - 1:
                 answers[live] = policies
                 off = np.abs(policies - logit(own, tau)).max(axis=(1, 2, 3))
-                # What all values of a player have in common makes no difference: the span of the change is what counts.
                 change = backed_up - values if update is iterate_values else np.zeros_like(values)
-                moved = (change.max(axis=1) - change.min(axis=1)).max(axis=1)
+                low, high = change.min(axis=1), change.max(axis=1)
+                moved = (high - low if relative else np.maximum(high, -low)).max(axis=1)
                 going = np.maximum(off, moved * discount / ((1 - discount) * tau)) > tol
                 if (step + 1) % _PATIENCE == 0:
                     cycling = going & (off > 0.7 * least)
@@ -127,22 +133,24 @@ def mirror(
     return answers
 
 
-def _prepare(update: Callable, case: MarkovCase) -> Prepared:
-    run = functools.partial(
-        mirror, case.payoffs, case.transitions, case.discount, case.tau, case.residual_tol, update
-    )  # fmt: skip
-    return Prepared(run, case.num_games)
+def _prepare(update: Callable, relative: bool, case: MarkovCase) -> Prepared:
+    question = case.payoffs, case.transitions, case.discount, case.tau, case.residual_tol
+    return Prepared(lambda: mirror(*question, update, relative), case.num_games)
+
+
+def _entrant(name: str, update: Callable, relative: bool, most_states: int) -> Entrant:
+    return Entrant(
+        name,
+        np.__version__,
+        functools.partial(_prepare, update, relative),
+        accepts=lambda case: isinstance(case, MarkovCase) and case.num_states <= most_states,
+    )
 
 
 def entrants() -> tuple[Entrant, ...]:
-    """Value iteration, and values solved for anew in each step (a solve is ``S³``: not beyond hundreds of states)."""
+    """Value iteration, plain and relative, and values solved for anew in each step (``S³``: not for many states)."""
     return (
-        Entrant(
-            "numpy mirror + value iteration", np.__version__, functools.partial(_prepare, iterate_values),
-            accepts=lambda case: isinstance(case, MarkovCase),
-        ),
-        Entrant(
-            "numpy mirror + values solved for", np.__version__, functools.partial(_prepare, solve_for_values),
-            accepts=lambda case: isinstance(case, MarkovCase),
-        ),
-    )  # fmt: skip
+        _entrant("numpy mirror + value iteration", iterate_values, False, 2_000),
+        _entrant("numpy mirror + relative value iteration", iterate_values, True, 2_000),
+        _entrant("numpy mirror + values solved for", solve_for_values, True, 200),
+    )
