@@ -42,7 +42,7 @@ _MESSAGES = {
         "The iteration stopped making progress: try another solver (principal_branch is the most robust), "
         "a smaller step, or raise tau."
     ),
-    RESULTS.nonfinite: "A number overflowed: rescale payoffs and tau together, or raise tau.",
+    RESULTS.nonfinite: "A payoff is no finite number, or one overflowed: mend it, or rescale payoffs and tau together.",
 }
 
 

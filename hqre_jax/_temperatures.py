@@ -81,7 +81,8 @@ def real_numbers(value: Any, field: str) -> Any:
         except ValueError:
             raise InputError(field, "is ragged: lists at the same depth must have equal lengths") from None
         if value.dtype == object:
-            raise InputError(field, "holds something that is no number")
+            what = "is missing" if value.ndim == 0 and value.item() is None else "holds something that is no number"
+            raise InputError(field, f"{what}; a number or (nested) lists of numbers are wanted")
     if value.dtype == bool or not (
         jnp.issubdtype(value.dtype, jnp.integer) or jnp.issubdtype(value.dtype, jnp.floating)
     ):

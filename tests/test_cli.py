@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,6 +47,12 @@ def assert_one_line(code: int, out: str, err: str, field: str) -> None:
     assert err.count("\n") == 1
     assert err.startswith(f"hqre: {field}"), err
     assert "Traceback" not in err
+
+
+def test_version(capsys):
+    code, out, err = run(capsys, "--version")
+    assert (code, err) == (0, "")
+    assert re.fullmatch(r"hqre \d+\.\d+\.\d+\S*\n", out)
 
 
 def test_games_one_a_line(capsys):

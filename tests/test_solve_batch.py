@@ -160,6 +160,7 @@ def test_gradients_are_implicit():
     ("arguments", "message"),
     [
         ((PAYOFFS[0], 1.0), "games: has shape"),
+        ((PAYOFFS[:0], 1.0), "games: holds no game"),
         ((hq.NormalFormGame, 1.0), "games"),
         ((PAYOFFS[:3], [1.0, 1.0, 1.0]), "taus: has shape"),
         ((PAYOFFS[:3], [[1.0], [-1.0], [1.0]]), "taus: is -1 in game 1 for player 1"),

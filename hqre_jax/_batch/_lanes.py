@@ -160,6 +160,8 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
 def _from_payoffs(payoffs: Any) -> NormalFormGame:
     """All games of an array at once; a payoff that is no number fails its own lane only."""
     array = _floating(payoffs, "games")
+    if array.ndim and len(array) == 0:
+        raise InputError("games", f"holds no game: its shape is {tuple(array.shape)}")
     if array.ndim < 3 or array.ndim != array.shape[1] + 2 or array.size == 0:
         raise InputError(
             "games",

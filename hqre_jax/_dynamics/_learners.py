@@ -294,6 +294,8 @@ def play(
     Raises:
         InputError: On bad input.
     """
+    if not isinstance(problem, Problem):
+        raise InputError("problem", f"is a {type(problem).__name__}; Problem(game, tau) makes one")
     if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < 0:
         raise InputError("num_rounds", f"is {num_rounds!r}; it must be a whole number, 0 or more")
     noise = as_float_array(payoff_noise, "payoff_noise", problem.tau.dtype)

@@ -163,6 +163,8 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
 
 def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
     """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
+    if not isinstance(solution, Solution):
+        raise InputError("solution", f"is a {type(solution).__name__}; solve(empirical.game, tau) gives one")
     game = solution.problem.game
     payoffs = getattr(game, "payoffs", None)
     if payoffs is None or payoffs.shape != empirical.means.shape:

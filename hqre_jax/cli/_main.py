@@ -1,10 +1,8 @@
 """``hqre``: reads the words, runs the command, turns whatever happened into an exit code."""
 
 import os
-import signal
+import shlex
 import sys
-import threading
-import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ from hqre_jax.cli._documents import (
     strict_json,
 )
 from hqre_jax.cli._inputs import accuracy, check_folder, check_writable, numbers, read_question
+from hqre_jax.cli._interrupts import INTERRUPTED, goes_on_with, hear_interrupts, interruption
 from hqre_jax.cli._jax import enable_double_precision, quick_compilation
 from hqre_jax.cli._parser import build_parser
 from hqre_jax.cli._sweep import summary_document, summary_tables, sweep_progress, wanted
@@ -42,7 +41,7 @@ from hqre_jax.demo import demo
 from hqre_jax.io import list_games
 from hqre_jax.sweep import summarise, sweep
 
-DONE, NOT_REACHED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, NOT_REACHED, BAD_INPUT = 0, 1, 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")  # type: ignore[union-attr]
         if argv is None:
-            _hear_interrupts()
+            hear_interrupts()
+        goes_on_with(None)
         arguments = build_parser().parse_args(argv)
         enable_double_precision()
         code = _COMMANDS[arguments.command](arguments)
@@ -71,8 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         _say(f"{error.field}: {error.problem}")
         return BAD_INPUT
-    except KeyboardInterrupt as interrupt:
-        _say(str(interrupt) or "interrupted")
+    except KeyboardInterrupt:
+        _say(interruption())
         if argv is None:
             # An orderly end would pull the floor from under compiled code that may still be running.
             sys.stderr.flush()
@@ -161,6 +161,7 @@ def _sweep(arguments: Namespace) -> int:
         axes = summary.plot()
         axes.figure.savefig(folder / "steps.png")
     else:
+        goes_on_with(shlex.join(["hqre", "sweep", str(config), f"--out={folder}"]))
         with sweep_progress() as announce:
             summary = sweep(config, folder, processes=processes, announce=announce)
     if arguments.format == "json":
@@ -227,21 +228,3 @@ def _say(message: str) -> None:
     """One line to stderr, whatever characters the message quotes."""
     line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
     print(f"hqre: {line}", file=sys.stderr)
-
-
-def _hear_interrupts() -> None:
-    """End the process soon after Ctrl-C even while compiled code runs, in which Python hears nothing."""
-    if threading.current_thread() is not threading.main_thread() or not hasattr(os, "pipe"):
-        return
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-
-    def watch() -> None:
-        while os.read(read, 1)[0] != signal.SIGINT:
-            pass
-        time.sleep(2)  # Python's own way out comes first, if it is heard.
-        os.write(2, b"hqre: interrupted\n")
-        os._exit(INTERRUPTED)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from importlib.metadata import version
 from typing import NoReturn, get_args
 
 from hqre_jax._game import Continuation
@@ -96,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="hqre", description=_OVERVIEW, epilog=_START, formatter_class=raw, allow_abbrev=False,
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"hqre {version('hqre-jax')}", help="print it and stop")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:

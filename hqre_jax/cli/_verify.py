@@ -20,12 +20,15 @@ from rich.text import Text
 from hqre_jax._problem import Problem
 from hqre_jax._types import InputError
 from hqre_jax.cli._inputs import number, read_question
+from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._tables import facts, rendered, table
 
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 
 _MODULE = "proofs_check"
 _GAMES, _SEED, _OUT = 10_000, 0, "out/verify"
+# Where there is no bar: seconds after which a line says what was done.
+_BETWEEN_LINES = 30.0
 
 EPILOG = """\
 Each statement T1, T2, .. of docs/theory.md promises observed ≤ bound. The ledger draws random games that satisfy its
@@ -75,7 +78,6 @@ def verify(arguments: Namespace) -> int:
 
     Raises:
         InputError: On bad options, or a folder that holds another ledger.
-        KeyboardInterrupt: With a message that says how to go on.
     """
     games = number(arguments.games, "games", int, "a whole number, 1 or more")
     seed = number(arguments.seed, "seed", int, "a whole number, 0 or more")
@@ -121,15 +123,13 @@ def _ledger(
     words = ["hqre", "verify", *(f"--theorem={name}" for name in arguments.theorem or ())]
     words += [f"--games={games}", f"--seed={seed}"]
     command = shlex.join(words)
+    goes_on_with(shlex.join([*words, f"--out={folder}"]))
     try:
         with _progress() as watch:
             ledger = run_ledger(
                 list(statements), folder, games=games, seed=seed, missing=missing, module=_MODULE,
                 fresh=arguments.fresh, watch=watch,
             )  # fmt: skip
-    except KeyboardInterrupt:
-        again = shlex.join([*words, f"--out={folder}"])
-        raise KeyboardInterrupt(f"interrupted; finished work is kept, and this goes on with it: {again}") from None
     except RuntimeError as error:
         print(f"hqre: {error}", file=sys.stderr)
         return 1
@@ -157,7 +157,7 @@ def _ledger(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], None]]]:
-    """A bar with rate and remaining time on a terminal; elsewhere a line per finished statement."""
+    """A bar with rate and remaining time on a terminal; elsewhere a line now and then, and per finished statement."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -171,25 +171,32 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=silent) as bar:
 
         def watch(done: list[Any], pending: list[Any]) -> Callable[[Any], None]:
-            began, games = time.monotonic(), 0
+            began, games, left = time.monotonic(), 0, len(pending)
             total = sum(unit.weight for unit in (*done, *pending))
             task = bar.add_task("", total=total, completed=sum(unit.weight for unit in done), rate="")
             open_units = {unit.statement: 0 for unit in pending}
             for unit in pending:
                 open_units[unit.statement] += 1
             violations = dict.fromkeys(open_units, 0)
+            told_at = began
+            if silent:
+                kept = f", {len(done)} done before" if done else ""
+                print(f"hqre: {len(pending)} parts to do{kept}", file=sys.stderr, flush=True)
 
             def tell(record: Any) -> None:
-                nonlocal games
-                unit = record.unit
+                nonlocal games, told_at, left
+                unit, now = record.unit, time.monotonic()
+                left -= 1
                 games += record.outcome.games
-                rate = f"{games / max(time.monotonic() - began, 1e-9):.0f} games/s"
+                rate = f"{games / max(now - began, 1e-9):.0f} games/s"
                 bar.update(task, advance=unit.weight, description=unit.name, rate=rate)
                 open_units[unit.statement] -= 1
                 violations[unit.statement] += record.outcome.violations if unit.role == "check" else 0
-                if silent and not open_units[unit.statement]:
-                    told = f"{unit.statement}: done, {violations[unit.statement]} violations"
-                    print(f"hqre: {told}, {time.monotonic() - began:.0f} s so far", file=sys.stderr, flush=True)
+                finished = not open_units[unit.statement]
+                if silent and (finished or now - told_at > _BETWEEN_LINES):
+                    told = f"{unit.statement}: done, {violations[unit.statement]} violations" if finished else unit.name
+                    print(f"hqre: {told}, {left} parts left, {now - began:.0f} s so far", file=sys.stderr, flush=True)
+                    told_at = now
 
             return tell
 

@@ -95,7 +95,8 @@ class Summary:
         ax.set_yscale("log")
         ax.set_xlabel("temperature τ (units of payoff)")
         ax.set_ylabel("median number of steps")
-        ax.set_title("hollow: some games failed", fontsize="small")
+        failing = "hollow: some games failed" if self.failed else "every game was solved"
+        ax.set_title(f"Steps to the tolerance ({failing})", fontsize="small")
         legend(ax)
         return ax
 
@@ -156,7 +157,9 @@ def _manifest(path: Path) -> tuple[Config, tuple[Shard, ...]]:
         rest["temperatures"] = tuple(_tuple(tau) for tau in rest["temperatures"])
         config = Config(families=families, **rest)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(str(path), f"holds no sweep: manifest.json cannot be read ({error})") from None
+        raise InputError(
+            str(path), f"holds no sweep: manifest.json cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from None
     if manifest.get("digest") != config.digest:
         raise InputError(str(path), "holds a manifest that was changed by hand: its digest does not match")
     return config, config.shards

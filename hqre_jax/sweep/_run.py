@@ -120,7 +120,7 @@ def _claim(folder: Path, config: Config, first: bool) -> None:
         (folder / "shards").mkdir(parents=True, exist_ok=True)
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as error:
-        raise InputError(str(path), f"cannot be used: {error}") from None
+        raise InputError(str(path), f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
     if found is None:
         if not first:
             return
