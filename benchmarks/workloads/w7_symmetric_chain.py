@@ -5,9 +5,10 @@ others beside it, on which the players agree on a side. What the methods do ther
 
 * this library steps over each bifurcation along the incoming tangent (one below λ = 5, four below λ = 10) and ends at
   the symmetric equilibrium, selection "principal_branch"; fixed-point iteration ends there too, "unselected";
-* plain iteration keeps the symmetry, and damped enough it converges to the same equilibrium;
-* sgamesolver reaches λ = 3 in a second, but at λ = 5 it does not end: near the bifurcation its steps shrink and turn
-  back. Here it is stopped after a number of steps, which counts as no answer.
+* iteration in numpy keeps the symmetry: at λ = 5 it converges to the same equilibrium, damped where it must be; at
+  λ = 10 it does so only with values solved for in each step, and cycles beside value iteration;
+* sgamesolver reaches λ = 3, but not λ = 5: without a limit it goes on for ever. Here it is stopped after as many steps
+  as would do ten times over elsewhere, which counts as no answer.
 """
 
 from collections.abc import Iterator
