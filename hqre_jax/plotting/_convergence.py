@@ -56,9 +56,11 @@ def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> An
 
     if resolved.any():
         draw(steps[resolved], divergences[resolved], "divergence $D_k$ (nats)", COLOURS[0], "-")
-    seen = np.isfinite(residuals) & (residuals > 0)
+    seen = np.isfinite(residuals) & bool((residuals > 0).any())
     if seen.any():
-        draw(steps[seen], residuals[seen], "residual (probability)", COLOURS[2], ":")
+        # A residual of exactly 0 is drawn at the rounding of probabilities, or success would be missing.
+        rounding = np.finfo(residuals.dtype).eps / 2
+        draw(steps[seen], np.maximum(residuals[seen], rounding), "residual (probability)", COLOURS[2], ":")
     if q is not None and resolved.any():
         line = steps[: steps[resolved][-1] + 1]
         draw(line, divergences[0] * q**line, statement, COLOURS[1], "--")
