@@ -55,7 +55,7 @@ def on_every_core(work: Callable[[Any], None], pieces: Sequence[Any]) -> None:
             work(piece)
         return
     # A thread has its own settings.
-    wide = jax.config.jax_enable_x64
+    wide = jax.dtypes.canonicalize_dtype(float) == np.float64
 
     def apart(piece: Any) -> None:
         with jax.enable_x64(wide):

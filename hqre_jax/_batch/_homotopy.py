@@ -59,7 +59,7 @@ PerLane = Float[Array, " lane"]
 Rows = Float[Array, "unknown lane"]
 
 
-class Guards(NamedTuple):
+class Limits(NamedTuple):
     """What is demanded of the points of each lane.
 
     Attributes:
@@ -68,7 +68,6 @@ class Guards(NamedTuple):
         close: A correction at s = 1 that changes probabilities by less is the last.
         unique: Whether the lane is certified to have one equilibrium.
         live: Whether there is a lane at all.
-        weight: w², the weight of s in the norm: known once the path has begun.
     """
 
     miss: PerLane
@@ -76,7 +75,13 @@ class Guards(NamedTuple):
     close: PerLane
     unique: Bool[Array, " lane"]
     live: Bool[Array, " lane"]
-    weight: PerLane | None = None
+
+
+class Guards(NamedTuple):
+    """The limits, and w², the weight of s in the norm."""
+
+    limits: Limits
+    weight: PerLane
 
 
 class Place(NamedTuple):
@@ -119,7 +124,7 @@ class Path(NamedTuple):
 LOST, ARRIVED, LIVE = 0, 1, 2
 
 
-def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guards, Path]:
+def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guards, Path]:
     """The reference policy, with tangent, bend, and a first step whose prediction should miss by little.
 
     At s = 0 the branch has ``dz/ds = gain(ρ)`` and ``d²z/ds² = 2 J gain``. If each order is smaller than the one before
@@ -137,11 +142,11 @@ def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guar
 
     def lengths(pi: Policies, slope: Odds, second: Odds) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
-        tiny = jnp.finfo(guards.miss.dtype).tiny
+        tiny = jnp.finfo(limits.miss.dtype).tiny
         first_order, second_order = _moved(pi, slope), _moved(pi, second)
-        ratio = _AIM * guards.miss * first_order / jnp.maximum(second_order * second_order, tiny)
+        ratio = _AIM * limits.miss * first_order / jnp.maximum(second_order * second_order, tiny)
         # No step is longer than 1, and the cube root of more needs no computing.
-        step = jnp.where(guards.unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
+        step = jnp.where(limits.unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
         square = _dot(slope, slope)
         weight = jnp.maximum(square, 1.0) / _STEEP**2
         return step, jnp.sqrt(square + weight), weight, first_order + second_order
@@ -158,13 +163,13 @@ def begin(games: Interleaved, guards: Guards, go: Bool[Array, ""]) -> tuple[Guar
             bend=curve - along * tangent,
             place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
             rounds=jnp.zeros(step.shape, jnp.int32),
-            state=jnp.where(guards.live & jnp.isfinite(size), LIVE, LOST),
+            state=jnp.where(limits.live & jnp.isfinite(size), LIVE, LOST),
         )
 
     pi = apart(go, policies, games.reference)
     slope, second = apart(go, derivatives, pi)
     step, stretch, weight, size = apart(go, lengths, pi, slope, second)
-    return guards._replace(weight=weight), apart(go, path, slope, second, step, stretch, size)
+    return Guards(limits, weight), apart(go, path, slope, second, step, stretch, size)
 
 
 def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[Array, ""]) -> Path:
@@ -202,9 +207,12 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
         linear, trial = linearise(games, pi), in_parts(_trial(path), sizes)
         return linear, tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
 
+    def solved(goal: PerLane, linear: Linear, defect: Odds) -> tuple[list[Rows], PerLane]:
+        return solve_linear(goal, linear, [defect, linear.gain], go)
+
     goal, pi = apart(go, point, path)
     linear, defect = apart(go, system, path, goal, pi)
-    flat, determinant = apart(go, lambda *x: solve_linear(*x, go), goal, linear, [defect, linear.gain])
+    flat, determinant = apart(go, solved, goal, linear, defect)
     shift, length = apart(go, _newton, guards, path, goal, *flat, determinant)
     signs = apart(go, _signs, guards, path, pi, *flat, shift, length)
     kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs)
@@ -276,14 +284,14 @@ def _judged(
     live, landed = path.state == LIVE, position >= 1.0
     sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
     moved = goal + shift
-    guarded = (signs.miss <= guards.miss) & (signs.slant <= _SLANT * guards.miss) & (signs.far <= _FAR)
-    guarded &= (signs.cosine >= guards.turn) & (moved <= 1.0) & (moved >= 0.0)
-    kept = live & sound & (guarded | (guards.unique & (signs.far <= _FAR_IF_UNIQUE)))
+    guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
+    guarded &= (signs.cosine >= guards.limits.turn) & (moved <= 1.0) & (moved >= 0.0)
+    kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step.
-    ratio = _AIM * guards.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
+    ratio = _AIM * guards.limits.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
     factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
     after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
-    arrived = kept & (goal >= 1.0) & (signs.miss <= guards.close)
+    arrived = kept & (goal >= 1.0) & (signs.miss <= guards.limits.close)
     rounds = path.rounds + live
     lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
     new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)

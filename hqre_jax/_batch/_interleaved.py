@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
-# Sums and eliminations of up to this many terms are spelt out, longer ones are loops: programs must stay short.
+# Sums and eliminations of up to this many terms are spelt out: programs must stay short.
 _SPELT = 4
 
 Odds = tuple[Float[Array, "_ lane"], ...]
@@ -154,7 +154,7 @@ def solve_linear(
             rows.append(jnp.concatenate(row, axis=1))
         return jnp.concatenate(rows), jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
 
-    found, determinant = apart(go, _eliminate, *apart(go, dense, scale, linear, sides))
+    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), *apart(go, dense, scale, linear, sides))
     return [found[:, k] for k in range(len(sides))], determinant
 
 
@@ -175,15 +175,15 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Floa
             answers.append(jnp.concatenate((x, y) if first == 0 else (y, x)))
         return answers
 
-    found, determinant = apart(go, _eliminate, *apart(go, reduced, scale, there, back, sides))
+    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), *apart(go, reduced, scale, there, back, sides))
     return apart(go, completed, scale, back, sides, found), determinant
 
 
-def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
+def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:
     """Elimination without pivoting, and the product of the pivots."""
     size = matrix.shape[0]
     if size > _SPELT:
-        return _eliminate_in_loop(matrix, right)
+        return _eliminate_by_columns(matrix, right, go)
     rows, sides, inverse = list(matrix), list(right), []
     determinant = matrix[0, 0]
     for k in range(size):
@@ -198,21 +198,20 @@ def _eliminate(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
     return jnp.stack(sides), determinant
 
 
-def _eliminate_in_loop(matrix: Rows, right: Rows) -> tuple[Rows, Float[Array, " lane"]]:
-    """`_eliminate` in Gauss and Jordan's way, every step of which has the same shape."""
+def _eliminate_by_columns(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:
+    """`_eliminate` in Gauss and Jordan's way: few operations, each on all rows and the columns that are left."""
     size = matrix.shape[0]
 
-    def step(k: Any, state: tuple[Rows, Array]) -> tuple[Rows, Array]:
-        work, determinant = state
-        pivot = work[k, k]
-        row = work[k] * (1 / pivot)
-        column = jnp.where((jnp.arange(size) == k)[:, None], 0.0, work[:, k])
-        cleared = jnp.where((jnp.arange(size) == k)[:, None, None], row[None], work)
-        return cleared - column[:, None] * row[None], determinant * pivot
+    def step(k: int, work: Rows, determinant: Array) -> tuple[Rows, Array]:
+        pivot = work[k, 0]
+        row = work[k, 1:] * (1 / pivot)
+        own = (jnp.arange(size) == k)[:, None, None]
+        return jnp.where(own, row[None], work[:, 1:] - work[:, :1] * row[None]), determinant * pivot
 
-    start = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
-    work, determinant = jax.lax.fori_loop(0, size, step, start)
-    return work[:, size:], determinant
+    work, determinant = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
+    for k in range(size):
+        work, determinant = apart(go, functools.partial(step, k), work, determinant)
+    return work, determinant
 
 
 def _identity(size: int, like: Float[Array, " lane"]) -> Rows:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._batch._devices import on_every_core, on_every_device, take
-from hqre_jax._batch._homotopy import ARRIVED, LIVE, Guards, Path, begin, follow, in_parts
+from hqre_jax._batch._homotopy import ARRIVED, LIVE, Guards, Limits, Path, begin, follow, in_parts
 from hqre_jax._batch._interleaved import Interleaved, apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
@@ -195,20 +195,20 @@ def _chunk(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, conti
     # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
     with jax.numpy_rank_promotion("allow"):
         games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-        guards, path = apart(go, lambda *x: _begun(*x, go), work, games, tol)
+        guards, path = apart(go, lambda w, g, t: _begun(w, g, t, go), work, games, tol)
         path = follow(games, guards, path, leave, go)
-        readout = apart(go, lambda *x: _read(*x, entropy, continuation, go), work, games, path.odds)
-    return Outcome(readout, guards.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
+        readout = apart(go, lambda w, g, z: _read(w, g, z, entropy, continuation, go), work, games, path.odds)
+    return Outcome(readout, guards.limits.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
 
 
 def _begun(work: Work, games: Interleaved, tol: Any, go: Any) -> tuple[Guards, Path]:
-    def demanded(work: Work, unique: Any) -> Guards:
+    def demanded(work: Work, unique: Any) -> Limits:
         miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
         # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what
         # the last one leaves is verified all the same.
         close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
         dtype = work.tau.dtype
-        return Guards(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
+        return Limits(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
 
     return begin(games, apart(go, demanded, work, apart(go, contracts, games)), go)
 
