@@ -61,9 +61,13 @@ def conjugate_residuals(
         def orthogonalise(k, parts):
             c, u, row = parts
             along = images[k] @ c
-            return c - along @ images[k], u - along @ directions[k], row.at[k].set(along)
+            return (
+                c - along @ images[k],
+                u - along @ directions[k],
+                jax.lax.dynamic_update_slice(row, along, (k * _BLOCK,)),
+            )
 
-        row = jnp.zeros((blocks, _BLOCK), rhs.dtype)
+        row = jnp.zeros(held, rhs.dtype)
         c, u, row = jax.lax.fori_loop(0, (count + _BLOCK - 1) // _BLOCK, orthogonalise, (image, r, row))
         length = jnp.linalg.norm(c)
         stuck = ~(length > 10 * jnp.finfo(rhs.dtype).eps * before)
@@ -71,9 +75,10 @@ def conjugate_residuals(
         along = c @ r
         place = count // _BLOCK, count % _BLOCK
         # A r = Σ_j row_j c_j; the last column holds ⟨c, r⟩.
-        row = jnp.append(row.at[place].set(length).ravel(), along)
+        row = jnp.append(row.at[count].set(length), along)
         directions, images = directions.at[place].set(u), images.at[place].set(c)
-        return x + along * u, r - along * c, directions, images, rows.at[count].set(row), count + 1, stuck
+        rows = jax.lax.dynamic_update_slice(rows, row[None], (count, 0))
+        return x + along * u, r - along * c, directions, images, rows, count + 1, stuck
 
     rows = jnp.zeros((held + 1, held + 1), rhs.dtype)
     start = (jnp.zeros_like(rhs), rhs, empty, empty, rows, jnp.zeros((), int), jnp.zeros((), bool))
@@ -83,9 +88,21 @@ def conjugate_residuals(
 
 
 def _sign(rows: Float[Array, "k_plus_1 k_plus_1"], count: Int[Array, ""]) -> Scalar:
-    """Sign of ``det CᵀAC`` in the basis c: ``⟨c_k, r_k⟩ A c_k = A r_k − A r_{k+1}``."""
-    used = jnp.arange(len(rows) - 1) < count
-    differences = jnp.where(used[:, None] & used[None, :], rows[:-1, :-1] - rows[1:, :-1], 0.0)
-    matrix = differences + jnp.diag(jnp.where(used, 0.0, 1.0))
-    scales = jnp.sign(jnp.where(used, rows[:-1, -1], 1.0))
-    return jnp.linalg.slogdet(matrix)[0] * jnp.prod(scales) * (count > 0)
+    """Sign of ``det CᵀAC`` in the basis c, where ``⟨c_k, r_k⟩ A c_k = A r_k − A r_{k+1}``: a Hessenberg matrix.
+
+    Rows are eliminated here, two at a time: a factorisation's threads would wait for each other in every correction.
+    """
+    matrix = (rows[:-1, :-1] - rows[1:, :-1]).T
+
+    def eliminate(k, carry):
+        row, sign = carry
+        below = matrix[k + 1]
+        swap = jnp.abs(below[k]) > jnp.abs(row[k])
+        pivot, other = jnp.where(swap, below, row), jnp.where(swap, row, below)
+        factor = other[k] / jnp.where(pivot[k] == 0, 1.0, pivot[k])
+        return other - factor * pivot, sign * jnp.sign(pivot[k]) * jnp.where(swap, -1.0, 1.0)
+
+    last = jnp.maximum(count - 1, 0)
+    row, sign = jax.lax.fori_loop(0, last, eliminate, (matrix[0], jnp.ones((), rows.dtype)))
+    scales = jnp.where(jnp.arange(len(rows)) < count, jnp.sign(rows[:, -1]), 1.0)
+    return sign * jnp.sign(row[last]) * jnp.prod(scales) * (count > 0)
