@@ -36,6 +36,17 @@ def test_a_batch_is_solved_as_each_game_is(batch):
     assert {"unique", "principal_branch"} <= set(batch.selection)
 
 
+def test_long_steps_jump_to_no_other_branch():
+    """Games whose branch bends sharply near another one: steps as long as most games bear miss the bend."""
+    found = ((5, 10816, 0.1), (6, 195, 0.05), (9, 17427, 0.1))
+    payoffs = np.stack([np.random.RandomState(seed).rand(b + 1, 2, 3, 3)[b] for seed, b, _ in found])
+    taus = np.array([[tau] for *_, tau in found])
+    batch = hq.solve_batch(payoffs, taus)
+    careful = hq.solve_batch(payoffs, taus, solver="principal_branch", max_steps=5000)
+    assert set(careful.selection) == {"principal_branch"}
+    np.testing.assert_allclose(batch.policy, careful.policy, rtol=0, atol=1e-8)
+
+
 def test_a_lane_is_an_ordinary_solution(batch):
     for b in (0, 68, -1):
         lane, game = batch[b], hq.NormalFormGame(PAYOFFS[b])

@@ -73,7 +73,7 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
     if options.method is not None:
         methods = (options.method,)
     else:
-        _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, _width(one, memory))
+        _run(FixedPoint(), np.flatnonzero(unique), lanes, found, options, _width(one, memory, FixedPoint()))
         left = np.flatnonzero(~unique | (found.code != RESULTS.successful.code))
     for place, method in enumerate(methods):
         # What a first method leaves are few: each goes alone.
@@ -268,10 +268,10 @@ def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
 def _pace(method: AbstractSolver | None) -> tuple[int, int]:
     """Lanes that advance together, and steps between two looks at which are done.
 
-    Lanes share the cost of a call, and a slow one holds up few. Where all take nearly the same handful of steps, more
-    of them go together.
+    Lanes share the cost of a call, and a slow one holds up few. Where all take nearly the same handful of steps, or
+    none, more of them go together.
     """
-    return (64, 8) if isinstance(method, MarkovBranch) else (16, 64)
+    return (64, 8) if method is None or isinstance(method, MarkovBranch) else (16, 64)
 
 
 def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:

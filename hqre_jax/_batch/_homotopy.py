@@ -14,7 +14,8 @@ through its folds, where the determinant changes sign and s turns back. A point 
 * predicted and found tangent, over the step, move no probability apart by more than some multiple of that limit.
 
 Otherwise the step is shortened. A lane whose step becomes too short (at a bifurcation, or because a limit was too large
-for a sharp bend) gives up, and may try again with smaller limits. Lanes that are certified to have one equilibrium need
+for a sharp bend) gives up, and so does one that had more than a few steps refused: where the curve bends that sharply,
+another one is near. Both may try again with smaller limits. Lanes that are certified to have one equilibrium need
 no guards, for any way to it is right.
 """
 
@@ -65,6 +66,7 @@ class Limits(NamedTuple):
     Attributes:
         miss: Largest change of a probability by the correction.
         turn: Least cosine between consecutive tangents.
+        refusals: Steps that may be refused.
         close: A correction at s = 1 that changes probabilities by less is the last.
         unique: Whether the lane is certified to have one equilibrium.
         live: Whether there is a lane at all.
@@ -72,6 +74,7 @@ class Limits(NamedTuple):
 
     miss: PerLane
     turn: PerLane
+    refusals: Int[Array, " lane"]
     close: PerLane
     unique: Bool[Array, " lane"]
     live: Bool[Array, " lane"]
@@ -109,6 +112,7 @@ class Path(NamedTuple):
         bend: Estimate of ½ d²z/dl².
         place: A `Place`, stacked.
         rounds: Linear solves so far.
+        refused: Steps refused so far.
         state: `LIVE` while the lane is on its way, `ARRIVED` once it converged at s = 1, `LOST` if it gave up.
     """
 
@@ -117,6 +121,7 @@ class Path(NamedTuple):
     bend: Rows
     place: Float[Array, "4 lane"]
     rounds: Int[Array, " lane"]
+    refused: Int[Array, " lane"]
     state: Int[Array, " lane"]
 
 
@@ -163,6 +168,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
             bend=curve - along * tangent,
             place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
             rounds=jnp.zeros(step.shape, jnp.int32),
+            refused=jnp.zeros(step.shape, jnp.int32),
             state=jnp.where(limits.live & jnp.isfinite(size), LIVE, LOST),
         )
 
@@ -278,8 +284,8 @@ def _signs(
 
 def _judged(
     guards: Guards, path: Path, goal: PerLane, shift: PerLane, length: PerLane, signs: _Signs
-) -> tuple[Bool[Array, " lane"], tuple[Array, Array, Array]]:
-    """Which points are kept; and places, rounds and states after the round."""
+) -> tuple[Bool[Array, " lane"], tuple[Array, ...]]:
+    """Which points are kept; and places, counts and states after the round."""
     position, rate, sag, step = path.place
     live, landed = path.state == LIVE, position >= 1.0
     sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
@@ -292,13 +298,14 @@ def _judged(
     factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
     after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
     arrived = kept & (goal >= 1.0) & (signs.miss <= guards.limits.close)
-    rounds = path.rounds + live
+    rounds, refused = path.rounds + live, path.refused + (live & ~kept)
     lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
+    lost |= refused > guards.limits.refusals
     new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)
     new_position, new_rate = jnp.where(kept, moved, position), jnp.where(kept, length, rate)
     place = Place(new_position, new_rate, new_sag, _shortened(after, new_position, new_rate, new_sag))
     state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state)
-    return kept, (jnp.stack(place), rounds, state)
+    return kept, (jnp.stack(place), rounds, refused, state)
 
 
 def _vectors(

@@ -28,6 +28,8 @@ _LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 256, 2**19
 _CHUNKS = 4
 # Largest correction of a probability, least cosine between consecutive tangents: at first, and for a second attempt.
 _MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
+# And how many steps may be refused.
+_REFUSALS = (2, 100)
 # A chunk is left when no more than this share of its lanes is on its way.
 _SHARE = 8
 
@@ -208,7 +210,8 @@ def _begun(work: Work, games: Interleaved, tol: Any, go: Any) -> tuple[Guards, P
         # the last one leaves is verified all the same.
         close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
         dtype = work.tau.dtype
-        return Limits(miss.astype(dtype), turn.astype(dtype), close.astype(dtype), unique, work.live)
+        refusals = jnp.where(work.careful, *_REFUSALS[::-1])
+        return Limits(miss.astype(dtype), turn.astype(dtype), refusals, close.astype(dtype), unique, work.live)
 
     return begin(games, apart(go, demanded, work, apart(go, contracts, games)), go)
 
