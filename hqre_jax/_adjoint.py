@@ -1,7 +1,10 @@
 """Implicit gradients: the equilibrium moves with payoffs, temperatures, references and discount as z = T(z) says."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from hqre_jax._linearise import defect
 from hqre_jax._problem import Problem
@@ -34,7 +37,12 @@ def reattach(problem: Problem, logits: LogPolicy) -> LogPolicy:
     def linear_solve(linear, rhs):
         if rhs.size <= _DENSE:
             return jnp.linalg.solve(jax.jacfwd(linear)(jnp.zeros_like(rhs)), rhs)
-        tol = 100 * float(jnp.finfo(rhs.dtype).eps)
-        return jax.scipy.sparse.linalg.gmres(linear, rhs, tol=tol, restart=50, maxiter=50)[0]
+        # GMRES alone cannot be transposed: its tolerance depends on the right side.
+        return jax.lax.custom_linear_solve(linear, rhs, solve=_gmres, transpose_solve=_gmres)
 
     return jax.lax.custom_root(equation, found, lambda _, z: z, linear_solve).reshape(shape)
+
+
+def _gmres(linear: Callable[[Float[Array, " n"]], Float[Array, " n"]], rhs: Float[Array, " n"]) -> Float[Array, " n"]:
+    tol = 100 * float(jnp.finfo(rhs.dtype).eps)
+    return jax.scipy.sparse.linalg.gmres(linear, rhs, tol=tol, restart=50, maxiter=50)[0]

@@ -1,5 +1,6 @@
 """The principal branch without a Jacobian: the same curve, the same answers, honest where it fails."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import hqre_jax as hq
 from benchmarks._tree_case import TreeCase, action_values
 from benchmarks.entrants.numpy_tree import Iteration, Plan
+from hqre_jax._adjoint import reattach
 from hqre_jax._solvers._conjugate_residuals import conjugate_residuals
 
 TAU = 0.1
@@ -38,6 +40,21 @@ def test_two_turning_points_and_a_crossing():
     assert beyond.selection == "principal_branch"
     straight = hq.solve(hq.NormalFormGame([np.eye(2), np.eye(2)]), 0.2, solver="krylov_branch")
     np.testing.assert_allclose(straight.policy, 0.5, atol=1e-10)
+
+
+def test_gradients_without_a_matrix(monkeypatch):
+    """Backwards through the linear solve of large games, against the dense one."""
+    payoffs = jnp.asarray(np.random.RandomState(0).rand(2, 2, 2))
+    sol = hq.solve(hq.NormalFormGame(payoffs), 0.2, solver="krylov_branch")
+
+    def first(payoffs):
+        problem = hq.Problem(hq.NormalFormGame(payoffs), 0.2)
+        return problem.policy(reattach(problem, sol.log_policy))[0, 0, 0]
+
+    dense = jax.grad(first)(payoffs)
+    assert np.abs(dense).max() > 0.1
+    monkeypatch.setattr("hqre_jax._adjoint._DENSE", 0)
+    np.testing.assert_allclose(jax.grad(first)(payoffs), dense, atol=1e-10)
 
 
 @pytest.fixture(scope="module")
