@@ -101,7 +101,9 @@ def logit_response(case: NormalFormCase) -> Callable[[], jax.Array]:
         weights = [jnp.exp(value - _largest(value)) for value in values]
         return jnp.stack([weight * (1 / _sum_of_few(weight, 0)) for weight in weights])
 
-    compiled = jax.jit(responses).lower(games, uniform).compile()
+    # With the axis of games last, what a game has one of meets what it has several of by promotion of the rank.
+    with jax.numpy_rank_promotion("allow"):
+        compiled = jax.jit(responses).lower(games, uniform).compile()
     return lambda: compiled(games, uniform).block_until_ready()
 
 
