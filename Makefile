@@ -22,8 +22,9 @@ demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; result
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
-bench: $(VENV)/.stamp-peers  ## speed against peers
+bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.evaluations
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.iteration
 
@@ -40,6 +41,8 @@ lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.tom
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra peers --constraint requirements-dev.lock --output-file requirements-peers.lock
+	$(LOCK) --extra peers --extra bench --constraint requirements-dev.lock --constraint requirements-peers.lock \
+		--output-file requirements-bench.lock
 
 clean:  ## remove the environment, caches and what demo and notebooks wrote
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/notebooks
@@ -74,4 +77,8 @@ $(VENV)/.stamp-peers: requirements-peers.lock $(VENV)/.stamp-test
 		echo "note: pygambit could not be installed (see $(VENV)/peers.log), so comparisons with it are skipped;"; \
 		echo "      it needs a C++ compiler and Python's headers (Debian: apt-get install g++ python3-dev);"; \
 		echo "      to try again: rm $@"; }
+	@touch $@
+
+$(VENV)/.stamp-bench: requirements-bench.lock $(VENV)/.stamp-peers
+	@$(PIP) --require-hashes -r requirements-bench.lock
 	@touch $@

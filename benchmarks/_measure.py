@@ -10,6 +10,9 @@ import numpy as np
 from benchmarks._case import Case, Entrant, Goal, Prepared
 from benchmarks._memory import added_bytes
 
+# Seconds of a run beyond which it is not repeated.
+PATIENCE = 20.0
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -69,7 +72,8 @@ def measure(
     Args:
         case: The games.
         entrants: Who takes part.
-        repeats: Timed runs of each. They take turns, so that a busy moment of the machine hits all alike.
+        repeats: Timed runs of each; one where it takes longer than `PATIENCE`. They take turns, so that a busy moment
+            of the machine hits all alike.
         say: Told what is going on.
 
     Returns:
@@ -78,18 +82,24 @@ def measure(
     prepared: list[Prepared] = []
     answers: list[np.ndarray] = []
     memory: list[int | None] = []
+    times: list[list[float]] = []
     for entrant in entrants:
         say(f"{case.label}: preparing {entrant.name}")
         ready = entrant.prepare(case)
         prepared.append(ready)
         # The first run warms up and is judged; the others are timed and must give the same answer.
+        began = time.perf_counter()
         answer, added = added_bytes(ready.run)
+        seconds = time.perf_counter() - began
         answers.append(np.array(answer))
         memory.append(added)
-    times: list[list[float]] = [[] for _ in entrants]
+        # Of runs that take so long one is enough, and warming up is nothing beside it.
+        times.append([seconds] * repeats if seconds > PATIENCE else [])
     for turn in range(repeats):
         say(f"{case.label}: run {turn + 1} of {repeats}")
         for k, ready in enumerate(prepared):
+            if len(times[k]) > turn:
+                continue
             began = time.perf_counter()
             answer = ready.run()
             times[k].append(time.perf_counter() - began)
@@ -97,7 +107,7 @@ def measure(
                 raise RuntimeError(f"{entrants[k].name} answers {case.label} differently in run {turn + 1}")
     reference = _reference(case, entrants, prepared, answers, say)
     return [
-        _judge(case, entrant, ready, answer, added, tuple(spent), reference)
+        _judge(case, entrant, ready, answer, added, tuple(spent[:1] if spent[0] > PATIENCE else spent), reference)
         for entrant, ready, answer, added, spent in zip(entrants, prepared, answers, memory, times, strict=True)
     ]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from benchmarks._case import Case
-from benchmarks._measure import Measurement, Outcome
+from benchmarks._measure import PATIENCE, Measurement, Outcome
 
 _OWN = "hqre"
 _OWN_COLOUR, _PEER_COLOUR = "tab:blue", "tab:gray"
@@ -56,9 +56,10 @@ def markdown(results: Sequence[Result], machine: dict[str, Any], when: str) -> s
     Returns:
         A table that can be pasted into a page.
     """
-    repeats = {len(m.run_seconds) for result in results for m in result.measurements}
+    repeats = {len(m.run_seconds) for result in results for m in result.measurements} - {1}
     cores = f"{machine['cores_used']} core" + ("" if machine["cores_used"] == 1 else "s")
-    least = f"medians of {min(repeats)} runs or more" if repeats else "nothing was run"
+    many = f"medians of {min(repeats)} runs or more, " if repeats else ""
+    least = f"{many}one where a run takes more than {PATIENCE:g} s"
     lines = [
         f"{machine['processor']}, {cores}, {machine['device']}, {when[:10]}; {least}; "
         "wrong: games that fail the residual or lie off the principal branch.",

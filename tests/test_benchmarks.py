@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from benchmarks import __main__
+from benchmarks import __main__, _measure
 from benchmarks._case import Entrant, Goal, Prepared
 from benchmarks._measure import measure, outcomes
 from benchmarks._memory import added_bytes
@@ -130,6 +130,15 @@ def test_a_reference_that_is_timed_on_a_part_may_judge_all(coordination):
     slow = Entrant("slow", "0", lambda case: Prepared(lambda: middle[:1], 1, reference=lambda: middle), reference=True)
     _, other = measure(case, [slow, fixed("side", side)], 5)
     assert (other.compared, other.off_branch) == (2, 2)
+
+
+def test_what_takes_long_runs_once(coordination, monkeypatch):
+    case, middle, _ = coordination
+    monkeypatch.setattr(_measure, "PATIENCE", -1.0)
+    calls = []
+    slow = Entrant("slow", "0", lambda case: Prepared(lambda: calls.append(0) or middle, 2))
+    (found,) = measure(case, [slow], 5)
+    assert len(calls) == len(found.run_seconds) == 1
 
 
 def test_goals_are_judged_by_seconds_per_game(coordination):
