@@ -49,8 +49,7 @@ def on_every_core(work: Callable[[Any], None], pieces: Sequence[Any]) -> None:
         work: Calls a program that is compiled already and puts its answers away; no call depends on another one.
         pieces: What it is called with.
     """
-    devices = jax.local_devices()
-    if len(pieces) == 1 or len(devices) > 1 or devices[0].platform != "cpu":
+    if len(pieces) == 1 or num_cores() == 1:
         for piece in pieces:
             work(piece)
         return
@@ -65,10 +64,17 @@ def on_every_core(work: Callable[[Any], None], pieces: Sequence[Any]) -> None:
     list(_threads().map(apart, pieces))
 
 
+def num_cores() -> int:
+    """Calls that `on_every_core` makes at the same time: as many as there are cores, or one where devices are many."""
+    devices = jax.local_devices()
+    if len(devices) > 1 or devices[0].platform != "cpu":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return ThreadPoolExecutor(cores, thread_name_prefix="hqre_jax_batch")
+    return ThreadPoolExecutor(num_cores(), thread_name_prefix="hqre_jax_batch")
 
 
 def take(tree: Any, places: np.ndarray, width: int) -> Any:

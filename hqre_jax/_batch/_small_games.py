@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._batch._devices import on_every_core, on_every_device, take
+from hqre_jax._batch._devices import num_cores, on_every_core, on_every_device, take
 from hqre_jax._batch._homotopy import ARRIVED, LIVE, Guards, Limits, Path, begin, follow, in_parts
 from hqre_jax._batch._interleaved import Interleaved, apart, interleave
 from hqre_jax._batch._lanes import Group
@@ -23,15 +23,15 @@ from hqre_jax._solvers import PrincipalBranch
 # Unknowns, and payoffs of one game, up to which games are small: beyond, programs that spell out every sum grow long.
 _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
 # Lanes of a chunk, which advance together: its arrays stay in the cache, and they are whole vectors of any processor.
-_LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 256, 2**19
-# Chunks of a block, the unit in which work is handed to a thread.
-_CHUNKS = 4
+_LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 128, 2**19
+# Chunks of a block, the unit in which work is handed to a thread, in small batches and in large ones.
+_FEW_CHUNKS, _MANY_CHUNKS = 4, 40
 # Largest correction of a probability, least cosine between consecutive tangents: at first, and for a second attempt.
 _MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
 # And how many steps may be refused.
 _REFUSALS = (2, 100)
 # A chunk is left when no more than this share of its lanes is on its way.
-_SHARE = 8
+_SHARE = 16
 
 
 class Work(NamedTuple):
@@ -106,7 +106,8 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         np.ones(count, bool),
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
-    size = width * _CHUNKS * len(jax.local_devices())
+    devices = len(jax.local_devices())
+    size = width * devices * (_FEW_CHUNKS if count <= width * devices * _FEW_CHUNKS else _MANY_CHUNKS)
     program = _program(
         jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), lanes),
         width,
@@ -124,7 +125,9 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
             done = program(_filled(lanes, piece, size), tol, leave)
             jax.tree.map(functools.partial(_put, piece), outcome, done)
 
-        on_every_core(work, [waiting[first : first + size] for first in range(0, len(waiting), size)])
+        # Whole blocks are handed over as they lie; of less than one every core has its share.
+        share = size if len(waiting) >= size else -(-len(waiting) // num_cores())
+        on_every_core(work, [waiting[first : first + share] for first in range(0, len(waiting), share)])
         solved = outcome.arrived[waiting] & (outcome.readout.residual[waiting] <= tol)
         lost = ~(solved | outcome.unfinished[waiting])
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
@@ -168,7 +171,7 @@ def _put(piece: np.ndarray, target: np.ndarray, source: Any) -> None:
 
 def _width(lane_bytes: int, memory: int) -> int:
     """Lanes of a chunk: a power of two, as many as the cache and the memory hold."""
-    room = max(1, min(_CACHE, memory // (2 * _CHUNKS)) // lane_bytes)
+    room = max(1, min(_CACHE, memory // (2 * _MANY_CHUNKS)) // lane_bytes)
     return min(_MOST_WIDTH, max(_LEAST_WIDTH, 1 << int(room).bit_length() >> 1))
 
 
