@@ -12,6 +12,9 @@ from benchmarks._memory import added_bytes
 
 # Seconds of a run beyond which it is not repeated.
 PATIENCE = 20.0
+# Short runs are called again and again until they have lasted this long, and their mean is taken: what the others of
+# the same turn left in the caches is no part of it.
+LEAST_SECONDS, MOST_CALLS = 0.1, 100
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def measure(
     Args:
         case: The games.
         entrants: Who takes part.
-        repeats: Timed runs of each; one where it takes longer than `PATIENCE`. They take turns, so that a busy moment
-            of the machine hits all alike.
+        repeats: Timed runs of each, a short one being the mean of several calls; one where it takes longer than
+            `PATIENCE`. They take turns, so that a busy moment of the machine hits all alike.
         say: Told what is going on.
 
     Returns:
@@ -83,6 +86,7 @@ def measure(
     answers: list[np.ndarray] = []
     memory: list[int | None] = []
     times: list[list[float]] = []
+    first: list[float] = []
     for entrant in entrants:
         say(f"{case.label}: preparing {entrant.name}")
         ready = entrant.prepare(case)
@@ -95,14 +99,17 @@ def measure(
         memory.append(added)
         # Of runs that take so long one is enough, and warming up is nothing beside it.
         times.append([seconds] * repeats if seconds > PATIENCE else [])
+        first.append(seconds)
     for turn in range(repeats):
         say(f"{case.label}: run {turn + 1} of {repeats}")
         for k, ready in enumerate(prepared):
             if len(times[k]) > turn:
                 continue
+            calls = max(1, min(MOST_CALLS, int(LEAST_SECONDS / max(first[k], 1e-9))))
             began = time.perf_counter()
-            answer = ready.run()
-            times[k].append(time.perf_counter() - began)
+            for _ in range(calls):
+                answer = ready.run()
+            times[k].append((time.perf_counter() - began) / calls)
             if not np.array_equal(answer, answers[k], equal_nan=True):
                 raise RuntimeError(f"{entrants[k].name} answers {case.label} differently in run {turn + 1}")
     reference = _reference(case, entrants, prepared, answers, say)
