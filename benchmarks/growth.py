@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -34,7 +33,7 @@ def measure_size(num_games: int, repeats: int) -> dict[str, float]:
         repeats: Timed runs after the first.
 
     Returns:
-        Seconds of the first call and of the others (median), bare evaluations that take as long, peak memory in bytes
+        Seconds of the first call and of the others (median), peak memory in bytes
         with and without the answers, games that the harness's own residual fails.
     """
     import hqre_jax as hq
@@ -49,18 +48,16 @@ def measure_size(num_games: int, repeats: int) -> dict[str, float]:
     began = time.perf_counter()
     policy = run()
     first = time.perf_counter() - began
-    seconds, evaluations = [], []
+    seconds = []
     for _ in range(repeats):
         began = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - began)
-        evaluations.append(_evaluation_seconds(payoffs))
     peak = _peak()
     return {
         "num_games": num_games,
         "first_call_seconds": first,
         "seconds": float(np.median(seconds)),
-        "evaluations": float(np.min(seconds) / np.min(evaluations)),
         "peak_bytes": peak,
         "added_bytes": peak - before,
         "failures": int((residuals(payoffs, policy, _TAU) > _TOL).sum()),
@@ -70,24 +67,6 @@ def measure_size(num_games: int, repeats: int) -> dict[str, float]:
 def _peak() -> int:
     """Peak resident memory of this process so far, in bytes (Linux counts in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-@jax.jit
-def _responses(payoffs: jax.Array, policy: jax.Array) -> jax.Array:
-    """The logit response of every game to a policy, and nothing else."""
-    rows = jnp.einsum("gab,gb->ga", payoffs[:, 0], policy[:, 1])
-    columns = jnp.einsum("gab,ga->gb", payoffs[:, 1], policy[:, 0])
-    return jax.nn.softmax(jnp.stack([rows, columns], axis=1) / _TAU, axis=-1)
-
-
-def _evaluation_seconds(payoffs: np.ndarray) -> float:
-    """Time of one evaluation of the whole batch, arrays ready on the device."""
-    games = jnp.asarray(payoffs)
-    policy = jnp.full((len(payoffs), 2, 3), 1 / 3)
-    _responses(games, policy).block_until_ready()
-    began = time.perf_counter()
-    _responses(games, policy).block_until_ready()
-    return time.perf_counter() - began
 
 
 def growth_exponent(rows: list[dict[str, float]]) -> float:
@@ -127,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         run = subprocess.run(command, capture_output=True, text=True, check=True)
         rows.append(json.loads(run.stdout.splitlines()[-1]))
     table = Table(title=f"W6 3×3, τ = {_TAU:g}", title_justify="left")
-    for name in ("games", "first call s", "run ms (median)", "µs/game", "evaluations", "peak MB", "added MB", "fails"):
+    for name in ("games", "first call s", "run ms (median)", "µs/game", "peak MB", "added MB", "fails"):
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(
@@ -135,7 +114,6 @@ def main(argv: list[str] | None = None) -> int:
             f"{row['first_call_seconds']:.1f}",
             f"{1e3 * row['seconds']:.1f}",
             f"{1e6 * row['seconds'] / row['num_games']:.2f}",
-            f"{row['evaluations']:.1f}",
             f"{row['peak_bytes'] / 1e6:.0f}",
             f"{row['added_bytes'] / 1e6:.0f}",
             str(row["failures"]),

@@ -1,11 +1,9 @@
 """One large zero-sum game: ``solve`` from payoffs to certificate, and mirror descent in numpy at its best step."""
 
-import time
-
 import numpy as np
 
 import hqre_jax as hq
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Case, Entrant, Prepared, prepared_by_calling
 from benchmarks._machine import package_version
 from benchmarks._normal_form_case import NormalFormCase, logit
 
@@ -21,12 +19,7 @@ def _solve(solver: str, case: NormalFormCase) -> Prepared:
         sol = hq.solve(game, case.tau, solver=solver, tol=case.residual_tol, throw=False)
         return np.asarray(sol.policy)[None, :, 0]
 
-    began = time.perf_counter()
-    run()
-    first = time.perf_counter() - began
-    began = time.perf_counter()
-    run()
-    return Prepared(run, case.num_games, max(0.0, first - (time.perf_counter() - began)))
+    return prepared_by_calling(run, case.num_games)
 
 
 def mirror_descent(matrix: np.ndarray, tau: float, tol: float, eta: float) -> tuple[np.ndarray, int]:

@@ -1,13 +1,10 @@
 """This library on games with states: ``solve_batch`` on a stack of them, and ``solve`` on one after the other."""
 
-import time
-from collections.abc import Callable
-
 import jax
 import numpy as np
 
 import hqre_jax as hq
-from benchmarks._case import Case, Entrant, Prepared
+from benchmarks._case import Case, Entrant, Prepared, prepared_by_calling
 from benchmarks._machine import package_version
 from benchmarks._markov_case import MarkovCase
 
@@ -26,7 +23,7 @@ def _batch(case: MarkovCase) -> Prepared:
         solution = hq.solve_batch(games, case.tau, continuation="plain", tol=case.residual_tol, throw=False)
         return np.moveaxis(np.asarray(solution.policy), 1, 2)
 
-    return _prepared(run, case.num_games)
+    return prepared_by_calling(run, case.num_games)
 
 
 def _one_by_one(case: MarkovCase) -> Prepared:
@@ -42,17 +39,7 @@ def _one_by_one(case: MarkovCase) -> Prepared:
             answers.append(np.moveaxis(np.asarray(solution.policy), 0, 1))
         return np.stack(answers)
 
-    return _prepared(run, case.num_games)
-
-
-def _prepared(run: Callable[[], np.ndarray], num_games: int) -> Prepared:
-    began = time.perf_counter()
-    run()
-    first = time.perf_counter() - began
-    began = time.perf_counter()
-    run()
-    # The first call compiles and solves; a second one only solves.
-    return Prepared(run, num_games, max(0.0, first - (time.perf_counter() - began)))
+    return prepared_by_calling(run, case.num_games)
 
 
 def entrants() -> tuple[Entrant, ...]:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 import hqre_jax as hq
-from benchmarks._case import Entrant, Prepared
+from benchmarks._case import Entrant, Prepared, prepared_by_calling
 from benchmarks._machine import package_version
 from benchmarks._tree_case import TreeCase
 
@@ -21,13 +21,7 @@ def _prepare(case: TreeCase) -> Prepared:
         sol = hq.solve(game, case.tau, continuation="plain", tol=case.residual_tol, throw=False)
         return np.asarray(sol.policy)[None]
 
-    began = time.perf_counter()
-    run()
-    first = time.perf_counter() - began
-    began = time.perf_counter()
-    run()
-    # The first call compiles and solves; a second one only solves.
-    return Prepared(run, case.num_games, max(0.0, first - (time.perf_counter() - began)))
+    return prepared_by_calling(run, case.num_games)
 
 
 def _compile(case: TreeCase) -> Prepared:

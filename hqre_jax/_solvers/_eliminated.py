@@ -12,7 +12,6 @@ arrays that belong to states have them as last axis, so that one instruction ser
 """
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -293,7 +292,10 @@ def _solve_coupled(
     sides = rhs.reshape(-1, size)
     if size > DENSE:
         matrix = coupling.reshape(size, size)
-        apply: Callable = lambda v: v - (matrix @ v).reshape(states, players).T.ravel()  # noqa: E731
+
+        def apply(v: Float[Array, " n"]) -> Float[Array, " n"]:
+            return v - (matrix @ v).reshape(states, players).T.ravel()
+
         found = [gmres(apply, side, jnp.zeros_like(side)) for side in sides]
         return jnp.stack([x for x, _ in found]).reshape(rhs.shape), found[-1][1]
     matrix = jnp.eye(size, dtype=rhs.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
