@@ -5,7 +5,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._simplex import kl, log_softmax, probabilities
@@ -166,16 +166,16 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
 
 def tolerance(tol: float | None, problem: Problem) -> Scalar:
     """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
-    return tolerance_in(tol, problem.game.dtype)
+    return jnp.asarray(tolerance_in(tol, problem.game.dtype))
 
 
-def tolerance_in(tol: float | None, dtype: Any) -> Scalar:
-    """`tolerance` of problems whose floating type is ``dtype``."""
+def tolerance_in(tol: float | None, dtype: Any) -> Float[Array | np.ndarray, ""]:
+    """`tolerance` of problems whose floating type is ``dtype``, of numpy if it is known."""
     if tol is None:
         tol = 1e-10 if dtype == jnp.float64 else 1e-5
     elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
         raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
-    return jnp.asarray(tol, dtype)
+    return (np if concrete(tol) else jnp).asarray(tol, dtype)
 
 
 def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hqre_jax._batch import (
     FIELDS,
+    Arrays,
     BatchSolution,
     BatchSolveError,
     Lanes,
@@ -30,8 +31,6 @@ from hqre_jax._types import InputError
 
 # Bytes that the arrays in work may take on each device: solving a million small games then needs less than 2 GB in all.
 _MEMORY = 2**29
-# Uniqueness may be looked into later.
-_FIELD = {"selection_code": "known_selection"}
 
 
 def solve_batch(
@@ -104,10 +103,10 @@ def solve_batch(
         parts, certify = [traced_group(g, options, solver, tol, max_steps) for g in lanes.groups], ()
     else:
         parts, certify = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
-    fields = _in_order(lanes, parts) | {"action_mask": lanes.action_mask, "tau": lanes.tau}
+    fields = _in_order(lanes, parts)
     solved = traced or bool(np.all(fields["result_code"] == RESULTS.successful.code))
     solution = BatchSolution(
-        **jax.device_put(fields),
+        arrays=Arrays(**fields, action_mask=lanes.action_mask, tau=lanes.tau),
         reference=lanes.reference,
         games=lanes.games,
         solver="auto" if options.method is None else options.method.name,
@@ -123,7 +122,7 @@ def solve_batch(
 def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The answers of all groups in the order of the batch, padded to its largest game."""
     if len(parts) == 1 and parts[0]["policy"].shape == lanes.action_mask.shape:
-        return {_FIELD.get(name, name): value for name, value in parts[0].items()}
+        return parts[0]
     batch, *largest = lanes.action_mask.shape
     # Axes of player, information state, action that a field has.
     extents = {"policy": 3, "log_policy": 3, "values": 2, "initial_values": 1}
@@ -139,7 +138,7 @@ def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 field[(group.lanes, *own)] = part[name]
             else:
                 field = field.at[(group.lanes, *own)].set(part[name])
-        fields[_FIELD.get(name, name)] = field
+        fields[name] = field
     return fields
 
 

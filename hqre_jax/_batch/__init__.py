@@ -3,11 +3,12 @@
 from hqre_jax._batch._general import FIELDS, traced_group
 from hqre_jax._batch._lanes import Group, Lanes, lay_out
 from hqre_jax._batch._options import Options
-from hqre_jax._batch._solution import BatchSolution, BatchSolveError
+from hqre_jax._batch._solution import Arrays, BatchSolution, BatchSolveError
 from hqre_jax._batch._solve_lanes import solve_lanes
 
 __all__ = [
     "FIELDS",
+    "Arrays",
     "BatchSolution",
     "BatchSolveError",
     "Group",

@@ -1,9 +1,11 @@
 """Lanes spread over the local devices, each of which runs its own loops, and over the cores of a single one."""
 
+import concurrent.futures
 import functools
+import itertools
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import equinox as eqx
@@ -40,28 +42,36 @@ def on_every_device(function: Callable[..., Any], shared: Any, lanes: Any) -> An
     return split(arrays, jax.tree.map(jnp.asarray, lanes))
 
 
-def on_every_core(work: Callable[[Any], None], pieces: Sequence[Any]) -> None:
-    """``work(piece)`` for all pieces, at the same time on all cores where the only device is the processor.
+def on_every_core(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) -> None:
+    """``work(*piece)`` for all pieces, at the same time on all cores where the only device is the processor.
 
-    A compiled program keeps one core busy and Python waiting, which frees another thread to start the next one.
+    A compiled program keeps one core busy and Python free, in which another thread may start the next one.
 
     Args:
         work: Calls a program that is compiled already and puts its answers away; no call depends on another one.
-        pieces: What it is called with.
+        pieces: What it is called with, one at least. They are drawn one at a time, when a thread is free.
     """
-    if len(pieces) == 1 or num_cores() == 1:
-        for piece in pieces:
-            work(piece)
-        return
     # A thread has its own settings.
     wide = jax.dtypes.canonicalize_dtype(float) == np.float64
+    waiting, turn = iter(pieces), threading.Lock()
 
-    def apart(piece: Any) -> None:
+    def drain(piece: tuple[Any, ...] | None) -> None:
         with jax.enable_x64(wide):
-            work(piece)
+            while piece is not None:
+                work(*piece)
+                # Threads that prepare their pieces in turns do not contend for Python.
+                with turn:
+                    piece = next(waiting, None)
 
-    # Collecting raises what a thread raised.
-    list(_threads().map(apart, pieces))
+    # The first pieces are ready before any thread starts: a program that runs may keep its neighbour off the core.
+    first, *more = itertools.islice(waiting, num_cores())
+    others = [_threads().submit(drain, piece) for piece in more]
+    try:
+        drain(first)
+    finally:
+        concurrent.futures.wait(others)
+    for other in others:
+        other.result()
 
 
 def num_cores() -> int:
@@ -73,8 +83,8 @@ def num_cores() -> int:
 
 
 @functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(num_cores(), thread_name_prefix="hqre_jax_batch")
+def _threads() -> concurrent.futures.ThreadPoolExecutor:
+    return concurrent.futures.ThreadPoolExecutor(num_cores(), thread_name_prefix="hqre_jax_batch")
 
 
 def take(tree: Any, places: np.ndarray, width: int) -> Any:

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool
 from hqre_jax._batch._devices import on_every_device, take
 from hqre_jax._batch._lanes import Group, Lane
 from hqre_jax._batch._options import Options
+from hqre_jax._batch._solution import Arrays
 from hqre_jax._game import Continuation
 from hqre_jax._iterate import verdict
 from hqre_jax._problem import Entropy, Problem
@@ -124,16 +125,7 @@ def traced_group(
 
 
 # What `finish` says of each lane.
-FIELDS = (
-    "policy",
-    "log_policy",
-    "values",
-    "initial_values",
-    "residual",
-    "num_steps",
-    "result_code",
-    "selection_code",
-)
+FIELDS = tuple(name for name in Arrays._fields if name not in ("action_mask", "tau"))
 
 
 def _problem(lane: Lane, options: Options) -> Problem:

@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
-# Sums and eliminations of up to this many terms are spelt out: programs must stay short.
-_SPELT = 4
+# Sums and eliminations of up to this many terms are spelt out, which is several times as fast: programs must stay short.
+_SPELT_SUMS, _SPELT_ELIMINATION = 8, 4
 
 Odds = tuple[Float[Array, "_ lane"], ...]
 Policies = tuple[Float[Array, "_ lane"], ...]
@@ -52,16 +52,17 @@ def interleave(
         tau: Temperatures.
         reference: Reference policies, or None for uniform ones.
     """
-    lanes_last = jnp.moveaxis(payoffs, 0, -1)
     players, actions = payoffs.shape[1], payoffs.shape[2:]
     advantage, floor, odds = [], [], []
     for i in range(players):
-        own = lanes_last[i]
-        for j in range(players):
-            if mask is not None and j != i:
+        others = [j for j in range(players) if j != i]
+        # Own actions first, lanes last, at once: each transposition is a copy.
+        own = payoffs[:, i].transpose(*(1 + j for j in (i, *others)), 0)
+        for axis, j in enumerate(others, 1):
+            if mask is not None:
                 # What others cannot do counts as their first action, which changes no interaction.
-                own = jnp.where(_along(mask[:, j, : actions[j]].T, j, players), own, own.take(jnp.array([0]), axis=j))
-        own = jnp.moveaxis(own, i, 0)
+                valid = _along(mask[:, j, : actions[j]].T, axis, players)
+                own = jnp.where(valid, own, jax.lax.slice_in_dim(own, 0, 1, axis=axis))
         gain = (own[1:] - own[:1]) * (1 / tau[:, i])
         odds_i = jnp.zeros((actions[i] - 1, len(payoffs)), payoffs.dtype)
         if reference is not None:
@@ -182,7 +183,7 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Floa
 def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:
     """Elimination without pivoting, and the product of the pivots."""
     size = matrix.shape[0]
-    if size > _SPELT:
+    if size > _SPELT_ELIMINATION:
         return _eliminate_by_columns(matrix, right, go)
     rows, sides, inverse = list(matrix), list(right), []
     determinant = matrix[0, 0]
@@ -234,8 +235,10 @@ def average(tensor: Float[Array, "... lane"], weights: Policies | list) -> Float
 
 
 def _average_axis(tensor: Array, weight: Float[Array, "_ lane"], axis: int) -> Array:
-    if tensor.ndim <= 3 and weight.shape[0] <= _SPELT:
-        return total(jnp.moveaxis(tensor, axis, 0) * weight[(slice(None), *(None,) * (tensor.ndim - 2))])
+    if weight.shape[0] <= _SPELT_SUMS:
+        # Slices, for a transposed tensor would be copied.
+        slices = [jax.lax.index_in_dim(tensor, k, axis, keepdims=False) for k in range(len(weight))]
+        return sum((x * w for x, w in zip(slices[1:], weight[1:], strict=True)), slices[0] * weight[0])
     return jnp.sum(tensor * weight[(*(None,) * axis, slice(None), *(None,) * (tensor.ndim - 2 - axis))], axis=axis)
 
 

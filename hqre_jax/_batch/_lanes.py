@@ -167,8 +167,8 @@ def _from_payoffs(payoffs: Any) -> NormalFormGame:
             "games",
             f"has shape {tuple(array.shape)}; payoffs[b, i, a_1, …, a_N] need N + 2 axes, the second of length N",
         )
-    template, mask = _normal_form(array.shape[1:], array.dtype)
-    return eqx.tree_at(_contents, template, (array, np.broadcast_to(mask, (len(array), *mask.shape))))
+    structure, mask = _normal_form(array.shape[1:], array.dtype)
+    return jax.tree.unflatten(structure, (array, np.broadcast_to(mask, (len(array), *mask.shape))))
 
 
 def _contents(game: NormalFormGame) -> tuple[Any, Any]:
@@ -176,11 +176,12 @@ def _contents(game: NormalFormGame) -> tuple[Any, Any]:
 
 
 @functools.cache
-def _normal_form(shape: tuple[int, ...], dtype: Any) -> tuple[NormalFormGame, np.ndarray]:
-    """A game without values, and its mask."""
+def _normal_form(shape: tuple[int, ...], dtype: Any) -> tuple[Any, np.ndarray]:
+    """The structure of a game, whose leaves are payoffs and mask; and its mask."""
     template = jax.eval_shape(NormalFormGame, jax.ShapeDtypeStruct(shape, dtype))
     actions = np.asarray(shape[1:])
-    return template, np.arange(actions.max())[None, None, :] < actions[:, None, None]
+    mask = np.arange(actions.max())[None, None, :] < actions[:, None, None]
+    return jax.tree.structure(template), mask
 
 
 def _floating(value: Any, field: str, dtype: Any = None) -> Any:

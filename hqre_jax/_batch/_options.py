@@ -1,12 +1,12 @@
 """What is asked of every lane alike."""
 
 import equinox as eqx
-from jaxtyping import Array, Int
+import numpy as np
+from jaxtyping import Array, Float, Int
 
 from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy
 from hqre_jax._solver import AbstractSolver
-from hqre_jax._types import Scalar
 
 
 class Options(eqx.Module):
@@ -23,5 +23,5 @@ class Options(eqx.Module):
     method: AbstractSolver | None
     entropy: Entropy = eqx.field(static=True)
     continuation: Continuation = eqx.field(static=True)
-    tol: Scalar
+    tol: Float[Array | np.ndarray, ""]
     max_steps: Int[Array, ""] | None

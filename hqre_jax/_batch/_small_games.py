@@ -2,15 +2,17 @@
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._batch._devices import num_cores, on_every_core, on_every_device, take
-from hqre_jax._batch._homotopy import ARRIVED, LIVE, Guards, Limits, Path, begin, follow, in_parts
-from hqre_jax._batch._interleaved import Interleaved, apart, interleave
+from hqre_jax._batch._devices import num_cores, on_every_core, on_every_device
+from hqre_jax._batch._homotopy import ARRIVED, LIVE, Limits, begin, follow, in_parts
+from hqre_jax._batch._in_turn import answer_in_turn
+from hqre_jax._batch._interleaved import apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._readout import Readout, contracts, read_out
@@ -26,6 +28,8 @@ _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
 _LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 128, 2**19
 # Chunks of a block, the unit in which work is handed to a thread, in small batches and in large ones.
 _FEW_CHUNKS, _MANY_CHUNKS = 4, 40
+# Batches are small up to this many blocks for each core; no core has less than this many chunks.
+_FEW_BLOCKS, _LEAST_SHARE = 2, 2
 # Largest correction of a probability, least cosine between consecutive tangents: at first, and for a second attempt.
 _MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
 # And how many steps may be refused.
@@ -42,6 +46,7 @@ class Work(NamedTuple):
         mask: Valid actions ``(lane, player, action)``, or None where all are.
         tau: Temperatures ``(lane, player)``.
         reference: Reference policies ``(lane, player, action)``, or None for uniform ones.
+        unique: Whether the lane is certified to have one equilibrium.
         careful: Whether the lane lost its branch before and is to take smaller steps.
         live: Whether the lane is to be worked on: blocks are filled up with lanes that are not.
     """
@@ -50,6 +55,7 @@ class Work(NamedTuple):
     mask: Any
     tau: Any
     reference: Any
+    unique: Any
     careful: Any
     live: Any
 
@@ -59,9 +65,23 @@ class Outcome(NamedTuple):
 
     readout: Readout
     unique: Any
-    rounds: Any
+    steps: Any
     arrived: Any
     unfinished: Any
+
+
+class Program(NamedTuple):
+    """A compiled stage, the shapes of its answers, and blocks to fill again: fresh memory costs more than the copy."""
+
+    compiled: jax.stages.Compiled
+    out_info: Outcome
+    spare: list[Work]
+
+
+# Bytes whose multiples are addresses that need no copy.
+_ALIGNMENT = 64
+# What is done to a chunk: ``(work, tol, leave, *, go, entropy, continuation)``.
+Stage = Callable[..., Outcome]
 
 
 def is_small(group: Group, options: Options) -> bool:
@@ -102,42 +122,84 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         None if everything else mask,
         np.asarray(question.tau)[:, :, 0],
         None if question.reference is None else np.asarray(question.reference)[:, :, 0],
-        np.zeros(count, bool),
-        np.ones(count, bool),
+        *(np.zeros(count, bool), np.zeros(count, bool), np.ones(count, bool)),
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
-    devices = len(jax.local_devices())
-    size = width * devices * (_FEW_CHUNKS if count <= width * devices * _FEW_CHUNKS else _MANY_CHUNKS)
-    program = _program(
-        jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), lanes),
-        width,
-        options.entropy,
-        options.continuation,
-    )
-    tol = np.asarray(options.tol, payoffs.dtype)
-    outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
-    waiting = np.arange(count)
+    size = _block_size(count, width)
+    outcome = _run(_in_turn, lanes, np.arange(count), 0, (size, width), options)
+    lanes = lanes._replace(unique=outcome.unique)
+    waiting = np.flatnonzero(~_solved(outcome, options))
     while len(waiting):
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
-        leave = np.asarray(0 if len(waiting) <= size else width // _SHARE)
-
-        def work(piece: np.ndarray, leave: np.ndarray = leave) -> None:
-            done = program(_filled(lanes, piece, size), tol, leave)
-            jax.tree.map(functools.partial(_put, piece), outcome, done)
-
-        # Whole blocks are handed over as they lie; of less than one every core has its share.
-        share = size if len(waiting) >= size else -(-len(waiting) // num_cores())
-        on_every_core(work, [waiting[first : first + share] for first in range(0, len(waiting), share)])
-        solved = outcome.arrived[waiting] & (outcome.readout.residual[waiting] <= tol)
-        lost = ~(solved | outcome.unfinished[waiting])
+        leave = 0 if len(waiting) <= size else width // _SHARE
+        outcome = _run(_along_the_branch, lanes, waiting, leave, (size, width), options, outcome)
+        lost = ~(_solved(outcome, options) | outcome.unfinished)[waiting]
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
         lanes.careful[again] = True
     return _fields(outcome, options)
 
 
+def _run(
+    stage: Stage,
+    lanes: Work,
+    places: np.ndarray,
+    leave: int,
+    shape: tuple[int, int],
+    options: Options,
+    outcome: Outcome | None = None,
+) -> Outcome:
+    """Put the lanes at ``places`` through a stage, block by block, on all cores.
+
+    Args:
+        stage: What is done to each chunk.
+        lanes: The question of all lanes.
+        places: Those to work on, in ascending order.
+        leave: Lanes of a chunk that may be left on their way.
+        shape: Lanes of a block and of a chunk.
+        options: What is asked of all lanes.
+        outcome: Where to put what is found; a new one by default.
+
+    Returns:
+        The outcome of all lanes.
+    """
+    size, width = shape
+    count = len(lanes.live)
+    program = _program(stage, _shapes(lanes, size), width, options.entropy, options.continuation)
+    scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave)
+
+    def answers(piece: np.ndarray, block: Work) -> Outcome:
+        found = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(piece)], program.compiled(block, *scalars))
+        program.spare.append(block)
+        return found
+
+    # Of less than a whole block every core has its share, unless that is too little to wake a thread for.
+    share = size if len(places) >= size else max(_LEAST_SHARE * width, -(-len(places) // num_cores()))
+    pieces = [places[first : first + share] for first in range(0, len(places), share)]
+    if len(pieces) == 1 and len(places) == count:
+        return answers(places, _filled(program, lanes, places, shape))
+    if outcome is None:
+        outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
+    outcome = jax.tree.map(lambda leaf: leaf if leaf.flags.writeable else leaf.copy(), outcome)
+
+    def work(piece: np.ndarray, block: Work) -> None:
+        jax.tree.map(functools.partial(_put, _range(piece)), outcome, answers(piece, block))
+
+    on_every_core(work, ((piece, _filled(program, lanes, piece, shape)) for piece in pieces))
+    return outcome
+
+
+def _range(places: np.ndarray) -> slice | np.ndarray:
+    """Places as a slice, which is faster, where they are consecutive."""
+    return slice(places[0], places[-1] + 1) if len(places) == places[-1] - places[0] + 1 else places
+
+
+def _solved(outcome: Outcome, options: Options) -> np.ndarray:
+    return outcome.arrived & (outcome.readout.residual <= float(options.tol))
+
+
 def _fields(outcome: Outcome, options: Options) -> tuple[dict[str, np.ndarray], np.ndarray]:
     readout = outcome.readout
-    solved = outcome.arrived & (readout.residual <= float(options.tol))
+    solved = _solved(outcome, options)
     selection = np.where(outcome.unique, SELECTIONS.unique.code, SELECTIONS.principal_branch.code)
     fields = {
         "policy": readout.policy[:, :, None],
@@ -145,28 +207,39 @@ def _fields(outcome: Outcome, options: Options) -> tuple[dict[str, np.ndarray], 
         "values": readout.values[:, :, None],
         "initial_values": readout.values,
         "residual": readout.residual,
-        "num_steps": outcome.rounds,
+        "num_steps": outcome.steps,
         "result_code": np.where(solved, RESULTS.successful.code, RESULTS.diverged.code),
         "selection_code": selection,
     }
     return fields, np.flatnonzero(~solved)
 
 
-def _filled(lanes: Work, piece: np.ndarray, size: int) -> Work:
-    """A block: the lanes of a piece, and empty ones."""
-    together = len(piece) == piece[-1] - piece[0] + 1
-    if together and len(piece) == size:
-        return jax.tree.map(lambda leaf: leaf[piece[0] : piece[0] + size], lanes)
-    block = take(lanes, piece, size)
-    return block._replace(live=np.arange(size) < len(piece))
+def _filled(program: Program, lanes: Work, piece: np.ndarray, shape: tuple[int, int]) -> Work:
+    """A block: the lanes of a piece, as many more as their last chunk holds, and others that nobody looks at."""
+    size, width = shape
+    source, count, end = _range(piece), len(piece), -(-len(piece) // width) * width
+
+    def fill(target: np.ndarray, leaf: np.ndarray) -> None:
+        target[:count] = leaf[source]
+        target[count:end] = leaf[piece[0]]
+
+    block = program.spare.pop() if program.spare else jax.tree.map(lambda leaf: _aligned(leaf, size), lanes)
+    jax.tree.map(fill, block, lanes)
+    block.live[count:] = False
+    return block
 
 
-def _put(piece: np.ndarray, target: np.ndarray, source: Any) -> None:
-    found = np.asarray(source)[: len(piece)]
-    if len(piece) == piece[-1] - piece[0] + 1:
-        target[piece[0] : piece[0] + len(piece)] = found
-    else:
-        target[piece] = found
+def _aligned(like: np.ndarray, size: int) -> np.ndarray:
+    """Room that a program reads where it lies: it copies what is not aligned, and calls then wait for each other."""
+    shape = (size, *like.shape[1:])
+    num_bytes = math.prod(shape) * like.itemsize
+    room = np.empty(num_bytes + _ALIGNMENT, np.uint8)
+    first = -room.ctypes.data % _ALIGNMENT
+    return room[first : first + num_bytes].view(like.dtype).reshape(shape)
+
+
+def _put(places: slice | np.ndarray, target: np.ndarray, source: np.ndarray) -> None:
+    target[places] = source
 
 
 def _width(lane_bytes: int, memory: int) -> int:
@@ -175,51 +248,78 @@ def _width(lane_bytes: int, memory: int) -> int:
     return min(_MOST_WIDTH, max(_LEAST_WIDTH, 1 << int(room).bit_length() >> 1))
 
 
+def _block_size(count: int, width: int) -> int:
+    """Lanes of a block: few while every core has few of such blocks to do."""
+    least = width * len(jax.local_devices()) * _FEW_CHUNKS
+    return least if count <= _FEW_BLOCKS * num_cores() * least else least // _FEW_CHUNKS * _MANY_CHUNKS
+
+
+def _shapes(lanes: Work, size: int) -> Work:
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), lanes)
+
+
 @functools.cache
-def _program(lanes: Work, width: int, entropy: Entropy, continuation: Continuation) -> jax.stages.Compiled:
-    """A block, chunk by chunk: compiled for lanes of some shape ahead of the threads that call it."""
+def _program(stage: Stage, lanes: Work, width: int, entropy: Entropy, continuation: Continuation) -> Program:
+    """A stage for a block, chunk by chunk: compiled for lanes of some shape ahead of the threads that call it."""
 
     def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
         def chunk(work: Work) -> Outcome:
             # A chunk of nothing but filling costs nothing.
             go = jnp.any(work.live)
-            solve = functools.partial(_chunk, go=go, entropy=entropy, continuation=continuation)
+            solve = functools.partial(stage, go=go, entropy=entropy, continuation=continuation)
             return apart(go, solve, work, *shared)
 
         split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(chunk, split))
 
     def run(work: Work, tol: Any, leave: Any) -> Outcome:
-        return on_every_device(chunks, (tol, leave), work)
+        # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
+        with jax.numpy_rank_promotion("allow"):
+            return on_every_device(chunks, (tol, leave), work)
 
     scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), int)
-    return jax.jit(run).lower(lanes, *scalars).compile()
+    compiled = jax.jit(run).lower(lanes, *scalars).compile()
+    return Program(compiled, compiled.out_info, [])
 
 
-def _chunk(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
-    # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
-    with jax.numpy_rank_promotion("allow"):
-        games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-        guards, path = apart(go, lambda w, g, t: _begun(w, g, t, go), work, games, tol)
-        path = follow(games, guards, path, leave, go)
-        readout = apart(go, lambda w, g, z: _read(w, g, z, entropy, continuation, go), work, games, path.odds)
-    return Outcome(readout, guards.limits.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
+def _in_turn(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
+    """Responses in turn, for lanes at which there is reason to hope that they converge on the branch."""
+    del leave
+    games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
+    unique = apart(go, contracts, games)
+    # Between two players the certificate costs next to nothing: without it sweeps seldom converge.
+    hopeful = work.live & unique if len(games.floor) == 2 else work.live
+    turns = answer_in_turn(games, unique, hopeful, tol)
+    arrived = turns.state == ARRIVED
+    some = jnp.any(arrived)
+    read = functools.partial(read_out, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
+    readout = apart(some, lambda g, z: read(g, z, continuation=continuation, go=some), games, turns.odds)
+    return Outcome(readout, unique, turns.sweeps, arrived, jnp.zeros_like(arrived))
 
 
-def _begun(work: Work, games: Interleaved, tol: Any, go: Any) -> tuple[Guards, Path]:
-    def demanded(work: Work, unique: Any) -> Limits:
-        miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
-        # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what
-        # the last one leaves is verified all the same.
-        close = jnp.where(unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
-        dtype = work.tau.dtype
-        refusals = jnp.where(work.careful, *_REFUSALS[::-1])
-        return Limits(miss.astype(dtype), turn.astype(dtype), refusals, close.astype(dtype), unique, work.live)
+def _along_the_branch(
+    work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation
+) -> Outcome:
+    """Path following from the reference policy; beyond ``leave`` lanes on their way the others are not waited for."""
+    games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
+    guards, path = apart(go, lambda w, g, t: begin(g, _limits(w, t), go), work, games, tol)
+    path = follow(games, guards, path, leave, go)
+    odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
+    read = functools.partial(read_out, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
+    readout = apart(go, lambda g, z: read(g, z, continuation=continuation, go=go), games, odds)
+    return Outcome(readout, work.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
 
-    return begin(games, apart(go, demanded, work, apart(go, contracts, games)), go)
+
+def _limits(work: Work, tol: Any) -> Limits:
+    miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
+    # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what
+    # the last one leaves is verified all the same.
+    close = jnp.where(work.unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
+    dtype = work.tau.dtype
+    refusals = jnp.where(work.careful, *_REFUSALS[::-1])
+    return Limits(miss.astype(dtype), turn.astype(dtype), refusals, close.astype(dtype), work.unique, work.live)
 
 
-def _read(work: Work, games: Interleaved, odds: Any, entropy: Entropy, continuation: Continuation, go: Any) -> Readout:
-    uniform = work.mask is None and work.reference is None
-    parts = in_parts(odds, [z.shape[0] for z in games.reference])
-    return read_out(games, parts, work.mask, uniform, entropy, continuation, go)
+def _is_uniform(work: Work) -> bool:
+    return work.mask is None and work.reference is None
+

@@ -1,9 +1,11 @@
 """What came out of a batch: arrays over all lanes, and each lane's own solution on request."""
 
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -16,22 +18,28 @@ from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._solution import Solution
 
 
+class Arrays(NamedTuple):
+    """Questions and answers of a batch: of numpy where they were put together there."""
+
+    policy: Float[Array, "batch player state action"]
+    log_policy: Float[Array, "batch player state action"]
+    values: Float[Array, "batch player state"]
+    initial_values: Float[Array, "batch player"]
+    residual: Float[Array, " batch"]
+    num_steps: Int[Array, " batch"]
+    result_code: Int[Array, " batch"]
+    selection_code: Int[Array, " batch"]
+    action_mask: Bool[Array, "batch player state action"]
+    tau: Float[Array, "batch player state"]
+
+
 class BatchSolution(eqx.Module):
     """Computed equilibria of a batch of games, with the evidence for each.
 
     ``sols[b]`` is the `Solution` of game b, without the padding of the batch; iteration runs through all of them.
 
     Attributes:
-        policy: ``π_i(a|x)``, ``(batch, player, information state, action)``, padding exactly 0.
-        log_policy: ``log π``, likewise, padding 0.
-        values: ``E_{b_i(w|x)} V_i(w)``, ``(batch, player, information state)``; units of payoff.
-        initial_values: ``E_ν V_i``, ``(batch, player)``; units of payoff.
-        residual: ``max |π − softmax(Q^π/τ + log ρ)|`` of each game at its requested τ, ``(batch,)``.
-        num_steps: Steps that the solver took in each game, ``(batch,)``.
-        result_code: Index of each result in ``list(RESULTS)``.
-        known_selection: `selection_code` as far as it was known at the end of the solve.
-        action_mask: Valid actions of every game, padded to the batch maxima.
-        tau: Temperatures in full, ``(batch, player, information state)``, padding 1.
+        arrays: What the properties show, as it was found: an array moves to the device when it is first asked for.
         reference: The reference policies, if any were given.
         games: What was solved: a stacked game, or a tuple of games.
         solver: Name of the solver.
@@ -41,22 +49,58 @@ class BatchSolution(eqx.Module):
             solving small games, and is called when `selection` is first asked for.
     """
 
-    policy: Float[Array, "batch player state action"]
-    log_policy: Float[Array, "batch player state action"]
-    values: Float[Array, "batch player state"]
-    initial_values: Float[Array, "batch player"]
-    residual: Float[Array, " batch"]
-    num_steps: Int[Array, " batch"]
-    result_code: Int[Array, " batch"]
-    known_selection: Int[Array, " batch"]
-    action_mask: Bool[Array, "batch player state action"]
-    tau: Float[Array, "batch player state"]
+    arrays: Arrays
     reference: Float[Array, "batch player state action"] | None
     games: AbstractGame | tuple[AbstractGame, ...]
     solver: str = eqx.field(static=True)
     entropy: Any = eqx.field(static=True)
     continuation: Any = eqx.field(static=True)
     certify: Callable[[], np.ndarray] | None = eqx.field(static=True, default=None)
+
+    @functools.cached_property
+    def policy(self) -> Float[Array, "batch player state action"]:
+        """``π_i(a|x)``, padding exactly 0."""
+        return _on_device(self.arrays.policy)
+
+    @functools.cached_property
+    def log_policy(self) -> Float[Array, "batch player state action"]:
+        """``log π``, padding 0."""
+        return _on_device(self.arrays.log_policy)
+
+    @functools.cached_property
+    def values(self) -> Float[Array, "batch player state"]:
+        """``E_{b_i(w|x)} V_i(w)``; units of payoff."""
+        return _on_device(self.arrays.values)
+
+    @functools.cached_property
+    def initial_values(self) -> Float[Array, "batch player"]:
+        """``E_ν V_i``; units of payoff."""
+        return _on_device(self.arrays.initial_values)
+
+    @functools.cached_property
+    def residual(self) -> Float[Array, " batch"]:
+        """``max |π − softmax(Q^π/τ + log ρ)|`` of each game at its requested τ."""
+        return _on_device(self.arrays.residual)
+
+    @functools.cached_property
+    def num_steps(self) -> Int[Array, " batch"]:
+        """Steps that the solver took in each game."""
+        return _on_device(self.arrays.num_steps)
+
+    @functools.cached_property
+    def result_code(self) -> Int[Array, " batch"]:
+        """Index of each result in ``list(RESULTS)``."""
+        return _on_device(self.arrays.result_code)
+
+    @functools.cached_property
+    def action_mask(self) -> Bool[Array, "batch player state action"]:
+        """Valid actions of every game, padded to the batch maxima."""
+        return _on_device(self.arrays.action_mask)
+
+    @functools.cached_property
+    def tau(self) -> Float[Array, "batch player state"]:
+        """Temperatures in full, padding 1."""
+        return _on_device(self.arrays.tau)
 
     @property
     def result(self) -> np.ndarray:
@@ -71,10 +115,11 @@ class BatchSolution(eqx.Module):
     @property
     def selection_code(self) -> Int[Array, " batch"]:
         """Index of each selection in ``list(SELECTIONS)``."""
+        known = _on_device(self.arrays.selection_code)
         if self.certify is None:
-            return self.known_selection
-        on_branch = self.known_selection == SELECTIONS.principal_branch.code
-        return jnp.where(on_branch & self.certify(), SELECTIONS.unique.code, self.known_selection)
+            return known
+        on_branch = known == SELECTIONS.principal_branch.code
+        return jnp.where(on_branch & self.certify(), SELECTIONS.unique.code, known)
 
     @property
     def successful(self) -> Bool[Array, " batch"]:
@@ -82,7 +127,7 @@ class BatchSolution(eqx.Module):
         return self.result_code == RESULTS.successful.code
 
     def __len__(self) -> int:
-        return self.residual.shape[0]
+        return self.arrays.residual.shape[0]
 
     def __iter__(self) -> Iterator[Solution]:
         return (self[b] for b in range(len(self)))
@@ -129,6 +174,14 @@ class BatchSolveError(RuntimeError):
         more = ", …" if len(failed) > 5 else ""
         first = RESULTS(str(solution.result[failed[0]]))
         super().__init__(f"{len(failed)} of {len(solution)} games were not solved ({worst}{more}). {first.message}")
+
+
+def _on_device(array: Any) -> Array:
+    """The array of jax, also where this is first asked for while something else is traced."""
+    if not isinstance(array, np.ndarray):
+        return array
+    with jax.ensure_compile_time_eval():
+        return jnp.asarray(array)
 
 
 def _names(codes: Int[Array, " batch"], members: Any, field: str) -> np.ndarray:
