@@ -5,6 +5,7 @@ left, and there is one unknown fewer per player. Arrays end in the axis of lanes
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -266,9 +267,14 @@ def total(x: Float[Array, "_ ..."]) -> Float[Array, "..."]:
 
 
 def softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
-    """Probabilities of all actions, the first included, from log-odds to it."""
-    weight = jnp.exp(_below_top(z))
-    return weight * (1 / total(weight))
+    """Probabilities of all actions, the first included, from log-odds to it.
+
+    Odds are cut off where they are nothing beside 1, or 1 beside them: that saves one exponential and the maximum.
+    """
+    far = 0.25 * math.log(float(jnp.finfo(z.dtype).max))
+    weight = jnp.exp(jnp.clip(z, -far, far))
+    share = 1 / (1 + total(weight))
+    return jnp.concatenate([share[None], weight * share])
 
 
 def softmax_and_logarithm(z: Float[Array, "_ lane"]) -> tuple[Float[Array, "_ lane"], Float[Array, "_ lane"]]:

@@ -34,6 +34,8 @@ _FEW_BLOCKS, _LEAST_SHARE = 2, 2
 _MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
 # And how many steps may be refused.
 _REFUSALS = (2, 100)
+# Product of the variances of two players' payoffs over their temperatures from which contraction is hardly certified.
+_MUCH = 1.0
 # A chunk is left when no more than this share of its lanes is on its way.
 _SHARE = 16
 
@@ -126,10 +128,13 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
     size = _block_size(count, width)
-    outcome = _run(_in_turn, lanes, np.arange(count), 0, (size, width), options)
-    lanes = lanes._replace(unique=outcome.unique)
-    waiting = np.flatnonzero(~_solved(outcome, options))
-    while len(waiting):
+    waiting, outcome = np.arange(count), None
+    hopeful = _hopeful(lanes)
+    if len(hopeful):
+        outcome = _run(_in_turn, lanes, hopeful, 0, (size, width), options)
+        lanes.unique[hopeful] = outcome.unique[hopeful]
+        waiting = np.setdiff1d(waiting, hopeful[_solved(outcome, options)[hopeful]], assume_unique=True)
+    while outcome is None or len(waiting):
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
         leave = 0 if len(waiting) <= size else width // _SHARE
         outcome = _run(_along_the_branch, lanes, waiting, leave, (size, width), options, outcome)
@@ -137,6 +142,21 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
         lanes.careful[again] = True
     return _fields(outcome, options)
+
+
+def _hopeful(lanes: Work) -> np.ndarray:
+    """Where responses in turn may do: between two players, where payoffs vary too little for much influence.
+
+    Among more players averages over the others keep influence small, and a few sweeps show it.
+    """
+    count, players = lanes.tau.shape
+    if players > 2:
+        return np.arange(count)
+    rows = lanes.payoffs.reshape(count * players, -1)
+    with np.errstate(all="ignore"):
+        mean, square = rows @ np.full(rows.shape[1], 1 / rows.shape[1]), np.einsum("ik,ik->i", rows, rows)
+        variance = (square / rows.shape[1] - mean * mean).reshape(count, players) / lanes.tau**2
+        return np.flatnonzero(variance[:, 0] * variance[:, 1] < _MUCH)
 
 
 def _run(
@@ -263,14 +283,20 @@ def _program(stage: Stage, lanes: Work, width: int, entropy: Entropy, continuati
     """A stage for a block, chunk by chunk: compiled for lanes of some shape ahead of the threads that call it."""
 
     def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
-        def chunk(work: Work) -> Outcome:
-            # A chunk of nothing but filling costs nothing.
-            go = jnp.any(work.live)
-            solve = functools.partial(stage, go=go, entropy=entropy, continuation=continuation)
-            return apart(go, solve, work, *shared)
-
         split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), jax.lax.map(chunk, split))
+
+        def chunk(place: Any) -> Outcome:
+            # A chunk of nothing but filling costs nothing.
+            go = jnp.any(split.live[place])
+
+            def solve(place: Any, tol: Any, leave: Any) -> Outcome:
+                work = jax.tree.map(lambda leaf: leaf[place], split)
+                return stage(work, tol, leave, go=go, entropy=entropy, continuation=continuation)
+
+            return apart(go, solve, place, *shared)
+
+        found = jax.lax.map(chunk, jnp.arange(len(split.live)))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
 
     def run(work: Work, tol: Any, leave: Any) -> Outcome:
         # With the lane axis last, what one lane has one of meets what it has several of by promotion of the rank.
