@@ -80,6 +80,8 @@ class Program(NamedTuple):
     spare: list[Work]
 
 
+# What this code is better off with on processors: a fifth of the time each to compile and to run. Others do not mind.
+_FASTER = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_use_fusion_emitters": False}
 # Bytes whose multiples are addresses that need no copy.
 _ALIGNMENT = 64
 # What is done to a chunk: ``(work, tol, leave, *, go, entropy, continuation)``.
@@ -304,7 +306,12 @@ def _program(stage: Stage, lanes: Work, width: int, entropy: Entropy, continuati
             return on_every_device(chunks, (tol, leave), work)
 
     scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), int)
-    compiled = jax.jit(run).lower(lanes, *scalars).compile()
+    lowered = jax.jit(run).lower(lanes, *scalars)
+    try:
+        compiled = lowered.compile(compiler_options=_FASTER)
+    except jax.errors.JaxRuntimeError:
+        # A version of XLA that knows these options no longer.
+        compiled = lowered.compile()
     return Program(compiled, compiled.out_info, [])
 
 
