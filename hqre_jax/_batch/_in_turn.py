@@ -9,45 +9,25 @@ first order at s = 1, the second adds what is of second order; if that is small,
 the one before, influence stays small along the whole branch from the reference: a fold needs influence of norm one.
 """
 
-import functools
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._batch._homotopy import ARRIVED, LIVE, LOST
-from hqre_jax._batch._interleaved import Interleaved, Odds, Policies, apart, average, policies, softmax
+from hqre_jax._batch._homotopy import ARRIVED, LIVE, LOST, in_parts
+from hqre_jax._batch._interleaved import Interleaved, Odds, apart, average, policies, softmax
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
 # Without a certificate, what the first and the second sweep may change in a probability, and the largest ratio of moves.
 _FIRST, _SECOND, _RATIO = 0.25, 0.05, 0.5
 
-
-class Turns(NamedTuple):
-    """Where each lane is.
-
-    Attributes:
-        odds: The players' latest answers,
-        policies: and their probabilities.
-        move: Largest change of a probability in the last sweep,
-        ratio: and what part of the one before that was.
-        sweeps: Sweeps so far.
-        state: `LIVE` while sweeps go on, `ARRIVED` once they converged, `LOST` if they do not.
-    """
-
-    odds: Odds
-    policies: Policies
-    move: Float[Array, " lane"]
-    ratio: Float[Array, " lane"]
-    sweeps: Int[Array, " lane"]
-    state: Int[Array, " lane"]
+# Policies of all players, one after the other.
+Rows = Float[Array, "action lane"]
 
 
 def answer_in_turn(
     games: Interleaved, unique: Bool[Array, " lane"], live: Bool[Array, " lane"], tol: Float[Array, ""]
-) -> Turns:
+) -> tuple[Odds, Int[Array, "2 lane"]]:
     """Sweep until no lane is on its way.
 
     Args:
@@ -57,53 +37,41 @@ def answer_in_turn(
         tol: Largest acceptable residual.
 
     Returns:
-        The `Turns`; lanes that were not live are `LOST`.
+        The players' last answers; and, stacked, `ARRIVED` where sweeps converged and `LOST` elsewhere, and the number
+        of sweeps.
     """
+    sizes = [1 + len(z) for z in games.reference]
+    go = jnp.any(live)
 
-    def swept(turns: Turns) -> tuple[Odds, Policies]:
-        odds, pi = list(turns.odds), list(turns.policies)
+    def sweep(rows: Rows) -> tuple[Odds, Rows]:
+        pi, odds = list(in_parts(rows, sizes)), list(games.reference)
         for i, tensor in enumerate(games.advantage):
-            gain = average(tensor, [p for j, p in enumerate(pi) if j != i])
-            odds[i] = games.reference[i] + gain
+            odds[i] = games.reference[i] + average(tensor, [p for j, p in enumerate(pi) if j != i])
             pi[i] = softmax(odds[i])
-        return tuple(odds), tuple(pi)
+        return tuple(odds), jnp.concatenate(pi)
 
-    def judged(turns: Turns, odds: Odds, pi: Policies) -> Turns:
-        move = functools.reduce(
-            jnp.maximum, [jnp.max(jnp.abs(p - q), axis=0) for p, q in zip(pi, turns.policies, strict=True)]
-        )
-        first, second, on_its_way = turns.sweeps == 0, turns.sweeps == 1, turns.state == LIVE
-        limit = jnp.where(first, _FIRST, jnp.where(second, jnp.minimum(_SECOND, _RATIO * turns.move), _RATIO * turns.move))
-        # Rounding may bring the last moves to a standstill.
-        shrinks = (move <= jnp.maximum(limit, tol)) & ~(first & (move <= tol))
-        fine = jnp.isfinite(move) & (shrinks | unique) & (turns.sweeps < _SWEEPS)
-        # What the next sweep would change is the residual here; the larger one of two ratios foretells it.
-        ratio = jnp.minimum(move / jnp.maximum(turns.move, tol), 1.0)
-        arrived = fine & ~first & (move * jnp.maximum(ratio, turns.ratio) <= 0.1 * tol)
-        state = jnp.where(arrived, ARRIVED, jnp.where(fine, LIVE, LOST))
+    def judged(before: Rows, once: Rows, twice: Rows, progress: Array) -> tuple[Rows, Array]:
+        state, sweeps = progress
+        first, second = jnp.max(jnp.abs(once - before), axis=0), jnp.max(jnp.abs(twice - once), axis=0)
+        ratio = second / jnp.maximum(first, jnp.finfo(first.dtype).tiny)
+        # Rounding may bring the last moves to a standstill, and a first move that is none shows nothing.
+        shrinks = (second <= tol) | (ratio <= _RATIO)
+        shrinks &= (sweeps > 0) | ((first > tol) & (first <= _FIRST) & (second <= _SECOND))
+        fine = jnp.isfinite(first + second) & (shrinks | unique) & (sweeps < _SWEEPS)
+        # In a geometric series the next move, which is the residual here, is the ratio times this one.
+        arrived = fine & (second * jnp.minimum(ratio, 1.0) <= 0.5 * tol)
+        after = jnp.stack([jnp.where(arrived, ARRIVED, jnp.where(fine, LIVE, LOST)), sweeps + 2])
+        on_its_way = state == LIVE
+        return jnp.where(on_its_way, twice, before), jnp.where(on_its_way, after, progress)
 
-        def kept(new: Array, old: Array) -> Array:
-            return jnp.where(on_its_way, new, old)
+    def advance(carry: tuple[Rows, Array]) -> tuple[Rows, Array]:
+        rows, progress = carry
+        once = apart(go, lambda rows: sweep(rows)[1], rows)
+        twice = apart(go, lambda rows: sweep(rows)[1], once)
+        return apart(go, judged, rows, once, twice, progress)
 
-        return Turns(
-            jax.tree.map(kept, odds, turns.odds),
-            jax.tree.map(kept, pi, turns.policies),
-            kept(move, turns.move),
-            kept(ratio, turns.ratio),
-            kept(turns.sweeps + 1, turns.sweeps),
-            kept(state, turns.state),
-        )
-
-    def sweep(turns: Turns) -> Turns:
-        go = jnp.any(live)
-        return apart(go, judged, turns, *apart(go, swept, turns))
-
-    start = Turns(
-        games.reference,
-        policies(games.reference),
-        jnp.ones(live.shape, games.tau.dtype),
-        jnp.zeros(live.shape, games.tau.dtype),
-        jnp.zeros(live.shape, jnp.int32),
-        jnp.where(live, LIVE, LOST),
-    )
-    return jax.lax.while_loop(lambda turns: jnp.any(turns.state == LIVE), sweep, start)
+    start = jnp.concatenate(policies(games.reference))
+    progress = jnp.stack([jnp.where(live, LIVE, LOST), jnp.zeros(live.shape, int)])
+    rows, progress = jax.lax.while_loop(lambda carry: jnp.any(carry[1][0] == LIVE), advance, (start, progress))
+    # One more sweep, whose odds are the answer, makes up for what the ratio promised too much.
+    return apart(go, lambda rows: sweep(rows)[0], rows), progress

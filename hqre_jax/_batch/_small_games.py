@@ -322,12 +322,12 @@ def _in_turn(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, con
     unique = apart(go, contracts, games)
     # Between two players the certificate costs next to nothing: without it sweeps seldom converge.
     hopeful = work.live & unique if len(games.floor) == 2 else work.live
-    turns = answer_in_turn(games, unique, hopeful, tol)
-    arrived = turns.state == ARRIVED
+    odds, (state, sweeps) = answer_in_turn(games, unique, hopeful, tol)
+    arrived = state == ARRIVED
     some = jnp.any(arrived)
     read = functools.partial(read_out, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
-    readout = apart(some, lambda g, z: read(g, z, continuation=continuation, go=some), games, turns.odds)
-    return Outcome(readout, unique, turns.sweeps, arrived, jnp.zeros_like(arrived))
+    readout = apart(some, lambda g, z: read(g, z, continuation=continuation, go=some), games, odds)
+    return Outcome(readout, unique, sweeps, arrived, jnp.zeros_like(arrived))
 
 
 def _along_the_branch(
