@@ -1,6 +1,8 @@
 """What is asked of every lane alike."""
 
-import equinox as eqx
+from dataclasses import dataclass, field
+
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -9,7 +11,9 @@ from hqre_jax._problem import Entropy
 from hqre_jax._solver import AbstractSolver
 
 
-class Options(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False)
+class Options:
     """The part of the question that is the same for all lanes.
 
     Attributes:
@@ -21,7 +25,7 @@ class Options(eqx.Module):
     """
 
     method: AbstractSolver | None
-    entropy: Entropy = eqx.field(static=True)
-    continuation: Continuation = eqx.field(static=True)
+    entropy: Entropy = field(metadata={"static": True})
+    continuation: Continuation = field(metadata={"static": True})
     tol: Float[Array | np.ndarray, ""]
     max_steps: Int[Array, ""] | None

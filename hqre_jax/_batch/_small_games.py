@@ -130,12 +130,12 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
     size = _block_size(count, width)
-    waiting, outcome = np.arange(count), None
-    hopeful = _hopeful(lanes)
+    hopeful, solved, outcome = _hopeful(lanes), np.zeros(count, bool), None
     if len(hopeful):
         outcome = _run(_in_turn, lanes, hopeful, 0, (size, width), options)
         lanes.unique[hopeful] = outcome.unique[hopeful]
-        waiting = np.setdiff1d(waiting, hopeful[_solved(outcome, options)[hopeful]], assume_unique=True)
+        solved[hopeful] = _solved(outcome, options)[hopeful]
+    waiting = np.flatnonzero(~solved)
     while outcome is None or len(waiting):
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
         leave = 0 if len(waiting) <= size else width // _SHARE
@@ -186,7 +186,8 @@ def _run(
     """
     size, width = shape
     count = len(lanes.live)
-    program = _program(stage, _shapes(lanes, size), width, options.entropy, options.continuation)
+    kinds = tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in lanes)
+    program = _program(stage, kinds, shape, options.entropy, options.continuation)
     scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave)
 
     def answers(piece: np.ndarray, block: Work) -> Outcome:
@@ -276,13 +277,25 @@ def _block_size(count: int, width: int) -> int:
     return least if count <= _FEW_BLOCKS * num_cores() * least else least // _FEW_CHUNKS * _MANY_CHUNKS
 
 
-def _shapes(lanes: Work, size: int) -> Work:
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape[1:]), leaf.dtype), lanes)
-
-
 @functools.cache
-def _program(stage: Stage, lanes: Work, width: int, entropy: Entropy, continuation: Continuation) -> Program:
-    """A stage for a block, chunk by chunk: compiled for lanes of some shape ahead of the threads that call it."""
+def _program(
+    stage: Stage,
+    kinds: tuple[tuple[Any, Any] | None, ...],
+    shape: tuple[int, int],
+    entropy: Entropy,
+    continuation: Continuation,
+) -> Program:
+    """A stage for a block, chunk by chunk: compiled ahead of the threads that call it.
+
+    Args:
+        stage: What is done to each chunk.
+        kinds: Shapes and types of a lane's arrays.
+        shape: Lanes of a block and of a chunk.
+        entropy: "kl" or "shannon".
+        continuation: Who is paid it.
+    """
+    size, width = shape
+    lanes = Work(*(None if kind is None else jax.ShapeDtypeStruct((size, *kind[0]), kind[1]) for kind in kinds))
 
     def chunks(shared: tuple[Any, Any], part: Work) -> Outcome:
         split = jax.tree.map(lambda leaf: leaf.reshape(-1, width, *leaf.shape[1:]), part)

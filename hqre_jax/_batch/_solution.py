@@ -2,9 +2,9 @@
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +33,9 @@ class Arrays(NamedTuple):
     tau: Float[Array, "batch player state"]
 
 
-class BatchSolution(eqx.Module):
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, eq=False, repr=False)
+class BatchSolution:
     """Computed equilibria of a batch of games, with the evidence for each.
 
     ``sols[b]`` is the `Solution` of game b, without the padding of the batch; iteration runs through all of them.
@@ -52,10 +54,10 @@ class BatchSolution(eqx.Module):
     arrays: Arrays
     reference: Float[Array, "batch player state action"] | None
     games: AbstractGame | tuple[AbstractGame, ...]
-    solver: str = eqx.field(static=True)
-    entropy: Any = eqx.field(static=True)
-    continuation: Any = eqx.field(static=True)
-    certify: Callable[[], np.ndarray] | None = eqx.field(static=True, default=None)
+    solver: str = field(metadata={"static": True})
+    entropy: Any = field(metadata={"static": True})
+    continuation: Any = field(metadata={"static": True})
+    certify: Callable[[], np.ndarray] | None = field(metadata={"static": True}, default=None)
 
     @functools.cached_property
     def policy(self) -> Float[Array, "batch player state action"]:
