@@ -5,6 +5,7 @@ import functools
 import itertools
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array
+
+# Seconds to look out for an answer before going to sleep.
+_MOMENT = 5e-4
 
 
 def on_every_device(function: Callable[..., Any], shared: Any, lanes: Any) -> Any:
@@ -72,6 +77,16 @@ def on_every_core(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) 
         concurrent.futures.wait(others)
     for other in others:
         other.result()
+
+
+def look_out(array: Array) -> None:
+    """Wait for a value that is about to be there: to sleep and be woken takes as long as to solve a few games.
+
+    No other thread of Python gets a turn meanwhile, so this is for one that is alone, and does not last.
+    """
+    until = time.perf_counter() + _MOMENT
+    while not array.is_ready() and time.perf_counter() < until:
+        pass
 
 
 def num_cores() -> int:

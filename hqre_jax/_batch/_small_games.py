@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._batch._devices import num_cores, on_every_core, on_every_device
+from hqre_jax._batch._devices import look_out, num_cores, on_every_core, on_every_device
 from hqre_jax._batch._homotopy import ARRIVED, LIVE, Limits, begin, follow, in_parts
 from hqre_jax._batch._in_turn import answer_in_turn
 from hqre_jax._batch._interleaved import apart, interleave
@@ -190,8 +190,11 @@ def _run(
     program = _program(stage, kinds, shape, options.entropy, options.continuation)
     scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave)
 
-    def answers(piece: np.ndarray, block: Work) -> Outcome:
-        found = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(piece)], program.compiled(block, *scalars))
+    def answers(piece: np.ndarray, block: Work, alone: bool = False) -> Outcome:
+        found = program.compiled(block, *scalars)
+        if alone:
+            look_out(found.arrived)
+        found = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(piece)], found)
         program.spare.append(block)
         return found
 
@@ -199,7 +202,7 @@ def _run(
     share = size if len(places) >= size else max(_LEAST_SHARE * width, -(-len(places) // num_cores()))
     pieces = [places[first : first + share] for first in range(0, len(places), share)]
     if len(pieces) == 1 and len(places) == count:
-        return answers(places, _filled(program, lanes, places, shape))
+        return answers(places, _filled(program, lanes, places, shape), alone=True)
     if outcome is None:
         outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
     outcome = jax.tree.map(lambda leaf: leaf if leaf.flags.writeable else leaf.copy(), outcome)
