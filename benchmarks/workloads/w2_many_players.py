@@ -16,16 +16,14 @@ def w2_cases(num_games: int | None = None) -> Iterator[NormalFormCase]:
     """Random games of three players with five actions and of five players with four, payoffs U[0, 1].
 
     Args:
-        num_games: Games of three players, 100 and 10,000 by default; of five players a tenth as many, for they hold
-            fourteen times the numbers.
+        num_games: Games of either kind, 100 and 10,000 by default.
 
     Yields:
         One case per size and shape.
     """
     for size in SIZES if num_games is None else (num_games,):
-        few = max(1, size // 10)
         three = np.random.RandomState(2000).rand(size, 3, 5, 5, 5)
-        five = np.random.RandomState(2001).rand(few, 5, 4, 4, 4, 4, 4)
+        five = np.random.RandomState(2001).rand(size, 5, 4, 4, 4, 4, 4)
         for shape, payoffs in (("W2a 5×5×5", three), ("W2b 4×4×4×4×4", five)):
             label = f"{shape}, B = {len(payoffs)}, τ = {TEMPERATURE:g}"
             yield NormalFormCase(workload="W2", label=label, payoffs=payoffs, tau=TEMPERATURE, goals=(_GOAL,))
