@@ -32,7 +32,8 @@ def _prepare(solver: str, max_steps: int | None, case: NormalFormCase) -> Prepar
 def _batch(case: NormalFormCase) -> Prepared:
     def run() -> np.ndarray:
         solution = hq.solve_batch(case.payoffs, case.tau, tol=case.residual_tol, throw=False)
-        return np.asarray(solution.policy)[:, :, 0]
+        # As they are found, of numpy: what the peers return.
+        return np.asarray(solution.arrays.policy)[:, :, 0]
 
     return prepared_by_calling(run, case.num_games)
 
