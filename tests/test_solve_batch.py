@@ -12,7 +12,9 @@ import pytest
 
 import hqre_jax as hq
 from benchmarks._normal_form_case import residuals
-from hqre_jax._batch import _interleaved, _readout
+from hqre_jax._batch import _in_turn, _interleaved, _readout
+from hqre_jax._batch._devices import num_cores, on_every_core
+from hqre_jax._batch._homotopy import ARRIVED
 
 ROOT = Path(__file__).parents[1]
 PAYOFFS = np.random.RandomState(1000).rand(300, 2, 3, 3)
@@ -143,6 +145,47 @@ def test_contraction_is_claimed_where_it_holds():
     spread = (rows - np.swapaxes(rows, -1, -2)).max((2, 3, 4, 5))
     np.testing.assert_array_equal(claimed, (spread / 4 / tau).prod(-1) < 1)
     assert 0 < claimed.sum() < 40
+
+
+def test_answers_in_turn_stay_on_the_branch():
+    """Three players, no certificate: the moves decide. Believed everywhere, sweeps end on other branches too."""
+    rng = np.random.default_rng(3)
+    payoffs = 0.7 * rng.random((200, 1, 2, 2, 2)) + 0.3 * rng.random((200, 3, 2, 2, 2))
+    tau = 0.2
+    careful = hq.solve_batch(payoffs, tau, solver="principal_branch", max_steps=5000)
+    with jax.numpy_rank_promotion("allow"):
+        games = _interleaved.interleave(jnp.asarray(payoffs), None, jnp.full((200, 3), tau), None)
+        live = jnp.ones(200, bool)
+        for believed, wrong in ((~live, 0), (live, 10)):
+            odds, (state, _) = jax.jit(_in_turn.answer_in_turn)(games, believed, live, jnp.asarray(1e-10))
+            policy = np.stack([np.asarray(p).T for p in _interleaved.policies(odds)], axis=1)
+            arrived = np.asarray(state) == ARRIVED
+            off = arrived & (np.abs(policy - np.asarray(careful.policy)[:, :, 0]).max((1, 2)) > 1e-7)
+            assert arrived.sum() >= 20
+            assert off.sum() >= wrong if wrong else not off.any()
+
+
+def test_arrays_move_when_they_are_asked_for():
+    """Also when that is first done while something else is traced: what is kept is no tracer."""
+    batch = hq.solve_batch(PAYOFFS[:3], 1.0)
+    assert isinstance(batch.arrays.policy, np.ndarray)
+    doubled = jax.jit(lambda x: x * batch.policy)(2.0)
+    assert isinstance(batch.policy, jax.Array)
+    np.testing.assert_array_equal(doubled, 2 * batch.policy)
+    moved = jax.jit(lambda sols: sols.tau + 1)(batch)
+    np.testing.assert_array_equal(moved, np.full((3, 2, 1), 2.0))
+
+
+def test_a_thread_that_fails_stops_the_others():
+    seen = []
+
+    def work(piece):
+        seen.append(piece)
+        raise ValueError(piece)
+
+    with pytest.raises(ValueError, match="0"):
+        on_every_core(work, ((piece,) for piece in range(100)))
+    assert len(seen) <= num_cores()
 
 
 def test_gradients_are_implicit():

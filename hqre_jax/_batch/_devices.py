@@ -58,15 +58,19 @@ def on_every_core(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) 
     """
     # A thread has its own settings.
     wide = jax.dtypes.canonicalize_dtype(float) == np.float64
-    waiting, turn = iter(pieces), threading.Lock()
+    waiting, turn, broken = iter(pieces), threading.Lock(), threading.Event()
 
     def drain(piece: tuple[Any, ...] | None) -> None:
-        with jax.enable_x64(wide):
-            while piece is not None:
-                work(*piece)
-                # Threads that prepare their pieces in turns do not contend for Python.
-                with turn:
-                    piece = next(waiting, None)
+        try:
+            with jax.enable_x64(wide):
+                while piece is not None and not broken.is_set():
+                    work(*piece)
+                    # Threads that prepare their pieces in turns do not contend for Python.
+                    with turn:
+                        piece = next(waiting, None)
+        except BaseException:
+            broken.set()
+            raise
 
     # The first pieces are ready before any thread starts: a program that runs may keep its neighbour off the core.
     first, *more = itertools.islice(waiting, num_cores())

@@ -27,17 +27,17 @@ _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
 # Lanes of a chunk, which advance together: its arrays stay in the cache, and they are whole vectors of any processor.
 _LEAST_WIDTH, _MOST_WIDTH, _CACHE = 16, 128, 2**19
 # Chunks of a block, the unit in which work is handed to a thread, in small batches and in large ones.
-_FEW_CHUNKS, _MANY_CHUNKS = 4, 40
-# Batches are small up to this many blocks for each core; no core has less than this many chunks.
-_FEW_BLOCKS, _LEAST_SHARE = 2, 2
+_FEW_CHUNKS, _MANY_CHUNKS = 8, 40
+# Batches are small up to this many blocks for each core.
+_FEW_BLOCKS = 2
 # Largest correction of a probability, least cosine between consecutive tangents: at first, and for a second attempt.
 _MISS, _TURN = (0.05, 0.01), (0.5, 0.8)
 # And how many steps may be refused.
 _REFUSALS = (2, 100)
 # Product of the variances of two players' payoffs over their temperatures from which contraction is hardly certified.
 _MUCH = 1.0
-# A chunk is left when no more than this share of its lanes is on its way.
-_SHARE = 16
+# A chunk is left when no more than this share of its lanes is on its way, unless there are but so many chunks.
+_SHARE, _LAST_CHUNKS = 16, 4
 
 
 class Work(NamedTuple):
@@ -84,8 +84,13 @@ class Program(NamedTuple):
 _FASTER = {"xla_cpu_prefer_vector_width": 512, "xla_cpu_use_fusion_emitters": False}
 # Bytes whose multiples are addresses that need no copy.
 _ALIGNMENT = 64
-# What is done to a chunk: ``(work, tol, leave, *, go, entropy, continuation)``.
-Stage = Callable[..., Outcome]
+
+
+class Stage(NamedTuple):
+    """What is done to a chunk: ``solve(work, tol, leave, *, go, entropy, continuation)``; payoffs worth a thread."""
+
+    solve: Callable[..., Outcome]
+    least_bytes: int
 
 
 def is_small(group: Group, options: Options) -> bool:
@@ -132,14 +137,14 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     size = _block_size(count, width)
     hopeful, solved, outcome = _hopeful(lanes), np.zeros(count, bool), None
     if len(hopeful):
-        outcome = _run(_in_turn, lanes, hopeful, 0, (size, width), options)
+        outcome = _run(_IN_TURN, lanes, hopeful, 0, (size, width), options)
         lanes.unique[hopeful] = outcome.unique[hopeful]
         solved[hopeful] = _solved(outcome, options)[hopeful]
     waiting = np.flatnonzero(~solved)
     while outcome is None or len(waiting):
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
-        leave = 0 if len(waiting) <= size else width // _SHARE
-        outcome = _run(_along_the_branch, lanes, waiting, leave, (size, width), options, outcome)
+        leave = 0 if len(waiting) <= _LAST_CHUNKS * width else width // _SHARE
+        outcome = _run(_ALONG_THE_BRANCH, lanes, waiting, leave, (size, width), options, outcome)
         lost = ~(_solved(outcome, options) | outcome.unfinished)[waiting]
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
         lanes.careful[again] = True
@@ -199,7 +204,8 @@ def _run(
         return found
 
     # Of less than a whole block every core has its share, unless that is too little to wake a thread for.
-    share = size if len(places) >= size else max(_LEAST_SHARE * width, -(-len(places) // num_cores()))
+    threads = max(1, min(num_cores(), len(places) * lanes.payoffs[0].nbytes // stage.least_bytes))
+    share = size if len(places) >= size else -(-len(places) // threads)
     pieces = [places[first : first + share] for first in range(0, len(places), share)]
     if len(pieces) == 1 and len(places) == count:
         return answers(places, _filled(program, lanes, places, shape), alone=True)
@@ -309,7 +315,7 @@ def _program(
 
             def solve(place: Any, tol: Any, leave: Any) -> Outcome:
                 work = jax.tree.map(lambda leaf: leaf[place], split)
-                return stage(work, tol, leave, go=go, entropy=entropy, continuation=continuation)
+                return stage.solve(work, tol, leave, go=go, entropy=entropy, continuation=continuation)
 
             return apart(go, solve, place, *shared)
 
@@ -372,3 +378,5 @@ def _limits(work: Work, tol: Any) -> Limits:
 def _is_uniform(work: Work) -> bool:
     return work.mask is None and work.reference is None
 
+
+_IN_TURN, _ALONG_THE_BRANCH = Stage(_in_turn, 2**18), Stage(_along_the_branch, 2**16)
