@@ -27,9 +27,9 @@ from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, LogPolicy, Scalar
 
-# Largest number of padded policy entries for which "auto" follows the principal branch with dense Jacobians. Beyond it
-# trees and Markov games are followed without them, and an uncertified answer of any other game is called "unselected".
-PATH_LIMIT = 1500
+# Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
+# Krylov iterations are up to a hundred times as fast, and where those fail.
+_DENSE_FIRST, _DENSE_AT_ALL = 200, 1500
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
 
@@ -71,9 +71,8 @@ def solve(
             ``"principal_branch"``, ``"krylov_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a
             solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
-            HQRE where uniqueness is certified and otherwise the one on the principal branch; games of more than
-            1500 padded policy entries that are not certified, and are neither trees nor Markov games, get an answer
-            marked "unselected".
+            HQRE where uniqueness is certified and otherwise the one on the principal branch; where that cannot be
+            followed in a game of more than 1500 padded policy entries, the answer is marked "unselected".
         reference: Interior reference policy ρ; uniform by default.
         entropy: ``"kl"`` to ρ, or ``"shannon"``.
         continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
@@ -115,7 +114,7 @@ def solve(
             if method is methods[-1] or int(found.code) == RESULTS.successful.code:
                 break
     name = "auto" if method is None else method.name
-    on_branch = jnp.asarray(follower(problem) is not None if method is None else follows_branch(method))
+    on_branch = jnp.asarray(method is None or follows_branch(method))
     answer = finish(problem, found, unique, on_branch)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
@@ -141,14 +140,14 @@ def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
 def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
     """The same where nothing is known of uniqueness; what does not follow the branch comes last, if at all."""
     fast: list[AbstractSolver] = [MarkovBranch()] if is_open(problem) else []
-    return [*fast, follower(problem) or FixedPoint()]
+    unselected = [FixedPoint()] if problem.mask.size > _DENSE_AT_ALL else []
+    return [*fast, *followers(problem), *unselected]
 
 
-def follower(problem: Problem) -> AbstractSolver | None:
-    """The method that follows the principal branch of such a game wherever it leads, if there is one."""
-    if problem.mask.size <= PATH_LIMIT:
-        return PrincipalBranch()
-    return KrylovBranch() if isinstance(problem.game, ExtensiveFormGame) else None
+def followers(problem: Problem) -> list[AbstractSolver]:
+    """The methods that follow the principal branch of any such game wherever it leads, the fastest first."""
+    dense: list[AbstractSolver] = [PrincipalBranch()] if problem.mask.size <= _DENSE_AT_ALL else []
+    return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
 
 
 def follows_branch(method: AbstractSolver) -> bool:
@@ -180,12 +179,10 @@ def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Arr
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
-    follow = follower(problem)
-    if follow is not None and isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
+    follow = followers(problem)[0]
+    if isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
         return _run(problem, follow, start, tol, max_steps)
     first = _run(problem, FixedPoint(), start, tol, max_steps)
-    if follow is None:
-        return first
     settled = unique & (first.code == RESULTS.successful.code)
     return jax.lax.cond(settled, lambda: first, lambda: _run(problem, follow, start, tol, max_steps))
 
