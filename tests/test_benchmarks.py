@@ -180,10 +180,10 @@ def test_answers_that_change_between_runs_are_refused(coordination):
 
 
 def test_w2_is_the_published_stream():
-    """Three players with five actions; a tenth as many games of five players with four."""
+    """Three players with five actions, and five players with four."""
     three, five = WORKLOADS["W2"](20)
     np.testing.assert_array_equal(three.payoffs, np.random.RandomState(2000).rand(20, 3, 5, 5, 5))
-    np.testing.assert_array_equal(five.payoffs, np.random.RandomState(2001).rand(2, 5, 4, 4, 4, 4, 4))
+    np.testing.assert_array_equal(five.payoffs, np.random.RandomState(2001).rand(20, 5, 4, 4, 4, 4, 4))
     assert three.tau == five.tau == 0.5
 
 

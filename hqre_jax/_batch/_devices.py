@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array
 
 # Seconds to look out for an answer before going to sleep.
 _MOMENT = 5e-4
@@ -83,7 +82,7 @@ def on_every_core(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) 
         other.result()
 
 
-def look_out(array: Array) -> None:
+def look_out(array: Any) -> None:
     """Wait for a value that is about to be there: to sleep and be woken takes as long as to solve a few games.
 
     No other thread of Python gets a turn meanwhile, so this is for one that is alone, and does not last.

@@ -18,7 +18,7 @@ from hqre_jax._batch._interleaved import Interleaved, Odds, apart, average, poli
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
-# Without a certificate, what the first and the second sweep may change in a probability, and the largest ratio of moves.
+# Without a certificate: what the first and the second sweep may change in a probability, and the ratio of moves.
 _FIRST, _SECOND, _RATIO = 0.25, 0.05, 0.5
 
 # Policies of all players, one after the other.

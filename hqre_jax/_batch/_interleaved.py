@@ -15,8 +15,8 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
-# Sums and eliminations of up to this many terms are spelt out, which is several times as fast: programs must stay short.
-_SPELT_SUMS, _SPELT_ELIMINATION = 8, 4
+# Eliminations of up to this many rows are spelt out: programs must stay short.
+_SPELT = 4
 
 Odds = tuple[Float[Array, "_ lane"], ...]
 Policies = tuple[Float[Array, "_ lane"], ...]
@@ -184,7 +184,7 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Floa
 def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:
     """Elimination without pivoting, and the product of the pivots."""
     size = matrix.shape[0]
-    if size > _SPELT_ELIMINATION:
+    if size > _SPELT:
         return _eliminate_by_columns(matrix, right, go)
     rows, sides, inverse = list(matrix), list(right), []
     determinant = matrix[0, 0]
@@ -236,11 +236,9 @@ def average(tensor: Float[Array, "... lane"], weights: Policies | list) -> Float
 
 
 def _average_axis(tensor: Array, weight: Float[Array, "_ lane"], axis: int) -> Array:
-    if weight.shape[0] <= _SPELT_SUMS:
-        # Slices, for a transposed tensor would be copied.
-        slices = [jax.lax.index_in_dim(tensor, k, axis, keepdims=False) for k in range(len(weight))]
-        return sum((x * w for x, w in zip(slices[1:], weight[1:], strict=True)), slices[0] * weight[0])
-    return jnp.sum(tensor * weight[(*(None,) * axis, slice(None), *(None,) * (tensor.ndim - 2 - axis))], axis=axis)
+    # Spelt out, sums take several lanes at once; by slices, for a transposed tensor would be copied.
+    slices = [jax.lax.index_in_dim(tensor, k, axis, keepdims=False) for k in range(len(weight))]
+    return sum((x * w for x, w in zip(slices[1:], weight[1:], strict=True)), slices[0] * weight[0])
 
 
 def _leave_each(tensor: Float[Array, "... lane"], weights: list) -> list[Float[Array, "_ _ lane"]]:

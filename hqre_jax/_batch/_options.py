@@ -1,10 +1,10 @@
 """What is asked of every lane alike."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
-import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
 from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy
@@ -20,12 +20,12 @@ class Options:
         method: The solver; None for the automatic choice.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
-        tol: Largest acceptable residual.
+        tol: Largest acceptable residual, a number of numpy if it is known.
         max_steps: Largest number of steps; None for each solver's own default.
     """
 
     method: AbstractSolver | None
     entropy: Entropy = field(metadata={"static": True})
     continuation: Continuation = field(metadata={"static": True})
-    tol: Float[Array | np.ndarray, ""]
+    tol: Any
     max_steps: Int[Array, ""] | None

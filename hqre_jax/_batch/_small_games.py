@@ -189,8 +189,7 @@ def _run(
     Returns:
         The outcome of all lanes.
     """
-    size, width = shape
-    count = len(lanes.live)
+    size, count = shape[0], len(lanes.live)
     kinds = tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in lanes)
     program = _program(stage, kinds, shape, options.entropy, options.continuation)
     scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave)
@@ -210,14 +209,15 @@ def _run(
     if len(pieces) == 1 and len(places) == count:
         return answers(places, _filled(program, lanes, places, shape), alone=True)
     if outcome is None:
-        outcome = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
-    outcome = jax.tree.map(lambda leaf: leaf if leaf.flags.writeable else leaf.copy(), outcome)
+        whole = jax.tree.map(lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), program.out_info)
+    else:
+        whole = jax.tree.map(lambda leaf: leaf if leaf.flags.writeable else leaf.copy(), outcome)
 
     def work(piece: np.ndarray, block: Work) -> None:
-        jax.tree.map(functools.partial(_put, _range(piece)), outcome, answers(piece, block))
+        jax.tree.map(functools.partial(_put, _range(piece)), whole, answers(piece, block))
 
     on_every_core(work, ((piece, _filled(program, lanes, piece, shape)) for piece in pieces))
-    return outcome
+    return whole
 
 
 def _range(places: np.ndarray) -> slice | np.ndarray:
