@@ -26,6 +26,7 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.evaluations
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks

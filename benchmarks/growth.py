@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -69,12 +70,9 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def growth_exponent(rows: list[dict[str, float]]) -> float:
-    """Slope of log seconds over log games, by least squares; nan for one size."""
-    if len(rows) < 2:
-        return math.nan
-    games, seconds = ([math.log(row[key]) for row in rows] for key in ("num_games", "seconds"))
-    return float(np.polyfit(games, seconds, 1)[0])
+def growth_exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
+    """Slope of log seconds over log sizes, by least squares; nan for one size."""
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]) if len(sizes) > 1 else math.nan
 
 
 def first_call(rows: list[dict[str, float]]) -> float:
@@ -119,7 +117,8 @@ def main(argv: list[str] | None = None) -> int:
             str(row["failures"]),
         )
     Console(width=120).print(table)
-    exponent, peak, first = growth_exponent(rows), max(r["peak_bytes"] for r in rows), first_call(rows)
+    exponent = growth_exponent([row["num_games"] for row in rows], [row["seconds"] for row in rows])
+    peak, first = max(r["peak_bytes"] for r in rows), first_call(rows)
     print(
         f"Time grows as B^{exponent:.2f} from {rows[0]['num_games']:,} games on; most memory {peak / 1e9:.2f} GB "
         f"(wanted: {_MOST_BYTES / 1e9:g} or less); first call, compilation included, {first:.1f} s at the smallest "

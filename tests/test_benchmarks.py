@@ -199,9 +199,18 @@ def test_growth_reports_what_it_measured():
 def test_growth_is_a_slope():
     from benchmarks.growth import growth_exponent
 
-    rows = [{"num_games": n, "seconds": 1e-6 * n**1.5} for n in (10, 1_000, 100_000)]
-    assert growth_exponent(rows) == pytest.approx(1.5)
-    assert np.isnan(growth_exponent(rows[:1]))
+    sizes = np.array([10, 1_000, 100_000])
+    assert growth_exponent(sizes, 1e-6 * sizes**1.5) == pytest.approx(1.5)
+    assert np.isnan(growth_exponent([1], [1.0]))
+
+
+def test_growth_with_the_states_is_judged():
+    from benchmarks.states import measure_states
+
+    size = measure_states(6, 1.0, 1)
+    assert not size.failed
+    assert size.solve_seconds > 0
+    assert size.pass_seconds > 0
 
 
 @pytest.mark.slow

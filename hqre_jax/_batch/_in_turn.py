@@ -7,6 +7,7 @@ error shrinks by ``Λ_12 Λ_21/(τ_1 τ_2)``.
 Without that certificate the moves themselves are the evidence. The first sweep is the branch's Taylor polynomial of
 first order at s = 1, the second adds what is of second order; if that is small, and every further move at most half of
 the one before, influence stays small along the whole branch from the reference: a fold needs influence of norm one.
+That is evidence, as the guards of path following are, and no proof.
 """
 
 import jax
