@@ -57,7 +57,8 @@ def solve_batch(
 
     Args:
         games: Payoffs ``[b, i, a_1, …, a_N]`` of games in normal form; or a list of games of any kinds and shapes
-            (or of payoffs); or one game every array of which has a leading axis for the batch.
+            (or of payoffs); or one game every array of which has a leading axis for the batch. An array of numpy is
+            not copied: ``sols[b]`` and, where certificates are still to be sought, ``sols.selection`` read it later.
         taus: Temperatures, in units of payoff: a number; 1-d one per player; 2-d ``(batch, player)`` or
             ``(batch, 1)``; 3-d ``(batch, player, information state)``. Padded entries are not looked at.
         solver: As in `solve`. ``"auto"`` returns the unique HQRE where uniqueness is certified and otherwise the one on
@@ -106,7 +107,7 @@ def solve_batch(
     fields = _in_order(lanes, parts)
     solved = traced or bool(np.all(fields["result_code"] == RESULTS.successful.code))
     solution = BatchSolution(
-        arrays=Arrays(**fields, action_mask=lanes.action_mask, tau=lanes.tau),
+        arrays=Arrays(**fields, action_mask=lanes.action_mask, tau=lanes.tau, place=np.arange(len(lanes.tau))),
         reference=lanes.reference,
         games=lanes.games,
         solver="auto" if options.method is None else options.method.name,
@@ -133,11 +134,13 @@ def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if all(concrete(part[name]) for part in parts):
             field = np.array(field)
         for group, part in zip(lanes.groups, parts, strict=True):
-            own = tuple(slice(size) for size in part[name].shape[1:])
+            # A group may be padded beyond the largest game of the batch.
+            own = tuple(slice(min(sizes)) for sizes in zip(part[name].shape[1:], shape[1:], strict=True))
+            found = part[name][(slice(None), *own)]
             if isinstance(field, np.ndarray):
-                field[(group.lanes, *own)] = part[name]
+                field[(group.lanes, *own)] = found
             else:
-                field = field.at[(group.lanes, *own)].set(part[name])
+                field = field.at[(group.lanes, *own)].set(found)
         fields[name] = field
     return fields
 

@@ -125,7 +125,7 @@ def traced_group(
 
 
 # What `finish` says of each lane.
-FIELDS = tuple(name for name in Arrays._fields if name not in ("action_mask", "tau"))
+FIELDS = tuple(name for name in Arrays._fields if name not in ("action_mask", "tau", "place"))
 
 
 def _problem(lane: Lane, options: Options) -> Problem:

@@ -27,12 +27,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._batch._interleaved import (
+    MOST_DRIFT,
     Interleaved,
     Linear,
     Odds,
     Policies,
     apart,
     apply,
+    drift,
     largest,
     linearise,
     policies,
@@ -133,7 +135,8 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
     """The reference policy, with tangent, bend, and a first step whose prediction should miss by little.
 
     At s = 0 the branch has ``dz/ds = gain(ρ)`` and ``d²z/ds² = 2 J gain``. If each order is smaller than the one before
-    by the same factor, predicting to second order over a step h in s misses by ``h³ |z''/2|²/|z'|``.
+    by the same factor, predicting to second order over a step h in s misses by ``h³ |z''/2|²/|z'|``. What derivatives
+    at s = 0 do not show is influence that grows as third players move: the first step is not so long that it could.
     """
 
     def derivatives(pi: Policies) -> tuple[Odds, Odds]:
@@ -145,13 +148,14 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
         )
         return slope, second
 
-    def lengths(pi: Policies, slope: Odds, second: Odds) -> tuple[PerLane, PerLane, PerLane, PerLane]:
+    def lengths(pi: Policies, slope: Odds, second: Odds, change: PerLane) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
         tiny = jnp.finfo(limits.miss.dtype).tiny
         first_order, second_order = _moved(pi, slope), _moved(pi, second)
         ratio = _AIM * limits.miss * first_order / jnp.maximum(second_order * second_order, tiny)
         # No step is longer than 1, and the cube root of more needs no computing.
-        step = jnp.where(limits.unique, 1.0, _cube_root(jnp.minimum(ratio, 1.0)))
+        hidden = MOST_DRIFT / jnp.maximum(change * first_order, tiny)
+        step = jnp.where(limits.unique, 1.0, jnp.minimum(_cube_root(jnp.minimum(ratio, 1.0)), hidden))
         square = _dot(slope, slope)
         weight = jnp.maximum(square, 1.0) / _STEEP**2
         return step, jnp.sqrt(square + weight), weight, first_order + second_order
@@ -174,7 +178,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
 
     pi = apart(go, policies, games.reference)
     slope, second = apart(go, derivatives, pi)
-    step, stretch, weight, size = apart(go, lengths, pi, slope, second)
+    step, stretch, weight, size = apart(go, lengths, pi, slope, second, apart(go, drift, games))
     return Guards(limits, weight), apart(go, path, slope, second, step, stretch, size)
 
 

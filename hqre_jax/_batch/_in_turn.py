@@ -6,8 +6,10 @@ error shrinks by ``Λ_12 Λ_21/(τ_1 τ_2)``.
 
 Without that certificate the moves themselves are the evidence. The first sweep is the branch's Taylor polynomial of
 first order at s = 1, the second adds what is of second order; if that is small, and every further move at most half of
-the one before, influence stays small along the whole branch from the reference: a fold needs influence of norm one.
-That is evidence, as the guards of path following are, and no proof.
+the one before, influence is small at both ends of the branch. On the way it changes with the policies: what i's answer
+owes to j is an average of i's payoffs over the policies of all others, and these would have to move by more than they
+do before it changed by another half. A fold needs influence of norm one. That is evidence, as the guards of path
+following are, and no proof.
 """
 
 import jax
@@ -15,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._batch._homotopy import ARRIVED, LIVE, LOST, in_parts
-from hqre_jax._batch._interleaved import Interleaved, Odds, apart, average, policies, softmax
+from hqre_jax._batch._interleaved import MOST_DRIFT, Interleaved, Odds, apart, average, drift, policies, softmax
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
@@ -43,6 +45,7 @@ def answer_in_turn(
     """
     sizes = [1 + len(z) for z in games.reference]
     go = jnp.any(live)
+    change = apart(go, drift, games)
 
     def sweep(rows: Rows) -> tuple[Odds, Rows]:
         pi, odds = list(in_parts(rows, sizes)), list(games.reference)
@@ -57,7 +60,8 @@ def answer_in_turn(
         ratio = second / jnp.maximum(first, jnp.finfo(first.dtype).tiny)
         # Rounding may bring the last moves to a standstill, and a first move that is none shows nothing.
         shrinks = (second <= tol) | (ratio <= _RATIO)
-        shrinks &= (sweeps > 0) | ((first > tol) & (first <= _FIRST) & (second <= _SECOND))
+        begins = (first > tol) & (first <= _FIRST) & (change * first <= MOST_DRIFT) & (second <= _SECOND)
+        shrinks &= (sweeps > 0) | begins
         fine = jnp.isfinite(first + second) & (shrinks | unique) & (sweeps < _SWEEPS)
         # In a geometric series the next move, which is the residual here, is the ratio times this one.
         arrived = fine & (second * jnp.minimum(ratio, 1.0) <= 0.5 * tol)

@@ -15,6 +15,8 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
+# What a first move may change in the influence of one player on another before somebody looks.
+MOST_DRIFT = 0.5
 # Eliminations of up to this many rows are spelt out: programs must stay short.
 _SPELT = 4
 
@@ -252,6 +254,20 @@ def _leave_each(tensor: Float[Array, "... lane"], weights: list) -> list[Float[A
     for k in reversed(range(half)):
         right = _average_axis(right, weights[k], k + 1)
     return _leave_each(left, weights[:half]) + _leave_each(right, weights[half:])
+
+
+def drift(games: Interleaved) -> Float[Array, " lane"]:
+    """How much influence between two players may change, per change of the others' probabilities; 0 without others.
+
+    Influence is at most a quarter of a double difference of payoffs over τ, averaged over the others; between two of
+    their profiles it differs by at most half the largest double difference, and that is at most twice the spread of
+    advantages, 0 of the first action included.
+    """
+    spread = jnp.zeros(games.tau.shape[1:], games.tau.dtype)
+    for tensor in games.advantage:
+        flat = tensor.reshape(-1, tensor.shape[-1])
+        spread = jnp.maximum(spread, jnp.maximum(jnp.max(flat, 0), 0.0) - jnp.minimum(jnp.min(flat, 0), 0.0))
+    return (len(games.advantage) - 1) * spread if len(games.advantage) > 2 else jnp.zeros_like(spread)
 
 
 def largest(x: Float[Array, "_ lane"], least: float | Float[Array, " lane"]) -> Float[Array, " lane"]:

@@ -9,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
@@ -245,7 +244,9 @@ def _from_list(
         common, stacked = _stack([games[b] for b in members])
         where = (np.asarray(members), *map(slice, common))
         own_tau = tau[where[:-1]]
-        own_rho, own_start = (None if part is None else part[where] for part in (rho, start))
+        own_rho, own_start = (
+            None if part is None else _grown(part[where], (len(members), *common)) for part in (rho, start)
+        )
         if continuation == "zero_sum":
             _each_zero_sum(stacked)
         groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start)))
@@ -330,7 +331,7 @@ def _depth(value: Any) -> int:
 
 def _list_policy(
     value: Any, games: Sequence[AbstractGame], mask: Any, dtype: Any, field: str, *, interior: bool
-) -> Float[Array, "lane player state action"] | None:
+) -> Any:
     """Policies of a list of games: padded to the batch maxima, or one entry of its own shape for each game."""
     if value is None:
         return None

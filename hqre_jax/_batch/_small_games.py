@@ -135,7 +135,9 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     )
     width = _width(payoffs[0].nbytes + 16 * unknowns * payoffs.itemsize, memory)
     size = _block_size(count, width)
-    hopeful, solved, outcome = _hopeful(lanes), np.zeros(count, bool), None
+    # Who asks for the path by name gets it.
+    hopeful = _hopeful(lanes) if options.method is None else np.arange(0)
+    solved, outcome = np.zeros(count, bool), None
     if len(hopeful):
         outcome = _run(_IN_TURN, lanes, hopeful, 0, (size, width), options)
         lanes.unique[hopeful] = outcome.unique[hopeful]
@@ -191,8 +193,9 @@ def _run(
     """
     size, count = shape[0], len(lanes.live)
     kinds = tuple(None if leaf is None else (leaf.shape[1:], leaf.dtype) for leaf in lanes)
-    program = _program(stage, kinds, shape, options.entropy, options.continuation)
-    scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave)
+    wide = jax.dtypes.canonicalize_dtype(float) == np.float64
+    program = _program(stage, kinds, shape, options.entropy, options.continuation, wide)
+    scalars = np.asarray(options.tol, lanes.tau.dtype), np.asarray(leave, np.int32)
 
     def answers(piece: np.ndarray, block: Work, alone: bool = False) -> Outcome:
         found = program.compiled(block, *scalars)
@@ -255,7 +258,10 @@ def _filled(program: Program, lanes: Work, piece: np.ndarray, shape: tuple[int, 
         target[:count] = leaf[source]
         target[count:end] = leaf[piece[0]]
 
-    block = program.spare.pop() if program.spare else jax.tree.map(lambda leaf: _aligned(leaf, size), lanes)
+    try:
+        block = program.spare.pop()
+    except IndexError:
+        block = jax.tree.map(lambda leaf: _aligned(leaf, size), lanes)
     jax.tree.map(fill, block, lanes)
     block.live[count:] = False
     return block
@@ -293,6 +299,7 @@ def _program(
     shape: tuple[int, int],
     entropy: Entropy,
     continuation: Continuation,
+    wide: bool,
 ) -> Program:
     """A stage for a block, chunk by chunk: compiled ahead of the threads that call it.
 
@@ -302,7 +309,9 @@ def _program(
         shape: Lanes of a block and of a chunk.
         entropy: "kl" or "shannon".
         continuation: Who is paid it.
+        wide: Whether numbers have 64 bits by default: the same arrays make another program then.
     """
+    del wide
     size, width = shape
     lanes = Work(*(None if kind is None else jax.ShapeDtypeStruct((size, *kind[0]), kind[1]) for kind in kinds))
 
@@ -327,7 +336,7 @@ def _program(
         with jax.numpy_rank_promotion("allow"):
             return on_every_device(chunks, (tol, leave), work)
 
-    scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), int)
+    scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), np.int32)
     lowered = jax.jit(run).lower(lanes, *scalars)
     try:
         compiled = lowered.compile(compiler_options=_FASTER)

@@ -1,6 +1,7 @@
 """What came out of a batch: arrays over all lanes, and each lane's own solution on request."""
 
 import functools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from hqre_jax._solution import Solution
 
 
 class Arrays(NamedTuple):
-    """Questions and answers of a batch: of numpy where they were put together there."""
+    """Questions and answers of a batch, of numpy where they were put together there; and each game's place in it."""
 
     policy: Float[Array, "batch player state action"]
     log_policy: Float[Array, "batch player state action"]
@@ -31,6 +32,7 @@ class Arrays(NamedTuple):
     selection_code: Int[Array, " batch"]
     action_mask: Bool[Array, "batch player state action"]
     tau: Float[Array, "batch player state"]
+    place: Int[Array, " batch"]
 
 
 @jax.tree_util.register_dataclass
@@ -52,7 +54,7 @@ class BatchSolution:
     """
 
     arrays: Arrays
-    reference: Float[Array, "batch player state action"] | None
+    reference: Float[Array | np.ndarray, "batch player state action"] | None
     games: AbstractGame | tuple[AbstractGame, ...]
     solver: str = field(metadata={"static": True})
     entropy: Any = field(metadata={"static": True})
@@ -121,7 +123,9 @@ class BatchSolution:
         if self.certify is None:
             return known
         on_branch = known == SELECTIONS.principal_branch.code
-        return jnp.where(on_branch & self.certify(), SELECTIONS.unique.code, known)
+        # The certificates are in the order of the solve, which a mapped solution may have left.
+        unique = jnp.asarray(self.certify())[self.arrays.place]
+        return jnp.where(on_branch & unique, SELECTIONS.unique.code, known)
 
     @property
     def successful(self) -> Bool[Array, " batch"]:
@@ -135,7 +139,7 @@ class BatchSolution:
         return (self[b] for b in range(len(self)))
 
     def __getitem__(self, lane: int) -> Solution:
-        lane = range(len(self))[lane]
+        lane = range(len(self))[operator.index(lane)]
         game = lane_game(self.games, lane)
         players, states, actions = (slice(size) for size in game.action_mask.shape)
 

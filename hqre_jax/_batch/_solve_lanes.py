@@ -35,6 +35,8 @@ def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     if len(left):
         follow = dataclasses.replace(options, method=PrincipalBranch())
         careful = solve_group(_part(group, left), follow, memory, unique=np.zeros(len(left), bool))
+        # Of a single block the fields are what the program returned, which cannot be written to.
+        fields = {name: np.array(values) for name, values in fields.items()}
         for name, values in careful.items():
             fields[name][left] = values
 
