@@ -237,7 +237,7 @@ def test_a_thread_that_fails_stops_the_others():
         seen.append(piece)
         raise ValueError(piece)
 
-    with pytest.raises(ValueError, match="^[01]$"):
+    with pytest.raises(ValueError, match=r"^[01]$"):
         on_every_core(work, ((piece,) for piece in range(100)))
     assert len(seen) <= num_cores()
 

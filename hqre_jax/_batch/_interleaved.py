@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
 # What a first move may change in the influence of one player on another before somebody looks.
-MOST_DRIFT = 0.5
+MOST_DRIFT = 1.0
 # Eliminations of up to this many rows are spelt out: programs must stay short.
 _SPELT = 4
 
