@@ -32,7 +32,7 @@ class Arrays(NamedTuple):
     selection_code: Int[Array, " batch"]
     action_mask: Bool[Array, "batch player state action"]
     tau: Float[Array, "batch player state"]
-    place: Int[Array, " batch"]
+    place: Int[Array | np.ndarray, " batch"]
 
 
 @jax.tree_util.register_dataclass
