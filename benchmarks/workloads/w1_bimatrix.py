@@ -8,7 +8,7 @@ from benchmarks._case import Goal
 from benchmarks._normal_form_case import NormalFormCase
 
 SIZES = (1_000, 10_000)
-# From here on a call costs nothing beside the games.
+# The goal is for batches of this size: with fewer games the fixed cost of a call tells.
 _LARGE = 10_000
 # At 0.1 the logit map contracts in few of the games, and about one in fourteen has several equilibria.
 TEMPERATURES = (1.0, 0.1)

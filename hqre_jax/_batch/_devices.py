@@ -49,7 +49,7 @@ def on_every_device(function: Callable[..., Any], shared: Any, lanes: Any) -> An
 def on_every_core(work: Callable[..., None], pieces: Iterable[tuple[Any, ...]]) -> None:
     """``work(*piece)`` for all pieces, at the same time on all cores where the only device is the processor.
 
-    A compiled program keeps one core busy and Python free, in which another thread may start the next one.
+    A compiled program keeps one core busy and leaves Python to other threads, which start the next one.
 
     Args:
         work: Calls a program that is compiled already and puts its answers away; no call depends on another one.

@@ -7,9 +7,9 @@ error shrinks by ``Λ_12 Λ_21/(τ_1 τ_2)``.
 Without that certificate the moves themselves are the evidence. The first sweep is the branch's Taylor polynomial of
 first order at s = 1, the second adds what is of second order; if that is small, and every further move at most half of
 the one before, influence is small at both ends of the branch. On the way it changes with the policies: what i's answer
-owes to j is an average of i's payoffs over the policies of all others, and by a bound that is seldom attained these do
-not move enough to change it by more than one. A fold needs influence of norm one. That is evidence, as the guards of
-path following are, and no proof.
+owes to j is an average of i's payoffs over the policies of all others, so lanes whose payoffs are large beside what
+policies move are left to path following (`drift`). A fold needs influence of norm one. All this is evidence, as the
+guards of path following are, and no proof: the limit on the drift was set by what games that hide influence need.
 """
 
 import jax

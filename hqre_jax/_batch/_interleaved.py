@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 # Log-odds of an action that does not exist: no finite number added to them shows.
 _NEVER = -1e30
-# What a first move may change in the influence of one player on another before somebody looks.
+# `drift` times a first move, up to which the ends of the move are believed to speak for what lies between.
 MOST_DRIFT = 1.0
 # Eliminations of up to this many rows are spelt out: programs must stay short.
 _SPELT = 4
@@ -257,11 +257,12 @@ def _leave_each(tensor: Float[Array, "... lane"], weights: list) -> list[Float[A
 
 
 def drift(games: Interleaved) -> Float[Array, " lane"]:
-    """How much influence between two players may change, per change of the others' probabilities; 0 without others.
+    """About how much influence between two players changes per change of the others' probabilities; 0 without others.
 
     Influence is at most a quarter of a double difference of payoffs over τ, averaged over the others; between two of
     their profiles it differs by at most half the largest double difference, and that is at most twice the spread of
-    advantages, 0 of the first action included.
+    advantages, 0 of the first action included. The largest change of a probability stands for all of a policy's, so
+    this is a measure and no bound.
     """
     spread = jnp.zeros(games.tau.shape[1:], games.tau.dtype)
     for tensor in games.advantage:
