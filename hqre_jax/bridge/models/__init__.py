@@ -1,0 +1,9 @@
+"""Language models behind one interface: messages and sampling controls in, text and token counts out."""
+
+from hqre_jax.bridge.models._interface import AbstractModel as AbstractModel
+from hqre_jax.bridge.models._interface import Controls as Controls
+from hqre_jax.bridge.models._interface import Failure as Failure
+from hqre_jax.bridge.models._interface import Message as Message
+from hqre_jax.bridge.models._interface import Reply as Reply
+from hqre_jax.bridge.models._interface import Request as Request
+from hqre_jax.bridge.models._interface import Usage as Usage

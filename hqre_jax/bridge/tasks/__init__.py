@@ -1,0 +1,1 @@
+"""Tasks for language models: eleven benchmarks in four domains, judged exactly."""

@@ -1,0 +1,111 @@
+"""What every task is to the bridge: items, prompts' raw material, and an exact verifier."""
+
+import abc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+Domain = Literal["reasoning", "planning", "active information seeking", "coordination"]
+Split = Literal["train", "dev", "test"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question.
+
+    Attributes:
+        task: Name of its task.
+        task_class: Class within the task: kind and rung of the difficulty ladder.
+        split: "train", "dev" or "test"; no question is in two of them.
+        index: Its number within (task, class, split).
+        question: What the model is asked, in words.
+        answer: The right answer as one would write it; None where many are right and only the verifier knows.
+        solution: A worked solution that ends in the answer, for worked examples; None where there is none.
+        data: What the verifier needs, JSON-like.
+    """
+
+    task: str
+    task_class: str
+    split: Split
+    index: int
+    question: str
+    answer: str | None
+    solution: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a verifier says of one reply.
+
+    Attributes:
+        score: In [0, 1]; 1 is right.
+        answer: The answer found in the reply, in canonical form (equal answers are equal strings: votes are counted
+            with it); None where none was found.
+        reason: Why, in one line, for transcripts.
+    """
+
+    score: float
+    answer: str | None
+    reason: str
+
+
+class AbstractTask(abc.ABC):
+    """A benchmark: classes of items in disjoint splits, and an exact verifier.
+
+    Attributes:
+        name: Name on the command line.
+        domain: One of the four domains.
+        after: The published benchmark it is an analogue of.
+        verifier: How answers are judged, in one line.
+        official: The documented form of the official data file that `load` reads; None where there is none.
+        classes: Names of the task classes, easiest first.
+    """
+
+    name: ClassVar[str]
+    domain: ClassVar[Domain]
+    after: ClassVar[str]
+    verifier: ClassVar[str]
+    official: ClassVar[str | None]
+    classes: ClassVar[tuple[str, ...]]
+
+    @abc.abstractmethod
+    def items(self, task_class: str, split: Split, count: int) -> list[Item]:
+        """The first ``count`` items of a class and split: always the same ones, all distinct."""
+
+    @abc.abstractmethod
+    def judge(self, item: Item, reply: str) -> Judgement:
+        """Judge a reply. Replies are hostile text: they are parsed, never evaluated."""
+
+
+class AbstractDialogue(abc.ABC):
+    """One play of an interactive item: the environment, its oracle and the scripted partners."""
+
+    @abc.abstractmethod
+    def observe(self) -> str:
+        """What the agent whose turn it is may know now, in words."""
+
+    @abc.abstractmethod
+    def act(self, reply: str) -> None:
+        """Take the agent's reply as its move; a reply that is no legal move is handled as the task documents."""
+
+    @property
+    @abc.abstractmethod
+    def done(self) -> bool:
+        """Whether play has ended."""
+
+    @abc.abstractmethod
+    def judgement(self) -> Judgement:
+        """The result of the play, once it is done."""
+
+
+class AbstractInteractiveTask(AbstractTask):
+    """A task that is played in turns. Its `judge` judges the one-shot form of an item (the next move or answer)."""
+
+    @abc.abstractmethod
+    def begin(self, item: Item) -> AbstractDialogue:
+        """Begin to play an item."""
+
+    @abc.abstractmethod
+    def scripted_players(self) -> Sequence[str]:
+        """Names of the scripted players, "perfect" and "random" among them."""
