@@ -32,12 +32,14 @@ from hqre_jax._batch._interleaved import (
     Linear,
     Odds,
     Policies,
+    Solved,
     apart,
     apply,
     drift,
     largest,
     linearise,
     policies,
+    reduced_unknowns,
     solve_linear,
     total,
 )
@@ -50,6 +52,8 @@ _SLANT = 2.0
 _FAR, _FAR_IF_UNIQUE = 1.0, 4.0
 # Length of dz/ds at the reference, at most, in units of the weight of s: how steeply the curve leaves.
 _STEEP = 0.5
+# How much the Jacobian may change over a step, in comparison with itself.
+_CHANGE = 0.75
 # Steps shorter than this fraction of the weight of s lead nowhere.
 _SHORTEST = 1e-5
 # Rounds after which a lane gives up.
@@ -112,6 +116,7 @@ class Path(NamedTuple):
         odds: z at the last point kept.
         tangent: dz/dl there: with ds/dl the unit tangent.
         bend: Estimate of ½ d²z/dl².
+        matrix: ``I − sJ`` there, as far as it is not eliminated.
         place: A `Place`, stacked.
         rounds: Linear solves so far.
         refused: Steps refused so far.
@@ -121,6 +126,7 @@ class Path(NamedTuple):
     odds: Rows
     tangent: Rows
     bend: Rows
+    matrix: Float[Array, "row row lane"]
     place: Float[Array, "4 lane"]
     rounds: Int[Array, " lane"]
     refused: Int[Array, " lane"]
@@ -165,11 +171,14 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
         rate = 1 / stretch
         tangent, curve = jnp.concatenate(slope) * rate, jnp.concatenate(second) * rate**2
         along = total(curve * tangent)
+        reduced = reduced_unknowns([len(z) for z in games.reference])
+        square = (reduced.stop - reduced.start, reduced.stop - reduced.start, len(step))
         zero, sag = jnp.zeros_like(step), -along * rate
         return Path(
             odds=jnp.concatenate(games.reference),
             tangent=tangent,
             bend=curve - along * tangent,
+            matrix=jnp.broadcast_to(jnp.eye(reduced.stop - reduced.start, dtype=step.dtype)[:, :, None], square),
             place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
             rounds=jnp.zeros(step.shape, jnp.int32),
             refused=jnp.zeros(step.shape, jnp.int32),
@@ -217,17 +226,17 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
         linear, trial = linearise(games, pi), in_parts(_trial(path), sizes)
         return linear, tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
 
-    def solved(goal: PerLane, linear: Linear, defect: Odds) -> tuple[list[Rows], PerLane]:
-        return solve_linear(goal, linear, [defect, linear.gain], go)
+    def solved(goal: PerLane, linear: Linear, defect: Odds, before: Rows) -> Solved:
+        return solve_linear(goal, linear, [defect, linear.gain], before, go)
 
     goal, pi = apart(go, point, path)
     linear, defect = apart(go, system, path, goal, pi)
-    flat, determinant = apart(go, solved, goal, linear, defect)
+    flat, determinant, matrix, change = apart(go, solved, goal, linear, defect, path.matrix)
     shift, length = apart(go, _newton, guards, path, goal, *flat, determinant)
-    signs = apart(go, _signs, guards, path, pi, *flat, shift, length)
+    signs = apart(go, _signs, guards, path, pi, *flat, change, shift, length)
     kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs)
-    odds, tangent, bend = apart(go, _vectors, path, *flat, shift, length, kept)
-    return Path(odds, tangent, bend, *scalars)
+    odds, tangent, bend, matrix = apart(go, _vectors, path, *flat, matrix, shift, length, kept)
+    return Path(odds, tangent, bend, matrix, *scalars)
 
 
 def in_parts(rows: Rows, sizes: list[int]) -> Odds:
@@ -267,23 +276,51 @@ def _newton(
 
 
 class _Signs(NamedTuple):
-    """Of an error: changes of probabilities and of log-odds by the correction, of the tangent, of its direction."""
+    """Of an error: changes of probabilities and of log-odds by the correction, of the tangent, of its direction.
+
+    And, squared, of the Jacobian in comparison with itself.
+    """
 
     miss: PerLane
     far: PerLane
     slant: PerLane
     cosine: PerLane
+    change: PerLane
 
 
 def _signs(
-    guards: Guards, path: Path, pi: Policies, defect: Rows, slope: Rows, shift: PerLane, length: PerLane
+    guards: Guards,
+    path: Path,
+    pi: Policies,
+    defect: Rows,
+    slope: Rows,
+    change: Rows,
+    shift: PerLane,
+    length: PerLane,
 ) -> _Signs:
     sizes = [p.shape[0] - 1 for p in pi]
     _, rate, _, step = path.place
     correction = in_parts(defect + shift * slope, sizes)
     aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
     cosine = length * (total(slope * path.tangent) + guards.weight * rate)
-    return _Signs(_moved(pi, correction), _moved_odds(pi, correction), _moved(pi, aslant), cosine)
+    moved, far, slant = _moved(pi, correction), _moved_odds(pi, correction), _moved(pi, aslant)
+    return _Signs(moved, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
+
+
+def _relative_change(guards: Guards, path: Path, slope: Rows, change: Rows, reduced: slice) -> PerLane:
+    """The square of ``‖A⁻¹(A − A₀)‖``, A the reduced Jacobian here and A₀ there, bordered by the tangent there.
+
+    With ``A⁻¹ (r, 0) = y + t·ds``, where y solves the system without border and ds keeps to the hyperplane.
+    """
+    tangent, slope = path.tangent[reduced], slope[reduced]
+    rate = guards.weight * Place(*path.place).rate
+    inverse = 1 / (total(tangent * slope) + rate)
+    square, longer = jnp.zeros_like(inverse), total(slope * slope) + guards.weight
+    for k in range(change.shape[1]):
+        column = change[:, k]
+        back = total(tangent * column) * inverse
+        square += total(column * column) - back * (2 * total(column * slope) - back * longer)
+    return square
 
 
 def _judged(
@@ -295,7 +332,7 @@ def _judged(
     sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
     moved = goal + shift
     guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
-    guarded &= (signs.cosine >= guards.limits.turn) & (moved <= 1.0) & (moved >= 0.0)
+    guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (moved <= 1.0) & (moved >= 0.0)
     kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step.
     ratio = _AIM * guards.limits.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
@@ -313,14 +350,21 @@ def _judged(
 
 
 def _vectors(
-    path: Path, defect: Rows, slope: Rows, shift: PerLane, length: PerLane, kept: Bool[Array, " lane"]
-) -> tuple[Rows, Rows, Rows]:
-    """Odds, tangents and bends after the round."""
+    path: Path,
+    defect: Rows,
+    slope: Rows,
+    matrix: Float[Array, "row row lane"],
+    shift: PerLane,
+    length: PerLane,
+    kept: Bool[Array, " lane"],
+) -> tuple[Rows, Rows, Rows, Float[Array, "row row lane"]]:
+    """Odds, tangents, bends and matrices after the round."""
     step, tangent = Place(*path.place).step, length * slope
     return (
         jnp.where(kept, _trial(path) + defect + shift * slope, path.odds),
         jnp.where(kept, tangent, path.tangent),
         jnp.where(kept, _bend(step, tangent, path.tangent, path.bend), path.bend),
+        jnp.where(kept, matrix, path.matrix),
     )
 
 

@@ -140,16 +140,32 @@ def apart(go: Bool[Array, ""], function: Callable[..., Any], *arguments: Any) ->
     return jax.lax.cond(go, function, nothing, *arguments)
 
 
+class Solved(NamedTuple):
+    """What the linear systems of a round say.
+
+    Attributes:
+        answers: Solutions for each right side, all players' unknowns in a row.
+        determinant: Of the matrix.
+        matrix: The matrix as eliminated to: with two players the smaller one's block, beyond the whole.
+        change: ``matrix⁻¹ (matrix − before)``.
+    """
+
+    answers: list[Float[Array, "unknown lane"]]
+    determinant: Float[Array, " lane"]
+    matrix: Rows
+    change: Rows
+
+
 def solve_linear(
-    scale: Float[Array, " lane"], linear: Linear, sides: list[Odds], go: Bool[Array, ""]
-) -> tuple[list[Float[Array, "unknown lane"]], Float[Array, " lane"]]:
-    """Solutions x of ``(I − scale · coupling) x = side``, all players' in a row, and the determinant of the matrix.
+    scale: Float[Array, " lane"], linear: Linear, sides: list[Odds], before: Rows, go: Bool[Array, ""]
+) -> Solved:
+    """Solutions x of ``(I − scale · coupling) x = side``, and how the matrix differs from another one.
 
     With two players the smaller one's block is eliminated to; beyond, all unknowns are one dense system. There is no
     pivoting: a pivot that is nearly 0 spoils the solution, and whoever uses it must look at what it does.
     """
     if len(linear.gain) == 2:
-        return _solve_pair(scale, linear, sides, go)
+        return _solve_pair(scale, linear, sides, before, go)
 
     def dense(scale: Array, linear: Linear, sides: list[Odds]) -> tuple[Rows, Rows]:
         rows = []
@@ -158,18 +174,27 @@ def solve_linear(
             rows.append(jnp.concatenate(row, axis=1))
         return jnp.concatenate(rows), jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
 
-    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), *apart(go, dense, scale, linear, sides))
-    return [found[:, k] for k in range(len(sides))], determinant
+    matrix, right = apart(go, dense, scale, linear, sides)
+    found, determinant = apart(go, lambda m, r, b: _eliminate(m, jnp.concatenate([r, m - b], 1), go), matrix, right, before)
+    return Solved([found[:, k] for k in range(len(sides))], determinant, matrix, found[:, len(sides) :])
 
 
-def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Float[Array, "unknown lane"]], Array]:
+def reduced_unknowns(sizes: list[int]) -> slice:
+    """Which of all players' unknowns the eliminated matrix is about."""
+    if len(sizes) != 2:
+        return slice(0, sum(sizes))
+    return slice(0, sizes[0]) if sizes[0] <= sizes[1] else slice(sizes[0], sum(sizes))
+
+
+def _solve_pair(scale, linear: Linear, sides: list[Odds], before: Rows, go) -> Solved:
     first, second = (0, 1) if linear.gain[0].shape[0] <= linear.gain[1].shape[0] else (1, 0)
     there, back = linear.coupling[first][second], linear.coupling[second][first]
     assert there is not None and back is not None
 
-    def reduced(scale: Array, there: Rows, back: Rows, sides: list[Odds]) -> tuple[Rows, Rows]:
+    def reduced(scale: Array, there: Rows, back: Rows, sides: list[Odds], before: Rows) -> tuple[Rows, Rows]:
         matrix = _identity(there.shape[0], scale) - scale * scale * _product(there, back)
-        return matrix, jnp.stack([side[first] + scale * apply(there, side[second]) for side in sides], axis=1)
+        right = jnp.stack([side[first] + scale * apply(there, side[second]) for side in sides], axis=1)
+        return matrix, jnp.concatenate([right, matrix - before], axis=1)
 
     def completed(scale: Array, back: Rows, sides: list[Odds], found: Rows) -> list[Float[Array, "unknown lane"]]:
         answers = []
@@ -179,8 +204,9 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], go) -> tuple[list[Floa
             answers.append(jnp.concatenate((x, y) if first == 0 else (y, x)))
         return answers
 
-    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), *apart(go, reduced, scale, there, back, sides))
-    return apart(go, completed, scale, back, sides, found), determinant
+    matrix, right = apart(go, reduced, scale, there, back, sides, before)
+    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), matrix, right)
+    return Solved(apart(go, completed, scale, back, sides, found), determinant, matrix, found[:, len(sides) :])
 
 
 def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:

@@ -7,9 +7,22 @@ Unknowns are the centred logits z and the position t on ``τ(t) = τ Λ/t``, ``t
 
 At t = 0 the solution is ``z = P log ρ``. The curve is parametrised by length in the norm
 ``‖z‖²/m + t²`` (m decision points), which lets it turn back in t at folds.
+
+**Closeness.** Let A be the Jacobian of H bordered by the tangent at the last point, A′ the one at the next. A step of
+length h is taken only if ``‖A⁻¹(A′ − A)‖ ≤ θ < 1`` and the new point lies within θh of the predicted one. Newton's map
+with the constant matrix A then contracts from one end of the step to the other: its fixed points are one curve, which
+leads from the last point to the new one. No eigenvalue can change its sign in between, neither one nor two at a time, so
+no step passes a bifurcation, nor an imperfect one whose sheets lie close to each other, without following the curve
+around. (A is looked at where the step begins and ends; between them no more than steps of θ change goes unseen.)
+
+**Symmetry.** Where the kernel of A has no part in the curve, as at a bifurcation that breaks a symmetry, steps shrink
+in proportion to the distance d from it while the tangent stands still. An imperfection of size ε in the game turns the
+tangent by ``ε/d²`` there. So the tangent at ``d = eps^(1/3)``, beside that at four times the distance, tells exact
+symmetry from any imperfection well above rounding: if it stood still, the curve goes on along it to the other side, and
+a bifurcation is counted; if not, the curve is followed around the bend.
 """
 
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,26 +36,28 @@ from hqre_jax._solver import AbstractSolver, Iterate, look
 from hqre_jax._types import LogPolicy, Scalar
 
 _FIRST_STEP = 0.1
-_SHORTEST = 1e-10
 # A predictor may miss the curve by this much in probability; steps aim at a tenth of it.
 _MISS = 0.05
 _CORRECTIONS = 8
-# Consecutive tangents may turn by at most this angle (cosine).
-_TURN = 0.8
-_ON_CURVE = 1e-8
-# Steps this short do not jump from sheet to sheet.
-_SURE = 1e-3
+# θ: relative change of the bordered Jacobian over a step; steps aim at a fraction of it.
+_CHANGE, _AIM = 0.5, 0.6
+# A point is on the curve when the last correction was this small, in itself and beside the step.
+_ON_CURVE, _BESIDE_STEP = 1e-8, 1e-2
+# A point's tangent stood still if it turned less than this multiple of ``eps^(1/3)``; a bifurcation is passed by a step
+# of so many times the distance from it.
+_STILL, _OVER = 16.0, 4.0
 
 
 class Corrected(NamedTuple):
-    """What the corrector found: the point, the unit tangent, how well it went, and the side of a bifurcation."""
+    """What the corrector found: the point, the unit tangent and Jacobian there, and how well it went."""
 
     logits: LogPolicy
     position: Scalar
     tangent: Float[Array, " n_plus_1"]
+    jacobian: Float[Array, "n n_plus_1"]
     good: Bool[Array, ""]
     miss: Scalar
-    orientation: Scalar
+    distance: Scalar
 
 
 class State(NamedTuple):
@@ -52,8 +67,10 @@ class State(NamedTuple):
         iterate: The point; its residual at the requested temperatures means little before they are reached.
         position: t.
         tangent: Unit tangent in ``(z, t)``, pointing onwards.
+        jacobian: ``∂H/∂(z, t)`` there.
         length: Next step's length.
-        orientation: Sign of the determinant of the bordered Jacobian: flips at a simple bifurcation.
+        before: The tangent when the next singular point was last far away.
+        passing: Whether the next step is to pass a bifurcation in whose kernel the curve has no part.
         folds: Turning points passed.
         bifurcations: Bifurcations that are no folds passed.
         accepted: Whether the last step was taken.
@@ -62,8 +79,10 @@ class State(NamedTuple):
     iterate: Iterate
     position: Scalar
     tangent: Float[Array, " n_plus_1"]
+    jacobian: Float[Array, "n n_plus_1"]
     length: Scalar
-    orientation: Scalar
+    before: Float[Array, " n_plus_1"]
+    passing: Bool[Array, ""]
     folds: Int[Array, ""]
     bifurcations: Int[Array, ""]
     accepted: Bool[Array, ""]
@@ -72,10 +91,11 @@ class State(NamedTuple):
 class PrincipalBranch(AbstractSolver):
     """Predictor-corrector continuation of the principal branch (theory.md §6; Turocy 2005 for logit QRE).
 
-    The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. The step is shortened where the corrector
-    converges slowly, the tangent turns fast or the prediction misses by more than 0.05 in probability; it
-    grows otherwise, so that large rationalities cost a logarithm of steps. At a bifurcation that is no fold
-    the incoming tangent is followed, and the event is counted.
+    The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. A step is shortened where the Jacobian changes too
+    much for the curve to be known between its ends (see the module), the corrector converges slowly or the prediction
+    misses by more than 0.05 in probability; it grows otherwise, so that large rationalities cost a logarithm of steps.
+    At a bifurcation that breaks a symmetry the incoming tangent is followed, and the event is counted. Where symmetry
+    and imperfection cannot be told apart (an imperfection of some hundred times the rounding) the branch is lost.
     """
 
     name: ClassVar[str] = "principal_branch"
@@ -85,15 +105,17 @@ class PrincipalBranch(AbstractSolver):
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`; the given policy is not used."""
         logits = center(problem.log_reference, problem.mask)
-        dtype = logits.dtype
-        upward = jnp.zeros(logits.size + 1, dtype).at[-1].set(1.0)
+        dtype, size = logits.dtype, logits.size
+        upward = jnp.zeros(size + 1, dtype).at[-1].set(1.0)
         return State(
             iterate=look(problem, logits),
             position=jnp.zeros((), dtype),
-            # A first step of length 0 stays at the reference and finds the tangent there.
+            # A first step of length 0 stays at the reference and finds tangent and Jacobian there.
             tangent=upward,
+            jacobian=jnp.eye(size, size + 1, dtype=dtype),
             length=jnp.zeros((), dtype),
-            orientation=jnp.ones((), dtype),
+            before=upward,
+            passing=jnp.asarray(False),
             folds=jnp.zeros((), int),
             bifurcations=jnp.zeros((), int),
             accepted=jnp.asarray(True),
@@ -101,22 +123,29 @@ class PrincipalBranch(AbstractSolver):
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one prediction and up to 8 corrections."""
-        goal = rationality(problem)
+        goal, fine = rationality(problem), _resolution(state.position.dtype)
         arrived = state.position >= goal
         to_go = jnp.where(arrived, 0.0, (goal - state.position) / state.tangent[-1])
         landing = arrived | ((state.tangent[-1] > 0) & (to_go <= state.length))
         length = jnp.where(landing, to_go, state.length)
         there = correct(problem, state.iterate.logits, state.position, state.tangent, length, landing)
-        turn = inner(there.tangent, state.tangent, problem)
         begins = state.length == 0
-        # A flip of orientation is a bifurcation, or a jump to another sheet: only short steps tell them apart.
-        crossed = (there.orientation != state.orientation) & ~begins & ~arrived
-        smooth = (turn >= _TURN) & (~crossed | (length <= _SURE))
+        change = _relative_change(problem, state.tangent, state.jacobian, there.jacobian)
+        turned = _norm(problem, there.tangent - state.tangent)
+        same_curve = jnp.where(state.passing, turned <= 2 * _STILL * fine, change <= _CHANGE)
+        straight = there.distance <= _CHANGE * length
         inside = (landing | (there.position < goal)) & (there.position >= 0)
-        good = there.good & inside & (begins | smooth)
-        position = jnp.where(landing, goal, there.position)
-        growth = jnp.clip(jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12)), 0.5, 2.0)
-        longer = jnp.where(landing, state.length, state.length * growth)
+        good = there.good & inside & (begins | arrived | (same_curve & straight))
+        # The distance of the next singular point, as far as the last step shows it.
+        singular = length / jnp.maximum(change, jnp.finfo(change.dtype).tiny)
+        near = ~begins & ~arrived & ~state.passing & there.good & (singular < fine)
+        to_pass = near & (_norm(problem, state.tangent - state.before) <= _STILL * fine)
+        before = jnp.where(begins | (singular >= _OVER * fine), state.tangent, state.before)
+
+        growth = jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12))
+        growth = jnp.minimum(growth, _AIM * _CHANGE / jnp.maximum(change, 1e-12))
+        longer = state.length * jnp.where(state.passing, 1.0, jnp.clip(growth, 0.5, 2.0))
+        longer = jnp.where(landing, state.length, longer)
         longer = jnp.where(begins, _FIRST_STEP, longer)
         seen = look(problem, there.logits, state.iterate)
         # Progress counts from the arrival on.
@@ -126,27 +155,33 @@ class PrincipalBranch(AbstractSolver):
         fold = (there.tangent[-1] < 0) != (state.tangent[-1] < 0)
         moved = State(
             iterate=seen,
-            position=position,
+            position=jnp.where(landing, goal, there.position),
             tangent=there.tangent,
+            jacobian=there.jacobian,
             length=longer,
-            orientation=there.orientation,
+            before=before,
+            passing=jnp.asarray(False),
             folds=state.folds + (fold & ~arrived),
-            bifurcations=state.bifurcations + crossed,
+            bifurcations=state.bifurcations + state.passing,
             accepted=jnp.asarray(True),
         )
+        # A bifurcation that could not be passed straight is none: the bend is followed around.
+        shorter = jnp.where(state.passing, 0.5 * _CHANGE / _OVER, 0.5) * length
         refused = state._replace(
             iterate=state.iterate._replace(stalled=jnp.where(arrived, state.iterate.stalled + 1, 0)),
-            length=jnp.where(arrived, state.length, 0.5 * length),
+            length=jnp.where(arrived, state.length, jnp.where(to_pass, _OVER * singular, shorter)),
+            before=jnp.where(state.passing, jnp.inf, before),
+            passing=to_pass,
             accepted=jnp.asarray(False),
         )
-        return jax.tree.map(lambda a, b: jnp.where(good, a, b), moved, refused)
+        return jax.tree.map(lambda a, b: jnp.where(good & ~to_pass, a, b), moved, refused)
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
         done, code = super().terminate(problem, state, tol)
         goal = rationality(problem)
         endless = ~jnp.isfinite(goal)
-        lost = (state.length > 0) & (state.length < _SHORTEST)
+        lost = (state.length > 0) & (state.length < _resolution(goal.dtype) ** 2)
         arrived = state.position >= goal
         finite = jnp.isfinite(state.iterate.residual) & ~endless
         failed = jnp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
@@ -164,6 +199,32 @@ def inner(a: Float[Array, " n_plus_1"], b: Float[Array, " n_plus_1"], problem: P
     """Inner product in which length along the curve is measured."""
     points = jnp.sum(jnp.any(problem.mask, axis=-1))
     return a[:-1] @ b[:-1] / points + a[-1] * b[-1]
+
+
+def _norm(problem: Problem, direction: Float[Array, " n_plus_1"]) -> Scalar:
+    return jnp.sqrt(inner(direction, direction, problem))
+
+
+def _resolution(dtype: Any) -> float:
+    """``eps^(1/3)``: the distance from a singular point at which rounding and curvature spoil a tangent alike."""
+    return float(jnp.finfo(dtype).eps) ** (1 / 3)
+
+
+def _relative_change(
+    problem: Problem,
+    tangent: Float[Array, " n_plus_1"],
+    old: Float[Array, "n n_plus_1"],
+    new: Float[Array, "n n_plus_1"],
+) -> Scalar:
+    """An upper bound on ``‖A⁻¹(A′ − A)‖`` in the norm of the curve, A the old Jacobian bordered by the tangent."""
+    points = jnp.sum(jnp.any(problem.mask, axis=-1))
+    unit = jnp.append(jnp.full(old.shape[0], 1 / jnp.sqrt(points).astype(old.dtype)), 1.0)
+    border = (tangent * unit**2)[None]
+    difference = jnp.concatenate([new - old, jnp.zeros_like(border)])
+    change = jnp.linalg.solve(jnp.concatenate([old, border]), difference)
+    size = jnp.abs(unit[:, None] * change / unit[None, :])
+    norm = jnp.minimum(jnp.sqrt(jnp.sum(size**2)), jnp.sqrt(jnp.max(jnp.sum(size, 0)) * jnp.max(jnp.sum(size, 1))))
+    return jnp.where(jnp.isfinite(norm), norm, jnp.inf)
 
 
 def correct(
@@ -201,43 +262,45 @@ def correct(
     def policy_of(point):
         return problem.policy(point[:-1].reshape(shape))
 
+    # Near a singular point rounding is the limit.
+    rounding = 64 * jnp.finfo(logits.dtype).eps
+    near = jnp.maximum(jnp.where(landing, _ON_CURVE, jnp.minimum(_ON_CURVE, _BESIDE_STEP * length)), rounding)
+
     def newton(carry):
-        point, policy, _, first, last, _, count = carry
+        point, policy, _, _, first, last, count = carry
         value, jacobian = dense_jacobian(equation, point)
         bordered = jnp.concatenate([jacobian, border[None]], axis=0)
         off = jnp.append(value, border @ (point - predicted))
-        lu = jax.scipy.linalg.lu_factor(bordered)
-        solution = jax.scipy.linalg.lu_solve(lu, jnp.stack([-off, onwards], axis=1))
-        swaps = jnp.sum(lu[1] != jnp.arange(size + 1))
-        sign = jnp.prod(jnp.sign(jnp.diagonal(lu[0]))) * jnp.where(swaps % 2 == 0, 1.0, -1.0)
+        solution = jnp.linalg.solve(bordered, jnp.stack([-off, onwards], axis=1))
         moved = point + solution[:, 0]
         moved_policy = policy_of(moved)
         change = jnp.max(jnp.abs(moved_policy - policy))
         change = jnp.maximum(change, jnp.max(jnp.abs(solution[:, 0]) / (1.0 + jnp.abs(moved))))
         first = jnp.where(count == 0, change, first)
-        return moved, moved_policy, solution[:, 1], first, jnp.stack([last[1], change]), sign, count + 1
+        return moved, moved_policy, solution[:, 1], jacobian, first, jnp.stack([last[1], change]), count + 1
 
     def unfinished(carry):
-        _, _, _, first, last, _, count = carry
+        _, _, _, _, first, last, count = carry
         # Stop when on the curve, out of patience, or visibly not contracting.
         hopeless = ~(last[1] < jnp.inf) | ((count >= 2) & (last[1] > 0.7 * last[0])) | (first > 10 * _MISS)
-        return (count == 0) | ((last[1] > _ON_CURVE) & (count < _CORRECTIONS) & ~hopeless)
+        return (count == 0) | ((last[1] > near) & (count < _CORRECTIONS) & ~hopeless)
 
     one = jnp.ones((), logits.dtype)
     predicted_policy = policy_of(predicted)
-    start = (predicted, predicted_policy, tangent, one, jnp.stack([one, one]), one, 0)
-    point, policy, direction, _, last, sign, _ = jax.lax.while_loop(unfinished, newton, start)
+    blank = jnp.zeros((size, size + 1), logits.dtype)
+    start = (predicted, predicted_policy, tangent, blank, one, jnp.stack([one, one]), 0)
+    point, policy, direction, jacobian, _, last, _ = jax.lax.while_loop(unfinished, newton, start)
     miss = jnp.max(jnp.abs(policy - predicted_policy))
-    direction = direction / jnp.sqrt(inner(direction, direction, problem))
-    # Keep going the way we came; the sign of the determinant goes with that choice.
-    back = inner(direction, tangent, problem) < 0
-    direction = jnp.where(back, -direction, direction)
-    good = (last[1] <= jnp.sqrt(_ON_CURVE)) & (miss <= _MISS) & jnp.all(jnp.isfinite(point))
+    direction = direction / _norm(problem, direction)
+    # Keep going the way we came.
+    direction = jnp.where(inner(direction, tangent, problem) < 0, -direction, direction)
+    good = (last[1] <= 100 * near) & (miss <= _MISS) & jnp.all(jnp.isfinite(point))
     return Corrected(
         logits=center(point[:-1].reshape(shape), problem.mask),
         position=point[-1],
         tangent=direction,
+        jacobian=jacobian,
         good=good & jnp.all(jnp.isfinite(direction)),
         miss=miss,
-        orientation=sign,
+        distance=_norm(problem, point - predicted),
     )
