@@ -138,7 +138,7 @@ def trace_branch(
         taus=taus,
         policies=trace["policy"][reported],
         folds=folds,
-        num_bifurcations=int(state.bifurcations),
+        num_bifurcations=int(state.watch.bifurcations),
         result=result,
     )
     if throw and result != RESULTS.successful:
@@ -191,7 +191,7 @@ def _reported(scales: np.ndarray, first: float) -> np.ndarray:
 
 @eqx.filter_jit
 def _corrected(problem, logits, position, tangent, length):
-    return correct(problem, logits, position, tangent, length, jnp.asarray(False))
+    return correct(problem, logits, position, tangent, tangent, length, jnp.asarray(False))
 
 
 def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -> Fold:

@@ -35,12 +35,22 @@ SAMPLED_TOL = 0.05
 
 
 class Found(NamedTuple):
-    """What a run of one solver left: final logits, residual, result code, steps, and what the residual rests on."""
+    """What a run of one solver left.
+
+    Attributes:
+        logits: The final ones.
+        residual: There, at the requested temperatures.
+        code: Of the result.
+        steps: Taken.
+        on_branch: Whether the principal branch was followed to its end.
+        evidence: What the residual rests on, where that is an estimate.
+    """
 
     logits: LogPolicy
     residual: Scalar
     code: Int[Array, ""]
     steps: Int[Array, ""]
+    on_branch: Bool[Array, ""]
     evidence: Evidence | None = None
 
 
@@ -111,11 +121,10 @@ def solve(
         methods = [method] if method is not None else choice(problem, bool(unique))
         for method in methods:
             found, kept = _attempt(problem, method, start, tol_value, steps, history)
-            if method is methods[-1] or int(found.code) == RESULTS.successful.code:
+            if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
                 break
     name = "auto" if method is None else method.name
-    on_branch = jnp.asarray(method is None or follows_branch(method))
-    answer = finish(problem, found, unique, on_branch)
+    answer = finish(problem, found, unique)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
     if throw and not traced and solution.result != RESULTS.successful:
@@ -164,17 +173,17 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
     centered = frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return _found(state, code, steps, tol)
+    return found_by(method, centered, state, code, steps, tol)
 
 
-def _found(state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar) -> Found:
-    code = judged_by_residual(code, state, tol)
-    return Found(state.iterate.logits, state.iterate.residual, code, steps, getattr(state, "evidence", None))
-
-
-def judged_by_residual(code: Int[Array, ""], state: Any, tol: Scalar) -> Int[Array, ""]:
-    """The residual alone decides success, also where a branch ends at a bifurcation and the last step fails."""
-    return jnp.where(state.iterate.residual <= tol, RESULTS.successful.code, code)
+def found_by(
+    method: AbstractSolver, centered: Problem, state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar
+) -> Found:
+    """What a solver's final state says. The residual alone decides success, also where a branch was lost."""
+    iterate = state.iterate
+    code = jnp.where(iterate.residual <= tol, RESULTS.successful.code, code)
+    on_branch = method.on_branch(centered, state)
+    return Found(iterate.logits, iterate.residual, code, steps, on_branch, getattr(state, "evidence", None))
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
@@ -191,7 +200,7 @@ def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
     centered = frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    return _found(state, code, steps, tol), History(policies, residuals, scales)
+    return found_by(method, centered, state, code, steps, tol), History(policies, residuals, scales)
 
 
 def _resumed(problem, method, start, tol, max_steps, history) -> Found:
@@ -202,7 +211,7 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
     centered = frozen(problem).centered()
     state, code, steps = resume(method, centered, start, tol, limit, method.checkpoint, method.checkpoint_every)
-    return _found(state, code, steps, tol)
+    return found_by(method, centered, state, code, steps, tol)
 
 
 def _observe(problem: Problem, state: Any):
@@ -213,7 +222,7 @@ def _observe(problem: Problem, state: Any):
 
 
 @eqx.filter_jit
-def finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
+def finish(problem: Problem, found: Found, unique) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached."""
     # No derivative of an answer is known whose game is known by samples only.
     sampled = isinstance(problem.game, SampledGame)
@@ -226,7 +235,7 @@ def finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
     selection = jnp.where(
         good & unique,
         SELECTIONS.unique.code,
-        jnp.where(good & on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
+        jnp.where(good & found.on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
     )
     return {
         "log_policy": log_policy,

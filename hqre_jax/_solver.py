@@ -105,3 +105,7 @@ class AbstractSolver(eqx.Module):
             RESULTS.nonfinite.code,
         )
         return ~finite | (iterate.residual <= tol) | (iterate.stalled >= self.patience), code
+
+    def on_branch(self, problem: Problem, state: Any) -> Bool[Array, ""]:
+        """Whether a state lies where the principal branch first arrives at the requested temperatures."""
+        return jnp.asarray(False)

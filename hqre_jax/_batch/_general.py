@@ -21,9 +21,8 @@ from hqre_jax._solve import (
     Found,
     certified,
     finish,
-    follows_branch,
+    found_by,
     frozen,
-    judged_by_residual,
     solve,
     starting_point,
     uncertified_choice,
@@ -68,8 +67,9 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
         np.full(len(everyone), np.nan, one.dtype),
         np.full(len(everyone), RESULTS.max_steps_reached.code),
         np.zeros(len(everyone), int),
+        np.zeros(len(everyone), bool),
     ]
-    found, on_branch, left = Found(*blank), np.zeros(len(everyone), bool), everyone
+    found, left = Found(*blank), everyone
     methods = one.methods
     if options.method is not None:
         methods = (options.method,)
@@ -80,9 +80,9 @@ def solve_group(group: Group, options: Options, memory: int, unique: np.ndarray 
         # What a first method leaves are few: each goes alone.
         width = _width(one, memory, method) if place == 0 else len(jax.local_devices())
         _run(method, left, lanes, found, options, width)
-        on_branch[left] = follows_branch(method)
-        left = left[found.code[left] != RESULTS.successful.code]
-    return _in_chunks(_finish, options, (lanes, found, unique, on_branch), _width(one, memory))
+        settled = (found.code == RESULTS.successful.code) & (unique | found.on_branch)
+        left = left[~settled[left]]
+    return _in_chunks(_finish, options, (lanes, found, unique), _width(one, memory))
 
 
 def certified_lanes(group: Group, options: Options, memory: int) -> np.ndarray:
@@ -173,10 +173,10 @@ def _certify(options: Options, lanes: Lane) -> Bool[Array, " lane"]:
 
 
 @eqx.filter_jit
-def _finish(options: Options, lanes: tuple[Lane, Found, Any, Any]) -> dict[str, Array]:
-    def one(of_lane: tuple[Lane, Found, Any, Any]) -> dict[str, Array]:
-        lane, found, unique, on_branch = of_lane
-        return finish(_problem(lane, options), found, unique, on_branch)
+def _finish(options: Options, lanes: tuple[Lane, Found, Any]) -> dict[str, Array]:
+    def one(of_lane: tuple[Lane, Found, Any]) -> dict[str, Array]:
+        lane, found, unique = of_lane
+        return finish(_problem(lane, options), found, unique)
 
     return on_every_device(lambda _, part: jax.vmap(one)(part), None, lanes)
 
@@ -210,8 +210,8 @@ def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress])
             unfinished, lambda carry: (method.step(problem, carry[0]), carry[1] + 1), (progress.state, progress.steps)
         )
         done = method.terminate(problem, state, options.tol)[0] | (steps >= progress.limit)
-        code = judged_by_residual(verdict(method, problem, state, options.tol), state, options.tol)
-        found = Found(state.iterate.logits, state.iterate.residual, code, steps)
+        code = verdict(method, problem, state, options.tol)
+        found = found_by(method, problem, state, code, steps, options.tol)._replace(evidence=None)
         return progress._replace(state=state, steps=steps), done, found
 
     return on_every_device(lambda t, part: jax.vmap(lambda of_lane: one(t, of_lane))(part), task, lanes)
@@ -243,7 +243,7 @@ def _run(method: AbstractSolver, members: np.ndarray, lanes: Lane, found: Found,
         advanced = _advance(task, (take(lanes, slots, width), progress))
         progress, done, seen = jax.tree.map(np.array, advanced)
         left = np.flatnonzero(done & ~empty)
-        for target, source in zip(found[:4], seen[:4], strict=True):
+        for target, source in zip(found[:-1], seen[:-1], strict=True):
             target[slots[left]] = source[left]
         empty[left] = True
         progress.limit[left] = 0

@@ -175,7 +175,9 @@ def solve_linear(
         return jnp.concatenate(rows), jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
 
     matrix, right = apart(go, dense, scale, linear, sides)
-    found, determinant = apart(go, lambda m, r, b: _eliminate(m, jnp.concatenate([r, m - b], 1), go), matrix, right, before)
+    found, determinant = apart(
+        go, lambda m, r, b: _eliminate(m, jnp.concatenate([r, m - b], 1), go), matrix, right, before
+    )
     return Solved([found[:, k] for k in range(len(sides))], determinant, matrix, found[:, len(sides) :])
 
 

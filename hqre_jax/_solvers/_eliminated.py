@@ -12,6 +12,7 @@ arrays that belong to states have them as last axis, so that one instruction ser
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -29,6 +30,8 @@ from hqre_jax._types import LogPolicy, Scalar, StateValues
 DENSE = 1024
 # Logits of one state up to which its matrix is inverted.
 _STAGE = 32
+# Powers a step by which a spectral radius is estimated: of small systems, of large ones.
+_POWERS = {True: 3, False: 1}
 
 Stage = Float[Array, "... state"]
 
@@ -41,15 +44,43 @@ class Linearised(NamedTuple):
         correction: Newton's step ``dz`` towards the branch at this scale.
         tangent: ``dz/ds`` along the branch.
         values: ``V^π``, from which the next values may be found faster.
-        orientation: Sign of the determinant of ``∂(z − response)/∂z``; where nothing is factorised, as far as the
-            Krylov space of the tangent shows it.
+        pieces: The Jacobian.
+        change: How much it changed.
     """
 
     response: LogPolicy
     correction: LogPolicy
     tangent: LogPolicy
     values: StateValues
-    orientation: Scalar
+    pieces: "Pieces"
+    change: "Change"
+
+
+class Pieces(NamedTuple):
+    """The Jacobian at a point, in the pieces that linear algebra here is made of.
+
+    Attributes:
+        stages: A, ``(n, n, state)``.
+        weights: γC, ``(player, others, *joint, state)``.
+        values: ``dV/ds`` along the branch.
+    """
+
+    stages: Stage
+    weights: Stage
+    values: StateValues
+
+
+class Change(NamedTuple):
+    """The Jacobian A in comparison with an earlier one A₀, bordered by the tangent there.
+
+    Attributes:
+        size: The larger one of ``max_x ‖A_x⁻¹(A_x − A₀_x)‖`` over states, and of an estimate from below of the spectral
+            radius of ``K⁻¹(K − K₀)`` for the system in the values.
+        direction: The direction that shows the latter, with which the next estimate begins.
+    """
+
+    size: Scalar
+    direction: StateValues
 
 
 def is_open(problem: Problem) -> bool:
@@ -62,7 +93,28 @@ def is_open(problem: Problem) -> bool:
     return sum(actions) <= _STAGE and game.num_players**2 <= 4 * math.prod(actions)
 
 
-def linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateValues) -> Linearised:
+def beginning(problem: Problem) -> tuple[Pieces, StateValues]:
+    """Pieces of the right shape, which are nobody's Jacobian, and a direction to begin with."""
+    game = problem.game
+    assert isinstance(game, MarkovGame)
+    players, states = problem.tau.shape
+    actions, dtype = game.payoffs.shape[2:], problem.tau.dtype
+    stages = jnp.zeros((sum(actions), sum(actions), states), dtype)
+    weights = jnp.zeros((players, players, *actions, states), dtype)
+    # A direction in which no symmetry of a game can be expected.
+    direction = jnp.sin(1.0 + jnp.arange(players * states, dtype=dtype) ** 1.5).reshape(players, states)
+    return Pieces(stages, weights, jnp.zeros_like(problem.tau)), direction
+
+
+def linearise(
+    problem: Problem,
+    logits: LogPolicy,
+    scale: Scalar,
+    guess: StateValues,
+    before: Pieces,
+    direction: StateValues,
+    border: tuple[StateValues, Scalar],
+) -> Linearised:
     """Response, Newton correction and tangent of the branch at a point.
 
     Args:
@@ -70,16 +122,19 @@ def linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateVa
         logits: z, centred.
         scale: s of ``τ/s``.
         guess: Values ``(player, state)`` near ``V^π``, where an iteration may begin.
+        before: The Jacobian with which this one is compared.
+        direction: Where the comparison begins.
+        border: A tangent of the branch, in values and scale, by which both are bordered.
 
     Returns:
         The `Linearised` equation.
     """
     # With states last, what a state has one of meets what it has several of by promotion of the rank.
     with jax.numpy_rank_promotion("allow"):
-        return _linearise(problem, logits, scale, guess)
+        return _linearise(problem, logits, scale, guess, before, direction, border)
 
 
-def _linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateValues) -> Linearised:
+def _linearise(problem, logits, scale, guess, before: Pieces, direction, border) -> Linearised:
     game = problem.game
     assert isinstance(game, MarkovGame)
     players, states = guess.shape
@@ -104,15 +159,25 @@ def _linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateV
     answers, valued = stage.derivatives(worth, own)
     off = [stage.flat([r - z for r, z in zip(response, stage.logits, strict=True)])]
     off.append(stage.flat([stage.respond(i, stage.average(u, (i,))) for i, u in enumerate(rewards)]))
-    inverse, determinant = _inverse(answers)
+    inverse = _inverse(answers)
     through = jnp.sum(valued[:, :, None] * inverse[None], axis=1)
     gained = [jnp.sum(through * f[None], axis=1) for f in off]
     gained[1] = gained[1] + paid + stage.rent()
 
-    weights = stage.weights(through, joint)
+    weights = game.discount * stage.weights(through, joint)
     coupling = jnp.moveaxis(weights.reshape(players**2, -1, states), 2, 0) @ kernel
-    coupling = game.discount * coupling.reshape(states, players, players, states)
-    change, orientation = _solve_coupled(coupling, jnp.stack(gained))
+    solve = _coupled(coupling.reshape(states, players, players, states))
+    change = jnp.stack([solve(g) for g in gained])
+    pieces = Pieces(answers, weights, change[1])
+
+    def difference(v: StateValues) -> StateValues:
+        """``(K − K₀) v``, one pass."""
+        ahead = kernel.reshape(-1, states) @ v.T
+        joint_last = jnp.moveaxis(ahead.reshape(states, *actions, players), 0, -1)
+        felt = (before.weights - weights) * jnp.moveaxis(joint_last, -2, 0)[None]
+        return jnp.sum(felt, axis=tuple(range(1, felt.ndim - 1)))
+
+    estimate, direction = _spectral_radius(difference, solve, change[1], direction, border, states * players <= DENSE)
     ahead = later(change.reshape(2 * players, states))
     steps = []
     for k, f in enumerate(off):
@@ -123,7 +188,8 @@ def _linearise(problem: Problem, logits: LogPolicy, scale: Scalar, guess: StateV
         correction=stage.policy_like(steps[0]),
         tangent=stage.policy_like(steps[1]),
         values=values,
-        orientation=orientation * jnp.prod(jnp.sign(determinant)),
+        pieces=pieces,
+        change=Change(jnp.maximum(estimate, _largest_change(inverse, answers - before.stages)), direction),
     )
 
 
@@ -256,51 +322,76 @@ def _over(tensor: Float[Array, "*joint state"]) -> Float[Array, " state"]:
     return jnp.sum(tensor, axis=tuple(range(tensor.ndim - 1)))
 
 
-def _inverse(matrix: Float[Array, "n n state"]) -> tuple[Float[Array, "n n state"], Float[Array, " state"]]:
-    """Inverses and determinants by elimination without pivots: close to the identity none are needed.
+def _inverse(matrix: Float[Array, "n n state"]) -> Float[Array, "n n state"]:
+    """Inverses by elimination without pivots: close to the identity none are needed.
 
     A pivot that is nearly 0 spoils the inverse; whoever uses it looks at what it does.
     """
     size = matrix.shape[0]
 
-    def step(k, carry):
-        work, determinant = carry
+    def step(k, work):
         here = (jnp.arange(size) == k)[:, None]
-        pivot = work[k, k]
-        row = jnp.where(here, 1.0, work[k]) / pivot
+        row = jnp.where(here, 1.0, work[k]) / work[k, k]
         column = jnp.where(here, 0.0, work[:, k])
         # Row and column of the pivot give way to those of the inverse.
         rest = jnp.where(here[:, None] | here[None], 0.0, work)
-        return rest - column[:, None] * row[None] + jnp.where(here[:, None], row[None], 0.0), determinant * pivot
+        return rest - column[:, None] * row[None] + jnp.where(here[:, None], row[None], 0.0)
 
-    return jax.lax.fori_loop(0, size, step, (matrix, jnp.ones(matrix.shape[2:], matrix.dtype)))
+    return jax.lax.fori_loop(0, size, step, matrix)
+
+
+def _largest_change(inverse: Float[Array, "n n state"], change: Float[Array, "n n state"]) -> Scalar:
+    """``max_x ‖A_x⁻¹ (A_x − A₀_x)‖_F``."""
+    square = jnp.zeros(inverse.shape[1:], inverse.dtype)
+    for k in range(len(inverse)):
+        square += jnp.sum(inverse * change[:, k], axis=1) ** 2
+    return jnp.sqrt(jnp.max(jnp.sum(square, axis=0)))
+
+
+def _spectral_radius(
+    difference: Callable[[StateValues], StateValues],
+    solve: Callable[[StateValues], StateValues],
+    onwards: StateValues,
+    direction: StateValues,
+    border: tuple[StateValues, Scalar],
+    dense: bool,
+) -> tuple[Scalar, StateValues]:
+    """Of ``K⁻¹(K − K₀)``, bordered: by powers, which go on from step to step along the branch."""
+    along, rate = border
+    across = jnp.sum(along * onwards) + rate
+
+    def power(_, carry):
+        _, v = carry
+        y = solve(difference(v))
+        # Back into the hyperplane along the curve.
+        shift = -jnp.sum(along * y) / across
+        y = y + shift * onwards
+        size = jnp.sqrt(jnp.sum(y * y))
+        return size, jnp.where(size > 0, y / jnp.where(size > 0, size, 1.0), v)
+
+    start = (jnp.zeros((), direction.dtype), direction / jnp.sqrt(jnp.sum(direction**2)))
+    size, v = jax.lax.fori_loop(0, _POWERS[dense], power, start)
+    return jnp.where(jnp.isfinite(size), size, jnp.inf), jnp.where(jnp.isfinite(size), v, direction)
 
 
 def _solve(moves: Float[Array, "state next"], paid: StateValues, guess: StateValues) -> StateValues:
     """``V_i = paid_i + (γP) V_i`` for every player."""
     if len(moves) <= DENSE:
         return jnp.linalg.solve(jnp.eye(len(moves), dtype=moves.dtype) - moves, paid.T).T
-    return jnp.stack([gmres(lambda v: v - moves @ v, b, v)[0] for b, v in zip(paid, guess, strict=True)])
+    return jnp.stack([gmres(lambda v: v - moves @ v, b, v) for b, v in zip(paid, guess, strict=True)])
 
 
-def _solve_coupled(
-    coupling: Float[Array, "state player others next"], rhs: Float[Array, "k player state"]
-) -> tuple[Float[Array, "k player state"], Scalar]:
-    """Solutions of ``(I − γK) dV = g``, and the sign of the determinant; of a large one what the last g shows."""
+def _coupled(coupling: Float[Array, "state player others next"]) -> Callable[[StateValues], StateValues]:
+    """The inverse of ``I − γK``, K the coupling."""
     states, players = coupling.shape[:2]
     size = states * players
-    sides = rhs.reshape(-1, size)
     if size > DENSE:
         matrix = coupling.reshape(size, size)
 
         def apply(v: Float[Array, " n"]) -> Float[Array, " n"]:
             return v - (matrix @ v).reshape(states, players).T.ravel()
 
-        found = [gmres(apply, side, jnp.zeros_like(side)) for side in sides]
-        return jnp.stack([x for x, _ in found]).reshape(rhs.shape), found[-1][1]
-    matrix = jnp.eye(size, dtype=rhs.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
-    lu, pivots = jax.scipy.linalg.lu_factor(matrix)
-    found = jax.scipy.linalg.lu_solve((lu, pivots), sides.T).T
-    odd = jnp.sum(pivots != jnp.arange(size)) % 2
-    sign = jnp.prod(jnp.sign(jnp.diagonal(lu))) * jnp.where(odd == 0, 1.0, -1.0)
-    return found.reshape(rhs.shape), sign
+        return lambda g: gmres(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape)
+    matrix = jnp.eye(size, dtype=coupling.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
+    factors = jax.scipy.linalg.lu_factor(matrix)
+    return lambda g: jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape)

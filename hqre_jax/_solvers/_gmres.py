@@ -7,17 +7,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from hqre_jax._types import Scalar
-
 # Krylov vectors that are kept.
 _MOST = 120
 
 
 class _Cycle(NamedTuple):
-    """An orthonormal basis, the Hessenberg matrix in it (transposed), and the least squares problem so far rotated."""
+    """An orthonormal basis, and the least squares problem in it as far as it is rotated (transposed)."""
 
     basis: Float[Array, "m_plus_1 n"]
-    columns: Float[Array, "m m_plus_1"]
     rotated: Float[Array, "m m_plus_1"]
     cosines: Float[Array, " m"]
     sines: Float[Array, " m"]
@@ -30,7 +27,7 @@ def gmres(
     rhs: Float[Array, " n"],
     start: Float[Array, " n"],
     most: int = _MOST,
-) -> tuple[Float[Array, " n"], Scalar]:
+) -> Float[Array, " n"]:
     """Generalised minimal residuals, without restarts, to the accuracy that the floating type allows.
 
     Args:
@@ -40,9 +37,7 @@ def gmres(
         most: Largest dimension of the Krylov space.
 
     Returns:
-        The solution as far as it was found (its residual is the caller's to look at), and the sign of the determinant
-        of the map as projected to the Krylov space: of the map itself, as soon as the space holds the eigenvectors of
-        its negative eigenvalues. Eigenvectors that have no part in the right side are never seen.
+        The solution as far as it was found; its residual is the caller's to look at.
 
     Source: Saad & Schultz (1986), SIAM J. Sci. Stat. Comput. 7.
     """
@@ -51,11 +46,9 @@ def gmres(
     defect = rhs - apply(start)
     size = jnp.linalg.norm(defect)
     enough = 4 * eps * jnp.maximum(jnp.linalg.norm(rhs), size)
-    square = jnp.zeros((most, most + 1), rhs.dtype)
     cycle = _Cycle(
         basis=jnp.zeros((most + 1, rhs.size), rhs.dtype).at[0].set(defect / jnp.where(size > 0, size, 1.0)),
-        columns=square,
-        rotated=square,
+        rotated=jnp.zeros((most, most + 1), rhs.dtype),
         cosines=jnp.zeros(most, rhs.dtype),
         sines=jnp.zeros(most, rhs.dtype),
         left=jnp.zeros(most + 1, rhs.dtype).at[0].set(size),
@@ -88,7 +81,6 @@ def gmres(
         turned = turned.at[k].set(radius).at[k + 1].set(0.0)
         return _Cycle(
             basis=cycle.basis.at[k + 1].set(vector / jnp.where(length > 0, length, 1.0)),
-            columns=cycle.columns.at[k].set(column),
             rotated=cycle.rotated.at[k].set(turned),
             cosines=cycle.cosines.at[k].set(cosine),
             sines=cycle.sines.at[k].set(sine),
@@ -103,5 +95,4 @@ def gmres(
     both = used[:, None] & used[None, :]
     triangle = jnp.where(both, cycle.rotated[:, :most].T, identity)
     weights = jax.scipy.linalg.solve_triangular(triangle, jnp.where(used, cycle.left[:most], 0.0))
-    sign = jnp.linalg.slogdet(jnp.where(both, cycle.columns[:, :most].T, identity))[0]
-    return start + weights @ cycle.basis[:most], sign
+    return start + weights @ cycle.basis[:most]

@@ -4,6 +4,10 @@ Unknowns are the centred logits z and s of ``τ/s``. The curve is parametrised b
 (m decision points, Λ the rationality at s = 1). At a trial point the linearised equation gives Newton's correction c
 and the slope ``v = dz/ds`` at fixed s; the corrected point is ``(z + c + v·ds, s + ds)``, with ds such that the
 correction is at right angles to the tangent, or 0 on arrival at s = 1.
+
+How much the Jacobian changes over a step (`_closeness`) is judged in the two halves into which elimination splits it:
+the matrices of all states, each by itself, and the system in the values, by its spectral radius, whose direction is
+carried along the branch.
 """
 
 from typing import ClassVar, NamedTuple
@@ -17,7 +21,8 @@ from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate
-from hqre_jax._solvers._eliminated import is_open, linearise
+from hqre_jax._solvers._closeness import CHANGE, Watch, judge, shortest, watch
+from hqre_jax._solvers._eliminated import Pieces, beginning, is_open, linearise
 from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._types import InputError, LogPolicy, Scalar, StateValues
 
@@ -29,10 +34,6 @@ _FAR = 1.0
 _TURN = 0.7
 # What the first step, along the tangent alone, may move a probability by.
 _FIRST = 0.15
-# Steps this short do not jump from sheet to sheet.
-_SURE = 1e-3
-# In units of Λ: at a fold the logits of a single state may turn.
-_SHORTEST = 1e-5
 
 
 class Point(NamedTuple):
@@ -51,8 +52,10 @@ class State(NamedTuple):
         tangent: The unit tangent there, pointing onwards.
         bend: Estimate of half the curve's second derivative by length.
         values: ``V^π`` near there, for systems that are solved by iteration.
+        pieces: The Jacobian there.
+        direction: In which it changed most.
         length: The step to try.
-        orientation: Sign of the bordered determinant.
+        watch: What is remembered of singular points.
         lost: Whether the step became too short.
     """
 
@@ -61,8 +64,10 @@ class State(NamedTuple):
     tangent: Point
     bend: Point
     values: StateValues
+    pieces: Pieces
+    direction: StateValues
     length: Scalar
-    orientation: Scalar
+    watch: Watch
     lost: Bool[Array, ""]
 
 
@@ -72,9 +77,8 @@ class MarkovBranch(AbstractSolver):
     The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. Each step predicts to second order and corrects
     once by Newton's method: a few passes over the transitions and one system of N·S unknowns. A point is kept if
 
-    * the bordered determinant keeps its sign, which folds do not touch (where N·S exceeds 1024 as far as the Krylov
-      space of the tangent shows it); only steps so short that they cannot jump to another sheet may change it, for it
-      flips at a bifurcation that is no fold, where the incoming tangent is followed;
+    * the Jacobian changes little in comparison with itself, so that it is a point of the same curve; a bifurcation that
+      breaks a symmetry is passed along the incoming tangent;
     * the correction moves no probability by more than 0.05 and no logit in use by more than 1, and the tangent turns by
       less than 45°.
 
@@ -83,7 +87,7 @@ class MarkovBranch(AbstractSolver):
     """
 
     name: ClassVar[str] = "markov_branch"
-    default_max_steps: ClassVar[int] = 300
+    default_max_steps: ClassVar[int] = 2_000
     patience: ClassVar[int] = 6
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
@@ -92,7 +96,9 @@ class MarkovBranch(AbstractSolver):
             raise InputError("solver", '"markov_branch" needs a Markov game of few actions; use "auto" here')
         logits = center(problem.log_reference, problem.mask)
         zero, one = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
-        here = linearise(problem, logits, zero, jnp.zeros_like(problem.tau))
+        pieces, direction = beginning(problem)
+        values = jnp.zeros_like(problem.tau)
+        here = linearise(problem, logits, zero, values, pieces, direction, (values, one))
         tangent = _unit(problem, Point(here.tangent, one))
         moved = _moved(problem, logits, tangent.logits)
         return State(
@@ -101,8 +107,10 @@ class MarkovBranch(AbstractSolver):
             tangent=tangent,
             bend=Point(jnp.zeros_like(logits), zero),
             values=here.values,
+            pieces=here.pieces,
+            direction=direction,
             length=_FIRST / jnp.maximum(moved, jnp.finfo(zero.dtype).eps),
-            orientation=one,
+            watch=watch(logits.dtype),
             lost=~jnp.isfinite(moved),
         )
 
@@ -113,7 +121,8 @@ class MarkovBranch(AbstractSolver):
         length, landing = _next_length(state)
         trial = jax.tree.map(lambda u, d, b: u + length * (d + length * b), point, tangent, bend)
         trial = trial._replace(scale=jnp.where(landing, 1.0, trial.scale))
-        here = linearise(problem, trial.logits, trial.scale, state.values)
+        border = (tangent.scale * state.pieces.values, rationality(problem) ** 2 * tangent.scale)
+        here = linearise(problem, trial.logits, trial.scale, state.values, state.pieces, state.direction, border)
         onwards = Point(here.tangent, jnp.ones_like(length))
         along = _inner(problem, tangent, onwards)
         # At right angles to the tangent, or at fixed s.
@@ -126,17 +135,27 @@ class MarkovBranch(AbstractSolver):
         miss = _moved(problem, trial.logits, correction.logits)
         used = problem.policy(trial.logits) > 1e-6
         far = jnp.max(jnp.where(used, jnp.abs(correction.logits), 0.0))
-        orientation = here.orientation * jnp.sign(along)
-        crossed = orientation != state.orientation
-        finite = jnp.isfinite(miss) & jnp.isfinite(orientation)
+        finite = jnp.isfinite(miss) & jnp.isfinite(along)
         ahead = landed | (_inner(problem, tangent, direction) >= _TURN)
         inside = (there.scale >= 0) & (landing | (there.scale < 1.0))
         small = (miss <= _MISS) & (far <= _FAR)
-        kept = finite & small & (~crossed | (length <= _SURE)) & inside & ahead
+        distance = _norm(problem, correction)
+        judged = judge(
+            state.watch,
+            length,
+            change=here.change.size,
+            slant=_norm(problem, jax.tree.map(lambda new, d, b: new - (d + 2 * length * b), direction, tangent, bend)),
+            sound=finite & small & ~landed,
+        )
+        close = landed | (judged.close & (distance <= CHANGE * length))
+        kept = finite & small & close & inside & ahead
         # The error of a prediction to second order grows with the cube of the step.
         ratio = _AIM * _MISS / jnp.maximum(miss, 1e-9)
         factor = jnp.where(finite, jnp.clip(ratio**0.25, 0.2, 3.0), 0.2)
-        after = length * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
+        factor = jnp.where(landed, factor, jnp.minimum(factor, judged.longer))
+        passing = judged.refused.passing
+        shorter = jnp.where(passing, judged.shorter, jnp.minimum(judged.shorter, length * factor))
+        after = jnp.where(kept, length * factor, shorter)
 
         at_end = kept & landing
         log_policy = problem.log_policy(trial.logits)
@@ -151,9 +170,26 @@ class MarkovBranch(AbstractSolver):
         )
         half = jnp.where(length > 0, 0.5 / jnp.where(length > 0, length, 1.0), 0.0)
         bent = jax.tree.map(lambda new, old: half * (new - old), direction, tangent)
-        moved = State(seen, there, direction, bent, here.values, after, orientation, state.lost)
-        short = after < _SHORTEST * rationality(problem)
-        refused = state._replace(iterate=seen, length=after, lost=landed | short)
+        seen_singular = jax.tree.map(lambda new, old: jnp.where(landed, old, new), judged.kept, state.watch)
+        moved = State(
+            iterate=seen,
+            point=there,
+            tangent=direction,
+            bend=bent,
+            values=here.values,
+            pieces=here.pieces,
+            direction=here.change.direction,
+            length=after,
+            watch=seen_singular,
+            lost=state.lost,
+        )
+        refused = state._replace(
+            iterate=seen,
+            direction=here.change.direction,
+            length=after,
+            watch=judged.refused,
+            lost=landed | (after < shortest(after.dtype)),
+        )
         return jax.tree.map(lambda new, old: jnp.where(kept, new, old), moved, refused)
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
@@ -161,6 +197,10 @@ class MarkovBranch(AbstractSolver):
         done, code = super().terminate(problem, state, tol)
         arrived = state.point.scale >= 1.0
         return (done & arrived) | state.lost, jnp.where(arrived, code, RESULTS.diverged.code)
+
+    def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
+        """See `AbstractSolver.on_branch`."""
+        return state.point.scale >= 1.0
 
 
 def _next_length(state: State) -> tuple[Scalar, Bool[Array, ""]]:
@@ -183,8 +223,12 @@ def _inner(problem: Problem, a: Point, b: Point) -> Scalar:
     return jnp.sum(a.logits * b.logits) / points + rationality(problem) ** 2 * a.scale * b.scale
 
 
+def _norm(problem: Problem, direction: Point) -> Scalar:
+    return jnp.sqrt(_inner(problem, direction, direction))
+
+
 def _unit(problem: Problem, direction: Point) -> Point:
-    size = jnp.sqrt(_inner(problem, direction, direction))
+    size = _norm(problem, direction)
     return jax.tree.map(lambda d: d / size, direction)
 
 

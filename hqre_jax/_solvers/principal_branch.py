@@ -8,21 +8,11 @@ Unknowns are the centred logits z and the position t on ``τ(t) = τ Λ/t``, ``t
 At t = 0 the solution is ``z = P log ρ``. The curve is parametrised by length in the norm
 ``‖z‖²/m + t²`` (m decision points), which lets it turn back in t at folds.
 
-**Closeness.** Let A be the Jacobian of H bordered by the tangent at the last point, A′ the one at the next. A step of
-length h is taken only if ``‖A⁻¹(A′ − A)‖ ≤ θ < 1`` and the new point lies within θh of the predicted one. Newton's map
-with the constant matrix A then contracts from one end of the step to the other: its fixed points are one curve, which
-leads from the last point to the new one. No eigenvalue can change its sign in between, neither one nor two at a time, so
-no step passes a bifurcation, nor an imperfect one whose sheets lie close to each other, without following the curve
-around. (A is looked at where the step begins and ends; between them no more than steps of θ change goes unseen.)
-
-**Symmetry.** Where the kernel of A has no part in the curve, as at a bifurcation that breaks a symmetry, steps shrink
-in proportion to the distance d from it while the tangent stands still. An imperfection of size ε in the game turns the
-tangent by ``ε/d²`` there. So the tangent at ``d = eps^(1/3)``, beside that at four times the distance, tells exact
-symmetry from any imperfection well above rounding: if it stood still, the curve goes on along it to the other side, and
-a bifurcation is counted; if not, the curve is followed around the bend.
+A step is taken only if the Jacobian proves it close enough (`_closeness`): here ``‖A⁻¹(A′ − A)‖`` is bounded by norms
+of the matrix, from one more factorisation a step.
 """
 
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,19 +23,15 @@ from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS
 from hqre_jax._simplex import center
 from hqre_jax._solver import AbstractSolver, Iterate, look
+from hqre_jax._solvers._closeness import CHANGE, Watch, judge, shortest, watch
 from hqre_jax._types import LogPolicy, Scalar
 
 _FIRST_STEP = 0.1
-# A predictor may miss the curve by this much in probability; steps aim at a tenth of it.
-_MISS = 0.05
+# A predictor may miss the curve by this much in probability; steps aim at a fraction of it.
+_MISS, _AIM = 0.05, 0.3
 _CORRECTIONS = 8
-# θ: relative change of the bordered Jacobian over a step; steps aim at a fraction of it.
-_CHANGE, _AIM = 0.5, 0.6
 # A point is on the curve when the last correction was this small, in itself and beside the step.
 _ON_CURVE, _BESIDE_STEP = 1e-8, 1e-2
-# A point's tangent stood still if it turned less than this multiple of ``eps^(1/3)``; a bifurcation is passed by a step
-# of so many times the distance from it.
-_STILL, _OVER = 16.0, 4.0
 
 
 class Corrected(NamedTuple):
@@ -67,24 +53,22 @@ class State(NamedTuple):
         iterate: The point; its residual at the requested temperatures means little before they are reached.
         position: t.
         tangent: Unit tangent in ``(z, t)``, pointing onwards.
+        bend: Estimate of half the curve's second derivative by length.
         jacobian: ``∂H/∂(z, t)`` there.
         length: Next step's length.
-        before: The tangent when the next singular point was last far away.
-        passing: Whether the next step is to pass a bifurcation in whose kernel the curve has no part.
+        watch: What is remembered of singular points; counts bifurcations that are no folds.
         folds: Turning points passed.
-        bifurcations: Bifurcations that are no folds passed.
         accepted: Whether the last step was taken.
     """
 
     iterate: Iterate
     position: Scalar
     tangent: Float[Array, " n_plus_1"]
+    bend: Float[Array, " n_plus_1"]
     jacobian: Float[Array, "n n_plus_1"]
     length: Scalar
-    before: Float[Array, " n_plus_1"]
-    passing: Bool[Array, ""]
+    watch: Watch
     folds: Int[Array, ""]
-    bifurcations: Int[Array, ""]
     accepted: Bool[Array, ""]
 
 
@@ -112,41 +96,37 @@ class PrincipalBranch(AbstractSolver):
             position=jnp.zeros((), dtype),
             # A first step of length 0 stays at the reference and finds tangent and Jacobian there.
             tangent=upward,
+            bend=jnp.zeros_like(upward),
             jacobian=jnp.eye(size, size + 1, dtype=dtype),
             length=jnp.zeros((), dtype),
-            before=upward,
-            passing=jnp.asarray(False),
+            watch=watch(dtype),
             folds=jnp.zeros((), int),
-            bifurcations=jnp.zeros((), int),
             accepted=jnp.asarray(True),
         )
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one prediction and up to 8 corrections."""
-        goal, fine = rationality(problem), _resolution(state.position.dtype)
+        goal = rationality(problem)
         arrived = state.position >= goal
         to_go = jnp.where(arrived, 0.0, (goal - state.position) / state.tangent[-1])
         landing = arrived | ((state.tangent[-1] > 0) & (to_go <= state.length))
         length = jnp.where(landing, to_go, state.length)
-        there = correct(problem, state.iterate.logits, state.position, state.tangent, length, landing)
+        ahead = state.tangent + length * state.bend
+        there = correct(problem, state.iterate.logits, state.position, state.tangent, ahead, length, landing)
         begins = state.length == 0
-        change = _relative_change(problem, state.tangent, state.jacobian, there.jacobian)
-        turned = _norm(problem, there.tangent - state.tangent)
-        same_curve = jnp.where(state.passing, turned <= 2 * _STILL * fine, change <= _CHANGE)
-        straight = there.distance <= _CHANGE * length
+        on_the_way = ~begins & ~arrived
+        judged = judge(
+            state.watch,
+            length,
+            change=_relative_change(problem, state.tangent, state.jacobian, there.jacobian),
+            slant=_norm(problem, there.tangent - (ahead + length * state.bend)),
+            sound=there.good & on_the_way,
+        )
+        straight = there.distance <= CHANGE * length
         inside = (landing | (there.position < goal)) & (there.position >= 0)
-        good = there.good & inside & (begins | arrived | (same_curve & straight))
-        # The distance of the next singular point, as far as the last step shows it.
-        singular = length / jnp.maximum(change, jnp.finfo(change.dtype).tiny)
-        near = ~begins & ~arrived & ~state.passing & there.good & (singular < fine)
-        to_pass = near & (_norm(problem, state.tangent - state.before) <= _STILL * fine)
-        before = jnp.where(begins | (singular >= _OVER * fine), state.tangent, state.before)
-
-        growth = jnp.sqrt(0.1 * _MISS / jnp.maximum(there.miss, 1e-12))
-        growth = jnp.minimum(growth, _AIM * _CHANGE / jnp.maximum(change, 1e-12))
-        longer = state.length * jnp.where(state.passing, 1.0, jnp.clip(growth, 0.5, 2.0))
-        longer = jnp.where(landing, state.length, longer)
-        longer = jnp.where(begins, _FIRST_STEP, longer)
+        good = there.good & inside & (~on_the_way | (judged.close & straight))
+        growth = jnp.clip((_AIM * _MISS / jnp.maximum(there.miss, 1e-12)) ** 0.25, 0.5, 3.0)
+        longer = jnp.where(landing, state.length, state.length * jnp.minimum(growth, judged.longer))
         seen = look(problem, there.logits, state.iterate)
         # Progress counts from the arrival on.
         seen = seen._replace(
@@ -157,35 +137,35 @@ class PrincipalBranch(AbstractSolver):
             iterate=seen,
             position=jnp.where(landing, goal, there.position),
             tangent=there.tangent,
+            bend=jnp.where(length > 0, 0.5 / jnp.where(length > 0, length, 1.0) * (there.tangent - state.tangent), 0.0),
             jacobian=there.jacobian,
-            length=longer,
-            before=before,
-            passing=jnp.asarray(False),
+            length=jnp.where(begins, _FIRST_STEP, longer),
+            watch=jax.tree.map(lambda new, old: jnp.where(on_the_way, new, old), judged.kept, state.watch),
             folds=state.folds + (fold & ~arrived),
-            bifurcations=state.bifurcations + state.passing,
             accepted=jnp.asarray(True),
         )
-        # A bifurcation that could not be passed straight is none: the bend is followed around.
-        shorter = jnp.where(state.passing, 0.5 * _CHANGE / _OVER, 0.5) * length
         refused = state._replace(
             iterate=state.iterate._replace(stalled=jnp.where(arrived, state.iterate.stalled + 1, 0)),
-            length=jnp.where(arrived, state.length, jnp.where(to_pass, _OVER * singular, shorter)),
-            before=jnp.where(state.passing, jnp.inf, before),
-            passing=to_pass,
+            length=jnp.where(arrived, state.length, judged.shorter),
+            watch=judged.refused,
             accepted=jnp.asarray(False),
         )
-        return jax.tree.map(lambda a, b: jnp.where(good & ~to_pass, a, b), moved, refused)
+        return jax.tree.map(lambda a, b: jnp.where(good, a, b), moved, refused)
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
         done, code = super().terminate(problem, state, tol)
         goal = rationality(problem)
         endless = ~jnp.isfinite(goal)
-        lost = (state.length > 0) & (state.length < _resolution(goal.dtype) ** 2)
+        lost = (state.length > 0) & (state.length < shortest(goal.dtype))
         arrived = state.position >= goal
         finite = jnp.isfinite(state.iterate.residual) & ~endless
         failed = jnp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
         return (done & arrived) | lost | endless, jnp.where(arrived, code, failed)
+
+    def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
+        """See `AbstractSolver.on_branch`."""
+        return state.position >= rationality(problem)
 
 
 def rationality(problem: Problem) -> Scalar:
@@ -203,11 +183,6 @@ def inner(a: Float[Array, " n_plus_1"], b: Float[Array, " n_plus_1"], problem: P
 
 def _norm(problem: Problem, direction: Float[Array, " n_plus_1"]) -> Scalar:
     return jnp.sqrt(inner(direction, direction, problem))
-
-
-def _resolution(dtype: Any) -> float:
-    """``eps^(1/3)``: the distance from a singular point at which rounding and curvature spoil a tangent alike."""
-    return float(jnp.finfo(dtype).eps) ** (1 / 3)
 
 
 def _relative_change(
@@ -232,16 +207,18 @@ def correct(
     logits: LogPolicy,
     position: Scalar,
     tangent: Float[Array, " n_plus_1"],
+    ahead: Float[Array, " n_plus_1"],
     length: Scalar,
     landing: Bool[Array, ""],
 ) -> Corrected:
-    """Predict along the tangent, then return to the curve by Newton's method.
+    """Predict, then return to the curve by Newton's method.
 
     Args:
         problem: The problem at the requested temperatures.
         logits: z of a point on the curve.
         position: t of that point.
         tangent: Unit tangent there.
+        ahead: Where to predict, for each unit of length: the tangent, or what bends with the curve.
         length: How far to predict.
         landing: Whether to correct at fixed t (the path's end) instead of at right angles to the tangent.
 
@@ -251,7 +228,7 @@ def correct(
     goal = rationality(problem)
     shape, size = logits.shape, logits.size
     points = jnp.sum(jnp.any(problem.mask, axis=-1))
-    predicted = jnp.append(logits.ravel(), position) + length * tangent
+    predicted = jnp.append(logits.ravel(), position) + length * ahead
     predicted = predicted.at[-1].set(jnp.where(landing & (length > 0), goal, predicted[-1]))
     border = jnp.where(landing, jnp.zeros_like(tangent).at[-1].set(1.0), tangent.at[:-1].multiply(1.0 / points))
     onwards = jnp.zeros(size + 1, logits.dtype).at[-1].set(1.0)
