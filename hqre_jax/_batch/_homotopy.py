@@ -226,7 +226,7 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
         linear, trial = linearise(games, pi), in_parts(_trial(path), sizes)
         return linear, tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
 
-    def solved(goal: PerLane, linear: Linear, defect: Odds, before: Rows) -> Solved:
+    def solved(goal: PerLane, linear: Linear, defect: Odds, before: Float[Array, "row row lane"]) -> Solved:
         return solve_linear(goal, linear, [defect, linear.gain], before, go)
 
     goal, pi = apart(go, point, path)
@@ -294,7 +294,7 @@ def _signs(
     pi: Policies,
     defect: Rows,
     slope: Rows,
-    change: Rows,
+    change: Float[Array, "row row lane"],
     shift: PerLane,
     length: PerLane,
 ) -> _Signs:
@@ -307,7 +307,9 @@ def _signs(
     return _Signs(moved, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
 
 
-def _relative_change(guards: Guards, path: Path, slope: Rows, change: Rows, reduced: slice) -> PerLane:
+def _relative_change(
+    guards: Guards, path: Path, slope: Rows, change: Float[Array, "row row lane"], reduced: slice
+) -> PerLane:
     """The square of ``‖A⁻¹(A − A₀)‖``, A the reduced Jacobian here and A₀ there, bordered by the tangent there.
 
     With ``A⁻¹ (r, 0) = y + t·ds``, where y solves the system without border and ds keeps to the hyperplane.

@@ -1,0 +1,126 @@
+"""The principal branch where sheets lie close together: near-symmetric coordination, exact symmetry, sharp bends.
+
+Right values are those of `benchmarks.branches`' independent tracer, whose two step sizes agree, unless they are exact.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from benchmarks.branches._systems import normal_form_system, policies_of
+from benchmarks.branches._tracer import trace
+from hqre_jax._iterate import iterate
+from hqre_jax._solvers import _closeness
+
+# Three places to meet at, each a little better or worse than the others.
+NEAR = np.array(
+    [
+        [[1.01, 0.03, -0.04], [0.03, 1.0, -0.02], [-0.02, -0.02, 1.0]],
+        [[1.02, 0.01, 0.01], [-0.03, 0.97, 0.03], [0.02, 0.04, 1.02]],
+    ]
+)
+NEAR_ANSWER = [[6.0e-5, 0.99990, 4.0e-5], [5.0e-5, 0.99987, 8.0e-5]]
+# No symmetry at all, and a bend that is easily cut.
+BEND = np.array([[[1, 0, 5], [-3, 1, 1], [2, 4, 5]], [[-1, -2, 5], [-1, -3, -2], [4, 4, 1]]], float)
+BEND_TAU = np.array([0.15, 0.05])
+BEND_ANSWER = [[0, 0, 1], [0.5, 0.5, 0]]
+
+
+@pytest.mark.parametrize("solver", ["auto", "principal_branch", "krylov_branch"])
+def test_one_game_by_every_method(solver):
+    for payoffs, tau, answer in ((NEAR, 0.1, NEAR_ANSWER), (BEND, BEND_TAU, BEND_ANSWER)):
+        solution = hq.solve(hq.NormalFormGame(payoffs), tau, solver=solver)
+        assert solution.selection == "principal_branch"
+        np.testing.assert_allclose(solution.policy[:, 0], answer, rtol=0, atol=2e-5)
+
+
+def test_the_way_there_turns_twice():
+    for payoffs, tau, answer in ((NEAR, 0.1, NEAR_ANSWER), (BEND, BEND_TAU, BEND_ANSWER)):
+        branch = hq.trace_branch(hq.NormalFormGame(payoffs), np.inf, tau)
+        assert (len(branch.folds), branch.num_bifurcations) == (2, 0)
+        np.testing.assert_allclose(branch.policies[-1, :, 0], answer, rtol=0, atol=2e-5)
+
+
+def test_every_lane_of_a_batch():
+    """In any place, among any neighbours, and where one player's payoffs alone are favoured."""
+    favoured = np.stack([np.eye(3) + np.diag([0.02, 0.01, 0])] * 2)
+    games = np.stack([NEAR, favoured, NEAR, BEND, NEAR[::-1].transpose(0, 2, 1)])
+    tau = np.array([[0.1, 0.1], [0.1, 0.1], [0.1, 0.1], BEND_TAU, [0.1, 0.1]])
+    together = hq.solve_batch(games, tau)
+    assert list(together.selection) == ["principal_branch"] * 5
+    policies = np.asarray(together.policy)[:, :, 0]
+    for lane, answer in ((0, NEAR_ANSWER), (2, NEAR_ANSWER), (3, BEND_ANSWER), (4, NEAR_ANSWER[::-1])):
+        np.testing.assert_allclose(policies[lane], answer, rtol=0, atol=2e-5)
+    assert policies[1, :, 0].min() > 0.999
+
+
+def test_imperfections_of_every_size():
+    """From 1e-1 to 1e-12: as the independent tracer has it; nobody stays where symmetry would have left them."""
+    rng = np.random.RandomState(0)
+    size = 10.0 ** -np.arange(1, 13).repeat(4).reshape(-1, 1, 1, 1)
+    games = np.eye(3) + size * rng.randn(48, 2, 3, 3)
+    solution = hq.solve_batch(games, 0.1, throw=False)
+    traced = trace(*normal_form_system(games, np.full((48, 2), 0.1)), 0.1)
+    # The tracer gives up at the smallest of them; it never guesses.
+    assert traced.arrived[:44].all()
+    claims = np.asarray(solution.selection) == "principal_branch"
+    assert claims.mean() > 0.95
+    both = claims & traced.arrived
+    right = policies_of(traced.points, (3, 3))
+    np.testing.assert_allclose(solution.policy[both, :, 0], right[both], rtol=0, atol=1e-6)
+    assert np.asarray(solution.policy).max((1, 2, 3))[both].min() > 0.99
+
+
+def test_two_places():
+    """2×2: with an imperfection of 1e-9 … 1e-7 one never stays in the middle."""
+    rng = np.random.RandomState(1)
+    games = np.eye(2) + 10.0 ** rng.uniform(-9, -7, (60, 1, 1, 1)) * rng.randn(60, 2, 2, 2)
+    solution = hq.solve_batch(games, 0.1)
+    right = policies_of(trace(*normal_form_system(games, np.full((60, 2), 0.1)), 0.1).points, (2, 2))
+    np.testing.assert_allclose(solution.policy[:, :, 0], right, rtol=0, atol=1e-6)
+    assert np.asarray(solution.policy).max((1, 2, 3)).min() > 0.99
+
+
+@pytest.mark.parametrize("places", [3, 4])
+def test_exact_symmetry_is_kept(places):
+    """Even chances are an equilibrium at every temperature: the branch goes on through the fork at λ = places, whose
+    kernel has ``places - 1`` dimensions for each sign, and it is counted once."""
+    game = hq.NormalFormGame(np.stack([np.eye(places)] * 2))
+    for rationality in (places + 0.5, 8.0, 9.0, 20.0, 40.0, 100.0):
+        solution = hq.solve(game, 1 / rationality)
+        assert solution.selection == "principal_branch"
+        np.testing.assert_allclose(solution.policy, 1 / places, rtol=0, atol=1e-9)
+    batch = hq.solve_batch(np.stack([game.payoffs] * 3), [[1 / 9], [1 / 20], [1 / 40]])
+    np.testing.assert_allclose(batch.policy, 1 / places, rtol=0, atol=1e-9)
+    branch = hq.trace_branch(game, np.inf, 1 / 40)
+    assert (branch.num_bifurcations, branch.folds) == (1, ())
+
+
+def test_a_lost_branch_selects_nothing():
+    """Even where the residual happens to be small: the reference is an equilibrium, but the curve was not followed."""
+    game = hq.NormalFormGame(np.stack([np.eye(3)] * 2))
+    lost = hq.solve(game, 0.1, solver="principal_branch", max_steps=5, throw=False)
+    assert float(lost.residual) < 1e-10
+    assert lost.selection == "unselected"
+
+
+def test_without_the_guard_the_answer_is_another(monkeypatch):
+    """Negative control: steps judged by Newton's convergence alone end in the middle."""
+    problem = hq.Problem(hq.NormalFormGame(NEAR), 0.1).centered()
+
+    def solve():
+        method = hq.PrincipalBranch()
+        state, code, _ = jax.jit(lambda: iterate(method, problem, problem.log_reference, jnp.asarray(1e-10), 200))()
+        return int(code), np.asarray(problem.policy(state.iterate.logits))[:, 0]
+
+    code, policy = solve()
+    np.testing.assert_allclose(policy, NEAR_ANSWER, rtol=0, atol=2e-5)
+    monkeypatch.setattr("hqre_jax._solvers.principal_branch.judge", lambda seen, length, **facts: _closeness.Judged(
+        close=jnp.asarray(True), kept=seen, refused=seen, longer=jnp.asarray(3.0), shorter=0.5 * length
+    ))  # fmt: skip
+    monkeypatch.setattr("hqre_jax._solvers.principal_branch.CHANGE", np.inf)
+    code, policy = solve()
+    assert code == hq.RESULTS.successful.code
+    assert np.abs(policy - 1 / 3).max() < 0.01
