@@ -18,14 +18,12 @@ def test_linear_systems():
     """Against a factorisation; a singular system stops and says so."""
     rng = np.random.default_rng(0)
     matrix, rhs = np.eye(40) + rng.standard_normal((40, 40)) / 4, rng.standard_normal(40)
-    x, relative, products, _ = conjugate_residuals(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), 1e-8, 64)
+    x, relative, products = conjugate_residuals(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), 1e-8, 64)
     np.testing.assert_allclose(x, np.linalg.solve(matrix, rhs), atol=1e-6)
     assert float(relative) <= 1e-8
     assert int(products) <= 48
-    full = conjugate_residuals(lambda v: jnp.asarray(matrix[:12, :12]) @ v, jnp.asarray(rhs[:12]), 1e-8, 16)
-    assert float(full[3]) == np.linalg.slogdet(matrix[:12, :12])[0]
     projection = np.diag([1.0, 1.0, 0.0])
-    x, relative, products, _ = conjugate_residuals(lambda v: jnp.asarray(projection) @ v, jnp.ones(3), 1e-6, 16)
+    x, relative, products = conjugate_residuals(lambda v: jnp.asarray(projection) @ v, jnp.ones(3), 1e-6, 16)
     np.testing.assert_allclose(float(relative), 3**-0.5)
     assert int(products) <= 3
 

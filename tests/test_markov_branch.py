@@ -73,15 +73,11 @@ def test_a_bifurcation_is_passed_straight():
     np.testing.assert_allclose(policy[0], policy[1], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_gmres_solves_and_knows_the_sign_of_the_determinant(sign):
+def test_gmres_solves():
     rng = np.random.default_rng(0)
-    matrix = np.eye(40) + 0.1 * rng.standard_normal((40, 40))
-    matrix[0] *= sign
-    rhs = rng.standard_normal(40)
-    found, orientation = gmres(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), jnp.zeros(40))
+    matrix, rhs = np.eye(40) + 0.1 * rng.standard_normal((40, 40)), rng.standard_normal(40)
+    found = gmres(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), jnp.zeros(40))
     np.testing.assert_allclose(found, np.linalg.solve(matrix, rhs), rtol=0, atol=1e-11)
-    assert float(orientation) == np.linalg.slogdet(matrix)[0] == sign
 
 
 # Everything that a problem can have, in few states: masks, references, entropies, continuations, three players.

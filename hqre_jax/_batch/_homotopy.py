@@ -9,14 +9,16 @@ the reference mostly along s. All lanes take one linear solve per round; each ha
 angles to the curve and the tangent ``± (t, 1)``, whose sign is that of ``det(I − sJ)``: so the curve is followed
 through its folds, where the determinant changes sign and s turns back. A point is kept if
 
-* the tangent there is near the one at the last point;
+* the Jacobian, bordered by the tangent at the last point, has changed little in comparison with itself
+  (`hqre_jax._solvers._closeness` says what that excludes; with two players it is the one to which the larger player's
+  unknowns are eliminated), and the tangent there is near the one at the last point;
 * the correction moves no probability by more than some limit and no log-odds of use by more than 1;
 * predicted and found tangent, over the step, move no probability apart by more than some multiple of that limit.
 
 Otherwise the step is shortened. A lane whose step becomes too short (at a bifurcation, or because a limit was too large
 for a sharp bend) gives up, and so does one that had more than a few steps refused: where the curve bends that sharply,
-another one is near. Both may try again with smaller limits. Lanes that are certified to have one equilibrium need
-no guards, for any way to it is right.
+another one is near. Both may try again with smaller limits, and then by `PrincipalBranch`. Lanes that are certified to
+have one equilibrium need no guards, for any way to it is right.
 """
 
 import itertools

@@ -212,7 +212,7 @@ class KrylovBranch(AbstractSolver):
         def power(_, carry):
             _, v, products = carry
             difference = jnp.append(new(v) - old(v), 0.0)
-            y, left, used, _ = conjugate_residuals(bordered, difference, _LOOSE, self.memory)
+            y, left, used = conjugate_residuals(bordered, difference, _LOOSE, self.memory)
             size = jnp.linalg.norm(y)
             # A system that could not be solved says nothing, and that is too little.
             size = jnp.where((left <= 2 * _LOOSE) | (jnp.linalg.norm(difference) == 0), size, jnp.inf)
@@ -248,7 +248,7 @@ class KrylovBranch(AbstractSolver):
         def newton(carry):
             point, policy, _, last, count, products = carry
             value, push = jax.linearize(equation, point)
-            correction, _, used, _ = conjugate_residuals(push, -value, accuracy, self.memory)
+            correction, _, used = conjugate_residuals(push, -value, accuracy, self.memory)
             moved = point + correction
             moved_policy = _policy(problem, moved)
             change = jnp.max(jnp.abs(moved_policy - policy))
