@@ -121,7 +121,8 @@ def solve(
         methods = [method] if method is not None else choice(problem, bool(unique))
         for method in methods:
             found, kept = _attempt(problem, method, start, tol_value, steps, history)
-            if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
+            # Where values cannot be looked at there is but one method.
+            if traced or (int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch))):
                 break
     name = "auto" if method is None else method.name
     answer = finish(problem, found, unique)

@@ -38,13 +38,13 @@ from hqre_jax._batch._interleaved import (
     apart,
     apply,
     drift,
-    largest,
     linearise,
     policies,
     reduced_unknowns,
     solve_linear,
     total,
 )
+from hqre_jax._batch._moves import cube_root, dot, moved, moved_odds
 
 # Steps aim at this fraction of the largest correction.
 _AIM = 0.4
@@ -159,12 +159,12 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
     def lengths(pi: Policies, slope: Odds, second: Odds, change: PerLane) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
         tiny = jnp.finfo(limits.miss.dtype).tiny
-        first_order, second_order = _moved(pi, slope), _moved(pi, second)
+        first_order, second_order = moved(pi, slope), moved(pi, second)
         ratio = _AIM * limits.miss * first_order / jnp.maximum(second_order * second_order, tiny)
         # No step is longer than 1, and the cube root of more needs no computing.
         hidden = MOST_DRIFT / jnp.maximum(change * first_order, tiny)
-        step = jnp.where(limits.unique, 1.0, jnp.minimum(_cube_root(jnp.minimum(ratio, 1.0)), hidden))
-        square = _dot(slope, slope)
+        step = jnp.where(limits.unique, 1.0, jnp.minimum(cube_root(jnp.minimum(ratio, 1.0)), hidden))
+        square = dot(slope, slope)
         weight = jnp.maximum(square, 1.0) / _STEEP**2
         return step, jnp.sqrt(square + weight), weight, first_order + second_order
 
@@ -305,8 +305,8 @@ def _signs(
     correction = in_parts(defect + shift * slope, sizes)
     aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
     cosine = length * (total(slope * path.tangent) + guards.weight * rate)
-    moved, far, slant = _moved(pi, correction), _moved_odds(pi, correction), _moved(pi, aslant)
-    return _Signs(moved, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
+    miss, far, slant = moved(pi, correction), moved_odds(pi, correction), moved(pi, aslant)
+    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
 
 
 def _relative_change(
@@ -334,9 +334,9 @@ def _judged(
     position, rate, sag, step = path.place
     live, landed = path.state == LIVE, position >= 1.0
     sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
-    moved = goal + shift
+    there = goal + shift
     guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
-    guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (moved <= 1.0) & (moved >= 0.0)
+    guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (there <= 1.0) & (there >= 0.0)
     kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step.
     ratio = _AIM * guards.limits.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
@@ -347,7 +347,7 @@ def _judged(
     lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
     lost |= refused > guards.limits.refusals
     new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)
-    new_position, new_rate = jnp.where(kept, moved, position), jnp.where(kept, length, rate)
+    new_position, new_rate = jnp.where(kept, there, position), jnp.where(kept, length, rate)
     place = Place(new_position, new_rate, new_sag, _shortened(after, new_position, new_rate, new_sag))
     state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state)
     return kept, (jnp.stack(place), rounds, refused, state)
@@ -383,34 +383,3 @@ def _shortened(step: PerLane, position: PerLane, rate: PerLane, sag: PerLane) ->
     root = jnp.sqrt(jnp.maximum(rate * rate + 4 * sag * to_go, 0.0))
     over = position + step * (rate + step * sag) >= 1.0
     return jnp.where(over, jnp.clip(2 * to_go / (rate + root), 0.0, step), step)
-
-
-def _cube_root(x: PerLane) -> PerLane:
-    """Of a number in [0, 1], to a few percent: from square roots, of which processors take several at once."""
-    # x^(1/4 + 1/16 + 1/64)
-    fourth = jnp.sqrt(jnp.sqrt(x))
-    sixteenth = jnp.sqrt(jnp.sqrt(fourth))
-    return fourth * sixteenth * jnp.sqrt(jnp.sqrt(sixteenth))
-
-
-def _dot(x: Odds, y: Odds) -> PerLane:
-    return total(jnp.stack([total(a * b) for a, b in zip(x, y, strict=True)]))
-
-
-def _moved(pi: Policies, change: Odds) -> PerLane:
-    """Largest change of a probability, to first order, when log-odds change."""
-    most = jnp.zeros_like(pi[0][0])
-    for p, d in zip(pi, change, strict=True):
-        weighted = p[1:] * d
-        mean = total(weighted)
-        most = jnp.maximum(most, largest(jnp.abs(weighted - p[1:] * mean), 0.0))
-        most = jnp.maximum(most, jnp.abs(p[0] * mean))
-    return most
-
-
-def _moved_odds(pi: Policies, change: Odds) -> PerLane:
-    """Largest change of log-odds, actions that are hardly played left out."""
-    most = jnp.zeros_like(pi[0][0])
-    for p, d in zip(pi, change, strict=True):
-        most = jnp.maximum(most, largest(jnp.where(p[1:] > 1e-6, jnp.abs(d), 0.0), 0.0))
-    return most
