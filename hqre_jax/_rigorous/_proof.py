@@ -174,7 +174,8 @@ def load_proof(path: str | Path) -> Proof:
         stored = content.pop("problem")
         proof = Proof(problem={name: _array(v) if isinstance(v, dict) else v for name, v in stored.items()}, **content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        raise InputError(str(path), f"is no proof: {str(error).partition(chr(10))[0]}") from None
+        reason, *_ = str(error).splitlines() or [type(error).__name__]
+        raise InputError(str(path), f"is no proof: {reason}") from None
     if fault := proof.fault():
         raise InputError(str(path), f"is no proof: {fault} is not what a proof of its kind holds there")
     return proof

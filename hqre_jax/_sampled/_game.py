@@ -45,7 +45,7 @@ class SampledGame(AbstractGame):
     policy_independent_beliefs: bool = eqx.field(static=True)
     recall: bool = eqx.field(static=True)
     num_episodes: int = eqx.field(static=True)
-    num_workers: int = eqx.field(static=True)
+    num_workers: int = eqx.field(static=True, metadata={"decides": False})
 
     def __init__(self, simulator: Any, *, num_episodes: int = 10_000, key: Any = None, num_workers: int = 2):
         if not isinstance(simulator, AbstractSimulator | AbstractHostSimulator):

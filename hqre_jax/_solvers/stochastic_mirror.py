@@ -105,7 +105,7 @@ class StochasticMirror(AbstractSolver):
     level: float = eqx.field(static=True)
     interval: Interval = eqx.field(static=True)
     check_every: int = eqx.field(static=True)
-    checkpoint: str | None = eqx.field(static=True)
+    checkpoint: str | None = eqx.field(static=True, metadata={"decides": False})
     checkpoint_every: int = eqx.field(static=True)
 
     name: ClassVar[str] = "stochastic_mirror"
