@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hqre_jax._batch._shelf import Shelf, shelve
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import check_zero_sum, full_policy
@@ -49,22 +50,22 @@ class Lanes:
 
     Attributes:
         groups: Every lane is in exactly one.
-        games: What was given: a stacked game, or a tuple of games.
+        games: What was given: a stacked game, or games on a `Shelf`.
         action_mask: Valid actions ``(lane, player, information state, action)``, padded to the largest of each.
         tau: Temperatures ``(lane, player, information state)``, padding 1.
         reference: Reference policies of the mask's shape, if any were given.
     """
 
     groups: tuple[Group, ...]
-    games: AbstractGame | tuple[AbstractGame, ...]
+    games: AbstractGame | Shelf
     action_mask: Any
     tau: Any
     reference: Any
 
 
-def lane_game(games: AbstractGame | tuple[AbstractGame, ...], lane: int) -> AbstractGame:
+def lane_game(games: AbstractGame | Shelf, lane: int) -> AbstractGame:
     """The game of one lane, as it was given."""
-    if isinstance(games, tuple):
+    if isinstance(games, Shelf):
         return games[lane]
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[lane]), games)
 
@@ -250,7 +251,7 @@ def _from_list(
         if continuation == "zero_sum":
             _each_zero_sum(stacked)
         groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start)))
-    return Lanes(tuple(groups), tuple(games), mask, tau, rho)
+    return Lanes(tuple(groups), shelve(games), mask, tau, rho)
 
 
 def _alike(games: Sequence[AbstractGame]) -> list[list[int]]:
