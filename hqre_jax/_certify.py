@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +13,7 @@ from jaxtyping import Array, Float, Int
 from hqre_jax._bounds import can_exhaust, exhaust
 from hqre_jax._branch import Branch, trace_branch
 from hqre_jax._certificates import Certificate, Verdict, cheap_certificate
+from hqre_jax._compiled import compiled
 from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._linearise import defect, logit_jacobian
@@ -186,7 +186,7 @@ def _candidates(
     return [z for z, _ in chosen]
 
 
-@eqx.filter_jit
+@compiled
 def search(
     problem: Problem, given: Float[Array, "start player state action"], num_given: Int[Array, ""], key: Any
 ) -> tuple[Float[Array, "start player state action"], Float[Array, " start"]]:
@@ -261,7 +261,7 @@ def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) ->
     return bool(beta * curvature * eta <= 0.5 and 2 * eta <= 1), float(2 * eta)
 
 
-@eqx.filter_jit
+@compiled
 def _evidence(problem: Problem, z: Float[Array, "player state action"]):
     problem = problem.centered()
     value, jacobian = logit_jacobian(problem, z)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._simplex import kl, log_softmax, probabilities
 from hqre_jax._temperatures import as_float_array, concrete, full_tau, real_numbers
@@ -209,7 +210,7 @@ def check_zero_sum(game: AbstractGame) -> None:
         raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
 
 
-@eqx.filter_jit
+@compiled
 def _payoff_range(game: AbstractGame) -> PerPlayer:
     return game.payoff_range()
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Int
 
 from hqre_jax._adjoint import reattach
 from hqre_jax._bounds import bounds
+from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import ExtensiveFormGame
 from hqre_jax._iterate import iterate, record, resume
@@ -154,12 +155,12 @@ def follows_branch(method: AbstractSolver) -> bool:
     return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
 
 
-@eqx.filter_jit
+@compiled
 def certified(problem: Problem) -> Bool[Array, ""]:
     return bounds(frozen(problem)).unique
 
 
-@eqx.filter_jit
+@compiled
 def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
     centered = frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
@@ -212,7 +213,7 @@ def _observe(problem: Problem, state: Any):
     return problem.policy(state.iterate.logits), state.iterate.residual, scale
 
 
-@eqx.filter_jit
+@compiled
 def finish(problem: Problem, found: Found, unique, on_branch) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached."""
     # No derivative of an answer is known whose game is known by samples only.

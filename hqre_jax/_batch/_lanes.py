@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._batch._shelf import Shelf, shelve
+from hqre_jax._compiled import unnamed
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import check_zero_sum, full_policy
@@ -98,7 +99,7 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
     start = _batch_policy(initial_policy, mask, dtype, "initial_policy", interior=False)
     if continuation == "zero_sum":
         _each_zero_sum(stacked)
-    return Lanes((Group(np.arange(len(mask)), Lane(stacked, tau, rho, start)),), stacked, mask, tau, rho)
+    return Lanes((Group(np.arange(len(mask)), Lane(unnamed(stacked), tau, rho, start)),), stacked, mask, tau, rho)
 
 
 def _floating_type(stacked: AbstractGame) -> Any:
@@ -240,9 +241,9 @@ def _from_list(
     tau = batch_tau(taus, mask, dtype)
     rho = _list_policy(reference, games, mask, dtype, "reference", interior=True)
     start = _list_policy(initial_policy, games, mask, dtype, "initial_policy", interior=False)
-    groups = []
-    for members in _alike(games):
-        common, stacked = _stack([games[b] for b in members])
+    groups, plain = [], [unnamed(game) for game in games]
+    for members in _alike(plain):
+        common, stacked = _stack([plain[b] for b in members])
         where = (np.asarray(members), *map(slice, common))
         own_tau = tau[where[:-1]]
         own_rho, own_start = (

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from hqre_jax._compiled import compiled
 from hqre_jax._empirical._confidence import Confidence, check_solution, confidence_region, play_spread
 from hqre_jax._empirical._game import EmpiricalGame
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
@@ -110,7 +111,7 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
     return _plan(empirical, solution, confidence, jnp.asarray(eps, solution.policy.dtype))
 
 
-@eqx.filter_jit
+@compiled
 def _plan(empirical: EmpiricalGame, solution: Solution, confidence: Confidence, eps: Scalar) -> RolloutPlan:
     gradient = solution.policy.reshape(-1, 1, 1) * log_policy_gradient(
         solution.problem, solution.log_policy, "payoffs"

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._games._checks import complete_mask, expect_shape, finite
 from hqre_jax._games._world import with_payoffs
@@ -110,7 +111,7 @@ class PolymatrixGame(AbstractGame):
         return by_first + jax.ops.segment_sum(width[:, 1], self.edges[:, 1], self.num_players)
 
 
-@eqx.filter_jit
+@compiled
 def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]:
     return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
 

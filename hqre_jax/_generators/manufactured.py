@@ -19,11 +19,11 @@ interactions and hence the uniqueness of a zero-sum plant (γ = 0) are those of 
 
 from typing import Any, TypeVar
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax._games._checks import expect_shape, finite
@@ -86,7 +86,7 @@ def manufactured(
     raise InputError("game", f"is a {type(game).__name__}, whose payoffs cannot be corrected")
 
 
-@eqx.filter_jit
+@compiled
 def _payments(
     problem: Problem, log_policy: LogPolicy, targets: Float[Array, "player target"] | None
 ) -> tuple[ActionValues, Float[Array, "player target"] | None]:
@@ -120,7 +120,7 @@ def _targets(problem: Problem, values: Any) -> Float[Array, "player target"]:
     return targets
 
 
-@eqx.filter_jit
+@compiled
 def _on_own_actions(
     game: AbstractWorldGame, payment: ActionValues, opposed: bool, shift: Float[Array, "player target"] | None
 ) -> Float[Array, "..."]:
