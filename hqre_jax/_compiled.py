@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import equinox as eqx
+import jax
 
 from hqre_jax._types import Labels
 
@@ -31,6 +32,25 @@ def compiled(function: Function) -> Function:
         return program(*unnamed(args), **unnamed(kwargs))
 
     return call  # type: ignore[return-value]
+
+
+@functools.cache
+def _known(options: tuple[tuple[str, Any], ...]) -> bool:
+    program = jax.jit(lambda x: x).lower(jax.ShapeDtypeStruct((), "float32"))
+    try:
+        program.compile(compiler_options=dict(options))
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def known_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The compiler's options, or none where this version of it knows one of them no longer.
+
+    Args:
+        options: As for ``jax.jit(compiler_options=…)``; they may change how fast a program is, but not what is right.
+    """
+    return options if _known(tuple(options.items())) else {}
 
 
 def unnamed(value: Any) -> Any:

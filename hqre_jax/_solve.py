@@ -19,10 +19,11 @@ from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
-from hqre_jax._solver import AbstractSolver, Evidence
+from hqre_jax._solver import AbstractSolver, Evidence, look
 from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax._solvers._eliminated import is_open
 from hqre_jax._solvers.krylov_branch import State as KrylovState
+from hqre_jax._solvers.markov_branch import State as MarkovState
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
@@ -69,8 +70,8 @@ def solve(
         game: The game.
         tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
         solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
-            ``"principal_branch"``, ``"krylov_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a
-            solver object; a
+            ``"principal_branch"``, ``"krylov_branch"``, ``"markov_branch"``, ``"soft_value_iteration"``,
+            ``"stochastic_mirror"``) or a solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; where that cannot be
             followed in a game of more than 1500 padded policy entries, the answer is marked "unselected".
@@ -208,6 +209,10 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
 
 def _observe(problem: Problem, state: Any):
     """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
+    if isinstance(state, MarkovState):
+        # Its iterate is a point at s = 1 only.
+        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
+        return problem.policy(logits), look(problem, logits).residual, jnp.minimum(state.point.scale, 1.0)
     on_the_way = isinstance(state, BranchState | KrylovState)
     scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
     return problem.policy(state.iterate.logits), state.iterate.residual, scale

@@ -16,6 +16,7 @@ from hqre_jax._batch._interleaved import apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._readout import Readout, contracts, read_out
+from hqre_jax._compiled import known_options
 from hqre_jax._game import Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import Entropy
@@ -338,11 +339,7 @@ def _program(
 
     scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), np.int32)
     lowered = jax.jit(run).lower(lanes, *scalars)
-    try:
-        compiled = lowered.compile(compiler_options=_FASTER)
-    except jax.errors.JaxRuntimeError:
-        # A version of XLA that knows these options no longer.
-        compiled = lowered.compile()
+    compiled = lowered.compile(compiler_options=known_options(_FASTER))
     return Program(compiled, compiled.out_info, [])
 
 

@@ -59,9 +59,13 @@ def problem_data(problem: Problem) -> Data:
     arrays["action_mask"] = np.asarray(problem.mask)
     arrays["tau"] = np.asarray(problem.tau)
     arrays["log_reference"] = np.asarray(problem.log_reference)
-    shannon = bool((np.asarray(problem.rent) > 0).any())
     plain = {name: a.astype(_WIDEST.get(a.dtype.kind, a.dtype)) for name, a in arrays.items()}
-    return {"game": kind.__name__, "continuation": problem.continuation, "shannon": shannon, **plain}
+    return {
+        "game": kind.__name__,
+        "continuation": problem.continuation,
+        "shannon": problem.entropy == "shannon",
+        **plain,
+    }
 
 
 def same_data(first: Any, second: Data) -> bool:

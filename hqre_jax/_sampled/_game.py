@@ -201,6 +201,10 @@ class SampledGame(AbstractGame):
         """The game itself: its payoffs are not known."""
         return self
 
+    def opposed(self) -> Any:
+        """As the simulator says."""
+        return self._host.opposed()
+
     def payoff_range(self) -> PerPlayer:
         """Width of the returns that the simulator declares possible."""
         return self.return_high - self.return_low
