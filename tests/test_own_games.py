@@ -111,7 +111,10 @@ def test_zero_sum_is_asked_of_every_game():
             check_zero_sum(wrap(good))
             with pytest.raises(hq.InputError, match=r"needs payoffs\[1\] = −payoffs\[0\]"):
                 check_zero_sum(wrap(bad))
-    for silent in (Wrapper(opposed), hq.SampledGame(HostBayesian())):
+    for silent in (
+        Wrapper(opposed),
+        hq.SampledGame(HostBayesian(hq.random_bayesian(jax.random.key(2), (2, 2), (2, 2)))),
+    ):
         with pytest.raises(hq.InputError, match="opposed"):
             check_zero_sum(silent)
 
