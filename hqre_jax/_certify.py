@@ -13,11 +13,11 @@ from jaxtyping import Array, Float, Int
 from hqre_jax._bounds import can_exhaust, exhaust
 from hqre_jax._branch import Branch, trace_branch
 from hqre_jax._certificates import Certificate, Verdict, cheap_certificate
-from hqre_jax._compiled import compiled
 from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Entropy, Problem
+from hqre_jax._programs import compiled
 from hqre_jax._rigorous import prove
 from hqre_jax._simplex import center, log_softmax, safe_log
 from hqre_jax._types import InputError

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
 from hqre_jax._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._problem import Entropy, Problem, padded_rows, tolerance
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from hqre_jax._checkpoint import fingerprint, load_checkpoint, save_checkpoint
-from hqre_jax._compiled import compiled
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS
 from hqre_jax._solver import AbstractSolver
 from hqre_jax._types import LogPolicy, Scalar

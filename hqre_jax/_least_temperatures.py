@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax._bounds import Bounds, bounds, cancelling_scales, meetings_under
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame
 from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._temperatures import concrete, full_tau
 from hqre_jax._types import ActionMask, InputError
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import kl, log_softmax, probabilities
 from hqre_jax._temperatures import as_float_array, concrete, full_tau, real_numbers
 from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues

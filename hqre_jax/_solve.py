@@ -10,11 +10,11 @@ from jaxtyping import Array, Bool, Int
 
 from hqre_jax._adjoint import reattach
 from hqre_jax._bounds import bounds
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import ExtensiveFormGame
 from hqre_jax._iterate import iterate, record, resume
 from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log

@@ -24,7 +24,7 @@ LAYERS = {
     "_types": 0,
     "_results": 0,
     "catalogue": 0,  # named games: files to be read
-    "_compiled": 1,
+    "_programs": 1,
     "_simplex": 1,
     "_temperatures": 1,
     "_rollout_log": 1,

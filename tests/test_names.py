@@ -7,8 +7,8 @@ import numpy as np
 
 import hqre_jax as hq
 from hqre_jax._batch import lay_out
-from hqre_jax._compiled import compiled, unnamed
 from hqre_jax._games._world import StageGame
+from hqre_jax._programs import compiled, unnamed
 
 PAYOFFS = np.arange(8.0).reshape(2, 2, 2)
 

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax._batch._shelf import Shelf, shelve
-from hqre_jax._compiled import unnamed
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import check_zero_sum, full_policy
+from hqre_jax._programs import unnamed
 from hqre_jax._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax._types import InputError
 

@@ -16,10 +16,10 @@ from hqre_jax._batch._interleaved import apart, interleave
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._readout import Readout, contracts, read_out
-from hqre_jax._compiled import known_options
 from hqre_jax._game import Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import Entropy
+from hqre_jax._programs import known_options
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._solvers import PrincipalBranch
 

@@ -12,10 +12,10 @@ from hqre_jax._bounds._meetings import Meetings, meetings_under
 from hqre_jax._bounds._nested import nested_factor
 from hqre_jax._bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
 from hqre_jax._bounds._regret import RegretMajorant, regret_majorant
-from hqre_jax._compiled import compiled
 from hqre_jax._games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
 from hqre_jax._games._world import AbstractWorldGame
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 
 __all__ = [
     "Bounds",

@@ -9,8 +9,8 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax._bounds._edgewise import edgewise_constants
 from hqre_jax._bounds._matrices import largest_eigenvalue, perron
 from hqre_jax._bounds._meetings import Matrix, Meetings, Vector, laws_of, meetings_under
-from hqre_jax._compiled import compiled
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._types import Scalar, StateValues
 
 # Comparisons that the search for weights may cost in all, its largest number of steps, and the comparisons that

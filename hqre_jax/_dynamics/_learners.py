@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax._temperatures import as_float_array, concrete

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from hqre_jax._compiled import compiled
 from hqre_jax._empirical._confidence import Confidence, check_solution, confidence_region, play_spread
 from hqre_jax._empirical._game import EmpiricalGame
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._programs import compiled
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, Scalar

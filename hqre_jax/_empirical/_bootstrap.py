@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._empirical._confidence import check_solution
 from hqre_jax._empirical._game import EmpiricalGame, observed_plays
+from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve

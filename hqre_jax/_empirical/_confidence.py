@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import safe_log
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._games._checks import cancel, complete_mask, expect_shape, finite
 from hqre_jax._games._world import with_payoffs
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import probabilities
 from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues

@@ -23,12 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax._games._checks import expect_shape, finite
 from hqre_jax._games._world import AbstractWorldGame, legal_actions, with_payoffs
 from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import safe_log
 from hqre_jax._types import ActionValues, InputError, LogPolicy
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._compiled import compiled
+from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._sampled._probes import thresholds
 from hqre_jax._sampled._simulator import AbstractSimulator

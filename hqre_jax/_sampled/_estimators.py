@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax._compiled import compiled
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._sampled._episodes import Episodes
 from hqre_jax._sampled._estimate import Estimate, Moments, estimate
 from hqre_jax._sampled._game import SampledGame
