@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +10,7 @@ from jaxtyping import Float
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._iterate import record
 from hqre_jax._problem import Entropy, Problem, tolerance
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS
 from hqre_jax._solvers.principal_branch import PrincipalBranch, State, correct, rationality
 from hqre_jax._temperatures import real_numbers
@@ -189,7 +189,7 @@ def _reported(scales: np.ndarray, first: float) -> np.ndarray:
     return np.arange(0 if first == 0 else start, len(scales))
 
 
-@eqx.filter_jit
+@compiled
 def _corrected(problem, logits, position, tangent, length):
     return correct(problem, logits, position, tangent, tangent, length, jnp.asarray(False))
 

@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,6 +17,7 @@ from hqre_jax._equilibrium import residual_between
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._linearise import defect, logit_jacobian
 from hqre_jax._problem import Entropy, Problem
+from hqre_jax._programs import compiled
 from hqre_jax._rigorous import prove
 from hqre_jax._simplex import center, log_softmax, safe_log
 from hqre_jax._types import InputError
@@ -186,7 +186,7 @@ def _candidates(
     return [z for z, _ in chosen]
 
 
-@eqx.filter_jit
+@compiled
 def search(
     problem: Problem, given: Float[Array, "start player state action"], num_given: Int[Array, ""], key: Any
 ) -> tuple[Float[Array, "start player state action"], Float[Array, " start"]]:
@@ -261,7 +261,7 @@ def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) ->
     return bool(beta * curvature * eta <= 0.5 and 2 * eta <= 1), float(2 * eta)
 
 
-@eqx.filter_jit
+@compiled
 def _evidence(problem: Problem, z: Float[Array, "player state action"]):
     problem = problem.centered()
     value, jacobian = logit_jacobian(problem, z)
@@ -276,19 +276,15 @@ def _curvature(problem: Problem, z: Float[Array, "player state action"]) -> Floa
     2 E|h − Eh||k − Ek| ≤ 2m`` with ``m = min(1, 4 (1 − max p))``; within 1 of z the odds, hence ``1 − max p``, grow by
     e² at most. Payoffs are multilinear in the others' policies: ``|Q_i[D²p_j]| ≤ range_i m_j`` and
     ``|Q_i[Dp_j, Dp_l]| ≤ ½ range_i m_j m_l``. Summing over j and ordered pairs j ≠ l, and doubling for the centring P,
-    ``K_i = (range_i/τ_i) N Σ_{j≠i} m_j`` is enough. With types, m is the largest over types. Where play goes on,
-    own moves count too and the sum is multiplied by ``(1−γ)⁻³``, an estimate: three resolvents of the kernel stand
-    in the second derivative.
+    ``K_i = (range_i/τ_i) N Σ_{j≠i} m_j`` is enough. With types, m is the largest over types. Which moves count, and how
+    much where play goes on, the game says (`AbstractGame.curvature`).
     """
     game = problem.game
     top = jnp.max(problem.policy(z), axis=-1)
     used = jnp.any(problem.mask, axis=-1)
     mixing = jnp.max(jnp.where(used, jnp.minimum(1.0, 4 * jnp.exp(2.0) * (1 - top)), 0.0), axis=1)
-    one_shot = not hasattr(game, "tree") and not hasattr(game, "discount")
-    others = jnp.sum(mixing) - (mixing if one_shot else jnp.zeros_like(mixing))
-    constant = jnp.max(game.payoff_range()[:, None] / problem.tau * game.num_players * others[:, None])
-    gamma = getattr(game, "discount", jnp.zeros(()))
-    return constant / jnp.where(gamma < 1, 1 - gamma, 1.0) ** 3
+    moves = game.curvature(mixing)
+    return jnp.max(game.payoff_range()[:, None] / problem.tau * game.num_players * moves[:, None])
 
 
 def _distinct_pair(proved: list[tuple[np.ndarray, float]]) -> tuple[np.ndarray, ...]:

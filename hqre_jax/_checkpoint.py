@@ -1,8 +1,12 @@
 """Checkpoints: the state of a run in one file, which is either the old one or the new one, never half of one."""
 
+import dataclasses
+import functools
 import hashlib
 import os
+import types
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._types import InputError
+from hqre_jax._types import InputError, Labels
 
 _FINGERPRINT = "question"
 
 
 def fingerprint(*question: Any) -> str:
     """Digest of everything that decides how a run goes on: two runs of one question can share a checkpoint.
+
+    Static fields count as arrays do, functions by their code and what they enclose, other objects by their class and
+    their public attributes. Names for people do not count, nor do fields whose metadata say ``decides=False``.
 
     Args:
         *question: Pytrees of arrays, typed keys and plain values.
@@ -25,11 +32,53 @@ def fingerprint(*question: Any) -> str:
         Hexadecimal digits.
     """
     digest = hashlib.sha256()
-    for leaf in jax.tree.leaves(question):
-        array = _plain(leaf)
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(array.tobytes())
+    for word in _words(question, ()):
+        # Each word with its length: no two questions are spelt alike.
+        digest.update(len(word).to_bytes(8, "big") + word)
     return digest.hexdigest()
+
+
+def _words(value: Any, above: tuple[int, ...]) -> Iterator[bytes]:
+    """What there is to say of a value, piece by piece; ``above`` are the objects that it is part of."""
+    if id(value) in above:
+        return
+    kind = type(value)
+    yield f"{kind.__module__}.{kind.__qualname__}".encode()
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        array = _plain(value)
+        yield f"{array.shape}{array.dtype}".encode()
+        yield array.tobytes()
+    elif value is None or isinstance(value, bool | int | float | complex | str | bytes | type):
+        yield repr(value).encode()
+    else:
+        parts = _parts(value)
+        yield str(len(parts)).encode()
+        for part in parts:
+            yield from _words(part, (*above, id(value)))
+
+
+def _parts(value: Any) -> list[Any]:
+    """The parts of a value that is made of others, in a fixed order."""
+    if isinstance(value, Labels):
+        return []
+    if isinstance(value, tuple | list):
+        return list(value)
+    if isinstance(value, dict):
+        return sorted(value.items(), key=lambda pair: repr(pair[0]))
+    if isinstance(value, types.FunctionType):
+        enclosed = [cell.cell_contents for cell in value.__closure__ or ()]
+        return [value.__code__, value.__defaults__, value.__kwdefaults__, enclosed]
+    if isinstance(value, types.CodeType):
+        return [value.co_code, value.co_names, value.co_consts]
+    if isinstance(value, types.MethodType):
+        return [value.__func__, value.__self__]
+    if isinstance(value, functools.partial):
+        return [value.func, value.args, value.keywords]
+    if dataclasses.is_dataclass(value):
+        fields = dataclasses.fields(value)
+        return [(f.name, getattr(value, f.name)) for f in fields if f.metadata.get("decides", True)]
+    seen = getattr(value, "__dict__", {})
+    return [(name, seen[name]) for name in sorted(seen) if not name.startswith("_")]
 
 
 def save_checkpoint(path: str | Path, state: Any, steps: Any, question: str) -> None:

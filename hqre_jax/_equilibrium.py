@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
 from hqre_jax._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 
@@ -31,19 +31,19 @@ def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Proble
     return jnp.max(jnp.abs(gap))
 
 
-@eqx.filter_jit
+@compiled
 def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
     problem = problem.centered()
     return residual_between(log_policy, problem.response_logits(log_policy), problem)
 
 
-@eqx.filter_jit
+@compiled
 def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
     problem = problem.centered()
     return problem.policy(problem.response_logits(log_policy))
 
 
-@eqx.filter_jit
+@compiled
 def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     """`regularized_gap` of a problem and a log-policy."""
     centered = problem.centered()
@@ -227,7 +227,7 @@ def exploitability(
     return _exploitability(problem, log_policy, hard)
 
 
-@eqx.filter_jit
+@compiled
 def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
     mask = problem.mask
 

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._problem import Entropy, Problem, padded_rows, tolerance
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
@@ -155,7 +156,7 @@ def _tally(counts: Any, mask: ActionMask, dtype: Any) -> ActionValues:
     return array
 
 
-@eqx.filter_jit
+@compiled
 def _fit(game: AbstractGame, counts: ActionValues, sharing: str, options: dict[str, Any]) -> TemperatureFit:
     mask = game.action_mask
     players, states = mask.shape[:2]

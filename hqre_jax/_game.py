@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
@@ -74,6 +75,24 @@ class AbstractGame(eqx.Module):
     @abc.abstractmethod
     def payoff_range(self) -> PerPlayer:
         """Largest minus smallest payoff of each player, the unit in which its temperatures count."""
+
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """Second derivatives of action values by logits, relative to their size: ``Σ_j m_j`` over the moves that count.
+
+        Action values are multilinear in policies. If j's policy p moves by at most ``m_j`` (L1, per unit of logits)
+        then i's action values have second derivatives of at most ``N · range_i ·`` what is returned here.
+
+        Args:
+            mixing: m, a pure number for each player.
+
+        Returns:
+            One number per player; ∞ where nothing is known, as of any game that does not say more.
+        """
+        return jnp.full_like(mixing, jnp.inf)
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """Whether what one of two players gets is what the other pays; None where that is not known."""
+        return None
 
     @property
     def plays_on(self) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +11,7 @@ from jaxtyping import Array, Int
 
 from hqre_jax._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS
 from hqre_jax._solver import AbstractSolver
 from hqre_jax._types import LogPolicy, Scalar
@@ -56,12 +56,12 @@ def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -
     return jnp.where(near, RESULTS.almost_successful.code, code)
 
 
-@eqx.filter_jit
+@compiled
 def _begin(solver, problem, log_policy):
     return solver.init(problem, log_policy)
 
 
-@eqx.filter_jit
+@compiled
 def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STRETCH):
     """Up to ``length`` steps, each observed; finished states stand still."""
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -12,6 +11,7 @@ from hqre_jax._bounds import Bounds, bounds, cancelling_scales, meetings_under
 from hqre_jax._game import AbstractGame
 from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._temperatures import concrete, full_tau
 from hqre_jax._types import ActionMask, InputError
 
@@ -162,7 +162,7 @@ def _surplus(reference: Problem, law: int, log_v: np.ndarray, price: np.ndarray)
     return np.asarray(surplus), np.asarray(slope)
 
 
-@eqx.filter_jit
+@compiled
 def _surplus_and_slope(
     reference: Problem, law: int, log_v: Float[Array, " n"], price: Float[Array, " n"]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:

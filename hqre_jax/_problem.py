@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import kl, log_softmax, probabilities
 from hqre_jax._temperatures import as_float_array, concrete, full_tau, real_numbers
 from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
@@ -45,6 +46,7 @@ class Problem(eqx.Module):
     log_reference: LogPolicy
     rent: StateValues
     scale: Scalar
+    entropy: Entropy = eqx.field(static=True)
     continuation: Continuation = eqx.field(static=True)
 
     def __init__(
@@ -75,6 +77,7 @@ class Problem(eqx.Module):
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
         self.log_reference, self.rent = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
         self.scale = jnp.asarray(1.0, game.dtype)
+        self.entropy = entropy
         self.continuation = continuation
 
     @property
@@ -200,16 +203,14 @@ def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
 def check_zero_sum(game: AbstractGame) -> None:
     if game.num_players != 2:
         raise InputError("continuation", f'"zero_sum" is for two players; this game has {game.num_players}')
-    payoffs = getattr(game, "payoffs", None)
-    if payoffs is None or not concrete(payoffs):
-        return
-    u = np.asarray(payoffs)
-    first, second = (u[:, 0], u[:, 1]) if hasattr(game, "edges") else (u[0], u[1])
-    if np.abs(first + second).max() > 64 * np.finfo(u.dtype).eps * max(np.abs(u).max(), np.finfo(u.dtype).tiny):
+    opposed = game.opposed()
+    if opposed is None:
+        raise InputError("continuation", '"zero_sum" needs a game whose `opposed()` says that payoffs[1] = −payoffs[0]')
+    if concrete(opposed) and not opposed:
         raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
 
 
-@eqx.filter_jit
+@compiled
 def _payoff_range(game: AbstractGame) -> PerPlayer:
     return game.payoff_range()
 

@@ -14,14 +14,16 @@ from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import ExtensiveFormGame
 from hqre_jax._iterate import iterate, record, resume
 from hqre_jax._problem import Entropy, Problem, full_policy, tolerance
+from hqre_jax._programs import compiled
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, safe_log
 from hqre_jax._solution import History, Solution, SolveError
-from hqre_jax._solver import AbstractSolver, Evidence
+from hqre_jax._solver import AbstractSolver, Evidence, look
 from hqre_jax._solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax._solvers._eliminated import is_open
 from hqre_jax._solvers.krylov_branch import State as KrylovState
+from hqre_jax._solvers.markov_branch import State as MarkovState
 from hqre_jax._solvers.principal_branch import State as BranchState
 from hqre_jax._solvers.principal_branch import rationality
 from hqre_jax._temperatures import concrete
@@ -78,8 +80,8 @@ def solve(
         game: The game.
         tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
         solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
-            ``"principal_branch"``, ``"krylov_branch"``, ``"soft_value_iteration"``, ``"stochastic_mirror"``) or a
-            solver object; a
+            ``"principal_branch"``, ``"krylov_branch"``, ``"markov_branch"``, ``"soft_value_iteration"``,
+            ``"stochastic_mirror"``) or a solver object; a
             `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
             HQRE where uniqueness is certified and otherwise the one on the principal branch; where that cannot be
             followed in a game of more than 1500 padded policy entries, the answer is marked "unselected".
@@ -121,8 +123,9 @@ def solve(
         methods = [method] if method is not None else choice(problem, bool(unique))
         for method in methods:
             found, kept = _attempt(problem, method, start, tol_value, steps, history)
-            # Where values cannot be looked at there is but one method.
-            if traced or (int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch))):
+            if method is methods[-1]:  # its values may be traced
+                break
+            if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
                 break
     name = "auto" if method is None else method.name
     answer = finish(problem, found, unique)
@@ -164,12 +167,12 @@ def follows_branch(method: AbstractSolver) -> bool:
     return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
 
 
-@eqx.filter_jit
+@compiled
 def certified(problem: Problem) -> Bool[Array, ""]:
     return bounds(frozen(problem)).unique
 
 
-@eqx.filter_jit
+@compiled
 def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
     centered = frozen(problem).centered()
     limit = method.default_max_steps if max_steps is None else max_steps
@@ -217,12 +220,16 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
 
 def _observe(problem: Problem, state: Any):
     """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
+    if isinstance(state, MarkovState):
+        # Its iterate is a point at s = 1 only.
+        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
+        return problem.policy(logits), look(problem, logits).residual, jnp.minimum(state.point.scale, 1.0)
     on_the_way = isinstance(state, BranchState | KrylovState)
     scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
     return problem.policy(state.iterate.logits), state.iterate.residual, scale
 
 
-@eqx.filter_jit
+@compiled
 def finish(problem: Problem, found: Found, unique) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached."""
     # No derivative of an answer is known whose game is known by samples only.

@@ -1,7 +1,6 @@
 """`solve_batch`: many games at once, each as `solve` would solve it, none held up or harmed by another."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -44,7 +43,6 @@ def solve_batch(
     tol: float | None = None,
     max_steps: int | None = None,
     initial_policy: Any = None,
-    key: Any = None,
     throw: bool = True,
     memory: int | float | None = None,
 ) -> BatchSolution:
@@ -70,7 +68,6 @@ def solve_batch(
         tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
         max_steps: Largest number of steps in each game; each solver has its own default.
         initial_policy: Where to start, in the forms of ``reference``.
-        key: For solvers that draw random numbers; none of those that batches are solved by does.
         throw: Whether to raise where a result is not ``"successful"``, after all games are done.
         memory: Bytes that arrays in work may take on each device, beside questions and answers; 512 MiB by default.
 
@@ -85,7 +82,6 @@ def solve_batch(
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
-    del key
     lanes = lay_out(games, taus, reference, initial_policy, continuation)
     options = Options(
         method=method_of(solver),
@@ -101,19 +97,23 @@ def solve_batch(
     budget = _bytes(memory)
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves(([group.question for group in lanes.groups], options)))
     if traced:
-        parts, certify = [traced_group(g, options, solver, tol, max_steps) for g in lanes.groups], ()
+        parts = [traced_group(g, options, solver, tol, max_steps) for g in lanes.groups]
+        unsought = np.zeros(len(lanes.tau), bool)
     else:
-        parts, certify = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
+        parts, open_lanes = zip(*(solve_lanes(group, options, budget) for group in lanes.groups), strict=True)
+        unsought = np.zeros(len(lanes.tau), bool)
+        for group, part in zip(lanes.groups, open_lanes, strict=True):
+            unsought[group.lanes] = part
     fields = _in_order(lanes, parts)
     solved = traced or bool(np.all(fields["result_code"] == RESULTS.successful.code))
     solution = BatchSolution(
-        arrays=Arrays(**fields, action_mask=lanes.action_mask, tau=lanes.tau, place=np.arange(len(lanes.tau))),
+        arrays=Arrays(**fields, action_mask=lanes.action_mask, tau=lanes.tau, unsought=unsought),
         reference=lanes.reference,
         games=lanes.games,
         solver="auto" if options.method is None else options.method.name,
         entropy=entropy,
         continuation=continuation,
-        certify=_certify(lanes, certify),
+        memory=budget,
     )
     if throw and not solved:
         raise BatchSolveError(solution)
@@ -143,22 +143,6 @@ def _in_order(lanes: Lanes, parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 field = field.at[(group.lanes, *own)].set(found)
         fields[name] = field
     return fields
-
-
-def _certify(lanes: Lanes, certify: Sequence[Callable[[], np.ndarray] | None]) -> Callable[[], np.ndarray] | None:
-    """Certificates of all groups in the order of the batch."""
-    if all(ask is None for ask in certify):
-        return None
-
-    @functools.cache
-    def everywhere() -> np.ndarray:
-        unique = np.zeros(len(lanes.action_mask), bool)
-        for group, ask in zip(lanes.groups, certify, strict=True):
-            if ask is not None:
-                unique[group.lanes] = ask()
-        return unique
-
-    return everywhere
 
 
 def _bytes(memory: int | float | None) -> int:

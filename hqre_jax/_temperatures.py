@@ -102,10 +102,21 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
         A JAX array of floating type.
 
     Raises:
-        InputError: If the value is ragged, not numeric or complex.
+        InputError: If the value is ragged, not numeric or complex, or a whole number with too many digits.
     """
     value = real_numbers(value, field)
     if dtype is None:
         is_array = jnp.issubdtype(value.dtype, jnp.floating)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
+        _refuse_lost_digits(value, field)
     return jnp.asarray(value, dtype)
+
+
+def _refuse_lost_digits(integers: np.ndarray, field: str) -> None:
+    """Refuse whole numbers beyond 2⁵³ that no double holds: another number would silently take their place."""
+    for place in np.argwhere(np.abs(integers.astype(np.float64)) >= 2.0**53):
+        number = int(integers[tuple(place)])
+        if int(float(number)) != number:
+            where = field + "".join(f"[{k}]" for k in place)
+            raise InputError(where, f"is {number}, which floating numbers cannot hold; round it or rescale")

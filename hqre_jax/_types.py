@@ -6,7 +6,8 @@ game one per world state, a tree one per information set. Entries beyond a playe
 information states or actions are padding: ``False`` in the action mask and exactly 0 in a policy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from jaxtyping import Array, Bool, Float
 
@@ -33,12 +34,13 @@ class InputError(ValueError):
         super().__init__(f"{field}: {problem}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Labels:
     """Names that people read: they never change what is computed.
 
-    Two games that differ in their labels alone share one compiled program, which is why every
-    ``Labels`` equals every other one. An empty tuple stands for "numbered from 1".
+    Labels are equal if all names are: a compiled function returns a game with the names that it was given. The
+    library's own programs are compiled without names, once for all of them (`hqre_jax._programs`). An empty tuple
+    stands for "numbered from 1".
 
     Args:
         title: What the game is called.
@@ -54,11 +56,10 @@ class Labels:
     information_states: tuple[tuple[str, ...], ...] = ()
     actions: tuple[tuple[tuple[str, ...], ...], ...] = ()
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Labels)
-
-    def __hash__(self) -> int:
-        return 0
+    def __post_init__(self):
+        # Annotations do not keep lists out.
+        for field in fields(self):
+            object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
 
     def player(self, i: int) -> str:
         """Name of player i."""
@@ -74,3 +75,8 @@ class Labels:
         states = self.actions[i] if i < len(self.actions) else ()
         names = states[x] if x < len(states) else ()
         return names[a] if a < len(names) else str(a + 1)
+
+
+def _tuples(names: Any) -> Any:
+    """Lists as tuples, at every depth: what is compared and hashed must stand still."""
+    return tuple(map(_tuples, names)) if isinstance(names, list | tuple) else names

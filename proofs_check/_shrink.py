@@ -60,7 +60,7 @@ class Counterexample:
             [np.exp(log_reference[i, x, mask[i, x]]).tolist() for x in states] for i, states in enumerate(used)
         ]
         words = [] if problem.continuation == "soft" else [f"--continuation {problem.continuation}"]
-        words += ["--entropy shannon"] if np.asarray(problem.rent).any() else []
+        words += ["--entropy shannon"] if problem.entropy == "shannon" else []
         return Counterexample(
             statement,
             claim,
@@ -94,7 +94,7 @@ class _Case:
         arrays = {name: np.asarray(a) for name, a in document.items() if name not in ("kind", *NAME_KEYS)}
         mask = np.asarray(problem.mask)
         reference = np.where(mask, np.exp(np.asarray(problem.log_reference)), 0.0)
-        shannon = bool(np.asarray(problem.rent).any())
+        shannon = problem.entropy == "shannon"
         return _Case(
             type(problem.game),
             arrays | {"action_mask": mask},

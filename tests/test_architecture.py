@@ -24,6 +24,7 @@ LAYERS = {
     "_types": 0,
     "_results": 0,
     "catalogue": 0,  # named games: files to be read
+    "_programs": 1,
     "_simplex": 1,
     "_temperatures": 1,
     "_rollout_log": 1,
@@ -66,7 +67,6 @@ LAYERS = {
     "cli": 8,
     # The door.
     "__init__": 9,
-    "testing": 9,
     "__main__": 9,
 }
 OUTSIDE_WORLD = 8
@@ -80,8 +80,7 @@ SIBLINGS = {
     ("_batch", "_solve"),  # a lane is solved as a game is
     ("_solve_batch", "_solve"),  # options are read alike
     ("_solve_batch", "_batch"),  # the parts of a batch solve
-    ("_certify", "_solve"),  # the search for several equilibria solves from many starts
-    ("_certify", "_branch"),  # and follows the principal branch
+    ("_certify", "_branch"),  # the search for several equilibria follows the principal branch
     ("_controller", "_diagnostics"),  # temperatures follow estimated interactions
     ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop
 }
@@ -149,6 +148,18 @@ def test_imports_run_one_way(module):
         # The outside world may know itself (the command line plots); cycles have their own test.
         allowed = there < here or (here == there == OUTSIDE_WORLD)
         assert allowed, f"{module} (layer {here}) imports {target} (layer {there}): only lower layers may be imported"
+
+
+def test_nothing_is_allowed_that_nobody_does():
+    """Layers, exceptions and extras that are left over would let in what nobody decided on."""
+    rooms = {layer_name(module) for module in FILES}
+    assert set(LAYERS) == rooms
+    assert {(layer_name(module), layer_name(target)) for module, target in EDGES} >= SIBLINGS
+    foreign = {(layer_name(m), name.split(".")[0]) for m, file in FILES.items() for name, _ in imported_modules(file)}
+    assert foreign >= {(room, name) for room, names in EXTRAS.items() for name in names}
+    installed = [*FILES.values(), *(ROOT / "proofs_check").rglob("*.py")]
+    imported = {name.split(".")[0] for file in installed for name, _ in imported_modules(file)}
+    assert package_names(PROJECT["dependencies"]) - {"jaxlib"} <= imported, "an installed package that nothing uses"
 
 
 def test_imports_have_no_cycle():

@@ -89,7 +89,7 @@ def test_lock_is_portable(lock):
 
 
 def test_packages_carry_the_catalogue(tmp_path):
-    """Wheel and source archive hold every module and every named game."""
+    """Wheel and source archive hold every module and every named game; the archive what its own tests need."""
     build = run_tool("hatchling", "build", "-d", str(tmp_path), "-t", "wheel", "-t", "sdist")
     assert build.returncode == 0, build.stdout + build.stderr
     (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
@@ -100,7 +100,11 @@ def test_packages_carry_the_catalogue(tmp_path):
     library = source_files("hqre_jax", "proofs_check")
     assert any(name.startswith("hqre_jax/catalogue/") for name in library), "no catalogue: the search is broken"
     assert library <= in_wheel, f"not in the wheel: {sorted(library - in_wheel)}"
-    assert library <= in_sdist, f"not in the source archive: {sorted(library - in_sdist)}"
+    needed = library | source_files("tests", "docs", "benchmarks", "notebooks")
+    needed |= {"Makefile", "README.md", "LICENSE", "pyproject.toml", *(lock.name for lock in LOCKS.values())}
+    assert needed <= in_sdist, f"not in the source archive: {sorted(needed - in_sdist)}"
+    # What the README says that a wheel installs.
+    assert {name.split("/")[0] for name in in_wheel if ".dist-info/" not in name} == {"hqre_jax", "proofs_check"}
 
 
 def source_files(*folders: str) -> set[str]:

@@ -1,9 +1,10 @@
 """Many games at once: lanes laid out, advanced together, compacted, and their answers put in order."""
 
-from hqre_jax._batch._general import FIELDS, traced_group
+from hqre_jax._batch._arrays import FIELDS, Arrays
+from hqre_jax._batch._general import traced_group
 from hqre_jax._batch._lanes import Group, Lanes, lay_out
 from hqre_jax._batch._options import Options
-from hqre_jax._batch._solution import Arrays, BatchSolution, BatchSolveError
+from hqre_jax._batch._solution import BatchSolution, BatchSolveError
 from hqre_jax._batch._solve_lanes import solve_lanes
 
 __all__ = [

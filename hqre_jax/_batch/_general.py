@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from hqre_jax._batch._arrays import FIELDS
 from hqre_jax._batch._devices import on_every_device, take
 from hqre_jax._batch._lanes import Group, Lane
 from hqre_jax._batch._options import Options
-from hqre_jax._batch._solution import Arrays
 from hqre_jax._game import Continuation
 from hqre_jax._iterate import verdict
 from hqre_jax._problem import Entropy, Problem
@@ -122,10 +122,6 @@ def traced_group(
         return {name: getattr(answer, name) for name in FIELDS}
 
     return jax.vmap(one)(jax.tree.map(jnp.asarray, group.question))
-
-
-# What `finish` says of each lane.
-FIELDS = tuple(name for name in Arrays._fields if name not in ("action_mask", "tau", "place"))
 
 
 def _problem(lane: Lane, options: Options) -> Problem:

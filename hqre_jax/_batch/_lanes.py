@@ -10,9 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hqre_jax._batch._shelf import Shelf, shelve
 from hqre_jax._game import AbstractGame, Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import check_zero_sum, full_policy
+from hqre_jax._programs import unnamed
 from hqre_jax._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax._types import InputError
 
@@ -49,22 +51,22 @@ class Lanes:
 
     Attributes:
         groups: Every lane is in exactly one.
-        games: What was given: a stacked game, or a tuple of games.
+        games: What was given: a stacked game, or games on a `Shelf`.
         action_mask: Valid actions ``(lane, player, information state, action)``, padded to the largest of each.
         tau: Temperatures ``(lane, player, information state)``, padding 1.
         reference: Reference policies of the mask's shape, if any were given.
     """
 
     groups: tuple[Group, ...]
-    games: AbstractGame | tuple[AbstractGame, ...]
+    games: AbstractGame | Shelf
     action_mask: Any
     tau: Any
     reference: Any
 
 
-def lane_game(games: AbstractGame | tuple[AbstractGame, ...], lane: int) -> AbstractGame:
+def lane_game(games: AbstractGame | Shelf, lane: int) -> AbstractGame:
     """The game of one lane, as it was given."""
-    if isinstance(games, tuple):
+    if isinstance(games, Shelf):
         return games[lane]
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[lane]), games)
 
@@ -97,7 +99,7 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
     start = _batch_policy(initial_policy, mask, dtype, "initial_policy", interior=False)
     if continuation == "zero_sum":
         _each_zero_sum(stacked)
-    return Lanes((Group(np.arange(len(mask)), Lane(stacked, tau, rho, start)),), stacked, mask, tau, rho)
+    return Lanes((Group(np.arange(len(mask)), Lane(unnamed(stacked), tau, rho, start)),), stacked, mask, tau, rho)
 
 
 def _floating_type(stacked: AbstractGame) -> Any:
@@ -239,9 +241,9 @@ def _from_list(
     tau = batch_tau(taus, mask, dtype)
     rho = _list_policy(reference, games, mask, dtype, "reference", interior=True)
     start = _list_policy(initial_policy, games, mask, dtype, "initial_policy", interior=False)
-    groups = []
-    for members in _alike(games):
-        common, stacked = _stack([games[b] for b in members])
+    groups, plain = [], [unnamed(game) for game in games]
+    for members in _alike(plain):
+        common, stacked = _stack([plain[b] for b in members])
         where = (np.asarray(members), *map(slice, common))
         own_tau = tau[where[:-1]]
         own_rho, own_start = (
@@ -250,7 +252,7 @@ def _from_list(
         if continuation == "zero_sum":
             _each_zero_sum(stacked)
         groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start)))
-    return Lanes(tuple(groups), tuple(games), mask, tau, rho)
+    return Lanes(tuple(groups), shelve(games), mask, tau, rho)
 
 
 def _alike(games: Sequence[AbstractGame]) -> list[list[int]]:

@@ -19,6 +19,7 @@ from hqre_jax._batch._readout import Readout, contracts, read_out
 from hqre_jax._game import Continuation
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import Entropy
+from hqre_jax._programs import known_options
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._solvers import PrincipalBranch
 
@@ -338,11 +339,7 @@ def _program(
 
     scalars = jax.ShapeDtypeStruct((), lanes.payoffs.dtype), jax.ShapeDtypeStruct((), np.int32)
     lowered = jax.jit(run).lower(lanes, *scalars)
-    try:
-        compiled = lowered.compile(compiler_options=_FASTER)
-    except jax.errors.JaxRuntimeError:
-        # A version of XLA that knows these options no longer.
-        compiled = lowered.compile()
+    compiled = lowered.compile(compiler_options=known_options(_FASTER))
     return Program(compiled, compiled.out_info, [])
 
 

@@ -2,9 +2,9 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +12,17 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._batch._lanes import lane_game
+from hqre_jax._batch._arrays import Arrays
+from hqre_jax._batch._general import certified_lanes
+from hqre_jax._batch._lanes import lane_game, lay_out
+from hqre_jax._batch._options import Options
+from hqre_jax._batch._shelf import Shelf
 from hqre_jax._game import AbstractGame
 from hqre_jax._problem import Problem
 from hqre_jax._results import RESULTS, SELECTIONS
 from hqre_jax._solution import Solution
-
-
-class Arrays(NamedTuple):
-    """Questions and answers of a batch, of numpy where they were put together there; and each game's place in it."""
-
-    policy: Float[Array, "batch player state action"]
-    log_policy: Float[Array, "batch player state action"]
-    values: Float[Array, "batch player state"]
-    initial_values: Float[Array, "batch player"]
-    residual: Float[Array, " batch"]
-    num_steps: Int[Array, " batch"]
-    result_code: Int[Array, " batch"]
-    selection_code: Int[Array, " batch"]
-    action_mask: Bool[Array, "batch player state action"]
-    tau: Float[Array, "batch player state"]
-    place: Int[Array | np.ndarray, " batch"]
+from hqre_jax._solve import certified
+from hqre_jax._temperatures import concrete
 
 
 @jax.tree_util.register_dataclass
@@ -41,25 +31,26 @@ class BatchSolution:
     """Computed equilibria of a batch of games, with the evidence for each.
 
     ``sols[b]`` is the `Solution` of game b, without the padding of the batch; iteration runs through all of them.
+    Every array in it has a leading axis of lanes: ``jax.tree.map(lambda x: x[order], sols)`` is the batch in
+    that order.
 
     Attributes:
         arrays: What the properties show, as it was found: an array moves to the device when it is first asked for.
         reference: The reference policies, if any were given.
-        games: What was solved: a stacked game, or a tuple of games.
+        games: What was solved: a stacked game, or games on a `Shelf`.
         solver: Name of the solver.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
-        certify: Says which games are certified to have one HQRE, if that was not looked into: it costs more than
-            solving small games, and is called when `selection` is first asked for.
+        memory: Bytes that arrays in work may take on each device.
     """
 
     arrays: Arrays
     reference: Float[Array | np.ndarray, "batch player state action"] | None
-    games: AbstractGame | tuple[AbstractGame, ...]
+    games: AbstractGame | Shelf
     solver: str = field(metadata={"static": True})
     entropy: Any = field(metadata={"static": True})
     continuation: Any = field(metadata={"static": True})
-    certify: Callable[[], np.ndarray] | None = field(metadata={"static": True}, default=None)
+    memory: int = field(metadata={"static": True})
 
     @functools.cached_property
     def policy(self) -> Float[Array, "batch player state action"]:
@@ -116,16 +107,40 @@ class BatchSolution:
         """``"unique"``, ``"principal_branch"`` or ``"unselected"``, for each game."""
         return _names(self.selection_code, SELECTIONS, "selection")
 
-    @property
+    @functools.cached_property
     def selection_code(self) -> Int[Array, " batch"]:
-        """Index of each selection in ``list(SELECTIONS)``."""
-        known = _on_device(self.arrays.selection_code)
-        if self.certify is None:
+        """Index of each selection in ``list(SELECTIONS)``; certificates are sought when this is first asked for."""
+        known, unsought = self.arrays.selection_code, self.arrays.unsought
+        if all(concrete(leaf) for leaf in jax.tree.leaves(self)):
+            code = np.array(known)
+            lanes = np.flatnonzero(np.asarray(unsought) & (code == SELECTIONS.principal_branch.code))
+            if len(lanes):
+                code[lanes[self._certified(lanes)]] = SELECTIONS.unique.code
+            return _on_device(code)
+        if concrete(unsought) and not np.any(unsought):
             return known
-        on_branch = known == SELECTIONS.principal_branch.code
-        # The certificates are in the order of the solve, which a mapped solution may have left.
-        unique = jnp.asarray(self.certify())[self.arrays.place]
-        return jnp.where(on_branch & unique, SELECTIONS.unique.code, known)
+        if isinstance(self.games, Shelf):
+            unique = jnp.stack([certified(self._problem(b)) for b in range(len(self))])
+        else:
+            unique = jax.vmap(lambda part: certified(part._problem(0)))(jax.tree.map(lambda leaf: leaf[:, None], self))
+        found = unsought & unique & (known == SELECTIONS.principal_branch.code)
+        return jnp.where(found, SELECTIONS.unique.code, known)
+
+    def _certified(self, lanes: np.ndarray) -> np.ndarray:
+        """Which of these lanes the bounds prove to have one equilibrium, all values being known."""
+        chosen = jax.tree.map(lambda leaf: np.asarray(leaf)[lanes], self)
+        games, tau, reference = chosen.games, chosen.arrays.tau, chosen.reference
+        if isinstance(games, Shelf):
+            # These may all be smaller than the largest of the batch.
+            players, states, actions = np.max([games.mask_shape(k) for k in range(len(lanes))], axis=0)
+            tau = tau[:, :players, :states]
+            reference = None if reference is None else reference[:, :players, :states, :actions]
+            games = list(games)
+        options = Options(None, self.entropy, self.continuation, None, None)
+        unique = np.zeros(len(lanes), bool)
+        for group in lay_out(games, tau, reference, None, self.continuation).groups:
+            unique[group.lanes] = certified_lanes(group, options, self.memory)
+        return unique
 
     @property
     def successful(self) -> Bool[Array, " batch"]:
@@ -138,23 +153,25 @@ class BatchSolution:
     def __iter__(self) -> Iterator[Solution]:
         return (self[b] for b in range(len(self)))
 
-    def __getitem__(self, lane: int) -> Solution:
-        lane = range(len(self))[operator.index(lane)]
-        game = lane_game(self.games, lane)
-        players, states, actions = (slice(size) for size in game.action_mask.shape)
+    def _cut(self, array: Any, lane: int) -> Any:
+        """A lane's part of an array, without the padding of the batch."""
+        mask = self.games.mask_shape(lane) if isinstance(self.games, Shelf) else self.games.action_mask.shape[1:]
+        return jnp.asarray(array[lane][tuple(slice(size) for size in mask[: array.ndim - 1])])
 
-        def cut(array: Any) -> Any:
-            return jnp.asarray(array[lane][(players, states, actions)[: array.ndim - 1]])
-
-        problem = Problem(
-            game,
-            cut(self.tau),
-            reference=None if self.reference is None else cut(self.reference),
+    def _problem(self, lane: int) -> Problem:
+        return Problem(
+            lane_game(self.games, lane),
+            self._cut(self.tau, lane),
+            reference=None if self.reference is None else self._cut(self.reference, lane),
             entropy=self.entropy,
             continuation=self.continuation,
         )
+
+    def __getitem__(self, lane: int) -> Solution:
+        lane = range(len(self))[operator.index(lane)]
+        cut = functools.partial(self._cut, lane=lane)
         return Solution(
-            problem=problem,
+            problem=self._problem(lane),
             log_policy=cut(self.log_policy),
             policy=cut(self.policy),
             values=cut(self.values),

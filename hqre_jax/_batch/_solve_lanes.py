@@ -1,23 +1,19 @@
 """A group of lanes: the fast way where it is open, the careful one for what that leaves."""
 
 import dataclasses
-import functools
-from collections.abc import Callable
 
 import jax
 import numpy as np
 
-from hqre_jax._batch._general import certified_lanes, solve_group
+from hqre_jax._batch._general import solve_group
 from hqre_jax._batch._lanes import Group
 from hqre_jax._batch._options import Options
 from hqre_jax._batch._small_games import is_small, solve_small
 from hqre_jax._results import SELECTIONS
 from hqre_jax._solvers import PrincipalBranch
 
-Certify = Callable[[], np.ndarray]
 
-
-def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, np.ndarray], Certify | None]:
+def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Solve all lanes of a group.
 
     Args:
@@ -26,11 +22,11 @@ def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         memory: Bytes that arrays in work may take on each device.
 
     Returns:
-        The fields of a solution, each with a leading axis in the order of the group; and, where uniqueness was not
-        looked into beyond a first bound, a function that does, once.
+        The fields of a solution, each with a leading axis in the order of the group; and where uniqueness was not
+        looked into beyond a first bound.
     """
     if not is_small(group, options):
-        return solve_group(group, options, memory), None
+        return solve_group(group, options, memory), np.zeros(len(group.lanes), bool)
     fields, left = solve_small(group, options, memory)
     if len(left):
         follow = dataclasses.replace(options, method=PrincipalBranch())
@@ -40,15 +36,7 @@ def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         for name, values in careful.items():
             fields[name][left] = values
 
-    @functools.cache
-    def certify() -> np.ndarray:
-        unique = fields["selection_code"] == SELECTIONS.unique.code
-        open_ones = np.flatnonzero(~unique)
-        if len(open_ones):
-            unique[open_ones] = certified_lanes(_part(group, open_ones), options, memory)
-        return unique
-
-    return fields, certify
+    return fields, fields["selection_code"] != SELECTIONS.unique.code
 
 
 def _part(group: Group, lanes: np.ndarray) -> Group:

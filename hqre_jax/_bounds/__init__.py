@@ -3,7 +3,6 @@
 Every number is a bound that survives rounding: margins are rounded down, everything else up.
 """
 
-import equinox as eqx
 import jax.numpy as jnp
 
 from hqre_jax._bounds._continuing import continuing_contraction
@@ -16,6 +15,7 @@ from hqre_jax._bounds._regret import RegretMajorant, regret_majorant
 from hqre_jax._games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
 from hqre_jax._games._world import AbstractWorldGame
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 
 __all__ = [
     "Bounds",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-@eqx.filter_jit
+@compiled
 def bounds(problem: Problem) -> Bounds:
     """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
 

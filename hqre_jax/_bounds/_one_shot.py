@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -11,6 +10,7 @@ from hqre_jax._bounds._edgewise import edgewise_constants
 from hqre_jax._bounds._matrices import largest_eigenvalue, perron
 from hqre_jax._bounds._meetings import Matrix, Meetings, Vector, laws_of, meetings_under
 from hqre_jax._problem import Problem
+from hqre_jax._programs import compiled
 from hqre_jax._types import Scalar, StateValues
 
 # Comparisons that the search for weights may cost in all, its largest number of steps, and the comparisons that
@@ -98,7 +98,7 @@ def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar,
     return margins[best], weights[best], lipschitz, contraction
 
 
-@eqx.filter_jit
+@compiled
 def cancelling_scales(problem: Problem) -> Vector:
     """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale."""
     meetings = meetings_under(problem, 0)

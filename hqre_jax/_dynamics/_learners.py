@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._sampled import SampledGame
 from hqre_jax._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax._temperatures import as_float_array, concrete
@@ -309,7 +310,7 @@ def play(
     return _play(problem, dynamics, start, num_rounds, key, noise)
 
 
-@eqx.filter_jit
+@compiled
 def _play(
     problem: Problem, dynamics: AbstractDynamics, start: LogPolicy, num_rounds: int, key: Any, noise: Scalar
 ) -> Play:

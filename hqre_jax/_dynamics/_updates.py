@@ -7,13 +7,13 @@ wrong where several conventions compete (theory.md, T7); the third is the update
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax._game import AbstractGame
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import mirror_step, probabilities, safe_log
 from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar
@@ -102,7 +102,7 @@ def mirror_dynamics(problem: Problem, policy0: Any, num_rounds: int, key: Any, *
     return _mirror_path(problem, start, _checked_rounds(num_rounds), key, eta)
 
 
-@eqx.filter_jit
+@compiled
 def _noisy_path(
     game: AbstractGame, start: Policy, num_rounds: int, key: Any, stay: PerPlayer, err: PerPlayer
 ) -> Policies:
@@ -120,7 +120,7 @@ def _noisy_path(
     return _path(update, start, num_rounds, key)
 
 
-@eqx.filter_jit
+@compiled
 def _mirror_path(problem: Problem, start: Policy, num_rounds: int, key: Any, eta: Scalar) -> Policies:
     def update(log_policy: LogPolicy, key: Any) -> LogPolicy:
         return problem.log_policy(mirror_step(log_policy, problem.response_logits(log_policy), eta * problem.tau))

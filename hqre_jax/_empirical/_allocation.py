@@ -12,6 +12,7 @@ from hqre_jax._empirical._confidence import Confidence, check_solution, confiden
 from hqre_jax._empirical._game import EmpiricalGame
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._programs import compiled
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
 from hqre_jax._types import InputError, Scalar
@@ -110,7 +111,7 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
     return _plan(empirical, solution, confidence, jnp.asarray(eps, solution.policy.dtype))
 
 
-@eqx.filter_jit
+@compiled
 def _plan(empirical: EmpiricalGame, solution: Solution, confidence: Confidence, eps: Scalar) -> RolloutPlan:
     gradient = solution.policy.reshape(-1, 1, 1) * log_policy_gradient(
         solution.problem, solution.log_policy, "payoffs"

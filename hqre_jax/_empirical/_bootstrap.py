@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax._empirical._confidence import check_solution
 from hqre_jax._empirical._game import EmpiricalGame, observed_plays
+from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
@@ -103,7 +104,7 @@ def bootstrap(
     return Bootstrap(policies, successful, level)
 
 
-@eqx.filter_jit
+@compiled
 def _solve_all(empirical: EmpiricalGame, solution: Solution, payoffs, priors):
     problem = solution.problem
     reference = jnp.where(problem.mask, jnp.exp(problem.log_reference), 0.0)

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import safe_log
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
@@ -92,7 +93,7 @@ class Confidence(eqx.Module):
         return f"Confidence(level={float(self.level):g}, half_width={float(self.half_width):.3g})"
 
 
-@eqx.filter_jit
+@compiled
 def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
     problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
     gradient = log_policy_gradient(problem, log_policy, "payoffs")

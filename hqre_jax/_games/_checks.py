@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import ActionMask, InputError
@@ -102,3 +102,13 @@ def complete_mask(action_mask: Any, num_states: Sequence[int], num_actions: Sequ
         i, x = empty[0]
         raise InputError("action_mask", f"leaves player {i + 1} without an action at information state {x + 1}")
     return jnp.asarray(mask)
+
+
+def cancel(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Bool[Array, ""] | np.bool:
+    """Whether payoffs are opposed, ``first = −second``, but for rounding; of numpy where they can be seen."""
+    seen = concrete(first) and concrete(second)
+    xp = np if seen else jnp
+    u, v = (np.asarray(first), np.asarray(second)) if seen else (first, second)
+    size = xp.maximum(xp.abs(u).max(), xp.abs(v).max())
+    limits = jnp.finfo(first.dtype)
+    return xp.abs(u + v).max() <= 64 * limits.eps * xp.maximum(size, limits.tiny)

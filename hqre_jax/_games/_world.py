@@ -11,9 +11,11 @@ import string
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
+from hqre_jax._games._checks import cancel
 from hqre_jax._simplex import probabilities
 from hqre_jax._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
@@ -128,10 +130,29 @@ class AbstractWorldGame(AbstractGame):
         )
 
     def payoff_range(self) -> PerPlayer:
-        """See `AbstractGame.payoff_range`."""
+        """See `AbstractGame.payoff_range`; what nobody can play is not paid."""
         payoffs = self.world_payoffs()
+        legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[2:])[None]
         axes = tuple(range(1, payoffs.ndim))
-        return jnp.max(payoffs, axis=axes) - jnp.min(payoffs, axis=axes)
+        return jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes) - jnp.min(
+            jnp.where(legal, payoffs, jnp.inf), axis=axes
+        )
+
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """See `AbstractGame.curvature`.
+
+        Where play goes on, own moves count too and the sum is multiplied by ``(1−γ)⁻³``, an estimate: three resolvents
+        of the kernel stand in the second derivative. Nothing is known where γ = 1.
+        """
+        if not self.plays_on:
+            return jnp.sum(mixing) - mixing
+        gamma = self.discount_factor()
+        resolvents = jnp.where(gamma < 1, 1 / jnp.where(gamma < 1, 1 - gamma, 1.0) ** 3, jnp.inf)
+        return jnp.sum(mixing) * resolvents * jnp.ones_like(mixing)
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """See `AbstractGame.opposed`."""
+        return cancel(self.payoffs[0], self.payoffs[1])
 
 
 class StageGame(AbstractGame):
@@ -166,6 +187,10 @@ class StageGame(AbstractGame):
     def payoff_range(self) -> PerPlayer:
         """The Markov game's."""
         return self.game.payoff_range()
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """As in the Markov game."""
+        return self.game.opposed()
 
 
 def _average_all(

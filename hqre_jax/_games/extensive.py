@@ -7,11 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._games import _efg
-from hqre_jax._games._checks import complete_mask, finite
+from hqre_jax._games._checks import cancel, complete_mask, finite
 from hqre_jax._games._tree import TERMINAL, Tree, build_tree
 from hqre_jax._games._world import with_payoffs
 from hqre_jax._simplex import probabilities
@@ -204,13 +204,27 @@ class ExtensiveFormGame(AbstractGame):
         low, high = self._extreme_totals()
         return high - low
 
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """See `AbstractGame.curvature`; own moves count too."""
+        return jnp.sum(mixing) * jnp.ones_like(mixing)
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """See `AbstractGame.opposed`; at every node."""
+        return cancel(self.payoffs[0], self.payoffs[1])
+
     def _extreme_totals(self) -> tuple[PerPlayer, PerPlayer]:
         tree, paid = self.tree, self.payoffs[:, self.tree.order]
-        totals = [paid[:, :1]]
+        moved = tree.edge_player >= 0
+        mover = jnp.where(moved, tree.edge_player, 0)
+        legal = ~moved | _at(self.action_mask, mover, tree.edge_state, tree.edge_action)
+        totals, open_ = [paid[:, :1]], [legal[:1]]
         for start, stop in tree.levels[1:]:
-            totals.append(totals[-1][:, tree.parent_in_level[start:stop]] + paid[:, start:stop])
+            above = tree.parent_in_level[start:stop]
+            totals.append(totals[-1][:, above] + paid[:, start:stop])
+            open_.append(open_[-1][above] & legal[start:stop])
         total = jnp.concatenate(totals, axis=1)
-        leaf = (tree.node_player == TERMINAL)[None, :]
+        # Of plays that are open to everybody.
+        leaf = ((tree.node_player == TERMINAL) & jnp.concatenate(open_))[None, :]
         return jnp.min(jnp.where(leaf, total, jnp.inf), axis=1), jnp.max(jnp.where(leaf, total, -jnp.inf), axis=1)
 
 

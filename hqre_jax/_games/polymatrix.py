@@ -6,11 +6,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
-from hqre_jax._games._checks import complete_mask, expect_shape, finite
+from hqre_jax._games._checks import cancel, complete_mask, expect_shape, finite
 from hqre_jax._games._world import with_payoffs
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import probabilities
 from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
@@ -105,12 +106,22 @@ class PolymatrixGame(AbstractGame):
 
     def payoff_range(self) -> PerPlayer:
         """Sum over a player's edges of largest minus smallest payoff: a bound on its range."""
-        width = jnp.max(self.payoffs, axis=(2, 3)) - jnp.min(self.payoffs, axis=(2, 3))
+        legal = self.legal_pairs()[:, None]
+        high = jnp.max(jnp.where(legal, self.payoffs, -jnp.inf), axis=(2, 3))
+        width = high - jnp.min(jnp.where(legal, self.payoffs, jnp.inf), axis=(2, 3))
         by_first = jax.ops.segment_sum(width[:, 0], self.edges[:, 0], self.num_players)
         return by_first + jax.ops.segment_sum(width[:, 1], self.edges[:, 1], self.num_players)
 
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """See `AbstractGame.curvature`."""
+        return jnp.sum(mixing) - mixing
 
-@eqx.filter_jit
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """See `AbstractGame.opposed`; on every edge."""
+        return cancel(self.payoffs[:, 0], self.payoffs[:, 1])
+
+
+@compiled
 def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]:
     return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
 

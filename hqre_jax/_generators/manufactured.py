@@ -19,7 +19,6 @@ interactions and hence the uniqueness of a zero-sum plant (γ = 0) are those of 
 
 from typing import Any, TypeVar
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -29,6 +28,7 @@ from hqre_jax._games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax._games._checks import expect_shape, finite
 from hqre_jax._games._world import AbstractWorldGame, legal_actions, with_payoffs
 from hqre_jax._problem import Entropy, Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._simplex import safe_log
 from hqre_jax._types import ActionValues, InputError, LogPolicy
 
@@ -86,7 +86,7 @@ def manufactured(
     raise InputError("game", f"is a {type(game).__name__}, whose payoffs cannot be corrected")
 
 
-@eqx.filter_jit
+@compiled
 def _payments(
     problem: Problem, log_policy: LogPolicy, targets: Float[Array, "player target"] | None
 ) -> tuple[ActionValues, Float[Array, "player target"] | None]:
@@ -120,7 +120,7 @@ def _targets(problem: Problem, values: Any) -> Float[Array, "player target"]:
     return targets
 
 
-@eqx.filter_jit
+@compiled
 def _on_own_actions(
     game: AbstractWorldGame, payment: ActionValues, opposed: bool, shift: Float[Array, "player target"] | None
 ) -> Float[Array, "..."]:

@@ -30,6 +30,9 @@ FIELDS: dict[type, tuple[str, ...]] = {
 
 Data = dict[str, Any]
 
+# Exact for whatever a game stores, so that a problem looks the same whatever it was built under.
+_WIDEST = {"f": np.float64, "i": np.int64}
+
 
 def problem_data(problem: Problem) -> Data:
     """The exact numbers of a problem.
@@ -56,16 +59,28 @@ def problem_data(problem: Problem) -> Data:
     arrays["action_mask"] = np.asarray(problem.mask)
     arrays["tau"] = np.asarray(problem.tau)
     arrays["log_reference"] = np.asarray(problem.log_reference)
-    shannon = bool((np.asarray(problem.rent) > 0).any())
-    plain = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in arrays.items()}
-    return {"game": kind.__name__, "continuation": problem.continuation, "shannon": shannon, **plain}
+    plain = {name: a.astype(_WIDEST.get(a.dtype.kind, a.dtype)) for name, a in arrays.items()}
+    return {
+        "game": kind.__name__,
+        "continuation": problem.continuation,
+        "shannon": problem.entropy == "shannon",
+        **plain,
+    }
 
 
-def same_data(first: Data, second: Data) -> bool:
-    """Whether two problems are the same to the last bit."""
-    return first.keys() == second.keys() and all(
-        np.shape(first[name]) == np.shape(second[name]) and bool(np.all(np.equal(first[name], second[name])))
-        if isinstance(second[name], np.ndarray)
-        else first[name] == second[name]
-        for name in second
-    )
+def same_data(first: Any, second: Data) -> bool:
+    """Whether two problems are the same: the same names, and by each the same shape, type and value.
+
+    Args:
+        first: A problem, or anything else that a file held in its place.
+        second: A problem; see `problem_data`.
+    """
+    return type(first) is dict and first.keys() == second.keys() and all(_same(first[n], v) for n, v in second.items())
+
+
+def _same(first: Any, second: Any) -> bool:
+    if type(first) is not type(second):
+        return False
+    if not isinstance(second, np.ndarray):
+        return first == second
+    return first.dtype == second.dtype and np.array_equal(first, second)

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,40 @@ from hqre_jax._rigorous._data import Data, same_data
 from hqre_jax._types import InputError
 
 Kind = Literal["krawczyk", "margin", "contraction"]
+
+_TYPES = {"bool": bool, "int64": int, "float64": float}
+
+
+def _real(value: Any) -> bool:
+    return type(value) is float and math.isfinite(value)
+
+
+def _positive(value: Any) -> bool:
+    return _real(value) and value > 0
+
+
+def _reals(value: Any) -> bool:
+    return type(value) is list and all(map(_real, value))
+
+
+def _positives(value: Any) -> bool:
+    return type(value) is list and all(map(_positive, value))
+
+
+# What each field may be, in every proof, and in the proofs of each kind; what a kind does not speak of is empty.
+_ADMISSIBLE: dict[str, Callable[[Any], bool]] = {
+    "statement": lambda v: type(v) is str,
+    "digest": lambda v: type(v) is str,
+    "problem": lambda v: type(v) is dict,
+    "bits": lambda v: type(v) is int and 64 <= v <= 1024,  # any number is sound; more would only take for ever
+    **dict.fromkeys(("radius", "unique_radius", "bound"), lambda v: v is None),
+    **dict.fromkeys(("centre", "scales", "weights", "vector"), lambda v: type(v) is list and not v),
+}
+_PARTS: dict[str, dict[str, Callable[[Any], bool]]] = {
+    "krawczyk": {"radius": _positive, "unique_radius": _positive, "centre": _reals, "scales": _positives},
+    "margin": {"bound": lambda v: _real(v) and v >= 0, "weights": _positives, "vector": _positives},
+    "contraction": {"bound": lambda v: _real(v) and 0 <= v < 1, "vector": _positives},
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,10 +87,19 @@ class Proof:
         """The proof as JSON-ready values; floats print with all the digits that identify them."""
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         fields["problem"] = {
-            name: {"shape": list(v.shape), "entries": v.ravel().tolist()} if isinstance(v, np.ndarray) else v
+            name: {"dtype": str(v.dtype), "shape": list(v.shape), "entries": v.ravel().tolist()}
+            if isinstance(v, np.ndarray)
+            else v
             for name, v in self.problem.items()
         }
         return fields
+
+    def fault(self) -> str | None:
+        """The first field that is not of the type and in the range that a proof of this kind needs, or None."""
+        if type(self.kind) is not str or self.kind not in _PARTS:
+            return "kind"
+        admissible = {**_ADMISSIBLE, **_PARTS[self.kind]}
+        return next((name for name, admits in admissible.items() if not admits(getattr(self, name))), None)
 
     def seal(self) -> str:
         """The digest that belongs to this content."""
@@ -90,7 +135,11 @@ class Proof:
         Args:
             other: Another ``krawczyk`` proof.
         """
-        if self.radius is None or other.radius is None or not same_data(self.problem, other.problem):
+        if self.fault() or other.fault() or not self.kind == other.kind == "krawczyk":
+            return False
+        if len({len(v) for v in (self.centre, self.scales, other.centre, other.scales)}) > 1:
+            return False
+        if not same_data(self.problem, other.problem):
             return False
         far = np.array(self.radius) * np.array(self.scales) + np.array(other.radius) * np.array(other.scales)
         # Four roundings of a sum of positive numbers.
@@ -122,12 +171,19 @@ def load_proof(path: str | Path) -> Proof:
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        problem = {
-            name: np.array(v["entries"]).reshape(v["shape"]) if isinstance(v, dict) else v
-            for name, v in content.pop("problem").items()
-        }
-        proof = Proof(problem=problem, **content)
-        proof.seal()
-        return proof
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(str(path), f"is no proof: {error}") from None
+        stored = content.pop("problem")
+        proof = Proof(problem={name: _array(v) if isinstance(v, dict) else v for name, v in stored.items()}, **content)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        reason, *_ = str(error).splitlines() or [type(error).__name__]
+        raise InputError(str(path), f"is no proof: {reason}") from None
+    if fault := proof.fault():
+        raise InputError(str(path), f"is no proof: {fault} is not what a proof of its kind holds there")
+    return proof
+
+
+def _array(stored: dict[str, Any]) -> np.ndarray:
+    """An array of a file, which must hold exactly what its type can."""
+    dtype, entries = stored["dtype"], stored["entries"]
+    if any(type(entry) is not _TYPES[dtype] for entry in entries):
+        raise TypeError(f"an entry is not of type {dtype}")
+    return np.array(entries, dtype).reshape(stored["shape"])

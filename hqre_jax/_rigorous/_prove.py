@@ -153,17 +153,19 @@ def _largest_radius(ready: tuple, radius: float) -> float:
 
 
 def _margin(data: Data, problem: Problem, weights: Any) -> Proof | None:
-    if global_test(data, "margin", [1.0] * len(decision_points(data)), 0) is None:
-        return None
     points = decision_points(data)
+    if global_test(data, "margin", [1.0] * len(points), 0) is None:
+        return None
     given = np.asarray(bounds(problem).weights if weights is None else weights, np.float64)
     reach = reaches(data)
     multipliers = [float(given[p]) / float(reach[p][0]) if reach[p][0] > 0 else 1.0 for p in points]
     if not all(np.isfinite(v) and v > 0 for v in multipliers):
         return None
-    rows, slack = _floats(global_test(data, "margin", multipliers, 0))
-    _, unit = _floats(global_test(data, "margin", multipliers, -1))
-    w = unit - slack
+    at_zero, below = (global_test(data, "margin", multipliers, kappa) for kappa in (0, -1))
+    assert at_zero is not None and below is not None
+    rows, slack = _floats(at_zero)
+    # In balls: beside large temperatures a unit of margin is lost in floating numbers.
+    w = np.array([float(unit - none) for unit, none in zip(below[1], at_zero[1], strict=True)])
     root = np.sqrt(w)
     margin = np.linalg.eigvalsh((np.diag(slack) - rows) / np.outer(root, root)).min(initial=np.inf)
     top = np.max(slack / w, initial=1.0)
@@ -210,7 +212,7 @@ def _global_proof(data: Data, kind: Kind, bound: float, weights: list[float], ve
         bits=_BITS,
         problem=data,
     ).sealed()
-    return proof if matrix_holds(proof) else None
+    return proof if proof.fault() is None and matrix_holds(proof) else None
 
 
 def _floats(test: Any) -> tuple[np.ndarray, np.ndarray]:

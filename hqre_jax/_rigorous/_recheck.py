@@ -1,6 +1,7 @@
 """The checker: short enough to be read, and all that has to be believed besides the equations and the matrices."""
 
-from typing import Any
+import math
+from typing import Any, cast
 
 from hqre_jax._problem import Problem
 from hqre_jax._rigorous._arithmetic import flint
@@ -9,9 +10,10 @@ from hqre_jax._rigorous._data import problem_data, same_data
 from hqre_jax._rigorous._evaluation import Equations
 from hqre_jax._rigorous._matrices import decision_points, global_test
 from hqre_jax._rigorous._proof import Proof, describe
+from hqre_jax._types import InputError
 
 
-def recheck(proof: Proof, game: Any, tau: Any = None, **options: Any) -> bool:
+def recheck(proof: Any, game: Any, tau: Any = None, **options: Any) -> bool:
     """Whether a proof is valid, and is one of this problem.
 
     Args:
@@ -21,15 +23,20 @@ def recheck(proof: Proof, game: Any, tau: Any = None, **options: Any) -> bool:
         options: ``reference``, ``entropy`` and ``continuation`` as in `solve`.
 
     Returns:
-        True only if the proof is intact, speaks of exactly this problem, and its inequalities hold with
-        outward rounding. Whoever forges a proof must forge true inequalities, which then prove what they say.
+        True only if the proof is of one of the three kinds and each of its fields in its range, it is intact, speaks
+        of exactly this problem, and its inequalities hold with outward rounding. Whoever forges a proof must forge
+        true inequalities, which then prove what they say.
 
     Raises:
-        InputError: If python-flint is missing, or game and temperatures are no problem.
+        InputError: If this is no `Proof`, python-flint is missing, or game and temperatures are no problem.
     """
+    if not isinstance(proof, Proof):
+        raise InputError("proof", f"is a {type(proof).__name__}, not a proof; load_proof reads one from a file")
     data = problem_data(game if isinstance(game, Problem) else Problem(game, tau, **options))
-    claim = describe(proof.kind, proof.radius, proof.unique_radius, proof.bound)
-    if proof.digest != proof.seal() or proof.statement != claim or not same_data(proof.problem, data):
+    # In this order: what is well formed can be digested, and of the problem itself it is known how long it takes.
+    if proof.fault() is not None or not same_data(proof.problem, data) or proof.digest != proof.seal():
+        return False
+    if proof.statement != describe(proof.kind, proof.radius, proof.unique_radius, proof.bound):
         return False
     with flint().ctx.workprec(proof.bits):
         return _box_holds(proof) if proof.kind == "krawczyk" else matrix_holds(proof)
@@ -41,10 +48,13 @@ def _box_holds(proof: Proof) -> bool:
     sizes = {len(proof.centre), len(proof.scales), equations.size}
     if len(sizes) > 1 or any(s != 1 for s in proof.scales[: equations.num_logits]):
         return False
+    near, alone = cast(float, proof.radius), cast(float, proof.unique_radius)
+    boxes = [[radius * s for s in proof.scales] for radius in (near, alone)]
+    if near > alone or not all(0 < r < math.inf for box in boxes for r in box):
+        return False
     value, slope = jacobian(equations, [arb(y) for y in proof.centre])
     inverses = preconditioners(as_floats(slope), equations.num_logits)
-    boxes = [[radius * s for s in proof.scales] for radius in (proof.radius, proof.unique_radius) if radius]
-    if inverses is None or len(boxes) < 2 or not all(r > 0 for box in boxes for r in box):
+    if inverses is None:
         return False
     column = matrix(equations.size, 1, value)
     return all(contains_one(equations, proof.centre, radii, inverses, column)[0] for radii in boxes)
@@ -52,13 +62,10 @@ def _box_holds(proof: Proof) -> bool:
 
 def matrix_holds(proof: Proof) -> bool:
     arb = flint().arb
-    bound = arb(proof.bound)
-    if not (bound >= 0 if proof.kind == "margin" else bound < 1):
-        return False
     if proof.kind == "margin" and len(proof.weights) != len(decision_points(proof.problem)):
         return False
-    test = global_test(proof.problem, proof.kind, proof.weights, bound)
-    if test is None or len(test[0]) != len(proof.vector) or not all(z > 0 for z in proof.vector + proof.weights):
+    test = global_test(proof.problem, proof.kind, proof.weights, arb(proof.bound))
+    if test is None or len(test[0]) != len(proof.vector):
         return False
     vector = [arb(z) for z in proof.vector]
     return all(

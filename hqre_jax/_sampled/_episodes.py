@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._sampled._probes import thresholds
 from hqre_jax._sampled._simulator import AbstractSimulator
@@ -116,7 +116,7 @@ class Episodes(NamedTuple):
         )
 
 
-@eqx.filter_jit
+@compiled
 def play(simulator: AbstractSimulator, key: Any, log_policy: LogPolicy, num_episodes: int) -> Episodes:
     """Everybody follows a policy of a JAX simulator.
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax._problem import Problem, full_policy
+from hqre_jax._programs import compiled
 from hqre_jax._sampled._episodes import Episodes
 from hqre_jax._sampled._estimate import Estimate, Moments, estimate
 from hqre_jax._sampled._game import SampledGame
@@ -101,7 +102,7 @@ def estimate_action_values(problem: Problem, policy: Any, num_episodes: int, key
     return _probed(problem, log_policy, num_episodes, key)
 
 
-@eqx.filter_jit
+@compiled
 def _probed(problem: Problem, log_policy: LogPolicy, num_episodes: int, key: Any) -> Estimate:
     game = problem.game
     assert isinstance(game, SampledGame)

@@ -45,7 +45,7 @@ class SampledGame(AbstractGame):
     policy_independent_beliefs: bool = eqx.field(static=True)
     recall: bool = eqx.field(static=True)
     num_episodes: int = eqx.field(static=True)
-    num_workers: int = eqx.field(static=True)
+    num_workers: int = eqx.field(static=True, metadata={"decides": False})
 
     def __init__(self, simulator: Any, *, num_episodes: int = 10_000, key: Any = None, num_workers: int = 2):
         if not isinstance(simulator, AbstractSimulator | AbstractHostSimulator):
@@ -200,6 +200,10 @@ class SampledGame(AbstractGame):
     def centered(self) -> "SampledGame":
         """The game itself: its payoffs are not known."""
         return self
+
+    def opposed(self) -> Any:
+        """As the simulator says."""
+        return self._host.opposed()
 
     def payoff_range(self) -> PerPlayer:
         """Width of the returns that the simulator declares possible."""

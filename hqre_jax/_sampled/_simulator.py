@@ -63,6 +63,10 @@ class AbstractSimulator(eqx.Module):
         """State ``w ~ b_i(·|x)``; for simulators whose beliefs no policy moves."""
         raise NotImplementedError("this simulator plays from the beginning only: its `restarts` is False")
 
+    def opposed(self) -> Any:
+        """Whether what one of two players gets is what the other pays, in every play; None where that is not known."""
+        return None
+
 
 class AbstractHostSimulator(abc.ABC):
     """A game that can be played by a Python program, a batch of plays at a time, on numpy arrays.
@@ -107,3 +111,7 @@ class AbstractHostSimulator(abc.ABC):
         Plays that are over may be stepped on; what they return is not looked at. An exception counts as a break
         down of all plays of the batch that are not over.
         """
+
+    def opposed(self) -> Any:
+        """Whether what one of two players gets is what the other pays, in every play; None where that is not known."""
+        return None

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from hqre_jax._game import AbstractGame
 from hqre_jax._games import ExtensiveFormGame, PolymatrixGame
+from hqre_jax._games._checks import cancel
 from hqre_jax._games._tree import CHANCE, TERMINAL
 from hqre_jax._games._world import AbstractWorldGame
 from hqre_jax._sampled._simulator import AbstractSimulator
@@ -67,6 +68,10 @@ class WorldSimulator(AbstractSimulator):
         # A play may end early where rows sum to less than one: 0 is then among its returns.
         self.return_low = jnp.minimum(low, decay * low)
         self.return_high = jnp.maximum(high, decay * high)
+
+    def opposed(self) -> Any:
+        """As in the game."""
+        return cancel(self.payoffs[0], self.payoffs[1])
 
     @property
     def restarts(self) -> bool:
@@ -129,6 +134,10 @@ class PolymatrixSimulator(AbstractSimulator):
             return sum(jax.ops.segment_sum(ends[:, k], game.edges[:, k], game.num_players) for k in (0, 1))  # type: ignore[return-value]
 
         self.return_low, self.return_high = summed(jnp.min), summed(jnp.max)
+
+    def opposed(self) -> Any:
+        """As in the game."""
+        return self.game.opposed()
 
     @property
     def restarts(self) -> bool:
@@ -203,6 +212,10 @@ class TreeSimulator(AbstractSimulator):
         self.policy_independent_beliefs = False
         self.beliefs_ignore_own_policy = True
         self.labels = game.labels
+
+    def opposed(self) -> Any:
+        """As in the game."""
+        return cancel(self.payoffs[0], self.payoffs[1])
 
     def reset(self, key: Any) -> Any:
         """The root."""

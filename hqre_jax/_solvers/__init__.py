@@ -14,7 +14,16 @@ from hqre_jax._solvers.stochastic_mirror import StochasticMirror
 # Those that reach any tolerance; `StochasticMirror` is the one that does with estimates.
 SOLVERS: dict[str, type[AbstractSolver]] = {
     solver.name: solver
-    for solver in (MirrorDescent, Extragradient, FixedPoint, Newton, PrincipalBranch, KrylovBranch, SoftValueIteration)
+    for solver in (
+        MirrorDescent,
+        Extragradient,
+        FixedPoint,
+        Newton,
+        PrincipalBranch,
+        KrylovBranch,
+        MarkovBranch,
+        SoftValueIteration,
+    )
 }
 
 __all__ = [

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hqre_jax._bounds import bounds
@@ -17,6 +18,7 @@ from hqre_jax._sampled._estimate import Interval
 from hqre_jax._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax._solver import AbstractSolver, Evidence, Iterate, look
 from hqre_jax._solvers.mirror_descent import step_size
+from hqre_jax._temperatures import as_float_array, concrete
 from hqre_jax._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
 
 Step = float | Scalar | Callable[[Any], Any] | Literal["variance_aware"] | None
@@ -105,7 +107,7 @@ class StochasticMirror(AbstractSolver):
     level: float = eqx.field(static=True)
     interval: Interval = eqx.field(static=True)
     check_every: int = eqx.field(static=True)
-    checkpoint: str | None = eqx.field(static=True)
+    checkpoint: str | None = eqx.field(static=True, metadata={"decides": False})
     checkpoint_every: int = eqx.field(static=True)
 
     name: ClassVar[str] = "stochastic_mirror"
@@ -354,7 +356,11 @@ def residual_bound(problem: Problem, log_policy: LogPolicy, response: LogPolicy,
 
 
 def _positive(value: Any, field: str, zero: bool = False) -> Float[Array, ""]:
-    array = jnp.asarray(value, jnp.result_type(float))
-    if array.shape or not (float(array) >= 0 if zero else float(array) > 0) or not bool(jnp.isfinite(array)):
+    """One finite number above (or at) 0; what is traced is taken as it is."""
+    array = as_float_array(value, field, jnp.result_type(float))
+    good = array.shape == () and (
+        not concrete(array) or (np.isfinite(float(array)) and (float(array) >= 0 if zero else float(array) > 0))
+    )
+    if not good:
         raise InputError(field, f"is {value!r}; it must be one finite number {'≥ 0' if zero else '> 0'}")
     return array
