@@ -117,7 +117,7 @@ def few(request):
 
 
 @pytest.mark.slow
-def test_statement_holds_and_is_not_vacuous_in_one_family(few):
+def test_statement_holds_in_one_family(few):
     assert few.violations == 0, few.summary()
     for claim in few.claims:
         part = few.part(claim=claim)

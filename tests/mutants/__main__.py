@@ -17,11 +17,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from table import ROOT, TABLE, Mutant, load, missing_test
 
-WORKERS, SECONDS = 2, 300
+# Mutants in flight, seconds that a run may take, tests of one file that share a run on an unchanged copy.
+WORKERS, SECONDS, TOGETHER = 2, 300, 8
 COPIED = ("hqre_jax", "proofs_check", "benchmarks", "tests", "notebooks", "docs", "pyproject.toml", "Makefile")
 COPIED += ("README.md",)
 KEPT = ROOT / ".pytest_cache" / "mutants"
@@ -53,22 +55,28 @@ def copy_tree(target: Path) -> Path:
     return target
 
 
-def run_test(tree: Path, test: str) -> dict:
-    """Run one test in a copy.
+def run_test(tree: Path, *tests: str) -> dict:
+    """Run tests in a copy, up to the first that fails.
 
     Returns:
         ``code`` of pytest (None where it took too long), ``seconds`` and the ``word``: its last line about the test.
     """
     environment = os.environ | {"PYTHONPATH": str(tree)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *tests]
     begun = time.monotonic()
     try:
         done = subprocess.run(
-            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+            command,
+            cwd=tree,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS * len(tests),
+            check=False,
         )
         code, lines = done.returncode, done.stdout.strip().splitlines() or [done.stderr.strip()[-200:]]
     except subprocess.TimeoutExpired:
-        code, lines = None, [f"more than {SECONDS} s"]
+        code, lines = None, [f"more than {SECONDS * len(tests)} s"]
     word = next((line for line in lines if re.match("(FAILED|ERROR) ", line)), lines[-1])
     return {"code": code, "seconds": round(time.monotonic() - begun, 1), "word": word}
 
@@ -96,31 +104,50 @@ def key_of(mutant: Mutant) -> str:
     return hashlib.sha256(repr((mutant.file, mutant.old, mutant.new, mutant.test)).encode()).hexdigest()[:16]
 
 
+def unchanged(tests: list[str]) -> list[tuple[str, ...]]:
+    """Tests to run together on an unchanged copy: some of one file at a time."""
+    files: dict[str, list[str]] = {}
+    for test in tests:
+        files.setdefault(test.partition("::")[0], []).append(test)
+    return [tuple(t[k : k + TOGETHER]) for t in files.values() for k in range(0, len(t), TOGETHER)]
+
+
+def run_job(tree: Path, job: Mutant | tuple[str, ...], runs: Runs) -> Iterator[str]:
+    """Run a mutant's test, or tests on the unchanged copy, and keep what they said; yields lines to be shown."""
+    if isinstance(job, tuple):
+        result = run_test(tree, *job)
+        # If one fails, the others are innocent until they have run alone.
+        for test in job:
+            alone = result if result["code"] == PASSED or len(job) == 1 else run_test(tree, test)
+            runs.add(test, alone | {"seconds": alone["seconds"] / len(job)})
+        yield f"{result['seconds']:6.1f} s  unchanged, {len(job)} tests of {job[0].partition('::')[0]}: {result['word']}"
+        return
+    target, original = tree / job.file, (tree / job.file).read_text(encoding="utf-8")
+    target.write_text(job.applied(tree), encoding="utf-8")
+    try:
+        result = run_test(tree, job.test)
+    finally:
+        target.write_text(original, encoding="utf-8")
+    runs.add(key_of(job), result)
+    yield f"{result['seconds']:6.1f} s  {job.area}: {job.name}: {result['word']}"
+
+
 def run_all(mutants: list[Mutant], runs: Runs, trees: list[Path]) -> None:
     """Run what is not known yet, unchanged copies first."""
     tests = [test for test in dict.fromkeys(m.test for m in mutants) if test not in runs.found]
+    jobs = [*unchanged(tests), *(m for m in mutants if key_of(m) not in runs.found)]
     waiting: queue.SimpleQueue = queue.SimpleQueue()
-    for job in (*tests, *(m for m in mutants if key_of(m) not in runs.found)):
-        waiting.put(job)
-    total, stop = waiting.qsize(), threading.Event()
+    for number, job in enumerate(jobs, 1):
+        waiting.put((number, job))
 
     def work(tree: Path) -> None:
-        while not stop.is_set():
+        while True:
             try:
-                job = waiting.get_nowait()
+                number, job = waiting.get_nowait()
             except queue.Empty:
                 return
-            if isinstance(job, str):
-                result, key, label = run_test(tree, job), job, f"unchanged  {job}"
-            else:
-                target, original = tree / job.file, (tree / job.file).read_text(encoding="utf-8")
-                target.write_text(job.applied(tree), encoding="utf-8")
-                result, key, label = run_test(tree, job.test), key_of(job), f"{job.area}  {job.name}"
-                target.write_text(original, encoding="utf-8")
-            if not stop.is_set():
-                runs.add(key, result)
-                left = total - waiting.qsize()
-                print(f"[{left}/{total}] {result['seconds']:6.1f} s  {label}: {result['word'][:120]}", flush=True)
+            for line in run_job(tree, job, runs):
+                print(f"[{number}/{len(jobs)}] {line[:150]}", flush=True)
 
     threads = [threading.Thread(target=work, args=(tree,), daemon=True) for tree in trees]
     for thread in threads:
@@ -129,7 +156,6 @@ def run_all(mutants: list[Mutant], runs: Runs, trees: list[Path]) -> None:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
-        stop.set()
         print("interrupted; what was found is kept", file=sys.stderr)
         raise SystemExit(130) from None
 

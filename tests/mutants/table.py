@@ -15,7 +15,7 @@ class Mutant:
 
     Attributes:
         area: The part of the theory or of the program that it is about.
-        name: A word or two, unique.
+        name: A few words, unique in its area.
         breaks: What is no longer true.
         file: Path from the root.
         old: The text that is replaced; occurs once in the file.

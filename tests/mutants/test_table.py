@@ -8,10 +8,10 @@ MUTANTS = load()
 
 def test_there_are_enough_and_names_are_unique():
     assert len(MUTANTS) >= 60
-    assert len({m.name for m in MUTANTS}) == len(MUTANTS)
+    assert len({(m.area, m.name) for m in MUTANTS}) == len(MUTANTS)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.area}: {m.name}")
 def test_mutant_can_be_made_and_has_its_test(mutant):
     text = mutant.applied(ROOT)
     compile(text, mutant.file, "exec")
