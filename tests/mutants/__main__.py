@@ -120,7 +120,8 @@ def run_job(tree: Path, job: Mutant | tuple[str, ...], runs: Runs) -> Iterator[s
         for test in job:
             alone = result if result["code"] == PASSED or len(job) == 1 else run_test(tree, test)
             runs.add(test, alone | {"seconds": alone["seconds"] / len(job)})
-        yield f"{result['seconds']:6.1f} s  unchanged, {len(job)} tests of {job[0].partition('::')[0]}: {result['word']}"
+        file = job[0].partition("::")[0]
+        yield f"{result['seconds']:6.1f} s  unchanged, {len(job)} tests of {file}: {result['word']}"
         return
     target, original = tree / job.file, (tree / job.file).read_text(encoding="utf-8")
     target.write_text(job.applied(tree), encoding="utf-8")
