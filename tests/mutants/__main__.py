@@ -23,7 +23,7 @@ from pathlib import Path
 from table import ROOT, TABLE, Mutant, load, missing_test
 
 # Mutants in flight, seconds that a run may take, tests of one file that share a run on an unchanged copy.
-WORKERS, SECONDS, TOGETHER = 2, 300, 8
+WORKERS, SECONDS, TOGETHER = 2, 600, 8
 COPIED = ("hqre_jax", "proofs_check", "benchmarks", "tests", "notebooks", "docs", "pyproject.toml", "Makefile")
 COPIED += ("README.md",)
 KEPT = ROOT / ".pytest_cache" / "mutants"
