@@ -241,3 +241,10 @@ def test_interval_for_any_number_of_plays():
     for failed, expected in ((0, reach), (101, reach + 1.0)):
         found = half_widths(moments_of(payoffs, failed), jnp.log(0.05), 2 * jnp.ones(1), "bernstein")
         assert float(found[0, 0, 0]) == pytest.approx(expected, rel=1e-9)
+
+
+def test_gap_less_what_noise_adds():
+    """At Q̂ = 0 and π = ρ the plugged-in gap is 0; noise adds ``½ tr((diag b − bbᵀ)Σ)/τ = ½·(¼ + ¼)·0.16/½ = 0.08``."""
+    shape = (2, 1, 2)
+    estimates = hq.ActionValueEstimates.independent(np.zeros(shape), np.full(shape, 0.64), np.full(shape, 4.0))
+    np.testing.assert_allclose(hq.soft_gap(EVEN, estimates, 0.5).estimate, -0.08, rtol=1e-9)
