@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+MUTANTS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
@@ -10,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench notebooks lock clean
+.PHONY: help demo test mutants bench notebooks lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -21,6 +22,9 @@ demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; result
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+
+mutants: $(VENV)/.stamp-test  ## change every constant once: does a test notice?
+	$(BIN)/python tests/mutants $(MUTANTS)
 
 bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks

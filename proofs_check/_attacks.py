@@ -292,17 +292,20 @@ def _stretch(position: MarkovPosition, memory: Any) -> tuple[Scalar, Any]:
     v = jax.lax.stop_gradient(jnp.sqrt(jnp.stack([matrix[0, 1], matrix[1, 0]])))
     factor = problem.game.discount + jnp.max(matrix @ v / v)
     pair = _close_pair(problem, width, position)
-    observed, bound, _ = pairs.compare(problem, lambda q: pairs.soft_iteration(problem, q), v, factor, pair)
+    observed, bound, _ = pairs.compare(
+        problem, lambda q: pairs.soft_iteration(problem, q), v, factor, jnp.zeros(()), pair
+    )
     return observed / bound, memory
 
 
 @quick_jit
 def _stretches(cases: markov.MarkovCases, positions: MarkovPosition):
-    def one(problem, width, v, factor, position):
+    def one(problem, width, v, factor, excess, position):
         pair = _close_pair(problem, width, position)
-        return pairs.compare(problem, lambda q: pairs.soft_iteration(problem, q), v, factor, pair)
+        return pairs.compare(problem, lambda q: pairs.soft_iteration(problem, q), v, factor, excess, pair)
 
-    return jax.vmap(one)(cases.problem, cases.width, cases.weights, cases.factor + cases.excess, positions)
+    known = cases.width, cases.weights, cases.factor, cases.excess
+    return jax.vmap(one)(cases.problem, *known, positions)
 
 
 @quick_jit

@@ -5,7 +5,7 @@ when all temperatures double. Stage margins move by whatever is added to all of 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
+from hqre_jax._bounds import Nested, nested_constants
 from hqre_jax._games._world import AbstractWorldGame, legal_actions
 from hqre_jax._generators.draws import family_payoffs, random_kernel, random_type_law
 from proofs_check._cases import Family, _pose, _shape, known_bounds, quick_jit
@@ -22,6 +23,8 @@ _REFERENCE_SPREAD = 0.5
 _DISCOUNTS, _PARTS = (0.05, 0.95), (0.02, 0.98)
 # Nested iteration: a discount near 1 would ask for temperatures at which everybody plays the reference.
 _NESTED_DISCOUNTS = (0.05, 0.6)
+# How much lower temperatures are under ``plain``, at most.
+_COOLEST = 0.2
 
 
 class MarkovCases(NamedTuple):
@@ -30,14 +33,16 @@ class MarkovCases(NamedTuple):
     Attributes:
         problem: The problems; games are centred.
         influence: ``B_ij``, units of payoff.
+        swing: ``S_i``, by how much i's own action values may differ, units of payoff.
         width: Width of the box that holds ``V_i``, centred at 0.
-        weights: Perron vector v of ``A = γI + B diag(1/τ)``, largest entry 1.
+        weights: Perron vector v of A, largest entry 1.
         factor: q, as the library certifies it.
-        excess: ``max_i (Av)_i/v_i − q``: what rounding of v adds to the factor, at least 0.
+        excess: ``max_i (Av)_i/v_i − spr A``, both computed here: what rounding of v adds to a factor.
     """
 
     problem: hq.Problem
     influence: Float[Array, "game player player"]
+    swing: Float[Array, "game player"]
     width: Float[Array, "game player"]
     weights: Float[Array, "game player"]
     factor: Float[Array, " game"]
@@ -49,17 +54,16 @@ class NestedCases(NamedTuple):
 
     Attributes:
         problem: The problems; games are centred.
-        influence: ``B_ij``.
         width: Width of the box of ``V_i``.
         weights: w, one per player.
-        margin: κ of every stage game whose continuation values lie in the box.
+        known: κ of every stage game whose continuation values lie in the box, G and the factor, as the library
+            proves them.
     """
 
     problem: hq.Problem
-    influence: Float[Array, "game player player"]
     width: Float[Array, "game player"]
     weights: Float[Array, "game player"]
-    margin: Float[Array, " game"]
+    known: Nested
 
 
 def _kernel(rng: np.random.Generator, num: int, worlds: tuple[int, ...], actions: tuple[int, ...], targets: int):
@@ -103,8 +107,8 @@ def _pairs_of_actions(array: Float[Array, "*rest actions"]) -> Float[Array, "*re
     return array[..., :, None] - array[..., None, :]
 
 
-def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
-    """``B_ij = ½ max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` and the width of the box, over valid actions."""
+def swings(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+    """``max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]``, i = j included, and the width of the box, over valid actions."""
     payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
     legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
     axes = tuple(range(1, payoffs.ndim))
@@ -118,14 +122,22 @@ def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], F
         total = change + gamma * width.reshape(-1, *(1,) * distance.ndim) * distance[None]
         may = jnp.moveaxis(legal, j + 1, -1)
         may = may[..., :, None] & may[..., None, :]
-        columns.append(0.5 * jnp.max(jnp.where(may[None], total, 0.0), axis=tuple(range(1, total.ndim))))
-    return jnp.stack(columns, axis=1) * (1 - jnp.eye(game.num_players)), width
+        columns.append(jnp.max(jnp.where(may[None], total, 0.0), axis=tuple(range(1, total.ndim))))
+    return jnp.stack(columns, axis=1), width
+
+
+def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+    """``B_ij``, half of what j's action may change i's payoff by, and the width of the box."""
+    swing, width = swings(game)
+    return 0.5 * swing * (1 - jnp.eye(game.num_players)), width
 
 
 @quick_jit
-def influences(problem: hq.Problem) -> tuple[Float[Array, "game player player"], Float[Array, "game player"]]:
-    """``B_ij`` and the widths of the boxes, of each game."""
-    return jax.vmap(lambda problem: influence(problem.game))(problem)
+def influences(
+    problem: hq.Problem,
+) -> tuple[Float[Array, "game player player"], Float[Array, "game player"], Float[Array, "game player"]]:
+    """``B_ij``, the widths of the boxes and the own swings ``S_i``, of each game."""
+    return jax.vmap(lambda p: (*influence(p.game), jnp.diagonal(swings(p.game)[0])))(problem)
 
 
 def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,13 +148,17 @@ def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(values.real, top[:, None], axis=-1)[:, 0], vector / vector.max(-1, keepdims=True)
 
 
-def contracting(family: Family, rng: np.random.Generator, num: int) -> MarkovCases:
+def contracting(
+    family: Family, rng: np.random.Generator, num: int, continuation: Literal["soft", "plain"] = "soft"
+) -> MarkovCases:
     """Games at heterogeneous temperatures with T4's factor spread between γ and 1.
 
     Args:
         family: Where to draw from.
         rng: Source of randomness.
         num: Number of games.
+        continuation: Under ``plain`` temperatures are lower, so that one's own steepness counts; the factor may
+            exceed 1.
 
     Returns:
         The cases.
@@ -155,10 +171,19 @@ def contracting(family: Family, rng: np.random.Generator, num: int) -> MarkovCas
     influence = np.asarray(influences(_pose(family.build, arrays, pattern, logits))[0])
     wanted = (1 - gamma) * rng.uniform(*_PARTS, num)
     radius, _ = _perron(influence / pattern.min(-1)[:, None, :])
-    return settled(family.build, arrays, pattern * (radius / wanted)[:, None, None], logits)
+    tau = pattern * (radius / wanted)[:, None, None]
+    if continuation == "plain":
+        tau = tau * _COOLEST ** rng.random((num, 1, 1))
+    return settled(family.build, arrays, tau, logits, continuation)
 
 
-def settled(build: Callable[..., hq.AbstractGame], arrays: tuple, tau: np.ndarray, logits: np.ndarray) -> MarkovCases:
+def settled(
+    build: Callable[..., hq.AbstractGame],
+    arrays: tuple,
+    tau: np.ndarray,
+    logits: np.ndarray,
+    continuation: Literal["soft", "plain"] = "soft",
+) -> MarkovCases:
     """Given games at given temperatures, with T4's constants.
 
     Args:
@@ -166,11 +191,12 @@ def settled(build: Callable[..., hq.AbstractGame], arrays: tuple, tau: np.ndarra
         arrays: Arrays with leading axis (game).
         tau: Temperatures ``(game, player, state)``.
         logits: Of the reference policy.
+        continuation: Whose entropy counts in values.
 
     Returns:
         The cases.
     """
-    return known_cases(centred(_pose(build, arrays, tau, logits)))
+    return known_cases(centred(_pose(build, arrays, tau, logits, continuation)))
 
 
 def known_cases(problem: hq.Problem) -> MarkovCases:
@@ -182,15 +208,19 @@ def known_cases(problem: hq.Problem) -> MarkovCases:
     Returns:
         The cases.
     """
-    influence, width = influences(problem)
+    influence, width, swing = influences(problem)
     eye, tau = np.eye(influence.shape[-1]), least_temperatures(problem)
+    stretch = np.ones_like(tau)
+    if problem.continuation == "plain":
+        ratio = np.maximum(np.asarray(swing) / tau, 1.0)
+        stretch = 1 + (ratio - 1) ** 2 / (2 * ratio)
     gamma = np.asarray(problem.game.discount)
-    matrix = gamma[:, None, None] * eye + np.asarray(influence) / tau[:, None, :]
-    weights = _perron(matrix)[1]
-    factor = known_bounds(problem).contraction
+    matrix = (gamma[:, None] * stretch)[:, :, None] * eye + np.asarray(influence) / tau[:, None, :]
+    radius, weights = _perron(matrix)
     quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
-    excess = jnp.maximum(quotient * (1 + 16 * np.finfo(float).eps) - factor, 0.0)
-    return MarkovCases(problem, influence, width, jnp.asarray(weights), factor, excess)
+    excess = jnp.maximum(quotient * (1 + 16 * np.finfo(float).eps) - radius, 0.0)
+    factor = known_bounds(problem).contraction
+    return MarkovCases(problem, influence, swing, width, jnp.asarray(weights), factor, excess)
 
 
 def least_temperatures(problem: hq.Problem) -> Float[np.ndarray, "game player"]:
@@ -222,36 +252,6 @@ def centred(problem: hq.Problem) -> hq.Problem:
     return jax.vmap(lambda problem: problem.centered())(problem)
 
 
-def _stage_interactions(game: AbstractWorldGame, weights: Float[Array, " player"]) -> Float[Array, "player player"]:
-    """``C_ij`` that bounds the interaction of every stage game with continuation values in the box.
-
-    ``w_i u_i + w_j u_j = (w_i r_i + w_j r_j) + γ P(w_i V_i + w_j V_j)``: of each double difference the second part is
-    at most the box's width ``w_i width_i + w_j width_j`` times half the ℓ₁ norm of P's own double difference.
-    """
-    payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
-    width = influence(game)[1]
-    kernel = jnp.moveaxis(kernel, -1, 0)
-
-    def interactions(array: Array, i: int, j: int) -> Array:
-        gap = _pairs_of_actions(jnp.moveaxis(array, (i - game.num_players, j - game.num_players), (-2, -1)))
-        return _pairs_of_actions(jnp.moveaxis(gap, -3, -1))
-
-    size = game.num_players
-    matrix = jnp.zeros((size, size), payoffs.dtype)
-    for i in range(size):
-        for j in range(i):
-            reward = interactions(weights[i] * payoffs[i] + weights[j] * payoffs[j], i, j)
-            moved = 0.5 * jnp.sum(jnp.abs(interactions(kernel, i, j)), axis=0)
-            most = 0.25 * jnp.max(reward + gamma * (weights[i] * width[i] + weights[j] * width[j]) * moved)
-            matrix = matrix.at[i, j].set(most).at[j, i].set(most)
-    return matrix
-
-
-@quick_jit
-def _all_stage_interactions(problem: hq.Problem, weights: Float[Array, "game player"]):
-    return jax.vmap(lambda problem, w: _stage_interactions(problem.game, w))(problem, weights)
-
-
 def nested(family: Family, rng: np.random.Generator, num: int) -> NestedCases:
     """Fully observed Markov games whose nested iteration has a factor ``γ(1 + G/κ)`` spread between γ and 1.
 
@@ -269,17 +269,20 @@ def nested(family: Family, rng: np.random.Generator, num: int) -> NestedCases:
     pattern = 1.0 + rng.uniform(-0.5, 0.5, (num, *shape[:2]))
     logits = _REFERENCE_SPREAD * rng.standard_normal((num, *shape))
     weights = np.exp(0.5 * rng.standard_normal((num, shape[0])))
-    root = np.sqrt(weights)
-    first = known_nested(centred(_pose(family.build, arrays, pattern, logits)), weights)
-    scaled = np.asarray(first.influence) * root[:, :, None] / root[:, None, :]
+    first = known_nested(centred(_pose(family.build, arrays, pattern, logits)), weights).known
     factor = gamma + (1 - gamma) * rng.uniform(*_PARTS, num)
-    wanted = gamma * np.linalg.norm(scaled, axis=(-2, -1)) / (factor - gamma)
+    wanted = gamma * np.asarray(first.reach) / (factor - gamma)
     tau = pattern + (wanted - np.asarray(first.margin))[:, None, None]
     return known_nested(centred(_pose(family.build, arrays, tau, logits)), weights)
 
 
+@quick_jit
+def _nested_constants(problem: hq.Problem, weights: Float[Array, "game player"]) -> Nested:
+    return jax.vmap(lambda problem, w: nested_constants(problem, problem.game, w))(problem, weights)
+
+
 def known_nested(problem: hq.Problem, weights: np.ndarray) -> NestedCases:
-    """Stage margins of given problems.
+    """What the library proves of the stage games of given problems.
 
     Args:
         problem: Fully observed problems, leading axis (game); games are centred.
@@ -288,11 +291,5 @@ def known_nested(problem: hq.Problem, weights: np.ndarray) -> NestedCases:
     Returns:
         The cases; κ may be negative.
     """
-    influence, width = influences(problem)
-    root, tau = np.sqrt(weights), least_temperatures(problem)
-    common = np.asarray(_all_stage_interactions(problem, jnp.asarray(weights)))
-    half = 0.5 * common / (root[:, :, None] * root[:, None, :])
-    # Rounding of the eigenvalue and of C: a few units in the last place of the largest entries.
-    kappa = np.linalg.eigvalsh(tau[:, None, :] * np.eye(tau.shape[1]) - half)[:, 0]
-    kappa = kappa - 64 * np.finfo(float).eps * np.asarray(problem.tau).max((-2, -1))
-    return NestedCases(problem, influence, width, jnp.asarray(weights), jnp.asarray(kappa))
+    width, w = influences(problem)[1], jnp.asarray(weights)
+    return NestedCases(problem, width, w, _nested_constants(problem, w))

@@ -56,6 +56,13 @@ def soft_iteration(problem: hq.Problem, point: Point) -> Point:
     return (_backup(problem, _policy_of(problem, q), soft_values(q, problem)),)
 
 
+def plain_iteration(problem: hq.Problem, point: Point) -> Point:
+    """Q-iteration without entropies: each agent is worth what its policy earns."""
+    (q,) = point
+    log_policy = _policy_of(problem, q)
+    return (_backup(problem, log_policy, jnp.sum(probabilities(log_policy, problem.mask) * q, axis=-1)),)
+
+
 def _coupled(problem: hq.Problem, alpha: StateValues, point: Point, on_policy: bool) -> Point:
     """One coupled update; ``on_policy`` backs up what π(z) is worth instead of the soft value."""
     z, values = point
@@ -89,38 +96,48 @@ def _images_apart(image: Image, pair: Point) -> Point:
     return tuple(part[0] - part[1] for part in jax.vmap(image)(pair))
 
 
-def compare(problem: hq.Problem, image: Image, v: PerPlayer, factor: Scalar, pair: Point):
-    """Distance of two images, ``factor`` times that of the points, and what rounding may add."""
+def compare(problem: hq.Problem, image: Image, v: PerPlayer, factor: Scalar, excess: Scalar, pair: Point):
+    """Distance of two images, ``factor`` times that of the points, and what rounding of images and of v may add."""
     before = _size(tuple(part[0] - part[1] for part in pair), v)
     errors = jax.vmap(lambda point: _backup_rounding(problem, point))(pair)
-    return _size(_images_apart(image, pair), v), factor * before, jnp.max(jnp.sum(errors, axis=0) / v)
+    slack = jnp.max(jnp.sum(errors, axis=0) / v) + excess * before
+    return _size(_images_apart(image, pair), v), factor * before, slack
 
 
 def _stretched(
-    image: Image, v: PerPlayer, box: Point, scales: Point, reach: Scalar, start: Point, signs: Point
+    image: Image,
+    v: PerPlayer,
+    box: tuple[tuple[Array, Array], ...],
+    scales: Point,
+    reach: Scalar,
+    start: Point,
+    signs: Point,
 ) -> Point:
-    """A pair ``p ± reach·d`` with ``|d_i| ≤ v_i``, d the worst signs and p climbing towards where they stretch most."""
+    """A pair ``p ± reach·d`` with ``|d_i| ≤ v_i``, d the worst signs and p climbing towards where they stretch most.
 
-    def ends(p: Point, d: Point) -> Point:
+    p stays within ``box``, the lower and the upper ends of each part.
+    """
+
+    def pair(p: Point, d: Point) -> Point:
         return tuple(jnp.stack([x + reach * y, x - reach * y]) for x, y in zip(p, d, strict=True))
 
     def spread(p: Point, d: Point) -> Scalar:
-        return _size(_images_apart(image, ends(p, d)), v)
+        return _size(_images_apart(image, pair(p, d)), v)
 
     def climb(state, length):
         p, d = state
         uphill, outwards = jax.grad(spread, argnums=(0, 1))(p, d)
         moved = []
-        for part, slope, scale, half in zip(p, uphill, scales, box, strict=True):
+        for part, slope, scale, ends in zip(p, uphill, scales, box, strict=True):
             top = jnp.abs(slope) if slope.ndim == 2 else jnp.max(jnp.abs(slope), axis=-1, keepdims=True)
-            moved.append(jnp.clip(part + length * scale * slope / jnp.maximum(top, 1e-300), -half, half))
+            moved.append(jnp.clip(part + length * scale * slope / jnp.maximum(top, 1e-300), *ends))
         return (tuple(moved), tuple(_column(v, part) * jnp.sign(part) for part in outwards)), None
 
-    start = tuple(jnp.clip(part, -half, half) for part, half in zip(start, box, strict=True))
+    start = tuple(jnp.clip(part, *ends) for part, ends in zip(start, box, strict=True))
     signs = tuple(_column(v, part) * part for part in signs)
     lengths = _FIRST_LENGTH * _SHORTENING ** jnp.arange(_ASCENT_STEPS, dtype=v.dtype)
     (p, d), _ = jax.lax.scan(climb, (start, signs), lengths)
-    return ends(p, d)
+    return pair(p, d)
 
 
 class Noise(NamedTuple):
@@ -164,7 +181,7 @@ def _draw(problem: hq.Problem, v: PerPlayer, width: PerPlayer) -> _Draw:
     return _Draw(reach, half, jnp.broadcast_to(problem.tau[..., None], problem.mask.shape))
 
 
-def _soft_pairs(problem: hq.Problem, v: PerPlayer, width: PerPlayer, factor: Scalar, noise: Noise):
+def _soft_pairs(problem: hq.Problem, v: PerPlayer, width: PerPlayer, factor: Scalar, excess: Scalar, noise: Noise):
     """Claim (a) at stretched and at far pairs of Q in the box."""
     mask = problem.mask
     reach, half, scale = _draw(problem, v, width)
@@ -178,13 +195,50 @@ def _soft_pairs(problem: hq.Problem, v: PerPlayer, width: PerPlayer, factor: Sca
         corner = scale * (_two_actions(mask, noise[0]) - problem.log_reference)
         start = jnp.where(mask, level[..., None] + corner, 0.0)
         signs = jnp.where(mask, jnp.sign(noise[1]), 0.0)
-        return _stretched(image, v, (box,), (scale,), reach, (start,), (signs,))
+        return _stretched(image, v, ((-box, box),), (scale,), reach, (start,), (signs,))
 
     def far(noise):
         return (jnp.where(mask, box * noise[0], 0.0),)
 
     pairs = _joined(jax.vmap(near)(noise.near), jax.vmap(jax.vmap(far))(noise.far))
-    return jax.vmap(lambda pair: compare(problem, image, v, factor, pair))(pairs)
+    return jax.vmap(lambda pair: compare(problem, image, v, factor, excess, pair))(pairs)
+
+
+def _plain_pairs(
+    problem: hq.Problem,
+    v: PerPlayer,
+    width: PerPlayer,
+    swing: PerPlayer,
+    factor: Scalar,
+    excess: Scalar,
+    noise: Noise,
+):
+    """Claim (f) at stretched and at far pairs of Q in the box whose rows have spans of at most the own swing."""
+    mask = problem.mask
+    least = jnp.min(jnp.where(accuracy.used(problem) > 0, problem.tau, jnp.inf), axis=1)
+    reach = _REACH * jnp.min(jnp.minimum(least, swing) / v)
+    scale = jnp.broadcast_to(problem.tau[..., None], mask.shape)
+    half = 0.5 * swing[:, None] - (reach * v)[:, None] * jnp.ones_like(problem.tau)
+    room = 0.5 * (width - swing)[:, None]
+
+    def image(point: Point) -> Point:
+        return plain_iteration(problem, point)
+
+    def near(noise):
+        level = (room * jnp.sign(noise[2, ..., 0]))[..., None] * jnp.ones_like(scale)
+        corner = _two_actions(mask, noise[0])
+        start, kept = scale * (corner - problem.log_reference), (corner == 0).astype(scale.dtype)
+        middle = jnp.sum(kept * start, axis=-1, keepdims=True) / jnp.maximum(jnp.sum(kept, axis=-1, keepdims=True), 1)
+        start = level + start - middle
+        signs = jnp.where(mask, jnp.sign(noise[1]), 0.0)
+        box = level - half[..., None], level + half[..., None]
+        return _stretched(image, v, (box,), (scale,), reach, (start,), (signs,))
+
+    def far(noise):
+        return (jnp.where(mask, room[..., None] * noise[1, ..., :1] + half[..., None] * noise[0], 0.0),)
+
+    pairs = _joined(jax.vmap(near)(noise.near), jax.vmap(jax.vmap(far))(noise.far))
+    return jax.vmap(lambda pair: compare(problem, image, v, factor, excess, pair))(pairs)
 
 
 def _coupled_pairs(
@@ -192,6 +246,7 @@ def _coupled_pairs(
     v: PerPlayer,
     width: PerPlayer,
     factor: Scalar,
+    excess: Scalar,
     alpha: StateValues,
     on_policy: bool,
     noise: Noise,
@@ -200,7 +255,8 @@ def _coupled_pairs(
     mask = problem.mask
     reach, half, scale = _draw(problem, v, width)
     bound = 1 - jnp.min(jnp.where(accuracy.used(problem) > 0, alpha, 1.0)) * (1 - factor)
-    box, scales = (jnp.full_like(scale, jnp.inf), half), (scale, half)
+    anywhere = jnp.full_like(scale, jnp.inf)
+    box, scales = ((-anywhere, anywhere), (-half, half)), (scale, half)
 
     def image(point: Point) -> Point:
         return _coupled(problem, alpha, point, on_policy)
@@ -215,7 +271,7 @@ def _coupled_pairs(
         return jnp.where(mask, _FAR * scale * noise[0], 0.0), half * noise[1, ..., 0]
 
     pairs = _joined(jax.vmap(near)(noise.near), jax.vmap(jax.vmap(far))(noise.far))
-    return jax.vmap(lambda pair: compare(problem, image, v, bound, pair))(pairs)
+    return jax.vmap(lambda pair: compare(problem, image, v, bound, excess, pair))(pairs)
 
 
 def _joined(close: Point, apart: Point) -> Point:

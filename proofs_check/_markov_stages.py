@@ -105,26 +105,21 @@ def _steepest(problem: hq.Problem, w: PerPlayer, values: StateValues, policy: Lo
 def _nested_image(cases: markov.NestedCases, values: Array, keys: Any) -> tuple[Array, Array, Array]:
     """Soft values at the stage HQRE, a bound on their error in the norm of (e), and the HQRE itself."""
 
-    def one(problem, influence, w, kappa, values, key):
+    def one(problem, w, known, values, key):
         stage, policy = _stage_equilibrium(problem, values, key)
         rounding = _backup_rounding(problem, (jnp.zeros_like(problem.log_reference), values))
         spans = span(accuracy.operator(stage, policy), problem.mask)
         spans = spans + 4 * rounding[:, None] + 4 * problem.tau * accuracy.log_rounding(problem, policy)
         # T1 (b) bounds what Newton's method left over, (*) what it does to the values.
-        off = accuracy.weighted_norm(spans, w[:, None] * accuracy.used(problem)) / (2 * kappa)
-        error = _frobenius(influence, w) * off + _nested_norm(rounding[:, None], w)
+        off = accuracy.weighted_norm(spans, w[:, None] * accuracy.used(problem)) / (2 * known.margin)
+        error = known.reach * off + _nested_norm(rounding[:, None], w)
         return soft_values(stage.evaluate(policy).action_values, problem), error, policy
 
-    return jax.vmap(one)(cases.problem, cases.influence, cases.weights, cases.margin, values, keys)
+    return jax.vmap(one)(cases.problem, cases.weights, cases.known, values, keys)
 
 
 def _nested_norm(values: StateValues, w: PerPlayer) -> Scalar:
     return jnp.sqrt(jnp.sum(w * jnp.max(jnp.abs(values), axis=1) ** 2))
-
-
-def _frobenius(influence: Array, w: PerPlayer) -> Scalar:
-    """``‖W^{1/2} B W^{-1/2}‖_F``."""
-    return jnp.sqrt(jnp.sum(influence**2 * w[:, None] / w[None, :]))
 
 
 @quick_jit
@@ -149,12 +144,6 @@ def _nesting(family: str, cases: markov.NestedCases, factor: np.ndarray, rng: np
         sides.append([np.asarray(part) for part in (*moved, now[1] + then[1])])
     measured = (np.stack(part, axis=1) for part in zip(*sides, strict=True))
     return Comparison(NESTED, family, *measured, problems=cases.problem)
-
-
-def nested_factor(cases: markov.NestedCases) -> np.ndarray:
-    """``γ(1 + G/κ)`` of each game."""
-    reply = np.asarray(jax.vmap(_frobenius)(cases.influence, cases.weights)) / np.asarray(cases.margin)
-    return np.asarray(cases.problem.game.discount) * (1 + reply)
 
 
 def _shapley(family: str, problem: hq.Problem, rng: np.random.Generator) -> Comparison:

@@ -164,33 +164,43 @@ def play(point: Point, kappa: Scalar, eta: Scalar, begin: Start) -> Run:
     bounds = regret_majorant(tau.ravel(), positive.ravel(), influence, eta, kappa, distance, ratio.ravel(), _NUM_ROUNDS)
     rounds, totals = bounds.rounds.reshape(-1, *tau.shape), bounds.total.reshape(tau.shape)
 
-    # The recursions once more, this time for the rounded play and the unknown exact π*: what they exceed the
-    # majorant by is slack. log π̂ − log π* has a span of at most (span F(π̂) + span(Q(π̂) − Q(π*)))/τ.
+    # The recursions twice: for exact play from an exact π*, and for rounded play and the unknown exact π*. By what the
+    # second exceed the first is slack, whatever the majorant is said to be. log π̂ − log π* has a span of at most
+    # (span F(π̂) + span(Q(π̂) − Q(π*)))/τ.
     pull = span(accuracy.operator(problem, star), mask) + 2 * accuracy.operator_rounding(problem, star)
     star_off = (pull + steepness * off) / tau
     worst_distance = distance + accuracy.divergence_slack(problem, weights, star, start, off)
 
+    def majorant(ratio, distance):
+        return tau / 8 * (ratio + steepness * jnp.sqrt(2 * distance) / tau) ** 2
+
+    def next_ratio(ratio, distance):
+        return (ratio + eta * steepness * jnp.sqrt(2 * distance)) / (1 + eta * tau)
+
     def advance(state, _):
-        log_policy, ratio, distance = state
+        log_policy, exact, rounded = state
         answer = best_reply(problem, log_policy)
         gaps = accuracy.used(problem) * tau * kl(log_policy, answer, mask)
         worth, direct = _worth(plain, log_policy, answer)
-        felt = steepness * jnp.sqrt(2 * distance)
-        majorant = tau / 8 * (ratio + felt / tau) ** 2
         after = mirror_update(problem, log_policy, eta)
         error = accuracy.logit_rounding(problem, log_policy, damping)
-        later = (ratio + eta * felt) / (1 + eta * tau) + 2 * error
-        farther = q * distance + accuracy.step_slack(problem, weights, star, after, error)
+        farther = accuracy.step_slack(problem, weights, star, after, error)
         farther = farther + 2 * accuracy.divergence_slack(problem, weights, star, after, off)
         noise = _gap_rounding(point, log_policy, answer)
-        return (after, later, farther), (gaps, direct, worth, plain_gap(point, log_policy), majorant, distance, noise)
+        excess = majorant(*rounded) - majorant(*exact) + noise
+        state = (
+            after,
+            (next_ratio(*exact), q * exact[1]),
+            (next_ratio(*rounded) + 2 * error, q * rounded[1] + farther),
+        )
+        return state, (gaps, direct, worth, plain_gap(point, log_policy), excess, rounded[1], noise)
 
-    state = start, ratio + star_off, worst_distance
-    _, (gaps, direct, worth, hard, majorant, distances, noise) = jax.lax.scan(advance, state, length=_NUM_ROUNDS)
+    state = start, (ratio, distance), (ratio + star_off, worst_distance)
+    _, (gaps, direct, worth, hard, excess, distances, noise) = jax.lax.scan(advance, state, length=_NUM_ROUNDS)
 
     regularised = jax.vmap(point.per_player)(gaps)
     errors = jax.vmap(point.per_player)(noise)
-    excess = jnp.maximum(majorant - rounds, 0.0) + 64 * accuracy.EPS * rounds + noise
+    excess = excess + 64 * accuracy.EPS * jnp.abs(rounds)
     beyond = jnp.sum(jax.vmap(point.per_player)(excess), axis=0)
     bounded = point.per_player(totals)
 

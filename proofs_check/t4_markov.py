@@ -27,6 +27,11 @@ Statement
          which maps V to the saddle values of the stage games ``r + γPV``, contracts with γ in the sup norm, for all
          τ_1, τ_2.
 
+    (f)  Under ``plain``, where values hold no entropy, Q-iteration ``Q_i⁺ = Q_i(⟨π(Q), Q⟩, π(Q))`` is Lipschitz with
+         ``q = spr(γ diag(c) + B diag(1/τ))``, in the norm of the right Perron vector of this matrix, over all Q of the
+         box with ``span Q_i(x,·) ≤ S_i``. Here ``S_i = max_{w,a_-i,a_i,a_i'} [|Δr_i| + γ ω_i TV]`` for i's own actions,
+         ``R_i = S_i/τ_i`` and ``c_i = 1 + max(R_i − 1, 0)²/2R_i``.
+
     (e)  Nested: suppose all stage games with V in the box have margin at least κ (T1) at weights w_i common to all
          states. The map of V to the soft values at the stage games' HQRE has in ``√(Σ_i w_i max_s |ΔV_i(s)|²)`` the
          constant ``γ (1 + G/κ)``, ``G = ‖W^{1/2} B W^{-1/2}‖_F``.
@@ -57,6 +62,12 @@ Proof
     convex in p_2, is monotone in f and moves by at most ``sup|f_V − f_V'| ≤ γ‖V − V'‖_∞``: the entropies cancel in the
     difference. With types the same holds for policies p_i(·|θ_i) under ``μ(θ|s)``.
 
+    (f) ``⟨softmax(Q/τ + log ρ), Q⟩`` has the derivative ``p_a (1 + y_a)``, ``y_a = (Q_a − ⟨p,Q⟩)/τ``, of sum 1 and ℓ₁
+    norm ``1 + 2 E_p(−1−y)⁺``. Under p, y has mean 0 and lies in an interval of length R; the convex ``(−1−y)⁺`` has the
+    largest mean under a law on its ends −s and R − s: ``(R−s)(s−1)/R``, largest at ``s = (R+1)/2``, where it is
+    ``(R−1)²/4R`` (0 if R ≤ 1). So ``|Δ⟨π,Q_i⟩| ≤ c_i ‖ΔQ_i‖_∞`` over the convex set of these Q, which the iteration
+    maps into itself. The rest is (*).
+
     (e) Let π, π' be the stage HQRE at s for V, V', d = π − π'. T1's strong monotonicity at V, at the pair (π, π'),
     where only the operator of V' vanishes at π', says ``κ‖d‖_w² ≤ Σ w_i ⟨Q_i(V,π') − Q_i(V',π'), d_i⟩``, at most
     ``Σ w_i γ‖ΔV_i‖_∞ ‖d_i‖₁``: so ``‖d‖_w ≤ γ‖ΔV‖/κ``. As before ``|ΔV_i⁺(s)| ≤ γ‖ΔV_i‖_∞ + Σ_j B_ij ‖d_j(s)‖₁``. By
@@ -69,9 +80,11 @@ Tightness
     (a), (b) are attained in the limit of close pairs where one profile of the others maximises |Δr_i| and TV together:
     in `sharpness` a game of pure rewards (coordination, kernel fixed) and one of pure steering (rewards of states,
     kernel decided by matching). Several opponents, or worlds averaged by beliefs, rarely attain their maxima together.
-    (d) is attained by V' = V + constant, in every game. (e) adds up worst cases over all states and the whole box. The
-    soft value in (b) matters: with the on-policy backup ``⟨π(z),Q⟩ − τKL(π(z)‖ρ)``, which has the same fixed points,
-    the constant is wrong, for that backup is steep where z is far from Q.
+    (d) is attained by V' = V + constant, in every game. (e) adds up worst cases over all states and the whole box. (f)
+    is attained by one agent whom nobody affects, at a reference that gives its worse action ``(R−1)/2R`` where the two
+    differ by R (`sharpness`). The soft value in (b) matters: with the on-policy backup
+    ``⟨π(z),Q⟩ − τKL(π(z)‖ρ)``, which has the same fixed points, the constant is wrong, for that backup is steep where
+    z is far from Q.
 
 Reference
     theory.md §4, T4. Shapley (1953); Cen, Wei & Chi (2021) for the regularised zero-sum game with equal temperatures.
@@ -95,34 +108,46 @@ from proofs_check._markov_pairs import (
     _coupled_pairs,
     _exact_residuals,
     _noise,
+    _plain_pairs,
     _soft_pairs,
 )
-from proofs_check._markov_stages import (
-    _nesting,
-    _shapley,
-    nested_factor,
-)
+from proofs_check._markov_stages import _nesting, _shapley
 from proofs_check._statement import Comparison, Example, Outcome, Statement
 
 SOFT = "(a) soft Q-iteration: q"
 COUPLED = "(b) coupled update: 1−α(1−q)"
 FIXED_POINT = "(c) residual ≤ e/2τ(1−γ)"
+PLAIN = "(f) plain Q-iteration: spr(γ diag c + B/τ)"
 
 _FAMILIES = (markov.THREE, markov.LONG, markov.PUBLIC)
 _ZERO_SUM_FAMILIES = (markov.ZERO_SUM, markov.ZERO_SUM_PUBLIC)
 _NESTED_FAMILIES = (markov.THREE,)
+_PLAIN_FAMILIES = (markov.LONG,)
 
 
 @functools.partial(quick_jit, static_argnames="on_policy")
 def _measure(cases: markov.MarkovCases, factor: Array, alpha: Array, on_policy: bool, noise: Noise):
-    def one(problem, width, v, factor, alpha, noise):
+    def one(problem, width, v, factor, excess, alpha, noise):
         return (
-            _soft_pairs(problem, v, width, factor, noise),
-            _coupled_pairs(problem, v, width, factor, alpha, on_policy, noise),
+            _soft_pairs(problem, v, width, factor, excess, noise),
+            _coupled_pairs(problem, v, width, factor, excess, alpha, on_policy, noise),
             _exact_residuals(problem, noise.first),
         )
 
-    return jax.vmap(one)(cases.problem, cases.width, cases.weights, factor, alpha, noise)
+    return jax.vmap(one)(cases.problem, cases.width, cases.weights, factor, cases.excess, alpha, noise)
+
+
+@quick_jit
+def _measure_plain(cases: markov.MarkovCases, noise: Noise):
+    parts = cases.problem, cases.weights, cases.width, cases.swing, cases.factor, cases.excess
+    return jax.vmap(_plain_pairs)(*parts, noise)
+
+
+def _plain(family: str, cases: markov.MarkovCases, rng: np.random.Generator) -> Comparison:
+    """Claim (f) of each game, by the factor that the library certifies."""
+    noise = _noise(rng, *cases.problem.log_reference.shape)
+    sides = (np.asarray(part) for part in _measure_plain(cases, noise))
+    return Comparison(PLAIN, family, *sides, problems=cases.problem)
 
 
 def _contraction(
@@ -135,9 +160,7 @@ def _contraction(
         rng.random((num, 1, 1)) < 0.5, rng.uniform(-1.5, 0, (num, 1, 1)), rng.uniform(-1.5, 0, shape)
     )
     noise = _noise(rng, *cases.problem.log_reference.shape)
-    # The Perron vector's own rounding is conceded to the factor.
-    factor = jnp.asarray(factor) + cases.excess
-    soft, coupled, residual = _measure(cases, factor, jnp.asarray(alpha), on_policy, noise)
+    soft, coupled, residual = _measure(cases, jnp.asarray(factor), jnp.asarray(alpha), on_policy, noise)
     claims = zip((SOFT, COUPLED, FIXED_POINT), (soft, coupled, residual), strict=True)
     return tuple(
         Comparison(claim, family, *(np.asarray(part) for part in sides), problems=cases.problem)
@@ -153,30 +176,34 @@ def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
         key: Typed key of the points compared.
 
     Returns:
-        (d) under ``zero_sum``. Under ``soft`` (a), (b), (c) for the games in which everybody affects everybody,
-        with a factor below 1, and, if worlds are
-        observed, (e) at w = 1 for those whose stage games have a margin. Nothing of other games.
+        (d) under ``zero_sum``. For games in which everybody affects everybody: (f) under ``plain``; under ``soft`` (a),
+        (b), (c) for those with a factor below 1 and, if worlds are observed, (e) at w = 1 for those whose stage games
+        have a margin. Nothing of other games.
     """
     game, rng = problem.game, generator(key)
     goes_on = isinstance(game, AbstractWorldGame) and hasattr(game, "transitions")
-    if not (goes_on and game.policy_independent_beliefs) or problem.continuation == "plain":
+    if not (goes_on and game.policy_independent_beliefs):
         return ()
     problem = taken(problem, np.asarray(game.discount) < 1)
     if problem.continuation == "zero_sum":
         return (_shapley("given", problem, rng),)
     problem = taken(markov.centred(problem), slice(None))
     # Where somebody affects nobody v is no positive vector (a reducible A, for which the statement names another).
-    influence, width = (np.asarray(part) for part in markov.influences(problem))
+    influence, width, swing = (np.asarray(part) for part in markov.influences(problem))
     apart = ~np.eye(influence.shape[-1], dtype=bool)
-    problem = taken(problem, (influence[:, apart] > 0).all(axis=1) & (width > 0).all(axis=1))
+    told = (influence[:, apart] > 0).all(axis=1) & (width > 0).all(axis=1)
+    if problem.continuation == "plain":
+        cases = markov.known_cases(taken(problem, told & (swing > 0).all(axis=1)))
+        return (_plain("given", cases, rng),)
+    problem = taken(problem, told)
     certified = np.asarray(known_bounds(problem).contraction) < 1
     cases = markov.known_cases(taken(problem, certified))
     comparisons = _contraction("given", cases, np.asarray(cases.factor), False, rng)
     if isinstance(game, hq.MarkovGame):
         ones = np.ones((len(problem.tau), game.action_mask.shape[1]))
-        positive = np.asarray(markov.known_nested(problem, ones).margin) > 0
+        positive = np.asarray(markov.known_nested(problem, ones).known.margin) > 0
         nested = markov.known_nested(taken(problem, positive), ones[positive])
-        comparisons += (_nesting("given", nested, nested_factor(nested), rng),)
+        comparisons += (_nesting("given", nested, np.asarray(nested.known.factor), rng),)
     return comparisons
 
 
@@ -185,13 +212,13 @@ def check(key: Any, num_games: int) -> Outcome:
 
     Args:
         key: Typed key.
-        num_games: Number of games for (a), (b), (c), over all families; as many each for (d) and (e).
+        num_games: Number of games for (a), (b), (c), over all families; as many each for (d), (e) and (f).
 
     Returns:
-        (a), (b) at two stretched pairs and two far ones, (c) after few and more iterations, (d), (e) at two pairs.
+        (a), (b), (f) at two stretched pairs and two far ones, (c) after few and more iterations, (d), (e) at two pairs.
     """
     comparisons, drawn = [], 0
-    keys = jax.random.split(key, 3)
+    keys = jax.random.split(key, 4)
     for family, rng, num in batches(keys[0], num_games, _FAMILIES):
         cases = markov.contracting(family, rng, num)
         comparisons += _contraction(family.name, cases, np.asarray(cases.factor), False, rng)
@@ -200,7 +227,9 @@ def check(key: Any, num_games: int) -> Outcome:
         comparisons.append(_shapley(family.name, markov.zero_sum(family, rng, num), rng))
     for family, rng, num in batches(keys[2], num_games, _NESTED_FAMILIES):
         cases = markov.nested(family, rng, num)
-        comparisons.append(_nesting(family.name, cases, nested_factor(cases), rng))
+        comparisons.append(_nesting(family.name, cases, np.asarray(cases.known.factor), rng))
+    for family, rng, num in batches(keys[3], num_games, _PLAIN_FAMILIES):
+        comparisons.append(_plain(family.name, markov.contracting(family, rng, num, "plain"), rng))
     # As games are counted claim by claim, so are draws: those of (a), (b), (c), the most of any.
     return Outcome(tuple(comparisons), drawn)
 
@@ -235,8 +264,22 @@ def _matching(steering: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([match, match]), np.full((2, 2, 2, 2), 0.5)
 
 
+def _alone(ratio: float) -> markov.MarkovCases:
+    """One state, two agents with two actions, each paid ``ratio`` for its second one, whatever the other does.
+
+    (Next to whatever: a billionth of it makes A irreducible.) At τ = 1 action values differ by R = ``ratio``; there the
+    reference leads to a policy that gives the worse action ``(R−1)/2R``.
+    """
+    own, other = ratio * np.arange(2.0), 1e-9 * np.arange(2.0)
+    payoffs = np.stack([own[:, None] + other, other[:, None] + own])[None, :, None]
+    likely = (ratio - 1) / (2 * ratio)
+    logits = np.broadcast_to(np.array([np.log(likely / (1 - likely)) + ratio, 0.0]), (1, 2, 1, 2))
+    parts = payoffs, np.ones((1, 1, 2, 2, 1)), np.full(1, 0.5)
+    return markov.settled(hq.MarkovGame, parts, np.ones((1, 2, 1)), logits, "plain")
+
+
 def sharpness() -> tuple[Example, ...]:
-    """(a) and (b) in a game of pure rewards and one of pure steering, at close pairs found by ascent."""
+    """(a) and (b) in a game of pure rewards and one of pure steering, at close pairs found by ascent; (f) alone."""
     games = [_matching(False), _matching(True)]
     gamma = np.array([0.5, 0.5])
     payoffs, kernels = (np.stack(parts) for parts in zip(*games, strict=True))
@@ -248,6 +291,10 @@ def sharpness() -> tuple[Example, ...]:
         for claim, found in (("‖ΔTQ‖/‖ΔQ‖ over q", soft), ("‖Δ(z,V)⁺‖/‖Δ(z,V)‖ over 1−α(1−q)", coupled)):
             best = np.argmax(found.observed[g] / found.bound[g])
             examples.append(Example(name, claim, float(found.observed[g, best]), float(found.bound[g, best])))
+    found = _plain("alone", _alone(3.0), np.random.default_rng(0))
+    best = 0, np.argmax(found.observed[0] / found.bound[0])
+    name = "plain, nobody else matters, R = 3"
+    examples.append(Example(name, "‖ΔTQ‖/‖ΔQ‖ over γc", float(found.observed[best]), float(found.bound[best])))
     return tuple(examples)
 
 

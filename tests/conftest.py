@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in _LONG)
     for item in items:
         chosen = item.callspec.params if hasattr(item, "callspec") else {}
-        statement = chosen.get("statement", chosen.get("drawn", ""))
+        statement = chosen.get("statement", chosen.get("drawn", chosen.get("few", "")))
         item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {statement}"))
 
 

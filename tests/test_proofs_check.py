@@ -12,6 +12,7 @@ import hqre_jax as hq
 from hqre_jax._simplex import center, kl, safe_log
 from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
+from proofs_check import _markov_cases as markov
 from proofs_check import _markov_stages as stages
 from proofs_check import t1_uniqueness as t1
 from proofs_check import t2_linear_convergence as t2
@@ -23,7 +24,7 @@ from proofs_check import t6_diagnostics as t6
 from proofs_check import t7_pathologies as t7
 from proofs_check import t7s_sampled_pathologies as t7s
 from proofs_check import t8_heterogeneity as t8
-from proofs_check._cases import BAYESIAN, NEAR_ZERO_SUM
+from proofs_check._cases import BAYESIAN, COORDINATION, NEAR_ZERO_SUM, ZERO_SUM
 from proofs_check._confidence import surely
 from proofs_check._sampled_conventions import response_law
 from proofs_check._sampled_regret import variance_of
@@ -33,16 +34,26 @@ from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
 
 GAMES = 400
 # The least that the worst observed/bound must reach, lest a bound be true because it is empty.
-LEAST_RATIO = {MONOTONE: 0.99, ONE: 1e-3, COUNT: 1.0, STEP: 0.99, RATE: 0.9, PREDICTED: 1e-4, AHEAD: 0.9}
+LEAST_RATIO = {MONOTONE: 0.99, ONE: 0.9, COUNT: 1.0, STEP: 0.99, RATE: 0.9, PREDICTED: 1e-4, AHEAD: 0.9}
 LEAST_RATIO |= {t3.IDENTITY: 0.999, t3.ROUND: 0.6, t3.TOTAL: 0.2, t3.LOSS: 0.1, t3.LINEAR: 0.05, t3.SLOPE: 0.4}
 LEAST_RATIO |= {t3s.ROUND: 0.2, t3s.LOGARITHMIC: 0.1, t3s.LINEAR: 0.03}
-LEAST_RATIO |= {t4.SOFT: 0.99, t4.COUPLED: 0.99, t4.FIXED_POINT: 0.5, stages.SHAPLEY: 0.99, stages.NESTED: 0.9}
-LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.MISSED: 0.0, t6.FALSE: 1e-3}
+LEAST_RATIO |= {
+    t4.SOFT: 0.99,
+    t4.COUPLED: 0.99,
+    t4.FIXED_POINT: 0.5,
+    stages.SHAPLEY: 0.99,
+    stages.NESTED: 0.9,
+    t4.PLAIN: 0.95,
+}
+LEAST_RATIO |= {t6.MARGIN: 0.7, t6.STEEPNESS: 0.99, t6.RATIO: 0.99, t6.COVERAGE: 0.5, t6.FALSE: 1e-3}
 LEAST_RATIO |= {t5.ROUND: 0.99, t5.FLOOR: 0.08, t5.DECAY: 0.5}
 LEAST_RATIO |= {t7.OSCILLATION: 0.999, t7.LARGE_STEPS: 0.999, t7.DRIFT: 0.5, t7.RATE: 0.9, SELECTION: 1e-3}
 LEAST_RATIO |= {t7s.OSCILLATION: 0.999, t7s.DRIFT: 0.8, t7s.POOLED: 0.9, t7s.SLOPE: 0.9, t7s.SELECTION: 0.02}
 LEAST_RATIO |= {t8.MARGIN: 0.999, t8.CERTIFIED: 0.99, t8.LEAST: 0.999, t8.GAIN: 0.999, t8.CLOSED: 0.999, t8.BIAS: 0.2}
 
+
+# Alarms about these pathologies are never missed with so many rollouts; that they can be missed `test_t6` shows.
+NEVER = (t6.MISSED,)
 
 # Every shape of game costs seconds of compiling: here a pair and a game with types stand for all families, of which
 # `hqre verify` draws every one.
@@ -91,13 +102,56 @@ def test_statement_holds(outcome):
     assert 0.98 * GAMES <= outcome.games <= outcome.drawn
 
 
+# Every statement is also checked, quickly, in what its control draws from, on as many games, so that the programs are
+# the same: for those that are not in ALWAYS it is the only check of every run.
+ONE_FAMILY = {
+    "T1": {(t1, "FAMILIES"): (NEAR_ZERO_SUM,)},
+    "T2": {(t2, "FAMILIES"): (NEAR_ZERO_SUM,), (t2, "ZERO_SUM_FAMILIES"): (ZERO_SUM,)},
+    "T3": {(t3, "FAMILIES"): (NEAR_ZERO_SUM,)},
+    "T3s": {(t3s, "_FAMILIES"): (NEAR_ZERO_SUM,)},
+    "T4": {
+        (t4, "_FAMILIES"): (markov.THREE,),
+        (t4, "_PLAIN_FAMILIES"): (markov.THREE,),
+        (t4, "_ZERO_SUM_FAMILIES"): (markov.ZERO_SUM,),
+    },
+    "T5": {(t5, "_FAMILIES"): (NEAR_ZERO_SUM,)},
+    "T6": {(t6, "_CERTIFIED"): (COORDINATION,), (t6, "_TRIALS"): (256, 256)},
+    "T7": {},
+    "T7s": {},
+    "T8": {},
+}
+
+
+@pytest.fixture(scope="module", params=ONE_FAMILY)
+def few(request):
+    with pytest.MonkeyPatch.context() as patch:
+        for (module, name), value in ONE_FAMILY[request.param].items():
+            patch.setattr(module, name, value)
+        yield STATEMENTS[request.param].check(jax.random.key(5), GAMES // 4)
+
+
 @pytest.mark.slow
-def test_bounds_are_not_vacuous(outcome):
+def test_statement_holds_in_one_family(few):
+    assert few.violations == 0, few.summary()
+    assert few.games >= GAMES // 4
+    assert_not_vacuous(few, 0.5)
+
+
+def assert_not_vacuous(outcome, part_of):
+    """Every claim comes as close to its bound as it should, or that part of it where there are few games."""
     for claim in outcome.claims:
         part = outcome.part(claim=claim)
+        if claim in NEVER:
+            assert part.worst == 0.0, f"{claim}: {part.worst}"
+            continue
         assert claim in LEAST_RATIO, f"say in LEAST_RATIO how close to its bound {claim!r} must come"
-        assert LEAST_RATIO[claim] <= part.worst <= 1 + 1e-3, f"{claim}: {part.worst}"
+        assert part_of * LEAST_RATIO[claim] <= part.worst <= 1 + 1e-3, f"{claim}: {part.worst}"
         assert part.unresolved <= 0.08 * part.games, f"{claim}: {part.unresolved} games say nothing"
+
+
+@pytest.mark.slow
+def test_bounds_are_not_vacuous(outcome):
+    assert_not_vacuous(outcome, 1.0)
 
 
 @pytest.mark.slow

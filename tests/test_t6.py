@@ -10,9 +10,8 @@ import hqre_jax as hq
 from proofs_check import t6_diagnostics as t6
 from proofs_check._rollouts import NOISE, plays
 
-pytestmark = pytest.mark.thorough
 
-
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_constants_are_attained():
     for example in t6.T6.sharpness():
@@ -26,6 +25,14 @@ def test_chance_is_bounded_and_not_by_far(rate, num):
     off = float(t6.deviation(rate, num))
     assert scipy.stats.binom.sf(np.ceil(num * (rate + off)) - 1, num, rate) <= 1e-9
     assert scipy.stats.binom.isf(1e-9, num, rate) / num - rate > off / 3
+
+
+@pytest.mark.slow
+def test_alarms_can_be_missed():
+    """With a tenth of the rollouts: that none is missed at 1,500 is an achievement of the diagnostics."""
+    trials = t6.swings_and_drifts(t6.PAIRED[0], np.random.default_rng(0), 64)
+    missed = ~t6.experiment(trials, 30, jax.random.key(0)).alarm
+    assert 0.01 < missed.mean() < 1
 
 
 def test_plays_follow_prior_policies_and_payoffs():

@@ -12,11 +12,10 @@ from proofs_check._conventions import alternation, miscoordination
 from proofs_check.t7_pathologies import T7
 from proofs_check.t8_heterogeneity import T8
 
-pytestmark = pytest.mark.thorough
-
 GAMES = 80
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("statement", [T7, T8], ids=["T7", "T8"])
 def test_negative_control_is_caught_in_every_game(statement):
@@ -102,6 +101,7 @@ def test_least_temperatures_beat_a_search(cost):
     np.testing.assert_allclose(searched[used], least[used], rtol=1e-2)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("family", [t8.STARS, t8.FAMILIES[3]], ids=lambda family: family.name)
 def test_the_library_finds_temperatures_no_dearer_than_the_closed_form(family):

@@ -9,7 +9,7 @@ from hqre_jax._bounds._continuing import continuing_contraction
 from hqre_jax._bounds._exhaustive import Exhaustion, can_exhaust, exhaust
 from hqre_jax._bounds._matrices import double_difference, spectral_radius
 from hqre_jax._bounds._meetings import Meetings, meetings_under
-from hqre_jax._bounds._nested import nested_factor
+from hqre_jax._bounds._nested import Nested, nested_constants, nested_factor
 from hqre_jax._bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
 from hqre_jax._bounds._regret import RegretMajorant, regret_majorant
 from hqre_jax._games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
@@ -21,6 +21,7 @@ __all__ = [
     "Bounds",
     "Exhaustion",
     "Meetings",
+    "Nested",
     "RegretMajorant",
     "bounds",
     "can_exhaust",
@@ -28,6 +29,7 @@ __all__ = [
     "double_difference",
     "exhaust",
     "meetings_under",
+    "nested_constants",
     "nested_factor",
     "regret_majorant",
     "spectral_radius",
