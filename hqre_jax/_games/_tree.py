@@ -213,23 +213,43 @@ def _information_sets(player, information_set, num_children, num_players):
 
 
 def _check_recall(parent, player, information_set, branch, order) -> None:
-    """Every node of a set must lie behind the same last own move; by induction, behind the same own history."""
+    fault = forgotten_move(parent, player, information_set, branch, order)
+    if fault is not None:
+        node = fault[1]
+        raise InputError(
+            f"information_set[{node}]",
+            f"gives player {player[node] + 1} imperfect recall: set {information_set[node]} is met at node {node} "
+            f"after other own moves than at node {fault[0]}",
+        )
+
+
+def forgotten_move(parent: Any, player: Any, information_set: Any, branch: Any, order: Any) -> tuple[int, int] | None:
+    """Two nodes of one information set whose mover came there by different own moves.
+
+    Every node of a set must lie behind the same last own move; by induction, behind the same own history.
+
+    Args:
+        parent: See `ExtensiveFormGame`; so for the next three.
+        player: Movers.
+        information_set: Own information sets.
+        branch: Actions or outcomes that lead to nodes.
+        order: All nodes, parents before children.
+
+    Returns:
+        The first node of the set and the first that is at odds with it; None where recall is perfect.
+    """
     last: list[dict[int, tuple[int, int]]] = [{} for _ in parent]
-    known: dict[tuple[int, int], tuple[int, int]] = {}
-    for node in order:
+    known: dict[tuple[int, int], tuple[int, tuple[int, int]]] = {}
+    for node in map(int, order):
         above = parent[node]
         if above >= 0:
             last[node] = last[above]
             if player[above] >= 0:
-                last[node] = {
-                    **last[above],
-                    int(player[above]): (int(information_set[above]), int(branch[node])),
-                }
+                own = int(information_set[above]), int(branch[node])
+                last[node] = {**last[above], int(player[above]): own}
         if player[node] >= 0:
-            own = int(player[node]), int(information_set[node])
-            before = last[node].get(own[0], (-1, -1))
-            if known.setdefault(own, before) != before:
-                raise InputError(
-                    f"information_set[{node}]",
-                    f"gives player {own[0] + 1} imperfect recall: set {own[1]} mixes plays after different own moves",
-                )
+            before = last[node].get(int(player[node]), (-1, -1))
+            first, wanted = known.setdefault((int(player[node]), int(information_set[node])), (node, before))
+            if wanted != before:
+                return first, node
+    return None
