@@ -191,6 +191,8 @@ def _check_chance(parent: np.ndarray, player: np.ndarray, probability: np.ndarra
 def _information_sets(player, information_set, num_children, num_players):
     decides = player >= 0
     _refuse("information_set", decides & (information_set < 0), "is negative at a decision node")
+    beyond = decides & (information_set >= len(player))
+    _refuse("information_set", beyond, f"counts further than the {len(player)} nodes; sets are counted 0, 1, 2, …")
     num_states = [int(information_set[player == i].max(initial=-1)) + 1 for i in range(num_players)]
     if not any(num_states):
         raise InputError("player", "never moves: a game needs a decision node")
