@@ -108,4 +108,5 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
     if dtype is None:
         is_array = jnp.issubdtype(value.dtype, jnp.floating)
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)
-    return jnp.asarray(value, dtype)
+    with np.errstate(over="ignore"):  # what single precision cannot hold is infinite, and refused as that
+        return jnp.asarray(value, dtype)

@@ -6,9 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from hqre_jax._games._checks import sum_tol
+from hqre_jax._games._levels import WRITTEN_OUT, down_levels, down_pieces, pieces, up_levels, up_pieces
 from hqre_jax._temperatures import as_float_array, real_numbers
 from hqre_jax._types import InputError
 
@@ -20,7 +21,10 @@ class Tree(eqx.Module):
 
     Attributes:
         order: Position of each node in the user's arrays.
-        levels: Half-open ranges of the levels.
+        levels: Half-open ranges of the levels; none where they are too many to be written out.
+        piece_begins: Then where the pieces begin that the nodes are cut into, see `pieces`.
+        piece_ends: Where the levels end that the pieces belong to.
+        piece_width: Nodes in a piece.
         parent_node: Parent, in level order (0 at the root, unused).
         parent_in_level: Parent, counted within its own level.
         node_player: Mover; −1 chance, −2 terminal.
@@ -46,6 +50,9 @@ class Tree(eqx.Module):
     decision_nodes: Int[Array, " decision"]
     decision_states: Int[Array, " decision"]
     decided_edges: Int[Array, " edge"]
+    piece_begins: Int[Array, " piece"]
+    piece_ends: Int[Array, " piece"]
+    piece_width: int = eqx.field(static=True)
     levels: tuple[tuple[int, int], ...] = eqx.field(static=True)
     num_states: tuple[int, ...] = eqx.field(static=True)
     num_actions: tuple[int, ...] = eqx.field(static=True)
@@ -53,7 +60,19 @@ class Tree(eqx.Module):
     @property
     def size(self) -> int:
         """Number of nodes."""
-        return self.levels[-1][1]
+        return len(self.order)
+
+    def down(self, steps: Float[Array, "row node"]) -> Float[Array, "row node"]:
+        """Sums of the steps from the root to each node, nodes in level order."""
+        if self.levels:
+            return down_levels(steps, self.parent_in_level, self.levels)
+        return down_pieces(steps, self.parent_node, self.piece_begins, self.piece_width)
+
+    def up(self, edge: Float[Array, " node"], received: Float[Array, "player node"]) -> Float[Array, "player node"]:
+        """What each node pays and what is expected below it, edges having these probabilities."""
+        if self.levels:
+            return up_levels(edge, received, self.parent_in_level, self.levels)
+        return up_pieces(edge, received, self.parent_node, self.piece_begins, self.piece_ends, self.piece_width)
 
 
 def build_tree(
@@ -95,6 +114,8 @@ def build_tree(
     place = np.argsort(order, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(depth))])
     levels = tuple((int(a), int(b)) for a, b in itertools.pairwise(bounds))
+    deep = len(levels) > WRITTEN_OUT
+    begins, ends, piece_width = pieces(bounds) if deep else (np.zeros(0, int), np.zeros(0, int), 0)
     above = np.where(parent < 0, 0, parent)
     num_children = np.bincount(parent[parent >= 0], minlength=size)
     _refuse("player", (player == TERMINAL) & (num_children > 0), "is −2 (terminal) at a node that has children")
@@ -127,7 +148,10 @@ def build_tree(
         decision_nodes=jnp.asarray(nodes),
         decision_states=jnp.asarray(flat[nodes]),
         decided_edges=jnp.asarray(np.flatnonzero(moved[order])),
-        levels=levels,
+        piece_begins=jnp.asarray(begins),
+        piece_ends=jnp.asarray(ends),
+        piece_width=piece_width,
+        levels=() if deep else levels,
         num_states=num_states,
         num_actions=num_actions,
     )

@@ -15,7 +15,6 @@ from hqre_jax._simplex import probabilities
 from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
-
 # Every player counts in memory, also those whom no edge names.
 _MOST_PLAYERS = 1_000_000
 

@@ -9,14 +9,14 @@ import numpy as np
 
 import hqre_jax as hq
 from hqre_jax._checkpoint import save_checkpoint
+from hqre_jax._problem import Problem
 from hqre_jax._rigorous import Proof
 from hqre_jax._rigorous._data import problem_data
-from hqre_jax._problem import Problem
 from hqre_jax.io import list_games
 from tests.fuzzing.readers import QUESTION, checkpoint_like
 
 sys.path.append(str(Path(__file__).parents[1] / "io"))
-from gambit_samples import EFG, NFG  # noqa: E402
+from gambit_samples import EFG, NFG
 
 _LARGEST = 2000
 _SWEEP = """temperatures = [2.0, [1.5, 3.0]]
