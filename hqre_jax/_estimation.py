@@ -112,7 +112,8 @@ def fit_temperatures(
 
     Maximises ``Σ_i Σ_x Σ_a n_i(x, a) log π_i(a|x; τ)``, π(τ) being the HQRE on the principal branch, over
     ``θ = log τ``: the common temperature on a grid between both ends first, then from its highest peaks Newton's
-    method with Levenberg's damping, away from saddles. With ``I(θ) = Σ_x n_i(x) E_π[∂log π ∂log πᵀ]`` (derivatives by the implicit function theorem) the covariance of
+    method, away from saddles, its steps shortened until the likelihood rises. With
+    ``I(θ) = Σ_x n_i(x) E_π[∂log π ∂log πᵀ]`` (derivatives by the implicit function theorem) the covariance of
     log τ̂ is ``I⁻¹``, and ``se(τ̂) = τ̂ √(I⁻¹)``. ``jit`` and ``vmap`` work, say over data sets.
 
     Args:
@@ -133,8 +134,8 @@ def fit_temperatures(
     Raises:
         InputError: On bad input, naming the argument.
 
-    Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014) for Newton
-    steps by absolute curvature.
+    Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014)
+    for Newton steps by absolute curvature.
     """
     if sharing not in ("common", "per_player", "per_state"):
         raise InputError("sharing", f'is {sharing!r}; it must be "common", "per_player" or "per_state"')
