@@ -101,7 +101,7 @@ def fitted():
 def test_tables_that_are_nothing_like_the_model(fitted):
     """Maxima known to six digits at which the model explains little, where scoring alone goes on for ever."""
     _, fit = fitted
-    np.testing.assert_allclose(fit.rationality[:3, 0], [1.251159, 0.080216, 0.349602], rtol=2e-6)
+    np.testing.assert_allclose(1 / fit.estimates[:3, 0], [1.251159, 0.080216, 0.349602], rtol=2e-6)
     assert float(fit.log_likelihood[0]) == pytest.approx(-80.93582, abs=1e-5)
 
 

@@ -31,7 +31,7 @@ sizes = [[2, 2], [2, 3, 2]]
 [[games]]
 kind = "markov"
 sizes = [[2, 2]]
-num_states = 2
+states = 2
 discount = 0.9
 """
 
