@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
@@ -10,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench notebooks lock clean
+.PHONY: help demo test fuzz bench notebooks lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -22,12 +23,16 @@ demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; result
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
 
+fuzz: $(VENV)/.stamp-test  ## fuzz all that reads files, FUZZ_SECONDS long; out/fuzz
+	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS) --out out/fuzz
+
 bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.evaluations
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
+	$(BIN)/python -m benchmarks.fits
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks

@@ -69,9 +69,7 @@ def measure(num_tables: int, num_games: int) -> list[dict]:
         taus = unit * np.logspace(-6, 6, _SCAN)
         scanned = jax.jit(lambda taus, game=game: jax.lax.map(lambda tau: _seen(game, tau), taus))(taus)
         drawn = tables(game, each, k)
-        fit = jax.jit(
-            jax.vmap(lambda counts, game=game: _told(hq.fit_temperatures(game, counts, continuation="plain")))
-        )
+        fit = jax.jit(jax.vmap(lambda counts, game=game: _fit(game, counts)))
         began = time.perf_counter()
         parts = [fit(drawn[at : at + _CHUNK]) for at in range(0, each, _CHUNK)]
         codes, reached, bounds = (np.concatenate([np.asarray(part[n]) for part in parts]) for n in range(3))
@@ -99,7 +97,8 @@ def _seen(game: hq.NormalFormGame, tau: jax.Array) -> jax.Array:
     return jnp.where(solution.successful, solution.log_policy, jnp.nan)
 
 
-def _told(fit: hq.TemperatureFit) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _fit(game: hq.NormalFormGame, counts: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    fit = hq.fit_temperatures(game, counts, continuation="plain")
     return fit.result_code, fit.log_likelihood, fit.bound[0]
 
 

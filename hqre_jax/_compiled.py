@@ -24,7 +24,8 @@ class _Census:
     fresh: int = 0
 
     @classmethod
-    def count(cls, event: str, seconds: float, **_: str | int) -> None:
+    def count(cls, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del duration_secs, kwargs
         if event == _COMPILED and cls.total is not None:
             cls.total += 1
             cls.fresh += 1
