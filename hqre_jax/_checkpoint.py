@@ -68,8 +68,9 @@ def load_checkpoint(path: str | Path, like: Any, question: str) -> Any:
     leaves, structure = jax.tree.flatten(like)
     # What numpy and zipfile raise on damaged archives is open-ended: here every exception means a damaged file.
     try:
-        with warnings.catch_warnings(action="error"), np.load(path, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
+        with warnings.catch_warnings(action="error"), open(path, "rb") as file:
+            with np.load(file, allow_pickle=False) as archive:
+                stored = {name: archive[name] for name in archive.files}
             asked = str(stored.pop(_FINGERPRINT, ""))
     except Exception as error:
         why = " ".join(str(error).split())[:80] or type(error).__name__

@@ -12,8 +12,8 @@ import jax
 _MAPS = Path("/proc/self/maps")
 # A quarter of what Linux allows, or, where maps cannot be counted, as many programs as leave about that many.
 _MOST_MAPS, _MOST_PROGRAMS = 16_000, 2_000
-# Programs after which maps are counted again.
-_LOOK_EVERY = 50
+# Programs after which maps are counted again; one program may hold a hundred.
+_LOOK_EVERY = 8
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
