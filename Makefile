@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST_ARGS ?=
 MUTANTS ?=
+FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
@@ -11,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants bench notebooks lock clean
+.PHONY: help demo test mutants fuzz bench notebooks lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -26,12 +27,16 @@ test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architectu
 mutants: $(VENV)/.stamp-test  ## change every constant once: does a test notice?
 	$(BIN)/python tests/mutants $(MUTANTS)
 
+fuzz: $(VENV)/.stamp-test  ## fuzz all that reads files, FUZZ_SECONDS long; out/fuzz
+	$(BIN)/python -m tests.fuzzing --seconds $(FUZZ_SECONDS) --out out/fuzz
+
 bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.evaluations
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
+	$(BIN)/python -m benchmarks.fits
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import os
 import types
-import zipfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,14 +115,25 @@ def load_checkpoint(path: str | Path, like: Any, question: str) -> Any:
         InputError: If the file is no checkpoint, or of another question.
     """
     leaves, structure = jax.tree.flatten(like)
+    # What numpy and zipfile raise on damaged archives is open-ended: here every exception means a damaged file.
     try:
-        with np.load(path) as file:
-            stored = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InputError("checkpoint", f"{path} cannot be read ({error}); remove it to begin anew") from None
-    if str(stored.get(_FINGERPRINT)) != question or len(stored) != len(leaves) + 1:
+        with warnings.catch_warnings(action="error"), open(path, "rb") as file:
+            with np.load(file, allow_pickle=False) as archive:
+                stored = {name: archive[name] for name in archive.files}
+            asked = str(stored.pop(_FINGERPRINT, ""))
+    except Exception as error:
+        why = " ".join(str(error).split())[:80] or type(error).__name__
+        raise InputError("checkpoint", f"{path} cannot be read ({why}); remove it to begin anew") from None
+    wanted = {f"leaf_{k}": _plain(leaf) for k, leaf in enumerate(leaves)}
+    if asked != question or {name: _form(array) for name, array in stored.items()} != {
+        name: _form(array) for name, array in wanted.items()
+    }:
         raise InputError("checkpoint", f"{path} belongs to another question; choose another file, or remove it")
     return jax.tree.unflatten(structure, [_as(stored[f"leaf_{k}"], leaf) for k, leaf in enumerate(leaves)])
+
+
+def _form(array: Any) -> Any:
+    return getattr(array, "shape", None), getattr(array, "dtype", None)
 
 
 def _plain(leaf: Any) -> np.ndarray:

@@ -15,19 +15,22 @@ from hqre_jax._results import RESULTS
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
 from hqre_jax._temperatures import as_float_array, concrete
-from hqre_jax._types import ActionMask, ActionValues, InputError, Scalar, StateValues
+from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues
 
-# Temperatures are sought between these parts of the largest payoff range: colder ones play pure best responses
-# and hotter ones the reference, to within what counts of any usual size can tell.
-_COLDEST, _HOTTEST = 1e-3, 1e3
-# Temperatures at which the likelihood is looked at before it is climbed: it need not be concave.
-_GRID = 16
-# Climbing ends when another Fisher step would gain less than n times this many squared residuals: a residual ε moves
-# the slope by n ε/π and the information is of the order of n, so that smaller gains are not to be told from none.
+# Temperatures are sought between these parts of the largest payoff range: colder ones play best responses and hotter
+# ones the reference, to within what counts of any usual size can tell. Play tends to its limit like a power of τ.
+_COLDEST, _HOTTEST = 1e-6, 1e6
+# Temperatures at which the likelihood is looked at before it is climbed, eight a decade, and the number of highest
+# peaks among them that are climbed: it need not be concave.
+_GRID, _STARTS = 97, 4
+# Climbing ends when another Newton step would gain less than n times this many squared residuals: a residual ε moves
+# the slope by n ε/π and the curvature is of the order of n, so that smaller gains are not to be told from none.
 _GAIN_RESIDUALS = 1e3
 # Rounding of the log-likelihood, in eps: a step that loses less is no loss.
 _LOSS_ROUNDING = 64
-_FIRST_DAMPING, _LARGEST_DAMPING = 1e-3, 1e12
+# Curvatures below this part of the largest are none.
+_FLAT = 1e-12
+_LARGEST_DAMPING = 1e12
 _MAX_STEPS = 100
 
 
@@ -40,11 +43,12 @@ class TemperatureFit(eqx.Module):
         standard_errors: Of the estimates, units of payoff, from the Fisher information; infinite where the data
             say nothing, nan at a bound.
         covariance: Of the logarithms of the estimates.
-        at_bound: Which estimates ended at the edge of the range that was searched: the data are explained best
-            by the reference policy (τ → ∞) or by exact best responses (τ → 0).
+        bound: Which estimates ended at an edge of the range that was searched, and at which: −1 at the cold one
+            (τ → 0: exact best responses explain the data best), 1 at the hot one (τ → ∞: the reference policy does),
+            0 inside.
         log_likelihood: ``Σ n_i(x, a) log π_i(a|x)`` at the estimate, in nats.
         solution: The HQRE at the estimate, on the principal branch.
-        num_steps: Fisher scoring steps taken.
+        num_steps: Newton steps taken, on the way to the peak that is highest.
         result_code: Index of the result in ``list(RESULTS)``.
     """
 
@@ -52,7 +56,7 @@ class TemperatureFit(eqx.Module):
     estimates: Float[Array, " parameter"]
     standard_errors: Float[Array, " parameter"]
     covariance: Float[Array, "parameter parameter"]
-    at_bound: Bool[Array, " parameter"]
+    bound: Int[Array, " parameter"]
     log_likelihood: Scalar
     solution: Solution
     num_steps: Int[Array, ""]
@@ -62,6 +66,11 @@ class TemperatureFit(eqx.Module):
     def result(self) -> Any:
         """How the search ended, a `RESULTS` string; `result_code` under tracing."""
         return list(RESULTS)[int(self.result_code)]
+
+    @property
+    def at_bound(self) -> Bool[Array, " parameter"]:
+        """Which estimates ended at an edge of the range that was searched."""
+        return self.bound != 0
 
     @property
     def rationality(self) -> Float[Array, " parameter"]:
@@ -75,12 +84,12 @@ class TemperatureFit(eqx.Module):
 
 
 class _Point(NamedTuple):
-    """The likelihood and its derivatives in log τ at one point."""
+    """The likelihood and its derivatives in log τ at one point; curvature is minus the second derivative."""
 
     theta: Float[Array, " parameter"]
     log_likelihood: Scalar
     score: Float[Array, " parameter"]
-    information: Float[Array, "parameter parameter"]
+    curvature: Float[Array, "parameter parameter"]
 
 
 class _Climb(NamedTuple):
@@ -103,7 +112,8 @@ def fit_temperatures(
     """Maximum-likelihood temperatures of players who were seen to act.
 
     Maximises ``Σ_i Σ_x Σ_a n_i(x, a) log π_i(a|x; τ)``, π(τ) being the HQRE on the principal branch, over
-    ``θ = log τ``: the common temperature on a grid first, then Fisher scoring with Levenberg's damping. With
+    ``θ = log τ``: the common temperature on a grid between both ends first, then from its highest peaks Newton's
+    method, away from saddles, its steps shortened until the likelihood rises. With
     ``I(θ) = Σ_x n_i(x) E_π[∂log π ∂log πᵀ]`` (derivatives by the implicit function theorem) the covariance of
     log τ̂ is ``I⁻¹``, and ``se(τ̂) = τ̂ √(I⁻¹)``. ``jit`` and ``vmap`` work, say over data sets.
 
@@ -125,7 +135,8 @@ def fit_temperatures(
     Raises:
         InputError: On bad input, naming the argument.
 
-    Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Osborne (1992) for scoring.
+    Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014)
+    for Newton steps by absolute curvature.
     """
     if sharing not in ("common", "per_player", "per_state"):
         raise InputError("sharing", f'is {sharing!r}; it must be "common", "per_player" or "per_state"')
@@ -178,48 +189,64 @@ def _fit(game: AbstractGame, counts: ActionValues, sharing: str, options: dict[s
         total = jnp.sum(jnp.where(counts > 0, counts * solution.log_policy, 0.0))
         return jnp.where(solution.successful, total, -jnp.inf)
 
-    def look(theta) -> _Point:
-        def log_policy(theta):
-            solution = solved(theta)
-            return solution.log_policy, solution
+    def height(theta) -> Scalar:
+        return log_likelihood(solved(theta))
 
-        slopes, solution = jax.jacfwd(log_policy, has_aux=True)(theta)
-        seen = jnp.sum(counts, axis=-1, keepdims=True) * solution.policy
-        return _Point(
-            theta,
-            log_likelihood(solution),
-            jnp.einsum("ixa,ixap->p", counts, slopes),
-            jnp.einsum("ixa,ixap,ixaq->pq", seen, slopes, slopes),
-        )
+    def look(theta) -> _Point:
+        def slope(theta):
+            value, score = jax.value_and_grad(height)(theta)
+            return score, (value, score)
+
+        bend, (value, score) = jax.jacfwd(slope, has_aux=True)(theta)
+        return _Point(theta, value, score, -0.5 * (bend + bend.T))
 
     def step(climb: _Climb) -> _Climb:
         point = climb.point
+        # A blocked parameter stays where it is.
         free = ~_blocked(point, low, high)
-        scales = jnp.diagonal(point.information)
-        # An unidentified or blocked parameter stays where it is.
-        frozen = ~free | (scales <= 0)
-        score = jnp.where(frozen, 0.0, point.score)
-        damped = point.information + climb.damping * jnp.diag(scales)
-        damped = jnp.where(frozen[:, None] | frozen[None, :], jnp.eye(num), damped)
-        move = jnp.linalg.solve(damped, score)
+        score = jnp.where(free, point.score, 0.0)
+        sizes, axes = jnp.linalg.eigh(jnp.where(free[:, None] & free[None, :], point.curvature, 0.0))
+        sizes = jnp.abs(sizes)
+        steep = sizes > _FLAT * jnp.max(sizes)
+        along = axes.T @ score
+        full = jnp.where(steep, along / jnp.where(steep, sizes, 1.0), 0.0)
+        move = axes @ (full / (1 + climb.damping))
         there = look(jnp.clip(point.theta + jnp.clip(move, -2.0, 2.0), low, high))
-        settled = 0.5 * jnp.sum(score * move) <= least_gain
+        settled = 0.5 * jnp.sum(along * full) <= least_gain
         rounding = _LOSS_ROUNDING * jnp.finfo(game.dtype).eps * jnp.abs(point.log_likelihood)
         better = there.log_likelihood > point.log_likelihood - rounding
         kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), there, point)
-        damping = jnp.where(better, climb.damping / 10, climb.damping * 10)
+        damping = jnp.where(better, jnp.where(climb.damping < 1, 0.0, climb.damping / 10), climb.damping * 10 + 1)
         return _Climb(kept, damping, climb.num_steps + 1, settled)
 
     def going(climb: _Climb) -> Bool[Array, ""]:
         possible = jnp.isfinite(climb.point.log_likelihood) & (climb.damping <= _LARGEST_DAMPING)
         return ~climb.done & possible & (climb.num_steps < _MAX_STEPS)
 
+    def climbed(start) -> _Climb:
+        theta, peak = start
+        first = look(jnp.full(num, theta))
+        first = first._replace(log_likelihood=jnp.where(peak, first.log_likelihood, -jnp.inf))
+        begun = _Climb(first, jnp.zeros((), game.dtype), jnp.asarray(0), jnp.asarray(False))
+        return jax.lax.while_loop(going, step, begun)
+
+    def seen(theta) -> tuple[LogPolicy, Solution]:
+        solution = solved(theta)
+        return solution.log_policy, solution
+
     grid = jnp.linspace(low, high, _GRID)
-    heights = jax.lax.map(lambda theta: log_likelihood(solved(jnp.full(num, theta))), grid)
-    first = look(jnp.full(num, grid[jnp.argmax(heights)]))
-    climb = _Climb(first, jnp.asarray(_FIRST_DAMPING, game.dtype), jnp.asarray(0), jnp.asarray(False))
-    climb = jax.lax.while_loop(going, step, climb)
-    return _report(climb, solved(climb.point.theta), low, high)
+    heights = jax.lax.map(lambda theta: height(jnp.full(num, theta)), grid)
+    walls = jnp.pad(heights, 1, constant_values=-jnp.inf)
+    peaks = (heights >= walls[:-2]) & (heights >= walls[2:])
+    starts = jax.lax.top_k(jnp.where(peaks, heights, -jnp.inf), _STARTS)[1]
+    climbs = jax.lax.map(climbed, (grid[starts], peaks[starts]))
+    best = jnp.argmax(climbs.point.log_likelihood)
+    climb = jax.tree.map(lambda each: each[best], climbs)
+    slopes, solution = jax.jacfwd(seen, has_aux=True)(climb.point.theta)
+    expected = jnp.sum(counts, axis=-1, keepdims=True) * solution.policy
+    information = jnp.einsum("ixa,ixap,ixaq->pq", expected, slopes, slopes)
+    bound = jnp.where(climb.point.theta <= low, -1, jnp.where(climb.point.theta >= high, 1, 0))
+    return _report(climb, information, bound, solution)
 
 
 def _blocked(point: _Point, low: Scalar, high: Scalar) -> Bool[Array, " parameter"]:
@@ -227,12 +254,16 @@ def _blocked(point: _Point, low: Scalar, high: Scalar) -> Bool[Array, " paramete
     return ((point.theta <= low) & (point.score < 0)) | ((point.theta >= high) & (point.score > 0))
 
 
-def _report(climb: _Climb, solution: Solution, low: Scalar, high: Scalar) -> TemperatureFit:
+def _report(
+    climb: _Climb,
+    information: Float[Array, "parameter parameter"],
+    bound: Int[Array, " parameter"],
+    solution: Solution,
+) -> TemperatureFit:
     point = climb.point
-    at_bound = (point.theta <= low) | (point.theta >= high)
-    known = jnp.diagonal(point.information) > 0
+    known = jnp.diagonal(information) > 0
     silent = ~(known[:, None] & known[None, :])
-    inverse = jnp.linalg.inv(jnp.where(silent, jnp.eye(len(known)), point.information))
+    inverse = jnp.linalg.inv(jnp.where(silent, jnp.eye(len(known)), information))
     covariance = jnp.where(silent, jnp.where(jnp.eye(len(known), dtype=bool), jnp.inf, 0.0), inverse)
     estimates = jnp.exp(point.theta)
     stuck = climb.damping > _LARGEST_DAMPING
@@ -241,9 +272,9 @@ def _report(climb: _Climb, solution: Solution, low: Scalar, high: Scalar) -> Tem
     return TemperatureFit(
         tau=solution.tau,
         estimates=estimates,
-        standard_errors=jnp.where(at_bound, jnp.nan, estimates * jnp.sqrt(jnp.diagonal(covariance))),
+        standard_errors=jnp.where(bound != 0, jnp.nan, estimates * jnp.sqrt(jnp.diagonal(covariance))),
         covariance=covariance,
-        at_bound=at_bound,
+        bound=bound,
         log_likelihood=point.log_likelihood,
         solution=solution,
         num_steps=climb.num_steps,

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax._compiled import make_room
 from hqre_jax._game import AbstractGame, Continuation, Evaluation
 from hqre_jax._programs import compiled
 from hqre_jax._simplex import kl, log_softmax, probabilities
@@ -62,6 +63,7 @@ class Problem(eqx.Module):
             raise InputError(
                 "game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)"
             )
+        make_room()
         mask = game.action_mask
         self.game = game
         self.tau = full_tau(tau, mask, game.dtype)

@@ -18,6 +18,7 @@ from hqre_jax._batch import (
     solve_lanes,
     traced_group,
 )
+from hqre_jax._compiled import make_room
 from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy, tolerance_in
 from hqre_jax._results import RESULTS
@@ -82,6 +83,7 @@ def solve_batch(
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
+    make_room()
     lanes = lay_out(games, taus, reference, initial_policy, continuation)
     options = Options(
         method=method_of(solver),

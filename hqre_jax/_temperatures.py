@@ -110,7 +110,8 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
         dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
         _refuse_lost_digits(value, field)
-    return jnp.asarray(value, dtype)
+    with np.errstate(over="ignore"):  # what single precision cannot hold is infinite, and refused as that
+        return jnp.asarray(value, dtype)
 
 
 def _refuse_lost_digits(integers: np.ndarray, field: str) -> None:

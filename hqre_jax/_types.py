@@ -6,6 +6,7 @@ game one per world state, a tree one per information set. Entries beyond a playe
 information states or actions are padding: ``False`` in the action mask and exactly 0 in a policy.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -48,6 +49,11 @@ class Labels:
         players: One name per player.
         information_states: Per player, one name per information state.
         actions: Per player, per information state, one name per action.
+        nodes: Of a tree: one name per node, which may be empty, as those below may.
+        outcomes: Per node of a tree, or per action profile of a normal form (the first player's action changing
+            fastest): what its payoffs are called.
+        chance_moves: Of a tree: per node, what the move is called that chance makes there.
+        chance_actions: Of a tree: per node, what chance's action is called that leads there.
     """
 
     title: str = ""
@@ -55,6 +61,10 @@ class Labels:
     players: tuple[str, ...] = ()
     information_states: tuple[tuple[str, ...], ...] = ()
     actions: tuple[tuple[tuple[str, ...], ...], ...] = ()
+    nodes: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    chance_moves: tuple[str, ...] = ()
+    chance_actions: tuple[str, ...] = ()
 
     def __post_init__(self):
         # Annotations do not keep lists out.
@@ -80,3 +90,13 @@ class Labels:
 def _tuples(names: Any) -> Any:
     """Lists as tuples, at every depth: what is compared and hashed must stand still."""
     return tuple(map(_tuples, names)) if isinstance(names, list | tuple) else names
+
+
+def spoken(names: Sequence[str]) -> tuple[str, ...]:
+    """The names, or none at all where every one of them is empty."""
+    return tuple(names) if any(names) else ()
+
+
+def name_at(names: Sequence[str], k: int) -> str:
+    """The name of part k, empty where it has none."""
+    return names[k] if k < len(names) else ""

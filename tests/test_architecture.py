@@ -23,6 +23,7 @@ LAYERS = {
     # What everything speaks of.
     "_types": 0,
     "_results": 0,
+    "_compiled": 0,
     "catalogue": 0,  # named games: files to be read
     "_programs": 1,
     "_simplex": 1,

@@ -78,8 +78,59 @@ def test_play_like_the_reference_is_at_the_bound():
     fit = hq.fit_temperatures(hq.NormalFormGame(np.array([[[3.0, 0.0], [2.0, 1.0]]] * 2)), np.ones((2, 1, 2)))
     assert fit.result == "successful"
     assert bool(fit.at_bound[0])
+    assert int(fit.bound[0]) == 1  # τ → ∞
     assert np.isnan(fit.standard_errors[0])
     np.testing.assert_allclose(np.asarray(fit.solution.policy), 0.5, atol=1e-3)
+
+
+PENNIES = np.array([[[9.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.0, 0.0]]])
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Tables of counts in asymmetric matching pennies, in one compiled program."""
+    tables = [
+        [[120, 0], [30, 90]], [[9, 1], [100, 20]], [[38, 2], [40, 0]], [[179, 821], [262, 738]],
+        *np.random.default_rng(0).integers(0, 200, (28, 2, 2)),
+    ]  # fmt: skip
+    counts = np.array(tables, float)[:, :, None, :]
+    fit = jax.jit(jax.vmap(lambda c: hq.fit_temperatures(hq.NormalFormGame(PENNIES), c, continuation="plain")))
+    return counts, fit(counts)
+
+
+def test_tables_that_are_nothing_like_the_model(fitted):
+    """Maxima known to six digits at which the model explains little, where scoring alone goes on for ever."""
+    _, fit = fitted
+    np.testing.assert_allclose(1 / fit.estimates[:3, 0], [1.251159, 0.080216, 0.349602], rtol=2e-6)
+    assert float(fit.log_likelihood[0]) == pytest.approx(-80.93582, abs=1e-5)
+
+
+def test_the_maximum_at_exact_best_responses(fitted):
+    """The likelihood tends to −1374.2 as τ → 0 and to −1386.3 as τ → ∞, and is less between."""
+    _, fit = fitted
+    assert int(fit.bound[3]) == -1
+    assert float(fit.log_likelihood[3]) == pytest.approx(-1374.2, abs=0.05)
+
+
+def test_no_fit_is_worse_than_a_scan(fitted):
+    """The logit response of 2×2 games by bisection, independent of the library: 600 temperatures, 32 tables."""
+    counts, fit = fitted
+    lam = 1 / (9 * np.logspace(-3, 3, 600))
+
+    def other(p):
+        """Player 2's probability of its first action when player 1 plays its own with p: u₂ pays for mismatching."""
+        return 1 / (1 + np.exp(-lam * (1 - 2 * p)))
+
+    low, high = np.zeros_like(lam), np.ones_like(lam)
+    with np.errstate(over="ignore"):
+        for _ in range(60):
+            p = 0.5 * (low + high)
+            above = 1 / (1 + np.exp(-lam * (10 * other(p) - 1))) > p  # the answer falls as p grows
+            low, high = np.where(above, p, low), np.where(above, high, p)
+        logs = np.log(np.maximum([[p, 1 - p], [other(p), 1 - other(p)]], 1e-300))
+    heights = np.einsum("iat,kia->kt", logs, counts[:, :, 0])
+    assert np.all(np.asarray(fit.result_code) == 0)
+    assert np.all(np.asarray(fit.log_likelihood) >= heights.max(axis=1) - 1e-6)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,8 @@ from hqre_jax._games._gambit_text import (
     read_header,
     read_names,
 )
-from hqre_jax._types import InputError, Labels
+from hqre_jax._games._tree import forgotten_move
+from hqre_jax._types import InputError, Labels, name_at, spoken
 
 CHANCE, TERMINAL = -1, -2
 PROBABILITY_TOL = 1e-9
@@ -38,6 +39,7 @@ class _InformationSet:
     """What a file says of one information set, or of one chance move (then with probabilities)."""
 
     index: int
+    number: int
     name: str
     actions: tuple[str, ...]
     probabilities: tuple[float, ...] = ()
@@ -54,9 +56,15 @@ class _Tree:
     branch: list[int] = field(default_factory=list)
     probability: list[float] = field(default_factory=list)
     payoffs: list[tuple[float, ...]] = field(default_factory=list)
+    offset: list[int] = field(default_factory=list)  # where in the text the node's information set stands
+    number: list[int] = field(default_factory=list)  # what the file calls that information set
+    nodes: list[str] = field(default_factory=list)  # names, these and the following
+    outcome: list[str] = field(default_factory=list)
+    chance_moves: list[str] = field(default_factory=list)
+    chance_actions: list[str] = field(default_factory=list)
     sets: dict[tuple[int, int], _InformationSet] = field(default_factory=dict)  # by player and number
     num_sets: Counter[int] = field(default_factory=Counter)
-    outcomes: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    outcomes: dict[int, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
 
     def information_sets(self, player: int) -> list[_InformationSet]:
         """The information sets of a player, in order of first appearance."""
@@ -68,8 +76,7 @@ def parse_efg(text: str, name: str) -> dict[str, Any]:
 
     Nodes keep the file's (prefix) order; a player's information sets are numbered 0, 1, .. in order of
     first appearance. Payoffs stay at the nodes where the file puts its outcomes, inner nodes included.
-    Names of nodes, outcomes and chance actions are not kept. An information set without a name is called
-    by its number in the file.
+    An information set without a name is called by its number in the file, an action by its place.
 
     Args:
         text: The contents of the file.
@@ -92,7 +99,10 @@ def parse_efg(text: str, name: str) -> dict[str, Any]:
         parent, above, branch = unfinished[-1] if unfinished else (-1, None, -1)
         tree.parent.append(parent)
         tree.branch.append(branch)
-        tree.probability.append(above.probabilities[branch] if above and above.probabilities else 1.0)
+        chance = above if above and above.probabilities else None
+        tree.probability.append(chance.probabilities[branch] if chance else 1.0)
+        name = chance.actions[branch] if chance else ""
+        tree.chance_actions.append("" if name == str(branch + 1) else name)
         if unfinished:
             unfinished[-1][2] += 1
         if moves:
@@ -102,6 +112,7 @@ def parse_efg(text: str, name: str) -> dict[str, Any]:
         if not unfinished:
             break
     tokens.finish()
+    _check_recall(tokens, tree)
     sets = [tree.information_sets(i) for i in range(len(players))]
     return {
         "parent": np.array(tree.parent),
@@ -116,6 +127,10 @@ def parse_efg(text: str, name: str) -> dict[str, Any]:
             players=players,
             information_states=tuple(tuple(s.name for s in own) for own in sets),
             actions=tuple(tuple(s.actions for s in own) for own in sets),
+            nodes=spoken(tree.nodes),
+            outcomes=spoken(tree.outcome),
+            chance_moves=spoken(tree.chance_moves),
+            chance_actions=spoken(tree.chance_actions),
         ),
     }
 
@@ -123,7 +138,7 @@ def parse_efg(text: str, name: str) -> dict[str, Any]:
 def _read_node(tokens: Tokens, tree: _Tree) -> _InformationSet | None:
     """Reads one node into the tree; returns the move made there, None at a leaf."""
     kind = tokens.word("c", "p", "t", what="a node (c, p or t)")
-    tokens.string("the node's name")
+    tree.nodes.append(tokens.string("the node's name"))
     player, moves = TERMINAL, None
     if kind == "c":
         player = CHANCE
@@ -132,11 +147,16 @@ def _read_node(tokens: Tokens, tree: _Tree) -> _InformationSet | None:
         player = tokens.integer("the player's number") - 1
         if not 0 <= player < tree.num_players:
             tokens.fail(f"player {player + 1} of {tree.num_players}", start)
+    tree.offset.append(tokens.offset)
     if kind != "t":
         moves = _read_information_set(tokens, tree, player)
     tree.player.append(player)
     tree.information_set.append(moves.index if kind == "p" and moves else -1)
-    tree.payoffs.append(_read_outcome(tokens, tree))
+    tree.number.append(moves.number if moves else -1)
+    tree.chance_moves.append(moves.name if kind == "c" and moves else "")
+    outcome, payoffs = _read_outcome(tokens, tree)
+    tree.outcome.append(outcome)
+    tree.payoffs.append(payoffs)
     return moves
 
 
@@ -150,7 +170,7 @@ def _read_information_set(tokens: Tokens, tree: _Tree, player: int) -> _Informat
         if known is None:
             tokens.fail(f"{whose} {number} is not described before; add its name and its actions", start)
         return known
-    name = tokens.optional_string("the information set's name") or str(number)
+    name = tokens.optional_string("the information set's name")
     probabilities: list[float] = []
     if player == CHANCE:
         tokens.skip("{")
@@ -167,9 +187,10 @@ def _read_information_set(tokens: Tokens, tree: _Tree, player: int) -> _Informat
             tokens.fail(f"the probabilities of chance move {number} sum to {total:.12g}, not to 1", start)
         actions = tuple(action or str(k) for k, action in enumerate(actions, start=1))
     else:
+        name = name or str(number)
         actions = read_names(tokens, "an action's name")
     index = known.index if known else tree.num_sets[player]
-    described = _InformationSet(index, name, actions, tuple(probabilities))
+    described = _InformationSet(index, number, name, actions, tuple(probabilities))
     if known is None:
         tree.sets[player, number] = described
         tree.num_sets[player] += 1
@@ -179,22 +200,38 @@ def _read_information_set(tokens: Tokens, tree: _Tree, player: int) -> _Informat
     return described
 
 
-def _read_outcome(tokens: Tokens, tree: _Tree) -> tuple[float, ...]:
-    """Reads ``id ["name" { payoffs }]``; outcome 0 pays nothing."""
+def _read_outcome(tokens: Tokens, tree: _Tree) -> tuple[str, tuple[float, ...]]:
+    """Reads ``id ["name" { payoffs }]``, which is called as it is here or was at first; outcome 0 pays nothing."""
     start = tokens.offset
     number = tokens.integer("the outcome's number")
     if tokens.kind != "string" and not tokens.at("{"):
         if number and number not in tree.outcomes:
             tokens.fail(f"outcome {number} is not described before; add its name and its payoffs", start)
-        return tree.outcomes[number] if number else (0.0,) * tree.num_players
+        return tree.outcomes[number] if number else ("", (0.0,) * tree.num_players)
     if number == 0:
         tokens.fail("outcome 0 pays nothing; give this one a positive number", start)
-    tokens.optional_string("the outcome's name")
+    name = tokens.optional_string("the outcome's name")
     tokens.skip("{")
     payoffs = tokens.payoffs(tree.num_players)
-    if tree.outcomes.setdefault(number, payoffs) != payoffs:
+    known = tree.outcomes.setdefault(number, (name, payoffs))
+    if known[1] != payoffs:
         tokens.fail(f"outcome {number} has other payoffs here than where it is first described", start)
-    return payoffs
+    return name or known[0], payoffs
+
+
+def _check_recall(tokens: Tokens, tree: _Tree) -> None:
+    """Refuses imperfect recall in the file's own words: where, whose, and which information set."""
+    columns = tree.parent, tree.player, tree.information_set, tree.branch
+    fault = forgotten_move(*columns, range(len(tree.parent)))
+    if fault is not None:
+        node, player = fault[1], tree.player[fault[1]]
+        described = tree.sets[player, tree.number[node]]
+        first = tokens.line(tree.offset[fault[0]])
+        tokens.fail(
+            f"player {player + 1} has imperfect recall: information set {described.number} "
+            f"({quote(described.name)}) is met here after other own moves than at line {first}",
+            tree.offset[node],
+        )
 
 
 def format_efg(game: Any) -> str:
@@ -226,30 +263,37 @@ def format_efg(game: Any) -> str:
     lines = [f"EFG 2 R {quote(labels.title)} {{ {names} }}", quote(labels.source), ""]
     described: set[tuple[int, int]] = set()
     num_actions = 0
-    outcomes: dict[bytes, int] = {np.zeros(payoffs.shape[1]).tobytes(): 0}
+    outcomes: dict[tuple[str, bytes], int] = {("", np.zeros(payoffs.shape[1]).tobytes()): 0}
     chance_moves = 0
     ahead = [int(np.flatnonzero(parent < 0)[0])]
     while ahead:
         node = ahead.pop()
         ahead.extend(reversed(children[node]))
         i, x = int(player[node]), int(information_set[node])
+        called = quote(name_at(labels.nodes, node))
         if i == TERMINAL:
-            move = 't ""'
+            move = f"t {called}"
         elif i == CHANCE:
             chance_moves += 1
-            edges = (f'"{a + 1}" {format_probability(probability[n])}' for a, n in enumerate(children[node]))
-            move = f'c "" {chance_moves} "" {{ {" ".join(edges)} }}'
+            names_of = [name_at(labels.chance_actions, n) for n in children[node]]
+            edges = (
+                f"{quote(name or str(a))} {format_probability(probability[n])}"
+                for a, (name, n) in enumerate(zip(names_of, children[node], strict=True), start=1)
+            )
+            name = quote(name_at(labels.chance_moves, node))
+            move = f"c {called} {chance_moves} {name} {{ {' '.join(edges)} }}"
         else:
-            move = f'p "" {i + 1} {x + 1}'
+            move = f"p {called} {i + 1} {x + 1}"
             if (i, x) not in described:
                 described.add((i, x))
                 num_actions += len(children[node])
                 actions = " ".join(quote(labels.action(i, x, a)) for a in range(len(children[node])))
                 move += f" {quote(labels.information_state(i, x))} {{ {actions} }}"
-        key, count = payoffs[node].tobytes(), len(outcomes)
+        name = name_at(labels.outcomes, node)
+        key, count = (name, payoffs[node].tobytes()), len(outcomes)
         outcome = str(outcomes.setdefault(key, count))
         if len(outcomes) > count:
-            outcome += f' "" {{ {", ".join(map(format_number, payoffs[node]))} }}'
+            outcome += f" {quote(name)} {{ {', '.join(map(format_number, payoffs[node]))} }}"
         lines.append(f"{move} {outcome}")
     if np.asarray(game.action_mask).sum() < num_actions:
         raise InputError("action_mask", "an .efg file has no masked actions; save as .json or .npz")

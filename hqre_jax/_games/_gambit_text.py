@@ -1,6 +1,8 @@
 """Gambit's text files: the words they are made of, whichever form of game they hold.
 
-Whitespace separates, names stand in quotation marks, numbers are integers, decimals or ratios.
+Whitespace separates, names stand in quotation marks, numbers are integers, decimals or ratios, with a decimal
+point and without group marks. A comma between two digits may be another locale's decimal comma: it is taken for the
+comma between two numbers only where nothing else can be meant.
 
 Reference: the Gambit project, "Game representation formats".
 """
@@ -14,10 +16,13 @@ from hqre_jax._types import InputError
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"[^"\\]*(?:\\.[^"\\]*)*")|(?P<mark>[{},])|(?P<word>[^\s{},"]+)|(?P<open>")|(?P<end>\Z))""",
-    re.DOTALL,
+    re.DOTALL | re.ASCII,  # no-break and thin spaces are other locales' group marks, and separate nothing
 )
 _NUMBER = re.compile(r"[+-]?(?:\d+/\d+|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
 _INTEGER = re.compile(r"\d{1,18}", re.ASCII)
+# A number as some locale writes it: groups of digits, in any script, between marks that are no decimal point.
+_FOREIGN = re.compile(r"[+-]?\d+(?:[^\w\s{},\"/+-]|[_\u00a0\u2009\u202f]|\d)*")
+_NUMBERS = "numbers take a decimal point and no group marks: 0.5, 1000"
 
 
 class Tokens:
@@ -46,13 +51,18 @@ class Tokens:
     def fail(self, problem: str, offset: int | None = None) -> NoReturn:
         """Raises the :class:`InputError` that points at the current token, or at ``offset``."""
         at = self._offset if offset is None else offset
-        line = self._text.count("\n", 0, at) + 1
         column = at - self._text.rfind("\n", 0, at)
-        raise InputError(f"{self._name}:{line}:{column}", problem)
+        raise InputError(f"{self._name}:{self.line(at)}:{column}", problem)
+
+    def line(self, offset: int) -> int:
+        """The line of a place in the text, counted from 1."""
+        return self._text.count("\n", 0, offset) + 1
 
     def expected(self, what: str) -> NoReturn:
         found = "the end of the file" if self.kind == "end" else shorten(self.value)
-        self.fail(f"expected {what}, found {found}")
+        foreign = self.kind == "word" and _FOREIGN.fullmatch(self.value) and not _NUMBER.fullmatch(self.value)
+        hint = f"; {_NUMBERS}" if foreign or self._inside_number() else ""
+        self.fail(f"expected {what}, found {found}{hint}")
 
     @property
     def offset(self) -> int:
@@ -68,8 +78,22 @@ class Tokens:
         self.advance()
 
     def skip_comma(self) -> None:
+        """Skips a comma between two numbers of a table, which must not look like one inside a number."""
+        if self._inside_number():
+            self._fail_at_comma(self._offset)
         if self.at(","):
             self.advance()
+
+    def _inside_number(self) -> bool:
+        """Whether this is a comma between two digits."""
+        around = self._text[max(0, self._offset - 1) : self._offset + 2]
+        return self.at(",") and re.fullmatch(r"\d,\d", around) is not None
+
+    def _fail_at_comma(self, offset: int) -> NoReturn:
+        before = re.search(r"[^\s{}\"]*\Z", self._text[:offset])
+        after = re.match(r"[^\s{}\"]*", self._text[offset:])
+        assert before is not None and after is not None  # both match the empty text
+        self.fail(f"the comma in {shorten(before[0] + after[0])} may be a decimal comma; {_NUMBERS}", offset)
 
     def word(self, *choices: str, what: str) -> str:
         if self.kind != "word" or self.value not in choices:
@@ -93,6 +117,8 @@ class Tokens:
             self.expected(f"{what} (a whole number)")
         value = int(self.value)
         self.advance()
+        if self._inside_number():
+            self._fail_at_comma(self._offset)
         return value
 
     def at_number(self) -> bool:
@@ -102,6 +128,9 @@ class Tokens:
         """Returns an integer, decimal or ratio as the nearest double."""
         if not self.at_number():
             self.expected(f"{what} (a number such as 2, -0.5 or 1/3)")
+        before = self._text[max(0, self._offset - 2) : self._offset]
+        if re.fullmatch(r"\d(?:,0\d+| 0\d\d)", before + self.value.partition(".")[0]):
+            self.fail(f"{shorten(self.value)} may be the end of a longer number; {_NUMBERS}")
         try:
             over, slash, under = self.value.partition("/")
             value = int(over) / int(under) if slash else float(over)
@@ -113,11 +142,22 @@ class Tokens:
         return value
 
     def payoffs(self, num_players: int) -> tuple[float, ...]:
-        """Reads ``p_1, .., p_N }``: the commas are optional, the number of payoffs is not."""
-        start, values = self._offset, []
+        """Reads ``p_1, .., p_N }``: the commas are optional, the number of payoffs is not.
+
+        ``{ 1,0 }`` are two payoffs. Commas between digits are refused where the payoffs are not as many as the
+        players, and where others in the list are separated by blanks: there decimal commas may be meant.
+        """
+        start, values, doubtful, others = self._offset, [], [], False
         while not self.at("}"):
             values.append(self.number("a payoff or '}'"))
-            self.skip_comma()
+            end = self._offset
+            if self._inside_number():
+                doubtful.append(end)
+            if self.at(","):
+                self.advance()
+            others |= not self.at("}") and self._text[end : self._offset] != ","
+        if doubtful and (others or len(values) != num_players):
+            self._fail_at_comma(doubtful[0])
         if len(values) != num_players:
             self.fail(f"{len(values)} payoffs for {num_players} players", start)
         self.advance()

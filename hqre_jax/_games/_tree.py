@@ -6,9 +6,10 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
 from hqre_jax._games._checks import sum_tol
+from hqre_jax._games._levels import WRITTEN_OUT, down_levels, down_pieces, pieces, up_levels, up_pieces
 from hqre_jax._temperatures import as_float_array, real_numbers
 from hqre_jax._types import InputError
 
@@ -20,7 +21,10 @@ class Tree(eqx.Module):
 
     Attributes:
         order: Position of each node in the user's arrays.
-        levels: Half-open ranges of the levels.
+        levels: Half-open ranges of the levels; none where they are too many to be written out.
+        piece_begins: Then where the pieces begin that the nodes are cut into, see `pieces`.
+        piece_ends: Where the levels end that the pieces belong to.
+        piece_width: Nodes in a piece.
         parent_node: Parent, in level order (0 at the root, unused).
         parent_in_level: Parent, counted within its own level.
         node_player: Mover; −1 chance, −2 terminal.
@@ -46,6 +50,9 @@ class Tree(eqx.Module):
     decision_nodes: Int[Array, " decision"]
     decision_states: Int[Array, " decision"]
     decided_edges: Int[Array, " edge"]
+    piece_begins: Int[Array, " piece"]
+    piece_ends: Int[Array, " piece"]
+    piece_width: int = eqx.field(static=True)
     levels: tuple[tuple[int, int], ...] = eqx.field(static=True)
     num_states: tuple[int, ...] = eqx.field(static=True)
     num_actions: tuple[int, ...] = eqx.field(static=True)
@@ -53,7 +60,19 @@ class Tree(eqx.Module):
     @property
     def size(self) -> int:
         """Number of nodes."""
-        return self.levels[-1][1]
+        return len(self.order)
+
+    def down(self, steps: Float[Array, "row node"]) -> Float[Array, "row node"]:
+        """Sums of the steps from the root to each node, nodes in level order."""
+        if self.levels:
+            return down_levels(steps, self.parent_in_level, self.levels)
+        return down_pieces(steps, self.parent_node, self.piece_begins, self.piece_width)
+
+    def up(self, edge: Float[Array, " node"], received: Float[Array, "player node"]) -> Float[Array, "player node"]:
+        """What each node pays and what is expected below it, edges having these probabilities."""
+        if self.levels:
+            return up_levels(edge, received, self.parent_in_level, self.levels)
+        return up_pieces(edge, received, self.parent_node, self.piece_begins, self.piece_ends, self.piece_width)
 
 
 def build_tree(
@@ -95,6 +114,8 @@ def build_tree(
     place = np.argsort(order, kind="stable")
     bounds = np.concatenate([[0], np.cumsum(np.bincount(depth))])
     levels = tuple((int(a), int(b)) for a, b in itertools.pairwise(bounds))
+    deep = len(levels) > WRITTEN_OUT
+    begins, ends, piece_width = pieces(bounds) if deep else (np.zeros(0, int), np.zeros(0, int), 0)
     above = np.where(parent < 0, 0, parent)
     num_children = np.bincount(parent[parent >= 0], minlength=size)
     _refuse("player", (player == TERMINAL) & (num_children > 0), "is −2 (terminal) at a node that has children")
@@ -127,7 +148,10 @@ def build_tree(
         decision_nodes=jnp.asarray(nodes),
         decision_states=jnp.asarray(flat[nodes]),
         decided_edges=jnp.asarray(np.flatnonzero(moved[order])),
-        levels=levels,
+        piece_begins=jnp.asarray(begins),
+        piece_ends=jnp.asarray(ends),
+        piece_width=piece_width,
+        levels=() if deep else levels,
         num_states=num_states,
         num_actions=num_actions,
     )
@@ -191,6 +215,8 @@ def _check_chance(parent: np.ndarray, player: np.ndarray, probability: np.ndarra
 def _information_sets(player, information_set, num_children, num_players):
     decides = player >= 0
     _refuse("information_set", decides & (information_set < 0), "is negative at a decision node")
+    beyond = decides & (information_set >= len(player))
+    _refuse("information_set", beyond, f"counts further than the {len(player)} nodes; sets are counted 0, 1, 2, …")
     num_states = [int(information_set[player == i].max(initial=-1)) + 1 for i in range(num_players)]
     if not any(num_states):
         raise InputError("player", "never moves: a game needs a decision node")
@@ -213,23 +239,43 @@ def _information_sets(player, information_set, num_children, num_players):
 
 
 def _check_recall(parent, player, information_set, branch, order) -> None:
-    """Every node of a set must lie behind the same last own move; by induction, behind the same own history."""
+    fault = forgotten_move(parent, player, information_set, branch, order)
+    if fault is not None:
+        node = fault[1]
+        raise InputError(
+            f"information_set[{node}]",
+            f"gives player {player[node] + 1} imperfect recall: set {information_set[node]} is met at node {node} "
+            f"after other own moves than at node {fault[0]}",
+        )
+
+
+def forgotten_move(parent: Any, player: Any, information_set: Any, branch: Any, order: Any) -> tuple[int, int] | None:
+    """Two nodes of one information set whose mover came there by different own moves.
+
+    Every node of a set must lie behind the same last own move; by induction, behind the same own history.
+
+    Args:
+        parent: See `ExtensiveFormGame`; so for the next three.
+        player: Movers.
+        information_set: Own information sets.
+        branch: Actions or outcomes that lead to nodes.
+        order: All nodes, parents before children.
+
+    Returns:
+        The first node of the set and the first that is at odds with it; None where recall is perfect.
+    """
     last: list[dict[int, tuple[int, int]]] = [{} for _ in parent]
-    known: dict[tuple[int, int], tuple[int, int]] = {}
-    for node in order:
+    known: dict[tuple[int, int], tuple[int, tuple[int, int]]] = {}
+    for node in map(int, order):
         above = parent[node]
         if above >= 0:
             last[node] = last[above]
             if player[above] >= 0:
-                last[node] = {
-                    **last[above],
-                    int(player[above]): (int(information_set[above]), int(branch[node])),
-                }
+                own = int(information_set[above]), int(branch[node])
+                last[node] = {**last[above], int(player[above]): own}
         if player[node] >= 0:
-            own = int(player[node]), int(information_set[node])
-            before = last[node].get(own[0], (-1, -1))
-            if known.setdefault(own, before) != before:
-                raise InputError(
-                    f"information_set[{node}]",
-                    f"gives player {own[0] + 1} imperfect recall: set {own[1]} mixes plays after different own moves",
-                )
+            before = last[node].get(int(player[node]), (-1, -1))
+            first, wanted = known.setdefault((int(player[node]), int(information_set[node])), (node, before))
+            if wanted != before:
+                return first, node
+    return None

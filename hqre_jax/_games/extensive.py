@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax._games import _efg
 from hqre_jax._games._checks import cancel, complete_mask, finite
+from hqre_jax._games._levels import at, sums
 from hqre_jax._games._tree import TERMINAL, Tree, build_tree
 from hqre_jax._games._world import with_payoffs
 from hqre_jax._simplex import probabilities
@@ -130,31 +131,21 @@ class ExtensiveFormGame(AbstractGame):
         # Per node: probability of the edge into it, and its logarithm split into own (by mover) and the rest.
         moved = tree.edge_player >= 0
         mover, state, action = jnp.where(moved, tree.edge_player, 0), tree.edge_state, tree.edge_action
-        chance = _at(self.probability, tree.order)
-        edge = jnp.where(moved, _at(policy, mover, state, action), chance)
+        chance = at(self.probability, tree.order)
+        edge = jnp.where(moved, at(policy, mover, state, action), chance)
         log_chance = jnp.where(chance > 0, jnp.log(jnp.where(chance > 0, chance, 1.0)), -jnp.inf)
-        log_edge = jnp.where(moved, _at(safe_log, mover, state, action), log_chance)
+        log_edge = jnp.where(moved, at(safe_log, mover, state, action), log_chance)
         # Rows 0..N−1: reach without that player's own moves; row N: full reach.
         counted = jnp.arange(players + 1)[:, None] != jnp.where(moved, mover, -1)[None, :]
         log_edges = jnp.where(counted, log_edge[None, :], 0.0)
-        reach_levels = [log_edges[:, :1]]
-        for start, stop in tree.levels[1:]:
-            above = _at(reach_levels[-1], slice(None), tree.parent_in_level[start:stop])
-            reach_levels.append(above + log_edges[:, start:stop])
-        log_reach = jnp.concatenate(reach_levels, axis=1)
+        log_reach = tree.down(log_edges)
 
         decides = tree.node_player >= 0
         acting = jnp.where(decides, tree.node_player, 0)
-        at_node = jnp.where(decides, _at(bonus, acting, tree.node_state), 0.0)
+        at_node = jnp.where(decides, at(bonus, acting, tree.node_state), 0.0)
         by_player = jnp.where(jnp.arange(players)[:, None] == tree.node_player[None, :], at_node[None, :], 0.0)
-        received = _at(self.payoffs, slice(None), tree.order) * payoff_scale + share(by_player, continuation)
-        value_levels = [received[:, slice(*tree.levels[-1])]]
-        for (start, stop), (below, end) in zip(tree.levels[-2::-1], tree.levels[:0:-1], strict=True):
-            weighted = edge[None, below:end] * value_levels[-1]
-            summed = _sums(weighted.T, tree.parent_in_level[below:end], stop - start).T
-            value_levels.append(received[:, start:stop] + summed)
-        node_values = jnp.concatenate(value_levels[::-1], axis=1)
-
+        received = at(self.payoffs, slice(None), tree.order) * payoff_scale + share(by_player, continuation)
+        node_values = tree.up(edge, received)
         return self._at_information_sets(log_reach, node_values, dtype)
 
     def _at_information_sets(self, log_reach, node_values, dtype) -> Evaluation:
@@ -162,25 +153,25 @@ class ExtensiveFormGame(AbstractGame):
         states = self.num_information_states
         nodes, flat = tree.decision_nodes, tree.decision_states
         count = players * states
-        acting = _at(tree.node_player, nodes)
-        own_log = _at(log_reach, acting, nodes)
+        acting = at(tree.node_player, nodes)
+        own_log = at(log_reach, acting, nodes)
         top = jax.lax.stop_gradient(jax.ops.segment_max(own_log, flat, count, mode=_SURE))
         top = jnp.where(jnp.isfinite(top), top, 0.0)
-        weight = jnp.exp(own_log - _at(top, flat))
-        total = _at(_sums(weight, flat, count), flat)
-        size = _at(_sums(jnp.ones_like(weight), flat, count), flat)
+        weight = jnp.exp(own_log - at(top, flat))
+        total = at(sums(weight, flat, count), flat)
+        size = at(sums(jnp.ones_like(weight), flat, count), flat)
         # No opponent ever leads here: the belief is uniform, as at any information state of probability zero.
         belief = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), 1.0 / size)
-        values = _sums(belief * _at(node_values, acting, nodes), flat, count)
+        values = sums(belief * at(node_values, acting, nodes), flat, count)
 
         edges = tree.decided_edges
-        mover, state, action = (_at(place, edges) for place in (tree.edge_player, tree.edge_state, tree.edge_action))
+        mover, state, action = (at(place, edges) for place in (tree.edge_player, tree.edge_state, tree.edge_action))
         everywhere = jnp.zeros(tree.size, dtype).at[nodes].set(belief, mode=_SURE, wrap_negative_indices=False)
-        believed = _at(everywhere, _at(tree.parent_node, edges))
+        believed = at(everywhere, at(tree.parent_node, edges))
         worth = jnp.zeros(self.action_mask.shape, dtype)
-        expected = believed * _at(node_values, mover, edges)
+        expected = believed * at(node_values, mover, edges)
         worth = worth.at[mover, state, action].add(expected, mode=_SURE, wrap_negative_indices=False)
-        full = _sums(jnp.exp(_at(log_reach[players], nodes)), flat, count)
+        full = sums(jnp.exp(at(log_reach[players], nodes)), flat, count)
         return Evaluation(
             action_values=jnp.where(self.action_mask, worth, 0.0),
             values=values.reshape(players, states),
@@ -216,24 +207,9 @@ class ExtensiveFormGame(AbstractGame):
         tree, paid = self.tree, self.payoffs[:, self.tree.order]
         moved = tree.edge_player >= 0
         mover = jnp.where(moved, tree.edge_player, 0)
-        legal = ~moved | _at(self.action_mask, mover, tree.edge_state, tree.edge_action)
-        totals, open_ = [paid[:, :1]], [legal[:1]]
-        for start, stop in tree.levels[1:]:
-            above = tree.parent_in_level[start:stop]
-            totals.append(totals[-1][:, above] + paid[:, start:stop])
-            open_.append(open_[-1][above] & legal[start:stop])
-        total = jnp.concatenate(totals, axis=1)
+        closed = moved & ~at(self.action_mask, mover, tree.edge_state, tree.edge_action)
+        total = tree.down(paid)
         # Of plays that are open to everybody.
-        leaf = ((tree.node_player == TERMINAL) & jnp.concatenate(open_))[None, :]
+        open_ = tree.down(closed[None].astype(paid.dtype)) == 0
+        leaf = (tree.node_player == TERMINAL)[None, :] & open_
         return jnp.min(jnp.where(leaf, total, jnp.inf), axis=1), jnp.max(jnp.where(leaf, total, -jnp.inf), axis=1)
-
-
-def _at(values: Array, *index: Any) -> Array:
-    """``values[index]`` where the index is known to be in range, without the code that would see to it."""
-    return values.at[index].get(mode=_SURE, wrap_negative_indices=False)
-
-
-def _sums(values: Array, segments: Array, count: int) -> Array:
-    """Sums by segment, these too in range."""
-    empty = jnp.zeros((count, *values.shape[1:]), values.dtype)
-    return empty.at[segments].add(values, mode=_SURE, wrap_negative_indices=False)

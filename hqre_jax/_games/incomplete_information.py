@@ -140,7 +140,8 @@ def _information_map(observations: Any, shape: tuple[int, int], action_mask: Any
         raise InputError(f"observations[{i}][{w}]", f"is {values[i, w]:g}; information states are counted 0, 1, 2, …")
     seen = values.astype(int)
     for i, row in enumerate(seen):
-        missing = np.setdiff1d(np.arange(row.max() + 1), row)
+        # Not all numbers up to one beyond the number of worlds can be shown.
+        missing = np.setdiff1d(np.arange(min(row.max(), shape[1]) + 1), row)
         if len(missing):
             raise InputError(
                 f"observations[{i}]",

@@ -16,6 +16,9 @@ from hqre_jax._simplex import probabilities
 from hqre_jax._temperatures import concrete, real_numbers
 from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 
+# Every player counts in memory, also those whom no edge names.
+_MOST_PLAYERS = 1_000_000
+
 
 class PolymatrixGame(AbstractGame):
     """A normal form whose payoffs are sums of two-player games on the edges of a graph.
@@ -135,6 +138,10 @@ def _edges(edges: Any, num_edges: int) -> Any:
         if len(bad):
             e, end = bad[0]
             raise InputError(f"edges[{e}][{end}]", f"is {values[e, end]:g}; players are counted 0, 1, 2, …")
+        beyond = np.argwhere(values >= _MOST_PLAYERS)
+        if len(beyond):
+            e, end = beyond[0]
+            raise InputError(f"edges[{e}][{end}]", f"is {values[e, end]:g}; there can be {_MOST_PLAYERS} players")
         loops = np.argwhere(values[:, 0] == values[:, 1])
         if len(loops):
             raise InputError(f"edges[{loops[0, 0]}]", f"joins player {int(values[loops[0, 0], 0])} to itself")

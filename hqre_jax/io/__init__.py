@@ -61,7 +61,7 @@ def save_game(game: Any, path: str | os.PathLike[str]) -> None:
     """Writes a game to a file, whole or not at all.
 
     ``.json`` and ``.npz`` hold every kind of game exactly. ``.nfg`` (normal form without masked actions) and
-    ``.efg`` (trees) hold payoffs exactly and the names that Gambit knows.
+    ``.efg`` (trees) hold payoffs exactly and all names.
 
     Args:
         game: A game of any kind.

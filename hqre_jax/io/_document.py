@@ -8,7 +8,6 @@ import inspect
 import json
 import sys
 from collections import Counter
-from dataclasses import fields
 from difflib import get_close_matches
 from itertools import chain
 from typing import Any
@@ -30,7 +29,13 @@ KINDS: dict[str, type] = {
 _INTEGERS = ("edges", "observations", "parent", "player", "information_set", "branch")
 _TYPES: dict[str, type] = dict.fromkeys(_INTEGERS, np.int64) | {"action_mask": np.bool_}
 _NAME_DEPTHS = {"title": 0, "source": 0, "players": 1, "information_states": 2, "actions": 3}
+_DETAILS = ("nodes", "outcomes", "chance_moves", "chance_actions")
+_NAME_DEPTHS |= dict.fromkeys(_DETAILS, 1)
 NAME_KEYS = tuple(_NAME_DEPTHS)
+# What parts a kind of game has that only such a game has names for.
+_DETAILS_OF = {"normal_form": ("outcomes",), "extensive_form": _DETAILS}
+# Names that mean something without the game.
+GENERAL_NAME_KEYS = tuple(key for key in NAME_KEYS if key not in _DETAILS)
 _LARGEST = {np.float64: sys.float_info.max, np.int64: 2**63 - 1, np.bool_: 1}
 
 
@@ -52,7 +57,7 @@ def arguments_from_document(document: dict[str, Any]) -> tuple[str, dict[str, An
         problem = f"is {_show(kind)}" if "kind" in document else "is missing"
         raise InputError("kind", f"{problem}; it must be one of {', '.join(KINDS)}")
     required, optional = argument_names(KINDS[kind])
-    known = ("kind", *required, *optional, *NAME_KEYS)
+    known = ("kind", *required, *optional, *_names_of(kind))
     for key in document:
         if key not in known:
             close = get_close_matches(key, known, n=1)
@@ -78,9 +83,9 @@ def labels_from_document(document: dict[str, Any]) -> Labels:
     return Labels(**{key: _names(document[key], key, _NAME_DEPTHS[key]) for key in NAME_KEYS if key in document})
 
 
-def document_from_labels(labels: Labels) -> dict[str, Any]:
-    """Returns names as texts and nested lists of texts, those left empty aside."""
-    names = {field.name: getattr(labels, field.name) for field in fields(Labels)}
+def document_from_labels(labels: Labels, keys: tuple[str, ...] = GENERAL_NAME_KEYS) -> dict[str, Any]:
+    """Returns the names under some keys as texts and lists of texts, nested or not, those left empty aside."""
+    names = {key: getattr(labels, key) for key in keys}
     return {key: _lists(value) for key, value in names.items() if value}
 
 
@@ -98,7 +103,8 @@ def build_game(kind: str, arguments: dict[str, Any]) -> Any:
         InputError: The constructor rejects the arguments, or the numbers of names differ from the game's.
     """
     game = KINDS[kind](**arguments)
-    _check_names(arguments["labels"], np.asarray(game.action_mask))
+    parts = game.parent.size if kind == "extensive_form" else game.payoffs[0].size
+    _check_names(arguments["labels"], np.asarray(game.action_mask), parts)
     return game
 
 
@@ -117,7 +123,11 @@ def document_from_game(game: Any) -> dict[str, Any]:
     # A mask that allows everything says nothing, except where it counts players without an edge.
     if kind != "polymatrix" and document["action_mask"].all():
         del document["action_mask"]
-    return document | document_from_labels(game.labels)
+    return document | document_from_labels(game.labels, _names_of(kind))
+
+
+def _names_of(kind: str) -> tuple[str, ...]:
+    return (*GENERAL_NAME_KEYS, *_DETAILS_OF.get(kind, ()))
 
 
 def argument_names(cls: type) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -203,7 +213,7 @@ def _lists(names: Any) -> Any:
     return names if isinstance(names, str) else [_lists(entry) for entry in names]
 
 
-def _check_names(labels: Labels, mask: np.ndarray) -> None:
+def _check_names(labels: Labels, mask: np.ndarray, num_parts: int) -> None:
     """Checks that there is a name for everything or, in an empty list, for nothing."""
 
     def expect(names: tuple, key: str, least: int, most: int) -> None:
@@ -214,6 +224,8 @@ def _check_names(labels: Labels, mask: np.ndarray) -> None:
     expect(labels.players, "players", num_players, num_players)
     expect(labels.information_states, "information_states", num_players, num_players)
     expect(labels.actions, "actions", num_players, num_players)
+    for key in _DETAILS:
+        expect(getattr(labels, key), key, num_parts, num_parts)
     num_states = [int(own.any(-1).sum()) for own in mask]
     for i, names in enumerate(labels.information_states):
         expect(names, f"information_states[{i}]", num_states[i], num_states[i])

@@ -1,6 +1,7 @@
 """JSON files: one object with the constructor's arguments as keys, arrays as nested lists."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,9 @@ def parse_json(text: str, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
-        raise InputError(f"{name}:{error.lineno}:{error.colno}", f"is not JSON: {error.msg}") from None
+        comma = re.search(r"\d,\d", text[max(0, error.pos - 3) : error.pos + 2])
+        hint = "; numbers take a decimal point and no group marks" if comma else ""
+        raise InputError(f"{name}:{error.lineno}:{error.colno}", f"is not JSON: {error.msg}{hint}") from None
     except RecursionError:
         raise InputError(name, "is nested too deeply") from None
     except InputError:

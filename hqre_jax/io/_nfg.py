@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hqre_jax._games._gambit_text import Tokens, format_number, quote, read_header, read_names
-from hqre_jax._types import InputError, Labels
+from hqre_jax._types import InputError, Labels, name_at, spoken
 
 
 def parse_nfg(text: str, name: str) -> dict[str, Any]:
@@ -24,8 +24,7 @@ def parse_nfg(text: str, name: str) -> dict[str, Any]:
         name: What the file is called in error messages.
 
     Returns:
-        The arguments of ``NormalFormGame``: ``payoffs[i, a_1..a_N]`` and ``labels``. The names of
-        outcomes are not kept.
+        The arguments of ``NormalFormGame``: ``payoffs[i, a_1..a_N]`` and ``labels``.
 
     Raises:
         InputError: The text is no such file; the field is ``name:LINE:COLUMN``.
@@ -34,9 +33,19 @@ def parse_nfg(text: str, name: str) -> dict[str, Any]:
     title, players = read_header(tokens, "NFG", "1")
     shape, strategies = _read_strategies(tokens, len(players))
     comment = tokens.optional_string("the comment")
-    rows = _read_outcomes(tokens, len(players), shape) if tokens.at("{") else _read_payoffs(tokens, len(players), shape)
+    names: list[str] = []
+    if tokens.at("{"):
+        names, rows = _read_outcomes(tokens, len(players), shape)
+    else:
+        rows = _read_payoffs(tokens, len(players), shape)
     tokens.finish()
-    labels = Labels(title=title, source=comment, players=players, actions=tuple((names,) for names in strategies))
+    labels = Labels(
+        title=title,
+        source=comment,
+        players=players,
+        actions=tuple((own,) for own in strategies),
+        outcomes=spoken(names),
+    )
     return {"payoffs": np.reshape(rows, (len(players), *shape), order="F"), "labels": labels}
 
 
@@ -71,13 +80,13 @@ def _read_payoffs(tokens: Tokens, num_players: int, shape: tuple[int, ...]) -> n
     return np.array(values)
 
 
-def _read_outcomes(tokens: Tokens, num_players: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Reads ``{ { "name" payoffs } .. } ids`` into the same order as :func:`_read_payoffs`."""
-    outcomes = [(0.0,) * num_players]
+def _read_outcomes(tokens: Tokens, num_players: int, shape: tuple[int, ...]) -> tuple[list[str], np.ndarray]:
+    """Reads ``{ { "name" payoffs } .. } ids``: names, and payoffs in the same order as :func:`_read_payoffs`."""
+    names, outcomes = [""], [(0.0,) * num_players]
     tokens.skip("{")
     while not tokens.at("}"):
         tokens.skip("{", "'}' or an outcome in '{'")
-        tokens.optional_string("the outcome's name")
+        names.append(tokens.optional_string("the outcome's name"))
         outcomes.append(tokens.payoffs(num_players))
     tokens.advance()
     chosen: list[int] = []
@@ -88,7 +97,7 @@ def _read_outcomes(tokens: Tokens, num_players: int, shape: tuple[int, ...]) -> 
             tokens.fail(f"outcome {chosen[-1]} of {len(outcomes) - 1}", at)
         tokens.skip_comma()
     _expect_count(tokens, len(chosen), math.prod(shape), "outcomes")
-    return np.array(outcomes)[chosen].reshape(-1)
+    return [names[k] for k in chosen], np.array(outcomes)[chosen].reshape(-1)
 
 
 def _expect_count(tokens: Tokens, found: int, wanted: int, what: str) -> None:
@@ -100,7 +109,9 @@ def _expect_count(tokens: Tokens, found: int, wanted: int, what: str) -> None:
 
 
 def format_nfg(game: Any) -> str:
-    """Writes a payoff table in Gambit's strategic form (payoff version); reading it back is bit-exact.
+    """Writes a payoff table in Gambit's strategic form; reading it back is bit-exact.
+
+    Where outcomes have names it is the outcome version, otherwise the payoff version.
 
     Args:
         game: A ``NormalFormGame``, or anything with its attributes.
@@ -121,6 +132,20 @@ def format_nfg(game: Any) -> str:
         "{ " + " ".join(quote(labels.action(i, 0, a)) for a in range(shape[i])) + " }" for i in range(num_players)
     )
     table = payoffs.reshape(num_players, -1, order="F").T
-    rows = "\n".join(" ".join(map(format_number, row)) for row in table)
+    rows = _format_outcomes(labels.outcomes, table) if labels.outcomes else "\n".join(map(_format_row, table))
     header = f"NFG 1 R {quote(labels.title)} {{ {players} }}"
     return f"{header}\n{{\n{strategies}\n}}\n{quote(labels.source)}\n\n{rows}\n"
+
+
+def _format_row(row: np.ndarray) -> str:
+    return " ".join(map(format_number, row))
+
+
+def _format_outcomes(names: tuple[str, ...], table: np.ndarray) -> str:
+    """The different outcomes, and of each action profile the number of its own."""
+    numbers: dict[tuple[str, str], int] = {}
+    chosen = [
+        numbers.setdefault((name_at(names, k), _format_row(row)), len(numbers) + 1) for k, row in enumerate(table)
+    ]
+    outcomes = "\n".join(f"{{ {quote(name)} {row} }}" for name, row in numbers)
+    return f"{{\n{outcomes}\n}}\n{' '.join(map(str, chosen))}"

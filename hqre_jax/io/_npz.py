@@ -6,6 +6,7 @@ by hand may also give them as arrays of strings under their own keys.
 
 import io
 import json
+import sys
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ def parse_npz(data: bytes, name: str) -> dict[str, Any]:
     for key, value in document.items():
         if not isinstance(value, np.ndarray):
             raise InputError(f"{name}: {ascii(key)[1:-1]}", "is no array")
+        if value.dtype.kind == "U" and _beyond_unicode(value):
+            raise InputError(f"{name}: {ascii(key)[1:-1]}", "holds what is no text")
         if value.dtype.kind == "U" and (value.ndim == 0 or key in NAME_KEYS):
             document[key] = value.tolist()
     labels = document.pop("labels", None)
@@ -54,6 +57,12 @@ def parse_npz(data: bytes, name: str) -> dict[str, Any]:
                 raise InputError(f"{name}: labels: {ascii(key)[1:-1]}", problem)
         document.update(names)
     return document
+
+
+def _beyond_unicode(text: np.ndarray) -> bool:
+    """Whether numbers stand in the array that are no characters; Python fails over them only later on."""
+    numbers = np.frombuffer(text.astype(text.dtype.newbyteorder("=")).tobytes(), np.uint32)
+    return bool((numbers > sys.maxunicode).any())
 
 
 def format_npz(document: dict[str, Any]) -> bytes:

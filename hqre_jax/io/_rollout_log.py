@@ -10,7 +10,7 @@ import numpy as np
 
 from hqre_jax._rollout_log import COLUMNS, RolloutLog
 from hqre_jax._types import InputError
-from hqre_jax.io._document import NAME_KEYS, document_from_labels, labels_from_document
+from hqre_jax.io._document import GENERAL_NAME_KEYS, document_from_labels, labels_from_document
 from hqre_jax.io._files import decode, display, read_bytes, reason, write_whole
 from hqre_jax.io._json import parse_json
 from hqre_jax.io._npz import parse_npz
@@ -25,7 +25,7 @@ _DEFAULTS: dict[str, Any] = {
     "log_propensity": None,
     "failed": False,
 }
-_HEADER_KEYS = ("schema", "version", "num_actions", *NAME_KEYS)
+_HEADER_KEYS = ("schema", "version", "num_actions", *GENERAL_NAME_KEYS)
 _WANTED = {np.int64: "a whole number", np.float64: "a number", np.bool_: "true or false"}
 _ALLOWED: dict[type, set[type]] = {np.int64: {int}, np.float64: {int, float}, np.bool_: {bool}}
 _LARGEST = 2**63 - 1

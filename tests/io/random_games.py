@@ -1,11 +1,13 @@
 """Games of every kind for hypothesis: payoffs of any finite value, names with awkward characters."""
 
+import itertools
+
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import hqre_jax._games as games
-from hqre_jax._types import Labels
+from hqre_jax._types import Labels, spoken
 
 # The constructors' arguments, written out once more: the files must not change them.
 ARGUMENTS = {
@@ -17,7 +19,10 @@ ARGUMENTS = {
     games.PublicPrivateGame: ("payoffs", "transitions", "type_prior", "discount", "initial"),
     games.ExtensiveFormGame: ("parent", "player", "information_set", "branch", "probability", "payoffs"),
 }
-LABELS = ("title", "source", "players", "information_states", "actions")
+LABELS = (
+    "title", "source", "players", "information_states", "actions",
+    "nodes", "outcomes", "chance_moves", "chance_actions",
+)  # fmt: skip
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([-0.0, 0.1, 1 / 3, 5e-324, 1e22])
 texts = st.text(st.sampled_from(list('aé\\"{},;/\n\r\t\0😀 1')) | st.characters(exclude_categories=["Cs"]), max_size=6)
@@ -142,7 +147,19 @@ def labels(draw, game):
     """Names for everything in a game, from a draw of at most eight different ones."""
     pool = draw(st.lists(names, min_size=1, max_size=8))
     mask = np.asarray(game.action_mask)
-    pick = iter(pool * (3 * mask.size + 10))
+    pick = itertools.cycle(pool)
+    parts = {}
+    if isinstance(game, games.NormalFormGame):
+        parts = {"outcomes": draw(st.just(()) | st.just(tuple(next(pick) for _ in range(game.payoffs[0].size))))}
+    if isinstance(game, games.ExtensiveFormGame):
+        player, parent = np.asarray(game.player), np.asarray(game.parent)
+        chance, by_chance = player == -1, (parent >= 0) & (player[parent] == -1)
+        parts = {
+            "nodes": tuple(next(pick) for _ in player),
+            "outcomes": tuple(next(pick) for _ in player),
+            "chance_moves": spoken([next(pick) if here else "" for here in chance]),
+            "chance_actions": spoken([next(pick) + "!" if here else "" for here in by_chance]),
+        }
     sizes = [[int(np.flatnonzero(row)[-1]) + 1 for row in own if row.any()] for own in mask]
     return Labels(
         title=draw(texts),
@@ -150,6 +167,7 @@ def labels(draw, game):
         players=tuple(next(pick) for _ in sizes),
         information_states=tuple(tuple(next(pick) for _ in own) for own in sizes),
         actions=tuple(tuple(tuple(next(pick) for _ in range(size)) for size in own) for own in sizes),
+        **parts,
     )
 
 

@@ -51,6 +51,44 @@ def test_efg_survives_exactly(tmp_path_factory, data):
     assert_same(game, games.ExtensiveFormGame.from_efg(path), without=LABELS)
 
 
+def test_nothing_that_a_tree_says_is_lost(tmp_path):
+    """Names of nodes, of outcomes (two of equal payoffs), of a chance move and of its actions: through every format."""
+    text = """EFG 2 R "Draw" { "A" }
+c "deal" 1 "the deck" { "King" 1/2 "Queen" 1/2 } 0
+p "K" 1 1 "hand" { "bet" "fold" } 3 "ante" { -1 }
+t "" 1 "won" { 2 }
+t "end" 2 "draw" { 0 }
+p "Q" 1 1 0
+t "" 4 "even" { 0 }
+t "" 2
+"""
+    (tmp_path / "game.efg").write_text(text)
+    game = load_game(tmp_path / "game.efg")
+    assert game.labels.nodes == ("deal", "K", "", "end", "Q", "", "")
+    assert game.labels.outcomes == ("", "ante", "won", "draw", "", "even", "draw")
+    assert game.labels.chance_moves == ("the deck", *[""] * 6)
+    assert game.labels.chance_actions == ("", "King", "", "", "Queen", "", "")
+    for extension in (".efg", ".json", ".npz", ".efg"):
+        save_game(game, tmp_path / f"again{extension}")
+        again = load_game(tmp_path / f"again{extension}")
+        assert_same(game, again)
+        game = again
+
+
+def test_names_of_parts_that_a_game_has_not(tmp_path):
+    path = tmp_path / "game.json"
+    save_game(games.NormalFormGame(np.ones((1, 2)), labels=Labels(outcomes=("good", "bad"))), path)
+    text = path.read_text()
+    assert load_game(path).labels.outcomes == ("good", "bad")
+    for old, new, problem in [
+        ('"good", ', "", "outcomes: has 1 names, where the game has 2"),
+        ('"outcomes"', '"nodes"', "nodes: is no key of a normal_form game"),
+    ]:
+        path.write_text(text.replace(old, new))
+        with pytest.raises(InputError, match=problem):
+            load_game(path)
+
+
 @given(data=st.data())
 @settings(max_examples=50)
 def test_efg_puts_scattered_nodes_in_prefix_order(data):
