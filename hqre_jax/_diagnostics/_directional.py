@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax._diagnostics._estimates import ActionValueEstimates, linear_interval
-from hqre_jax._diagnostics._intervals import Interval, checked_level, interval
+from hqre_jax._diagnostics._intervals import Interval, interval
+from hqre_jax._observations import checked_level
 from hqre_jax._problem import full_policy
 from hqre_jax._simplex import log_softmax, log_sum_exp
 from hqre_jax._temperatures import as_float_array, concrete, full_tau
@@ -168,6 +169,7 @@ def _half_spans(
     pairs = valid[:, :, None] & valid[:, None, :] & ~jnp.eye(actions, dtype=bool)[None]
     variance = jnp.zeros((points, actions, actions), shift.dtype)
     squares, total, blind = variance, variance, jnp.zeros((points, actions), bool)
+    bias = (estimates.bias + other.bias).reshape(points, actions)
     for part in (estimates, other):
         blocks = part.covariance.reshape(points, actions, points, actions)
         blocks = jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
@@ -181,6 +183,7 @@ def _half_spans(
     freedom = jnp.where(squares > 0, total**2 / jnp.where(squares > 0, squares, 1.0), 1e6)
     count = max(1, points * actions * (actions - 1) // 2)
     gaps = interval(shift[:, :, None] - shift[:, None, :], variance, jnp.minimum(freedom, 1e6), 1 - (1 - level) / count)
+    gaps = gaps.widened(bias[:, :, None] + bias[:, None, :])
     # One of (a, b) and (b, a) is positive; the other adds nothing to a largest one.
     widest = (jnp.max(jnp.where(pairs, part, 0.0), axis=(1, 2)) for part in gaps)
     return Interval(*(0.5 * part.reshape(players, states) for part in widest))

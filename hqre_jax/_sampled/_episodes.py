@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax._observations import check_fit, checked_log
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._sampled._probes import thresholds
 from hqre_jax._sampled._simulator import AbstractSimulator
@@ -91,7 +92,7 @@ class Episodes(NamedTuple):
             InputError: If the log does not fit the game, or does not know its propensities.
         """
         mask = np.asarray(game.action_mask)
-        _check_fit(log, mask)
+        _check_fit(checked_log(log), mask)
         plays, episode = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)
         count, length = plays.shape[1], int(log.step.max(initial=0)) + 1
         shape = count, length, mask.shape[0]
@@ -164,16 +165,7 @@ def _counts(mask: np.ndarray) -> list[list[int]] | None:
 
 
 def _check_fit(log: RolloutLog, mask: ActionMask | np.ndarray) -> None:
-    if not len(log):
-        raise InputError("log", "is empty; at least one row is wanted")
-    for name, limit in zip(("agent", "information_state", "action"), mask.shape, strict=True):
-        column = getattr(log, name)
-        if column.max() >= limit:
-            row = int(np.argmax(column))
-            raise InputError(f"log.{name}[{row}]", f"is {column[row]}, where the game has {limit}, counted from 0")
-    bad = ~mask[log.agent, log.information_state, log.action]
-    if bad.any():
-        raise InputError(f"log.action[{int(np.argmax(bad))}]", "is no valid action there")
+    check_fit(log, np.asarray(mask))
     unknown = np.isnan(log.log_propensity) & ~log.failed
     if unknown.any():
         raise InputError(f"log.log_propensity[{int(np.argmax(unknown))}]", "is unknown; weights need it")
