@@ -1,6 +1,5 @@
 """What every estimator asks of recorded play: plays as arrays, ranges of payoffs, levels and counts; or one error."""
 
-import numbers
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -14,13 +13,13 @@ from hqre_jax._types import InputError
 Range = tuple[float, float]
 
 
-def checked_level(level: Any, field: str = "level") -> Any:
-    """A confidence level strictly between 0 and 1, as a float; one that is traced as it is."""
+def checked_level(level: Any, field: str = "level", what: str = "a confidence level") -> Any:
+    """A number strictly between 0 and 1, as a float; one that is traced as it is."""
     if not concrete(level):
         return level
     number = level.item() if isinstance(level, np.ndarray | np.generic | jnp.ndarray) and level.ndim == 0 else level
-    if isinstance(number, bool) or not isinstance(number, numbers.Real) or not 0 < number < 1:
-        raise InputError(field, f"is {level!r}; a confidence level lies strictly between 0 and 1")
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
+        raise InputError(field, f"is {level!r}; {what} must lie strictly between 0 and 1")
     return float(number)
 
 
@@ -31,8 +30,10 @@ def checked_count(count: Any, field: str, least: int = 1) -> int:
     return int(count)
 
 
-def checked_range(payoff_range: Any, field: str = "payoff_range") -> Range:
-    """Least and largest possible payoff."""
+def checked_range(payoff_range: Any, field: str = "payoff_range") -> Range | None:
+    """Least and largest possible payoff; None where it is not stated."""
+    if payoff_range is None:
+        return None
     wanted = "two finite numbers, the least and the largest possible payoff, are wanted"
     ends = np.asarray(real_numbers(payoff_range, field))
     if ends.shape != (2,) or not np.isfinite(ends).all():
@@ -43,8 +44,10 @@ def checked_range(payoff_range: Any, field: str = "payoff_range") -> Range:
     return low, high
 
 
-def check_within(payoffs: Float[np.ndarray, "..."], payoff_range: Range, field: str) -> None:
+def check_within(payoffs: Float[np.ndarray, "..."], payoff_range: Range | None, field: str) -> None:
     """Refuses payoffs outside a stated range; those that are not a number are none."""
+    if payoff_range is None:
+        return
     low, high = payoff_range
     bad = np.argwhere((payoffs < low) | (payoffs > high))
     if len(bad):
@@ -162,4 +165,7 @@ def _reject(bad: np.ndarray, values: np.ndarray, field: str, problem: str) -> No
 
 
 def _place(index: np.ndarray) -> str:
+    """Where in an array; of a number alone it need not be said."""
+    if not len(index):
+        return ""
     return f"[{', '.join(str(int(k)) for k in index)}]"

@@ -103,7 +103,7 @@ class RolloutLog:
         }
         for name, column in _equally_long({name: _typed(name, given[name]) for name in COLUMNS}).items():
             object.__setattr__(self, name, column)
-        object.__setattr__(self, "num_actions", _checked_num_actions(num_actions))
+        object.__setattr__(self, "num_actions", checked_num_actions(num_actions))
         object.__setattr__(self, "labels", labels or Labels())
         self._validate()
 
@@ -333,7 +333,8 @@ def _equally_long(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return out
 
 
-def _checked_num_actions(num_actions: Any) -> tuple[tuple[int, ...], ...] | None:
+def checked_num_actions(num_actions: Any) -> tuple[tuple[int, ...], ...] | None:
+    """``num_actions[i][x]`` as tuples; None where it is not known."""
     if num_actions is None:
         return None
     if isinstance(num_actions, str) or not isinstance(num_actions, Sequence | np.ndarray) or not len(num_actions):

@@ -67,10 +67,14 @@ def test_moments_are_the_sample_moments():
         (lambda log: log, {"missing": "smoothing", "payoff_range": (1, 0)}, "payoff_range: is .1, 0.; the least"),
         (
             lambda log: log,
-            {"missing": "smoothing", "payoff_range": (0, 1), "pseudo_plays": 0},
+            {"missing": "smoothing", "payoff_range": (-9, 9), "pseudo_plays": 0},
             "pseudo_plays: is 0; it must",
         ),
-        (lambda log: log, {"failed": "ignore"}, 'failed: pass "drop", or the payoff of a failed play'),
+        (lambda log: log, {"failed": "ignore"}, 'failed: .*pass "drop", or the payoff of a failed play'),
+        # Failing is no observation: what it pays can be said, but not by true or false.
+        (lambda log: log, {"failed": True}, 'failed: pass "drop", or the payoff of a failed play, a finite number'),
+        (lambda log: log, {"payoff_range": (0, 0.5)}, r"log.payoff\[\d+\]: is .*, outside the stated payoff_range"),
+        (lambda log: log, {"payoff_range": (-9, 9), "failed": 10.0}, "failed: is 10, outside the stated payoff_range"),
     ],
 )
 def test_what_is_no_one_shot_log_is_refused(change, arguments, message):
@@ -106,14 +110,14 @@ def test_what_was_not_played_is_never_taken_for_known():
     log = noisy_log(PAYOFFS[0], 40)
     whole = hq.EmpiricalGame.from_log(log)
     holed = log.filter(log.episode >= 40)
-    in_range = hq.EmpiricalGame.from_log(holed, missing="range", payoff_range=(0, 2))
-    smoothed = hq.EmpiricalGame.from_log(holed, missing="smoothing", payoff_range=(0, 2), pseudo_plays=3)
+    in_range = hq.EmpiricalGame.from_log(holed, missing="range", payoff_range=(-4, 6))
+    smoothed = hq.EmpiricalGame.from_log(holed, missing="smoothing", payoff_range=(-4, 6), pseudo_plays=3)
     np.testing.assert_allclose(in_range.means[:, 0, 0], 1.0)
-    np.testing.assert_allclose(in_range.unknown[:, 0, 0], 1.0)
-    assert float(in_range.unknown.sum()) == 2.0
+    np.testing.assert_allclose(in_range.unknown[:, 0, 0], 5.0)
+    assert float(in_range.unknown.sum()) == 10.0
     np.testing.assert_allclose(smoothed.counts, np.asarray(in_range.counts) + 3)
     np.testing.assert_allclose(smoothed.means[:, 2, 2], (40 * whole.means[:, 2, 2] + 3) / 43, atol=1e-14)
-    np.testing.assert_allclose(smoothed.covariances[0, 0, 0, 0], 1.0)  # half the range, squared
+    np.testing.assert_allclose(smoothed.covariances[0, 0, 0, 0], 25.0)  # half the range, squared
     known, *others = (float(hq.confidence_region(e, solved(e)).half_width) for e in (whole, in_range, smoothed))
     assert known < 0.5 * min(others)
     with pytest.raises(hq.InputError, match="never played: play each of them twice before planning"):

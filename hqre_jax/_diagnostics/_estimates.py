@@ -105,14 +105,13 @@ class ActionValueEstimates(eqx.Module):
         if all(map(concrete, (actions, payoffs, action_mask, information_states))):
             mask = checked_mask(action_mask)
             actions, payoffs, states = checked_plays(actions, payoffs, mask, information_states)
-            if payoff_range is not None:
-                check_within(payoffs, checked_range(payoff_range), "payoffs")
+            check_within(payoffs, checked_range(payoff_range), "payoffs")
         else:
             mask, states = action_mask, jnp.broadcast_to(information_states, jnp.shape(actions))
         mask, actions, states = jnp.asarray(mask, bool), jnp.asarray(actions), jnp.asarray(states)
         payoffs = as_float_array(payoffs, "payoffs")
-        width = jnp.nan if payoff_range is None else np.diff(checked_range(payoff_range))[0]
-        width = jnp.asarray(width, payoffs.dtype)
+        stated = checked_range(payoff_range)
+        width = jnp.asarray(np.nan if stated is None else stated[1] - stated[0], payoffs.dtype)
         if cluster is None:
             return _means(actions, states, payoffs, mask, width, None, len(actions))
         given = np.asarray(real_numbers(cluster, "cluster"))

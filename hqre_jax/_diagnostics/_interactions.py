@@ -82,9 +82,8 @@ class InteractionEstimates:
         """
         mask = checked_mask(action_mask)
         actions, payoffs, points = checked_plays(actions, payoffs, mask, information_states)
-        known_range = None if payoff_range is None else checked_range(payoff_range)
-        if known_range is not None:
-            check_within(payoffs, known_range, "payoffs")
+        known_range = checked_range(payoff_range)
+        check_within(payoffs, known_range, "payoffs")
         players, states, num_actions = mask.shape
         points = np.arange(players)[None] * states + points
         n = players * states
@@ -122,8 +121,8 @@ class InteractionEstimates:
             raise InputError("payoff_range", f"differs: {self.payoff_range} and {other.payoff_range}")
         joined = {"least": np.minimum, "largest": np.maximum}
         summed = ("total", "square", "count", "least", "largest", "lost", "met", "possible", "visits")
-        parts = [joined.get(name, np.add)(getattr(self, name), getattr(other, name)) for name in summed]
-        return InteractionEstimates(*parts, self.action_mask, self.payoff_range)
+        parts = {name: joined.get(name, np.add)(getattr(self, name), getattr(other, name)) for name in summed}
+        return InteractionEstimates(**parts, action_mask=self.action_mask, payoff_range=self.payoff_range)
 
     @property
     def meets(self) -> Bool[np.ndarray, "n n"]:

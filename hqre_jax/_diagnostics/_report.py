@@ -269,8 +269,8 @@ def diagnose_logs(
     if isinstance(discount, bool) or not isinstance(discount, int | float) or not 0 <= discount <= 1:
         raise InputError("discount", f"is {discount!r}; it must be a number between 0 and 1")
     mask = mask_of(logs)
-    known_range = None if payoff_range is None else checked_range(payoff_range)
-    for k, log in enumerate(logs) if known_range is not None else ():
+    known_range = checked_range(payoff_range)
+    for k, log in enumerate(logs):
         check_within(log.payoff, known_range, f"logs[{k}].payoff")
     plays = [Plays.of(log, len(mask), discount) for log in logs]
     if policies is None:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._observations import checked_level
 from hqre_jax._simplex import safe_log
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
@@ -155,14 +156,15 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
         InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
             probability.
     """
-    if concrete(level) and not (np.ndim(level) == 0 and 0 < float(level) < 1):
-        raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
+    level = checked_level(level)
     check_solution(empirical, solution)
     return _confidence(empirical, solution, jnp.asarray(level, solution.policy.dtype))
 
 
 def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
     """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
+    if not isinstance(empirical, EmpiricalGame):
+        raise InputError("empirical", f"is a {type(empirical).__name__}; EmpiricalGame.from_log(log) gives one")
     if not isinstance(solution, Solution):
         raise InputError("solution", f"is a {type(solution).__name__}; solve(empirical.game, tau) gives one")
     game = solution.problem.game

@@ -9,7 +9,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax._games import BayesianGame, NormalFormGame
-from hqre_jax._rollout_log import RolloutLog
+from hqre_jax._observations import Range, check_within, checked_log, checked_range
+from hqre_jax._rollout_log import RolloutLog, checked_num_actions
+from hqre_jax._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax._types import InputError, Labels
 
 Missing = Literal["error", "range", "smoothing"]
@@ -67,8 +69,11 @@ class EmpiricalGame(eqx.Module):
         Raises:
             InputError: If shapes do not fit.
         """
-        means = jnp.asarray(means)
-        counts, covariances = jnp.asarray(counts, means.dtype), jnp.asarray(covariances, means.dtype)
+        means = as_float_array(means, "means")
+        if means.ndim < 2:
+            raise InputError("means", f"has shape {means.shape}, where (player, *profile) is wanted")
+        counts = as_float_array(counts, "counts", means.dtype)
+        covariances = as_float_array(covariances, "covariances", means.dtype)
         players, profile = means.shape[0], means.shape[1:]
         for name, array, wanted in (
             ("counts", counts, profile),
@@ -76,6 +81,15 @@ class EmpiricalGame(eqx.Module):
         ):
             if array.shape != wanted:
                 raise InputError(name, f"has shape {tuple(array.shape)}, where {wanted} is wanted")
+        few = jnp.broadcast_to(counts < 2, covariances.shape)  # of one play there is no covariance
+        for name, array, good, wanted in (
+            ("counts", counts, (counts >= 1) & jnp.isfinite(counts), "a finite number, 1 or more"),
+            ("means", means, jnp.isfinite(means), "finite"),
+            ("covariances", covariances, jnp.isfinite(covariances) | few, "finite"),
+        ):
+            if concrete(good) and not bool(jnp.all(good)):
+                place, value = np.argwhere(~np.asarray(good))[0], np.asarray(array)[~np.asarray(good)][0]
+                raise InputError(f"{name}{[int(k) for k in place]}", f"is {value:g}; it must be {wanted}")
         zero = jnp.zeros_like(means)
         infinite = jnp.asarray(jnp.inf, means.dtype)
         return cls(counts, zero[0], means, covariances, zero, None, infinite, "error", 0.0, None, labels or Labels())
@@ -107,7 +121,8 @@ class EmpiricalGame(eqx.Module):
                 ``"range"`` takes the middle of ``payoff_range`` and widens intervals by what the rest of the range
                 may do, to first order; ``"smoothing"`` adds to *every* profile ``pseudo_plays`` plays that pay
                 the middle of the range with the largest variance that the range allows.
-            payoff_range: Least and largest possible payoff, for ``"range"`` and ``"smoothing"``.
+            payoff_range: Least and largest possible payoff, for ``"range"`` and ``"smoothing"``; wherever it is
+                given payoffs must lie in it, and it bounds what rare payoffs may do to confidence regions.
             pseudo_plays: For ``"smoothing"``.
 
         Returns:
@@ -116,17 +131,19 @@ class EmpiricalGame(eqx.Module):
         Raises:
             InputError: Naming the play, the profile or the argument at fault.
         """
-        table = num_actions if num_actions is not None else log.num_actions
+        checked_log(log)
+        table = checked_num_actions(num_actions) if num_actions is not None else log.num_actions
         if table is None:
             raise InputError("num_actions", "is needed: a log does not show actions that were never played")
+        if missing not in ("error", "range", "smoothing"):
+            raise InputError("missing", f'is {missing!r}; it must be "error", "range" or "smoothing"')
+        known_range = checked_range(payoff_range)
+        if known_range is None and missing != "error":
+            raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
+        check_within(log.payoff, known_range, "log.payoff")
         states, actions = _shape(table)
         types, played, payoffs, broken = _plays(log, states, actions)
-        if (broken.any() and failed == "error") or not (
-            failed in ("error", "drop") or (isinstance(failed, int | float) and np.isfinite(failed))
-        ):
-            count = f"{int(broken.sum())} of {broken.size} plays failed; " if failed == "error" else ""
-            raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number')
-        pays = None if isinstance(failed, str) else float(failed)
+        pays = _failed_payoff(failed, broken, known_range)
         shape, size = _profile_shape(states, actions), math.prod(_profile_shape(states, actions))
         flat = _profile_index(types, played, states, actions)
         failures = np.bincount(flat[broken], minlength=size)
@@ -137,8 +154,8 @@ class EmpiricalGame(eqx.Module):
         empty = (counts == 0) & possible.reshape(-1)
         if empty.any() and missing == "error":
             raise InputError("log", _list_missing(empty, shape, len(actions)))
-        if missing != "error":
-            middle, half = _range(payoff_range, missing)
+        if known_range is not None and missing != "error":
+            middle, half = 0.5 * (known_range[0] + known_range[1]), 0.5 * (known_range[1] - known_range[0])
             if missing == "range":
                 means, unknown = np.where(empty, middle, means), np.where(empty, half, unknown)
             else:
@@ -192,6 +209,7 @@ def _shape(table: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def observed_plays(log: RolloutLog, empirical: EmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
     """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
+    checked_log(log)
     players, shape = empirical.means.shape[0], empirical.counts.shape
     actions = shape[-players:]
     states = (1,) * players if empirical.prior is None else empirical.prior.shape
@@ -247,7 +265,7 @@ def _plays(log: RolloutLog, states: tuple[int, ...], actions: tuple[int, ...]):
             k, i = over[0]
             shown = f"is {column[name][k, i]}, where {limit[i]} are, counted from 0"
             raise InputError(name, f"of player {i} in episode {column['episode'][k, 0]} {shown}")
-    return column["information_state"], column["action"], column["payoff"], column["failed"].any(1)
+    return column["information_state"], column["action"], column["payoff"], np.asarray(column["failed"].any(1))
 
 
 def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):
@@ -268,9 +286,11 @@ def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.n
             raise InputError("prior", "is for games with several information states; here everybody has one")
         return None, np.inf
     if prior is not None:
-        array = np.asarray(prior, float)
+        array = np.asarray(real_numbers(prior, "prior"), float)
         if array.shape != states:
             raise InputError("prior", f"has shape {array.shape}, where {states} is wanted")
+        if not (np.isfinite(array).all() and (array >= 0).all() and abs(array.sum() - 1) <= 1e-8):
+            raise InputError("prior", "must be probabilities that sum to 1")
         return array, np.inf
     counts = np.bincount(np.ravel_multi_index(tuple(types.T), states), minlength=int(np.prod(states))).reshape(states)
     for i in range(len(states)):
@@ -280,20 +300,21 @@ def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.n
     return counts / counts.sum(), float(counts.sum())
 
 
-def _range(payoff_range: Any, missing: str) -> tuple[float, float]:
-    if missing not in ("range", "smoothing"):
-        raise InputError("missing", f'is {missing!r}; it must be "error", "range" or "smoothing"')
-    if payoff_range is None or len(payoff_range) != 2 or not np.isfinite(payoff_range).all():
-        raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
-    low, high = map(float, payoff_range)
-    if low > high:
-        raise InputError("payoff_range", f"is ({low:g}, {high:g}); the least payoff comes first")
-    return 0.5 * (low + high), 0.5 * (high - low)
+def _failed_payoff(failed: Any, broken: np.ndarray, known_range: Range | None) -> float | None:
+    """What a failed play paid; None where it is no observation. True and false are no payoffs."""
+    number = not isinstance(failed, bool | np.bool_) and isinstance(failed, int | float | np.number)
+    if isinstance(failed, str) and (failed == "drop" or (failed == "error" and not broken.any())):
+        return None
+    if not number or not np.isfinite(failed):
+        count = f"{int(broken.sum())} of {broken.size} plays failed; " if isinstance(failed, str) else ""
+        raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number')
+    check_within(np.asarray(failed, float), known_range, "failed")
+    return float(failed)
 
 
 def _smoothed(counts, means, covariances, middle: float, half: float, plays: Any):
     """Moments after ``plays`` more plays of mean ``middle`` and variance ``half²`` at every profile."""
-    if not plays > 0 or not np.isfinite(plays):
+    if isinstance(plays, bool) or not isinstance(plays, int | float | np.number) or not 0 < plays < np.inf:
         raise InputError("pseudo_plays", f"is {plays!r}; it must be finite and greater than 0")
     total = counts + plays
     off = means - middle

@@ -111,7 +111,7 @@ class Episodes(NamedTuple):
             jnp.asarray(states),
             jnp.asarray(actions),
             jnp.asarray(rewards, dtype),
-            jnp.asarray(propensities, dtype),
+            jnp.asarray(np.nan_to_num(propensities), dtype),
             jnp.ones(count, bool),
             jnp.asarray(failed),
         )
@@ -166,7 +166,9 @@ def _counts(mask: np.ndarray) -> list[list[int]] | None:
 
 def _check_fit(log: RolloutLog, mask: ActionMask | np.ndarray) -> None:
     check_fit(log, np.asarray(mask))
-    unknown = np.isnan(log.log_propensity) & ~log.failed
+    plays = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)[1].reshape(-1)
+    # A play that broke down is left out: nothing of it need be known.
+    unknown = np.isnan(log.log_propensity) & ~np.isin(plays, plays[log.failed])
     if unknown.any():
         raise InputError(f"log.log_propensity[{int(np.argmax(unknown))}]", "is unknown; weights need it")
 
