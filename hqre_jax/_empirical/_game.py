@@ -32,6 +32,9 @@ class EmpiricalGame(eqx.Module):
         means: ``û_i(a)``, ``(player, *profile)``, units of payoff.
         covariances: ``S_ij(a)``, of the payoffs in *one* play, with divisor ``n − 1``; NaN where ``n < 2``;
             ``(player, player, *profile)``, units of payoff squared.
+        third: Third central moments of each player's payoff in one play, ``(player, *profile)``, units of payoff
+            cubed; NaN where unknown.
+        width: Width of the range of payoffs; infinite where no range was stated.
         unknown: Half the width of what a mean may be where nothing was observed, ``(player, *profile)``; else 0.
         prior: ``P(θ)``; None where everybody has one information state.
         prior_plays: Number of plays from which the prior was counted; infinite where it was given.
@@ -45,6 +48,8 @@ class EmpiricalGame(eqx.Module):
     failures: Float[Array, "*profile"]
     means: Float[Array, "player *profile"]
     covariances: Float[Array, "player player *profile"]
+    third: Float[Array, "player *profile"]
+    width: Float[Array, ""]
     unknown: Float[Array, "player *profile"]
     prior: Float[Array, "*types"] | None
     prior_plays: Float[Array, ""]
@@ -54,13 +59,16 @@ class EmpiricalGame(eqx.Module):
     labels: Labels = eqx.field(static=True)
 
     @classmethod
-    def from_moments(cls, counts: Any, means: Any, covariances: Any, *, labels: Labels | None = None):
+    def from_moments(
+        cls, counts: Any, means: Any, covariances: Any, *, third: Any = None, labels: Labels | None = None
+    ) -> "EmpiricalGame":
         """The empirical game of known sample moments, in normal form; works under ``vmap`` and ``jit``.
 
         Args:
             counts: ``n(a)``, at least 1, ``(*profile)``.
             means: ``(player, *profile)``.
             covariances: Of one play, ``(player, player, *profile)``.
+            third: Third central moments, ``(player, *profile)``; without them nothing is known of skewness.
             labels: Optional names.
 
         Returns:
@@ -74,10 +82,12 @@ class EmpiricalGame(eqx.Module):
             raise InputError("means", f"has shape {means.shape}, where (player, *profile) is wanted")
         counts = as_float_array(counts, "counts", means.dtype)
         covariances = as_float_array(covariances, "covariances", means.dtype)
+        third = as_float_array(jnp.full(means.shape, jnp.nan) if third is None else third, "third", means.dtype)
         players, profile = means.shape[0], means.shape[1:]
         for name, array, wanted in (
             ("counts", counts, profile),
             ("covariances", covariances, (players, players, *profile)),
+            ("third", third, means.shape),
         ):
             if array.shape != wanted:
                 raise InputError(name, f"has shape {tuple(array.shape)}, where {wanted} is wanted")
@@ -92,7 +102,21 @@ class EmpiricalGame(eqx.Module):
                 raise InputError(f"{name}{[int(k) for k in place]}", f"is {value:g}; it must be {wanted}")
         zero = jnp.zeros_like(means)
         infinite = jnp.asarray(jnp.inf, means.dtype)
-        return cls(counts, zero[0], means, covariances, zero, None, infinite, "error", 0.0, None, labels or Labels())
+        return cls(
+            counts=counts,
+            failures=zero[0],
+            means=means,
+            covariances=covariances,
+            third=third,
+            width=infinite,
+            unknown=zero,
+            prior=None,
+            prior_plays=infinite,
+            missing="error",
+            pseudo_plays=0.0,
+            failed_payoff=None,
+            labels=labels or Labels(),
+        )
 
     @classmethod
     def from_log(
@@ -147,7 +171,7 @@ class EmpiricalGame(eqx.Module):
         shape, size = _profile_shape(states, actions), math.prod(_profile_shape(states, actions))
         flat = _profile_index(types, played, states, actions)
         failures = np.bincount(flat[broken], minlength=size)
-        counts, means, covariances = _moments(*_observed(flat, payoffs, broken, pays), size)
+        counts, means, covariances, third = _moments(*_observed(flat, payoffs, broken, pays), size)
         prior_array, prior_plays = _prior(prior, types, states)
         possible = np.ones(shape, bool) if prior_array is None else possible_profiles(prior_array, shape)
         unknown = np.zeros_like(means)
@@ -159,6 +183,7 @@ class EmpiricalGame(eqx.Module):
             if missing == "range":
                 means, unknown = np.where(empty, middle, means), np.where(empty, half, unknown)
             else:
+                third = third * counts / (counts + pseudo_plays)
                 counts, means, covariances = _smoothed(counts, means, covariances, middle, half, pseudo_plays)
         players = len(actions)
         return cls(
@@ -166,6 +191,8 @@ class EmpiricalGame(eqx.Module):
             failures=jnp.asarray(failures, float).reshape(shape),
             means=jnp.asarray(means).reshape(players, *shape),
             covariances=jnp.asarray(covariances).reshape(players, players, *shape),
+            third=jnp.asarray(third).reshape(players, *shape),
+            width=jnp.asarray(np.inf if known_range is None else known_range[1] - known_range[0]),
             unknown=jnp.asarray(unknown).reshape(players, *shape),
             prior=None if prior_array is None else jnp.asarray(prior_array),
             prior_plays=jnp.asarray(prior_plays),
@@ -269,7 +296,7 @@ def _plays(log: RolloutLog, states: tuple[int, ...], actions: tuple[int, ...]):
 
 
 def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):
-    """Counts ``(profile,)``, means ``(player, profile)`` and covariances ``(player, player, profile)``."""
+    """Counts ``(profile,)``, means ``(player, profile)``, covariances ``(player, player, profile)``, third moments."""
     players = payoffs.shape[1]
     counts = np.bincount(flat, minlength=size)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -277,7 +304,8 @@ def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):
         off = payoffs - means[:, flat].T
         sums = [[np.bincount(flat, off[:, i] * off[:, j], size) for j in range(players)] for i in range(players)]
         covariances = np.where(counts > 1, np.stack([np.stack(row) for row in sums]) / (counts - 1), np.nan)
-    return counts.astype(float), np.where(counts > 0, means, 0.0), covariances
+        third = np.stack([np.bincount(flat, off[:, i] ** 3, size) for i in range(players)]) / counts
+    return counts.astype(float), np.where(counts > 0, means, 0.0), covariances, third
 
 
 def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.ndarray | None, float]:
