@@ -79,6 +79,9 @@ FAMILIES = {
     "coordination at the threshold": Family(_ALIKE, np.array([0.52, 0.52]), _normal(0.5)),
     "coordination below it": Family(_ALIKE, np.array([0.45, 0.45]), _normal(0.5)),
     "matching pennies, normal": Family(_APART, np.array([0.5, 0.5]), _normal(1.0)),
+    "3×3, uniform payoffs, normal": Family(
+        np.random.RandomState(1000).rand(2, 3, 3), np.array([0.3, 0.3]), _normal(0.5)
+    ),
     "matching pennies, two values": Family(_APART, np.array([0.5, 0.5]), _two_values),
 }
 
@@ -162,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m benchmarks.small_samples", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--trials", type=int, default=1_000, help="repetitions of each family (1000)")
-    parser.add_argument("--plays", type=int, nargs="+", default=[5, 10, 20, 50, 100], help="plays of each profile")
+    parser.add_argument("--plays", type=int, nargs="+", default=[5, 20, 50, 100], help="plays of each profile")
     parser.add_argument("--families", nargs="+", default=list(FAMILIES), help="names of families, or their beginnings")
     arguments = parser.parse_args(argv)
     jax.config.update("jax_enable_x64", True)

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hqre_jax._diagnostics import InteractionEstimates, oscillation_index
-from hqre_jax._observations import checked_count, checked_mask
+from hqre_jax._observations import checked_mask, checked_number
 from hqre_jax._problem import full_policy
 from hqre_jax._temperatures import full_tau
-from hqre_jax._types import InputError
+from hqre_jax._types import InputError, checked_count, checked_kind
 
 # Steps of a policy smaller than this (ℓ₂) are no oscillation, and neither are steps that shrink faster than this.
 _STILL, _SHRINKING = 1e-3, 0.98
@@ -79,12 +79,7 @@ class TemperatureController:
     def __post_init__(self):
         for name, least, largest in (("reserve", 0, np.inf), ("heating", 1, np.inf), ("cooling", 0, 1)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-                raise InputError(name, f"is {value!r}; a number is wanted")
-            if not (least < value <= largest and np.isfinite(value)):
-                raise InputError(
-                    name, f"is {value!r}; it must lie above {least}" + (", at most 1" if largest == 1 else "")
-                )
+            checked_number(value, name, least, largest)
         checked_count(self.min_count, "min_count", 2)
 
     def init(self, action_mask: Any, tau: Any) -> ControllerState:
@@ -132,8 +127,7 @@ class TemperatureController:
             InputError: If shapes do not fit, an action is not valid, or the state is of another game.
         """
         mask = checked_mask(action_mask)
-        if not isinstance(state, ControllerState):
-            raise InputError("state", f"is a {type(state).__name__}; init(action_mask, tau) gives one")
+        checked_kind(state, ControllerState, "state", "init(action_mask, tau) gives one")
         if state.tau.shape != mask.shape[:2]:
             raise InputError("state", f"is of a game of shape {state.tau.shape}, where {mask.shape[:2]} is wanted")
         seen = InteractionEstimates.from_plays(actions, payoffs, mask, information_states=information_states)

@@ -1,5 +1,6 @@
 """What every estimator asks of recorded play: plays as arrays, ranges of payoffs, levels and counts; or one error."""
 
+import sys
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._temperatures import concrete, real_numbers
-from hqre_jax._types import InputError
+from hqre_jax._types import InputError, shown
 
 Range = tuple[float, float]
 
@@ -19,15 +20,19 @@ def checked_level(level: Any, field: str = "level", what: str = "a confidence le
         return level
     number = level.item() if isinstance(level, np.ndarray | np.generic | jnp.ndarray) and level.ndim == 0 else level
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
-        raise InputError(field, f"is {level!r}; {what} must lie strictly between 0 and 1")
+        raise InputError(field, f"is {shown(level)}; {what} must lie strictly between 0 and 1")
     return float(number)
 
 
-def checked_count(count: Any, field: str, least: int = 1) -> int:
-    """A whole number that is large enough."""
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < least:
-        raise InputError(field, f"is {count!r}; it must be a whole number, {least} or more")
-    return int(count)
+def checked_number(value: Any, field: str, above: float = -np.inf, up_to: float = np.inf) -> float:
+    """A finite number above one bound and up to another, which is included where it is finite."""
+    number = value.item() if isinstance(value, np.ndarray | np.generic | jnp.ndarray) and value.ndim == 0 else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not above < number <= up_to:
+        number = np.nan
+    if not abs(number) <= sys.float_info.max:
+        bounds = f" above {above:g}" * (above > -np.inf) + f", at most {up_to:g}" * (up_to < np.inf)
+        raise InputError(field, f"is {shown(value)}; it must be a finite number{bounds}")
+    return float(number)
 
 
 def checked_range(payoff_range: Any, field: str = "payoff_range") -> Range | None:
@@ -37,7 +42,7 @@ def checked_range(payoff_range: Any, field: str = "payoff_range") -> Range | Non
     wanted = "two finite numbers, the least and the largest possible payoff, are wanted"
     ends = np.asarray(real_numbers(payoff_range, field))
     if ends.shape != (2,) or not np.isfinite(ends).all():
-        raise InputError(field, f"is {payoff_range!r}; {wanted}")
+        raise InputError(field, f"is {shown(payoff_range)}; {wanted}")
     low, high = map(float, ends)
     if low > high:
         raise InputError(field, f"is ({low:g}, {high:g}); the least payoff comes first")
@@ -54,13 +59,6 @@ def check_within(payoffs: Float[np.ndarray, "..."], payoff_range: Range | None, 
         place = _place(bad[0])
         shown = payoffs[tuple(bad[0])]
         raise InputError(f"{field}{place}", f"is {shown:g}, outside the stated payoff_range ({low:g}, {high:g})")
-
-
-def checked_log(log: Any, field: str = "log") -> RolloutLog:
-    """A rollout log."""
-    if not isinstance(log, RolloutLog):
-        raise InputError(field, f"is a {type(log).__name__}; a RolloutLog is wanted")
-    return log
 
 
 def check_fit(log: RolloutLog, mask: Bool[np.ndarray, "player state action"], field: str = "log") -> None:

@@ -10,11 +10,11 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax._diagnostics._estimates import ActionValueEstimates, linear_interval
 from hqre_jax._diagnostics._intervals import Interval, interval
-from hqre_jax._observations import checked_level
+from hqre_jax._observations import checked_level, checked_mask
 from hqre_jax._problem import full_policy
 from hqre_jax._simplex import log_softmax, log_sum_exp
 from hqre_jax._temperatures import as_float_array, concrete, full_tau
-from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
+from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues, checked_kind
 
 # The contraction ratio of a certified problem at a step that T2 allows is never below this: see `directional`.
 LEAST_RATIO = 1 - 2 / 3**0.5
@@ -103,13 +103,10 @@ def directional(
 
     Source: theory.md, T6.
     """
-    mask = _mask_of(policy, other, action_mask)
+    mask = _mask_of(policy, other, action_mask, estimates=estimates, other_estimates=other_estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
     q = full_policy(other, mask, dtype, "other", interior=True)
-    for name, given in (("estimates", estimates), ("other_estimates", other_estimates)):
-        if given.mean.shape != mask.shape:
-            raise InputError(name, f"have shape {given.mean.shape}, where that of the policy, {mask.shape}, is wanted")
     eta = as_float_array(step, "step", dtype)
     if eta.shape or (concrete(eta) and not float(eta) > 0):
         raise InputError("step", f"is {step!r}; it must be one number greater than 0")
@@ -222,7 +219,7 @@ def soft_gap(
 
     Source: theory.md, T3, T6.
     """
-    mask = _mask_of(policy, policy, action_mask)
+    mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy")
     rho = None if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
@@ -278,7 +275,7 @@ def effective_temperature(
     Raises:
         InputError: On bad input.
     """
-    mask = _mask_of(policy, policy, action_mask)
+    mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
     rho = p * 0 + 1 if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
@@ -298,12 +295,19 @@ def _effective(p: Policy, ratio: LogPolicy, estimates: ActionValueEstimates, lev
     return Interval(*(jnp.where(jnp.isnan(spread), jnp.nan, part.reshape(spread.shape)) for part in each))
 
 
-def _mask_of(policy: Any, other: Any, action_mask: Any) -> ActionMask:
-    """The mask that is given, or the actions that either policy uses."""
+def _mask_of(policy: Any, other: Any, action_mask: Any, **estimates: ActionValueEstimates) -> ActionMask:
+    """The mask that is given, or the actions that either policy uses; and estimates that fit it."""
     if action_mask is not None:
-        return jnp.asarray(action_mask, bool)
-    arrays = [as_float_array(part, "policy") for part in (policy, other)]
-    if arrays[0].ndim != 3 or arrays[0].shape != arrays[1].shape:
-        shapes = arrays[0].shape, arrays[1].shape
-        raise InputError("policy", f"and other have shapes {shapes}; one (player, information state, action) is wanted")
-    return (arrays[0] > 0) | (arrays[1] > 0)
+        mask = jnp.asarray(checked_mask(action_mask) if concrete(action_mask) else action_mask)
+    else:
+        arrays = [as_float_array(part, "policy") for part in (policy, other)]
+        if arrays[0].ndim != 3 or arrays[0].shape != arrays[1].shape:
+            shapes = arrays[0].shape, arrays[1].shape
+            wanted = "one (player, information state, action) is wanted"
+            raise InputError("policy", f"and other have shapes {shapes}; {wanted}")
+        mask = (arrays[0] > 0) | (arrays[1] > 0)
+    for name, given in estimates.items():
+        shape = checked_kind(given, ActionValueEstimates, name).mean.shape
+        if shape != mask.shape:
+            raise InputError(name, f"have shape {shape}, where that of the policy, {mask.shape}, is wanted")
+    return mask

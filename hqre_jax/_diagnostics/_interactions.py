@@ -13,13 +13,14 @@ from hqre_jax._least_temperatures import least_temperatures
 from hqre_jax._observations import (
     Range,
     check_within,
-    checked_count,
     checked_level,
     checked_mask,
+    checked_number,
     checked_plays,
     checked_range,
 )
-from hqre_jax._types import InputError
+from hqre_jax._temperatures import real_numbers
+from hqre_jax._types import InputError, checked_count, checked_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +116,7 @@ class InteractionEstimates:
         return cls(total, square, count, least, largest, lost, met, possible, visits, mask, known_range)
 
     def __add__(self, other: "InteractionEstimates") -> "InteractionEstimates":
+        checked_kind(other, InteractionEstimates, "other")
         if not np.array_equal(self.action_mask, other.action_mask):
             raise InputError("action_mask", "differs: these are estimates of different games")
         if self.payoff_range != other.payoff_range:
@@ -191,7 +193,11 @@ class InteractionEstimates:
             Temperatures ``(player, information state)``; padding and points that were never seen 1.
         """
         shape = self.action_mask.shape[:2]
-        price = None if cost is None else np.broadcast_to(cost, shape).reshape(-1, 1)
+        margin = checked_number(margin, "margin", above=0)
+        price = None if cost is None else np.asarray(real_numbers(cost, "cost"), float)
+        if price is not None and price.shape not in ((), shape):
+            raise InputError("cost", f"has shape {price.shape}, where a number or {shape} is wanted")
+        price = None if price is None else np.broadcast_to(price, shape).reshape(-1, 1)
         found = least_temperatures(self.game(), price, margin).tau.reshape(shape)
         return np.where(self.visits.reshape(shape) > 0, found, 1.0)
 

@@ -17,11 +17,11 @@ from hqre_jax._diagnostics._interactions import InteractionEstimates
 from hqre_jax._diagnostics._intervals import Interval
 from hqre_jax._diagnostics._path import drift_index, oscillation_index
 from hqre_jax._diagnostics._plays import Plays, mask_of
-from hqre_jax._observations import check_within, checked_level, checked_mask, checked_range
+from hqre_jax._observations import check_within, checked_level, checked_mask, checked_number, checked_range
 from hqre_jax._problem import Problem, full_policy
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._temperatures import full_tau, real_numbers
-from hqre_jax._types import InputError, Labels
+from hqre_jax._types import InputError, Labels, checked_kind
 
 Table = Float[np.ndarray, "player state"]
 
@@ -266,8 +266,8 @@ def diagnose_logs(
     logs = _listed(logs, "logs", RolloutLog)
     if len(logs) < 2:
         raise InputError("logs", "must be two or more, one for each policy that was followed")
-    if isinstance(discount, bool) or not isinstance(discount, int | float) or not 0 <= discount <= 1:
-        raise InputError("discount", f"is {discount!r}; it must be a number between 0 and 1")
+    if checked_number(discount, "discount", up_to=1) < 0:
+        raise InputError("discount", f"is {discount!r}; it must lie between 0 and 1")
     mask = mask_of(logs)
     known_range = checked_range(payoff_range)
     for k, log in enumerate(logs):
@@ -286,24 +286,19 @@ def _listed(values: Any, field: str, kind: type) -> Sequence[Any]:
     """A list of objects of one kind."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise InputError(field, f"is a {type(values).__name__}; a list of {kind.__name__} is wanted")
-    for k, value in enumerate(values):
-        if not isinstance(value, kind):
-            raise InputError(f"{field}[{k}]", f"is a {type(value).__name__}; a {kind.__name__} is wanted")
-    return values
+    return [checked_kind(value, kind, f"{field}[{k}]") for k, value in enumerate(values)]
 
 
 def _check_parts(interactions: Any, mask: Bool[np.ndarray, "player state action"], margin: Any, labels: Any) -> None:
-    if interactions is not None and not isinstance(interactions, InteractionEstimates):
-        raise InputError("interactions", f"is a {type(interactions).__name__}; InteractionEstimates are wanted")
+    if interactions is not None:
+        checked_kind(interactions, InteractionEstimates, "interactions", "InteractionEstimates are wanted")
     if interactions is not None and interactions.action_mask.shape != mask.shape:
         shape = interactions.action_mask.shape
         raise InputError("interactions", f"are of a game of shape {shape}, where {mask.shape} is wanted")
-    if margin is not None and (
-        isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < float("inf")
-    ):
-        raise InputError("margin", f"is {margin!r}; it must be finite and greater than 0")
-    if labels is not None and not isinstance(labels, Labels):
-        raise InputError("labels", f"is a {type(labels).__name__}; Labels are wanted")
+    if margin is not None:
+        checked_number(margin, "margin", above=0)
+    if labels is not None:
+        checked_kind(labels, Labels, "labels")
 
 
 @dataclass(frozen=True, eq=False)

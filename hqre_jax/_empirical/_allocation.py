@@ -12,10 +12,10 @@ from hqre_jax._empirical._confidence import Confidence, check_solution, confiden
 from hqre_jax._empirical._game import EmpiricalGame
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
-from hqre_jax._observations import checked_count, checked_level
+from hqre_jax._observations import checked_level
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
-from hqre_jax._types import InputError, Scalar
+from hqre_jax._types import InputError, Scalar, checked_count
 
 # The allocation is found to this part of the least possible number of plays, or after so many steps.
 _GAP = 1e-3

@@ -8,11 +8,11 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax._empirical._confidence import check_solution
 from hqre_jax._empirical._game import EmpiricalGame, observed_plays
-from hqre_jax._observations import checked_count, checked_level
+from hqre_jax._observations import checked_level
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
-from hqre_jax._types import InputError, Policy
+from hqre_jax._types import InputError, Policy, checked_count
 
 
 class Bootstrap(eqx.Module):

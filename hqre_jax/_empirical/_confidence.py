@@ -17,10 +17,10 @@ from hqre_jax._problem import Problem
 from hqre_jax._simplex import safe_log
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
-from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar
+from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar, checked_kind
 
 # Fewer plays of a profile say too little of their own spread.
-_FEWEST = 12
+_FEWEST = 20
 # Third cumulant over cubed error of an estimate, beyond which its law is too lopsided for Student's quantile.
 _LOPSIDED = 0.2
 # Bend of the equilibrium over an interval, in parts of its half-width, up to which second order is enough.
@@ -230,10 +230,8 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
 
 def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
     """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
-    if not isinstance(empirical, EmpiricalGame):
-        raise InputError("empirical", f"is a {type(empirical).__name__}; EmpiricalGame.from_log(log) gives one")
-    if not isinstance(solution, Solution):
-        raise InputError("solution", f"is a {type(solution).__name__}; solve(empirical.game, tau) gives one")
+    checked_kind(empirical, EmpiricalGame, "empirical", "EmpiricalGame.from_log(log) gives one")
+    checked_kind(solution, Solution, "solution", "solve(empirical.game, tau) gives one")
     game = solution.problem.game
     payoffs = getattr(game, "payoffs", None)
     if payoffs is None or payoffs.shape != empirical.means.shape:

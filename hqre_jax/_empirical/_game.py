@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax._games import BayesianGame, NormalFormGame
-from hqre_jax._observations import Range, check_within, checked_log, checked_range
+from hqre_jax._observations import Range, check_within, checked_number, checked_range
 from hqre_jax._rollout_log import RolloutLog, checked_num_actions
 from hqre_jax._temperatures import as_float_array, concrete, real_numbers
-from hqre_jax._types import InputError, Labels
+from hqre_jax._types import InputError, Labels, checked_kind, shown
 
 Missing = Literal["error", "range", "smoothing"]
 _SHOWN = 4
@@ -155,12 +155,14 @@ class EmpiricalGame(eqx.Module):
         Raises:
             InputError: Naming the play, the profile or the argument at fault.
         """
-        checked_log(log)
+        checked_kind(log, RolloutLog, "log")
         table = checked_num_actions(num_actions) if num_actions is not None else log.num_actions
         if table is None:
             raise InputError("num_actions", "is needed: a log does not show actions that were never played")
-        if missing not in ("error", "range", "smoothing"):
-            raise InputError("missing", f'is {missing!r}; it must be "error", "range" or "smoothing"')
+        if not isinstance(missing, str) or missing not in ("error", "range", "smoothing"):
+            raise InputError("missing", f'is {shown(missing)}; it must be "error", "range" or "smoothing"')
+        if missing == "smoothing":
+            pseudo_plays = checked_number(pseudo_plays, "pseudo_plays", above=0)
         known_range = checked_range(payoff_range)
         if known_range is None and missing != "error":
             raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
@@ -236,7 +238,7 @@ def _shape(table: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def observed_plays(log: RolloutLog, empirical: EmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
     """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
-    checked_log(log)
+    checked_kind(log, RolloutLog, "log")
     players, shape = empirical.means.shape[0], empirical.counts.shape
     actions = shape[-players:]
     states = (1,) * players if empirical.prior is None else empirical.prior.shape
@@ -330,20 +332,19 @@ def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.n
 
 def _failed_payoff(failed: Any, broken: np.ndarray, known_range: Range | None) -> float | None:
     """What a failed play paid; None where it is no observation. True and false are no payoffs."""
-    number = not isinstance(failed, bool | np.bool_) and isinstance(failed, int | float | np.number)
     if isinstance(failed, str) and (failed == "drop" or (failed == "error" and not broken.any())):
         return None
-    if not number or not np.isfinite(failed):
+    try:
+        pays = checked_number(failed, "failed")
+    except InputError:
         count = f"{int(broken.sum())} of {broken.size} plays failed; " if isinstance(failed, str) else ""
-        raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number')
-    check_within(np.asarray(failed, float), known_range, "failed")
-    return float(failed)
+        raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number') from None
+    check_within(np.asarray(pays), known_range, "failed")
+    return pays
 
 
 def _smoothed(counts, means, covariances, middle: float, half: float, plays: Any):
     """Moments after ``plays`` more plays of mean ``middle`` and variance ``half²`` at every profile."""
-    if isinstance(plays, bool) or not isinstance(plays, int | float | np.number) or not 0 < plays < np.inf:
-        raise InputError("pseudo_plays", f"is {plays!r}; it must be finite and greater than 0")
     total = counts + plays
     off = means - middle
     scatter = np.nan_to_num(covariances) * np.maximum(counts - 1, 0)

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._observations import check_fit, checked_log
+from hqre_jax._observations import check_fit
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._sampled._probes import thresholds
 from hqre_jax._sampled._simulator import AbstractSimulator
 from hqre_jax._simplex import probabilities
-from hqre_jax._types import ActionMask, InputError, LogPolicy
+from hqre_jax._types import ActionMask, InputError, LogPolicy, checked_kind
 
 
 class Episodes(NamedTuple):
@@ -92,7 +92,7 @@ class Episodes(NamedTuple):
             InputError: If the log does not fit the game, or does not know its propensities.
         """
         mask = np.asarray(game.action_mask)
-        _check_fit(checked_log(log), mask)
+        _check_fit(checked_kind(log, RolloutLog, "log"), mask)
         plays, episode = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)
         count, length = plays.shape[1], int(log.step.max(initial=0)) + 1
         shape = count, length, mask.shape[0]

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax._observations import checked_count
 from hqre_jax._problem import Problem, full_policy
 from hqre_jax._sampled._episodes import Episodes
 from hqre_jax._sampled._estimate import Estimate, Moments, dominated, estimate
@@ -24,7 +23,7 @@ from hqre_jax._sampled._probes import paid_at
 from hqre_jax._sampled._support import reaching, unsupported, usable
 from hqre_jax._simplex import safe_log
 from hqre_jax._temperatures import as_float_array, concrete
-from hqre_jax._types import ActionValues, InputError, LogPolicy
+from hqre_jax._types import ActionValues, InputError, LogPolicy, checked_count
 
 Method = Literal["importance", "doubly_robust", "temporal_difference"]
 
