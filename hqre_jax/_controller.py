@@ -77,7 +77,7 @@ class TemperatureController:
     min_count: int = 20
 
     def __post_init__(self):
-        for name, least, largest in (("reserve", 0, np.inf), ("heating", 1, np.inf), ("cooling", 0, 1)):
+        for name, least, largest in (("reserve", 0.0, np.inf), ("heating", 1.0, np.inf), ("cooling", 0.0, 1.0)):
             value = getattr(self, name)
             checked_number(value, name, least, largest)
         checked_count(self.min_count, "min_count", 2)

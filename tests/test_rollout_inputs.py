@@ -36,7 +36,7 @@ def swept(stride):
     command = [sys.executable, str(Path(__file__).with_name("rollout_inputs.py")), str(stride)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
-    return int(done.stdout.split()[-8].strip())
+    return int(done.stdout.splitlines()[-1].split()[0])
 
 
 def test_spoilt_arguments_are_answered_or_refused():

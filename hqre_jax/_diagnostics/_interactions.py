@@ -193,7 +193,7 @@ class InteractionEstimates:
             Temperatures ``(player, information state)``; padding and points that were never seen 1.
         """
         shape = self.action_mask.shape[:2]
-        margin = checked_number(margin, "margin", above=0)
+        margin = checked_number(margin, "margin", above=0.0)
         price = None if cost is None else np.asarray(real_numbers(cost, "cost"), float)
         if price is not None and price.shape not in ((), shape):
             raise InputError("cost", f"has shape {price.shape}, where a number or {shape} is wanted")

@@ -266,7 +266,7 @@ def diagnose_logs(
     logs = _listed(logs, "logs", RolloutLog)
     if len(logs) < 2:
         raise InputError("logs", "must be two or more, one for each policy that was followed")
-    if checked_number(discount, "discount", up_to=1) < 0:
+    if checked_number(discount, "discount", up_to=1.0) < 0:
         raise InputError("discount", f"is {discount!r}; it must lie between 0 and 1")
     mask = mask_of(logs)
     known_range = checked_range(payoff_range)
@@ -296,7 +296,7 @@ def _check_parts(interactions: Any, mask: Bool[np.ndarray, "player state action"
         shape = interactions.action_mask.shape
         raise InputError("interactions", f"are of a game of shape {shape}, where {mask.shape} is wanted")
     if margin is not None:
-        checked_number(margin, "margin", above=0)
+        checked_number(margin, "margin", above=0.0)
     if labels is not None:
         checked_kind(labels, Labels, "labels")
 

@@ -162,7 +162,7 @@ class EmpiricalGame(eqx.Module):
         if not isinstance(missing, str) or missing not in ("error", "range", "smoothing"):
             raise InputError("missing", f'is {shown(missing)}; it must be "error", "range" or "smoothing"')
         if missing == "smoothing":
-            pseudo_plays = checked_number(pseudo_plays, "pseudo_plays", above=0)
+            pseudo_plays = checked_number(pseudo_plays, "pseudo_plays", above=0.0)
         known_range = checked_range(payoff_range)
         if known_range is None and missing != "error":
             raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
