@@ -310,7 +310,7 @@ def _leaves(problem: Problem, moves: Float[Array, "entry ..."], odds: Policy, re
     payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
     times = jnp.concatenate([jnp.zeros(1), jnp.repeat(jnp.asarray(_WITHIN), 2 * len(moves))]).astype(payoffs.dtype)
     moved = jnp.concatenate([jnp.zeros_like(moves[:1]), *[moves, -moves] * len(_WITHIN)])
-    ends = payoffs + times.reshape(-1, *(1,) * payoffs.ndim) * moved
+    ends = payoffs[None] + times.reshape(-1, *(1,) * payoffs.ndim) * moved
     found = jax.vmap(lambda log_policy: _log_odds(log_policy, problem.mask))(branch_ends(problem, ends))
     # At the estimated payoffs it must be where it was found to be.
     allowed = _FAR * times[:, None, None, None] * reach[None] + _SAME
