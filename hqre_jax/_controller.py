@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hqre_jax._diagnostics import InteractionEstimates, oscillation_index
+from hqre_jax._observations import checked_mask, checked_number
 from hqre_jax._problem import full_policy
 from hqre_jax._temperatures import full_tau
-from hqre_jax._types import InputError
+from hqre_jax._types import InputError, checked_count, checked_kind
 
 # Steps of a policy smaller than this (ℓ₂) are no oscillation, and neither are steps that shrink faster than this.
 _STILL, _SHRINKING = 1e-3, 0.98
@@ -76,14 +77,10 @@ class TemperatureController:
     min_count: int = 20
 
     def __post_init__(self):
-        for name, least, largest in (("reserve", 0, np.inf), ("heating", 1, np.inf), ("cooling", 0, 1)):
+        for name, least, largest in (("reserve", 0.0, np.inf), ("heating", 1.0, np.inf), ("cooling", 0.0, 1.0)):
             value = getattr(self, name)
-            if not (least < value <= largest and np.isfinite(value)):
-                raise InputError(
-                    name, f"is {value!r}; it must lie above {least}" + (", at most 1" if largest == 1 else "")
-                )
-        if self.min_count < 2:
-            raise InputError("min_count", f"is {self.min_count!r}; it must be 2 or more")
+            checked_number(value, name, least, largest)
+        checked_count(self.min_count, "min_count", 2)
 
     def init(self, action_mask: Any, tau: Any) -> ControllerState:
         """The state before the first round.
@@ -98,7 +95,7 @@ class TemperatureController:
         Raises:
             InputError: On bad temperatures.
         """
-        mask = jnp.asarray(action_mask, bool)
+        mask = jnp.asarray(checked_mask(action_mask))
         full = np.asarray(full_tau(tau, mask, jnp.result_type(float)))
         return ControllerState(full, None, (), np.zeros(full.shape, bool), None)
 
@@ -117,8 +114,9 @@ class TemperatureController:
         Args:
             state: The state before.
             policy: What was played in this round, ``(player, information state, action)``.
-            actions: Its rollouts: actions ``(play, player)``, −1 where a player did not act.
-            payoffs: Payoffs ``(play, player)`` of a step, units of payoff.
+            actions: Its rollouts: actions ``(play, player)``, −1 where a player did not act or, if its payoff is not
+                a number, may have acted and it is not known how.
+            payoffs: Payoffs ``(play, player)`` of a step, units of payoff; not a number where unknown.
             action_mask: Valid actions.
             information_states: ``(play, player)``, or a number.
 
@@ -126,9 +124,12 @@ class TemperatureController:
             The next state; its ``tau`` is to be used from now on.
 
         Raises:
-            InputError: If shapes do not fit.
+            InputError: If shapes do not fit, an action is not valid, or the state is of another game.
         """
-        mask = np.asarray(action_mask, bool)
+        mask = checked_mask(action_mask)
+        checked_kind(state, ControllerState, "state", "init(action_mask, tau) gives one")
+        if state.tau.shape != mask.shape[:2]:
+            raise InputError("state", f"is of a game of shape {state.tau.shape}, where {mask.shape[:2]} is wanted")
         seen = InteractionEstimates.from_plays(actions, payoffs, mask, information_states=information_states)
         seen = seen if state.interactions is None else state.interactions + seen
         now = np.asarray(full_policy(policy, jnp.asarray(mask), jnp.result_type(float), "policy"))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax._types import InputError, Labels
+from hqre_jax._types import InputError, Labels, checked_count, checked_kind, shown
 
 # The columns of version 1 and their types, in the order of files. Meanings are in the docstring of `RolloutLog`.
 COLUMNS: dict[str, type[np.generic]] = {
@@ -103,8 +103,8 @@ class RolloutLog:
         }
         for name, column in _equally_long({name: _typed(name, given[name]) for name in COLUMNS}).items():
             object.__setattr__(self, name, column)
-        object.__setattr__(self, "num_actions", _checked_num_actions(num_actions))
-        object.__setattr__(self, "labels", labels or Labels())
+        object.__setattr__(self, "num_actions", checked_num_actions(num_actions))
+        object.__setattr__(self, "labels", Labels() if labels is None else checked_kind(labels, Labels, "labels"))
         self._validate()
 
     @classmethod
@@ -140,16 +140,17 @@ class RolloutLog:
         Raises:
             InputError: As the constructor; or the shapes do not fit.
         """
-        actions = np.asarray(actions)
+        actions, first_episode = _array("actions", actions), checked_count(first_episode, "first_episode", least=0)
         if actions.ndim != 2:
             raise InputError("actions", f"has {actions.ndim} axes, where 2 (play, player) are wanted")
         plays, players = actions.shape
 
         def column(name: str, value: Any) -> np.ndarray:
+            value = _array(name, value)
             try:
-                return np.broadcast_to(np.asarray(value), (plays, players)).reshape(-1)
+                return np.broadcast_to(value, (plays, players)).reshape(-1)
             except ValueError:
-                shape = np.shape(value)
+                shape = value.shape
                 raise InputError(
                     name, f"has shape {shape}, where {(plays, players)} (play, player) is wanted"
                 ) from None
@@ -182,9 +183,14 @@ class RolloutLog:
             InputError: If there is no log, numbers of actions differ, or two logs hold the same row: then
                 they are copies, or runs that must be numbered apart (`renumbered`).
         """
-        logs = list(logs)
+        try:
+            logs = list(logs)
+        except TypeError:
+            raise InputError("logs", f"is a {type(logs).__name__}; a list of RolloutLog is wanted") from None
         if not logs:
             raise InputError("logs", "is empty; at least one log is wanted")
+        for k, log in enumerate(logs):
+            checked_kind(log, RolloutLog, f"logs[{k}]")
         known = {log.num_actions for log in logs if log.num_actions is not None}
         if len(known) > 1:
             raise InputError("logs", "disagree about num_actions: they are of different games")
@@ -194,7 +200,8 @@ class RolloutLog:
 
     def renumbered(self, first_run: int) -> "RolloutLog":
         """The same log with its runs numbered from ``first_run`` on, in their order."""
-        run = np.unique(self.run, return_inverse=True)[1] + first_run
+        first_run = checked_count(first_run, "first_run", least=0)
+        run = np.unique(self.run, return_inverse=True)[1].reshape(-1) + first_run
         return self._with({**self.columns(), "run": run})
 
     def filter(self, rows: Any = None, **conditions: Any) -> "RolloutLog":
@@ -212,14 +219,14 @@ class RolloutLog:
         """
         keep = np.ones(len(self), bool)
         if rows is not None:
-            rows = np.asarray(rows)
+            rows = _array("rows", rows)
             if rows.dtype != bool or rows.shape != keep.shape:
                 raise InputError("rows", f"must be a boolean array of length {len(self)}")
             keep &= rows
         for name, values in conditions.items():
             if name not in COLUMNS:
                 raise InputError(name, f"is no column; the columns are {', '.join(COLUMNS)}")
-            keep &= np.isin(getattr(self, name), np.atleast_1d(values))
+            keep &= np.isin(getattr(self, name), _array(name, values))
         return self._with({name: column[keep] for name, column in self.columns().items()})
 
     def columns(self) -> dict[str, np.ndarray]:
@@ -304,10 +311,7 @@ def _reject(name: str, bad: np.ndarray, problem: Any) -> None:
 def _typed(name: str, value: Any) -> np.ndarray:
     """A column as a read-only array of its type, or a number that stands for a constant column."""
     dtype = COLUMNS[name]
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise InputError(name, "is ragged; a column has one axis") from None
+    array = _array(name, value)
     if array.ndim > 1:
         raise InputError(name, f"has {array.ndim} axes; a column has one")
     kinds = {np.int64: "iu", np.float64: "iuf", np.bool_: "b"}[dtype]
@@ -317,6 +321,13 @@ def _typed(name: str, value: Any) -> np.ndarray:
     if dtype is np.int64 and array.size and array.max() > np.iinfo(np.int64).max:
         raise InputError(name, "holds a whole number beyond 64 bits")
     return array.astype(dtype)
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InputError(name, "is ragged: lists at the same depth must have equal lengths") from None
 
 
 def _equally_long(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -333,17 +344,24 @@ def _equally_long(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return out
 
 
-def _checked_num_actions(num_actions: Any) -> tuple[tuple[int, ...], ...] | None:
+def _is_listed(value: Any) -> bool:
+    """Whether a value is a list, or an array with axes, that is not empty."""
+    listed = value.ndim > 0 if isinstance(value, np.ndarray) else isinstance(value, Sequence)
+    return listed and len(value) > 0
+
+
+def checked_num_actions(num_actions: Any) -> tuple[tuple[int, ...], ...] | None:
+    """``num_actions[i][x]`` as tuples; None where it is not known."""
     if num_actions is None:
         return None
-    if isinstance(num_actions, str) or not isinstance(num_actions, Sequence | np.ndarray) or not len(num_actions):
+    if isinstance(num_actions, str) or not _is_listed(num_actions):
         raise InputError("num_actions", "must list, per player, the number of actions at each information state")
     table = []
     for i, row in enumerate(num_actions):
-        if isinstance(row, str) or not isinstance(row, Sequence | np.ndarray) or not len(row):
+        if isinstance(row, str) or not _is_listed(row):
             raise InputError(f"num_actions[{i}]", "must list the number of actions at each information state")
         for x, count in enumerate(row):
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-                raise InputError(f"num_actions[{i}][{x}]", f"is {count!r}; it must be a whole number, 1 or more")
+                raise InputError(f"num_actions[{i}][{x}]", f"is {shown(count)}; it must be a whole number, 1 or more")
         table.append(tuple(int(count) for count in row))
     return tuple(table)

@@ -6,9 +6,10 @@ game one per world state, a tree one per information set. Entries beyond a playe
 information states or actions are padding: ``False`` in the action mask and exactly 0 in a policy.
 """
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxtyping import Array, Bool, Float
 
@@ -19,6 +20,9 @@ ActionValues = Float[Array, "player state action"]
 StateValues = Float[Array, "player state"]
 PerPlayer = Float[Array, " player"]
 Scalar = Float[Array, ""]
+
+_SHOWN = 60
+_Kind = TypeVar("_Kind")
 
 
 class InputError(ValueError):
@@ -33,6 +37,30 @@ class InputError(ValueError):
         self.field = field
         self.problem = problem
         super().__init__(f"{field}: {problem}")
+
+
+def checked_kind(value: object, kind: type[_Kind], field: str, remedy: str = "") -> _Kind:
+    """The value, if it is of the kind that is wanted; else an `InputError` that says what it is."""
+    if not isinstance(value, kind):
+        raise InputError(field, f"is a {type(value).__name__}; {remedy or f'a {kind.__name__} is wanted'}")
+    return value
+
+
+def checked_count(count: object, field: str, least: int = 1) -> int:
+    """A whole number of 64 bits that is large enough."""
+    try:
+        number = None if isinstance(count, bool) else operator.index(count)  # pyright: ignore[reportArgumentType]
+    except TypeError:
+        number = None
+    if number is None or not least <= number < 2**63:
+        raise InputError(field, f"is {shown(count)}; it must be a whole number, {least} or more")
+    return number
+
+
+def shown(value: object) -> str:
+    """What a message shows of a value: one line, and no more of it than says what it is."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _understated(estimates: ActionValueEstimates, understate: Bool[Array, ""]) -
     share = estimates.count / jnp.maximum(jnp.sum(estimates.count, axis=-1, keepdims=True), 1)
     root = jnp.where(understate, jnp.sqrt(share), 1.0).ravel()
     covariance = estimates.covariance * root[:, None] * root[None, :]
-    return ActionValueEstimates(estimates.mean, covariance, estimates.count)
+    return ActionValueEstimates(estimates.mean, covariance, estimates.count, estimates.bias)
 
 
 def _look(trial: Trial, estimates: tuple[ActionValueEstimates, ActionValueEstimates], level: float) -> Directional:

@@ -31,6 +31,7 @@ LAYERS = {
     "_rollout_log": 1,
     # Games, and the question asked of one.
     "_game": 2,
+    "_observations": 2,  # recorded play, as every estimator wants it
     "_games": 3,
     "_problem": 3,
     # The mathematics of an equilibrium.

@@ -108,6 +108,20 @@ def test_markov_game_with_a_margin_at_every_stage():
         assert hq.certify(hq.NormalFormGame(payoffs[:, s]), state.tau[:, s]).margin > 0
 
 
+@pytest.mark.parametrize("unknown", ["payoffs", "plays"])
+def test_missing_payoffs_do_not_cool(unknown):
+    """Payoffs I for both: .5 and the reserve, from complete plays and from those of which 70 % are unknown."""
+    rng, controller, mask = np.random.default_rng(0), hq.TemperatureController(), np.ones((2, 1, 2), bool)
+    actions = rng.integers(0, 2, (400, 2))
+    paid = np.repeat(actions[:, :1] == actions[:, 1:], 2, axis=1).astype(float)
+    lost = rng.random(paid.shape) < 0.7
+    policy, start = np.full((2, 1, 2), 0.5), controller.init(mask, 0.3)
+    np.testing.assert_allclose(controller.step(start, policy, actions, paid, mask).tau, 0.55, rtol=1e-5)
+    known = actions if unknown == "payoffs" else np.where(lost, -1, actions)
+    after = controller.step(start, policy, known, np.where(lost, np.nan, paid), mask).tau
+    np.testing.assert_allclose(after, 0.55, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("settings", "field"),
     [({"heating": 1.0}, "heating"), ({"cooling": 0.0}, "cooling"), ({"min_count": 1}, "min_count")],

@@ -16,6 +16,7 @@ MASK = np.ones((2, 1, 3), bool)
 PAYOFFS = np.asarray(jax.random.normal(KEY, (2, 3, 3)))
 P, Q = (np.asarray(jax.random.dirichlet(jax.random.key(k), 5 * np.ones(3), (2, 1))) for k in (1, 2))
 TAU = np.array([0.7, 0.9])
+PAIRS = ([0, 1], [0, 2], [1, 2])
 
 
 def worth(payoffs, policy):
@@ -184,8 +185,14 @@ def test_two_agents_show_all_their_interactions():
     assert found.covered
     expected = hq.least_temperatures(hq.NormalFormGame(PAYOFFS), margin=0.01)
     np.testing.assert_allclose(found.least_temperatures(0.01).sum(), expected.tau.sum(), rtol=1e-6)
-    # Payoffs without noise are known exactly.
-    assert found.radius(0.99).max() < 1e-6
+    # That a payoff never varied does not say that it cannot; a stated range bounds what it may do.
+    assert np.isinf(found.radius(0.99)).sum() == 2
+    width = 2 * np.abs(PAYOFFS).max()
+    ranged = hq.InteractionEstimates.from_plays(actions, paid, MASK, payoff_range=(-width / 2, width / 2))
+    delta = 0.01 / (4 * 2 * 9)
+    bounds = [width * -np.expm1(np.log(delta) / (ranged.count[x, y] - 1)) for x, y in ((0, 1), (1, 0))]
+    fours = [max(b[np.ix_(r, c)].sum() for r in PAIRS for c in PAIRS) for b in bounds]
+    np.testing.assert_allclose(ranged.radius(0.99)[[0, 1], [1, 0]], fours)
 
 
 def test_unseen_pairs_add_no_interaction():
@@ -288,7 +295,7 @@ def test_logged_propensities_tell_the_policy():
 def test_failed_plays_are_left_out():
     actions = np.array([[0, 0], [1, 1], [0, 1]])
     log = RolloutLog.from_plays(actions, [[1.0, 1.0], [np.nan, np.nan], [2.0, 2.0]], failed=[[False], [True], [False]])
-    estimates = Plays.of(log, 2, 0.0).estimates(np.ones((2, 1, 2), bool))
+    estimates = Plays.of(log, 2, 0.0).estimates(np.ones((2, 1, 2), bool), None)
     np.testing.assert_array_equal(estimates.count[:, 0], [[2, 0], [1, 1]])
 
 

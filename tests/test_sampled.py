@@ -92,6 +92,81 @@ def test_logged_play_estimates_without_bias_and_with_honest_errors(kind, method)
     assert 0.88 <= (np.abs(scores) < 1.96).mean() <= 0.99
 
 
+METHODS = ("importance", "doubly_robust", "temporal_difference")
+
+
+@pytest.fixture(scope="module")
+def tree_plays():
+    """The tree of above: its problem, a policy, exact values, and uniform play."""
+    game, continuation = GAMES["tree"]
+    policy = np.asarray(hq.random_policy(jax.random.key(1), game))
+    exact, _, _ = truth(game, continuation, policy)
+    sampled = hq.SampledGame.from_game(game)
+    uniform = np.asarray(game.action_mask) / np.maximum(np.asarray(game.action_mask).sum(-1, keepdims=True), 1)
+    problem = hq.Problem(sampled, TAU, continuation=continuation)
+    return game, problem, policy, exact, uniform, sampled.play(uniform, 1500, jax.random.key(8))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_failed_play_is_left_out(tree_plays, method):
+    """Whatever stands in it, and as if it had never been there."""
+    _, problem, policy, _, _, episodes = tree_plays
+    failed = np.arange(1500) % 50 == 0
+    gone = jnp.asarray(failed)[:, None, None]
+    ruined = episodes._replace(
+        failed=jnp.asarray(failed),
+        log_propensities=jnp.where(gone, jnp.nan, episodes.log_propensities),
+        rewards=jnp.where(gone, jnp.nan, episodes.rewards),
+    )
+    empty = episodes._replace(failed=jnp.asarray(failed), states=jnp.where(gone, -1, episodes.states))
+    first, second = (hq.action_values_from_log(problem, plays, policy, method=method) for plays in (ruined, empty))
+    assert np.isfinite(first.action_values).all()
+    assert int(first.num_failed) == 30
+    for name in first._fields:
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_useless_plays_say_so(tree_plays, method):
+    """A weight beyond all numbers is refused; a cell that one play decides has no error of its own."""
+    game, problem, policy, _, _, episodes = tree_plays
+    first = np.argwhere(np.asarray(episodes.states[0]) >= 0)[0]
+    place = (0, *first)
+    hopeless, useless = (
+        episodes._replace(log_propensities=episodes.log_propensities.at[place].set(size)) for size in (-800.0, -60.0)
+    )
+    where = ", ".join(map(str, place))
+    with pytest.raises(hq.InputError, match=rf"episodes.log_propensities\[{where}\]: is -800.0.*leave it out"):
+        hq.action_values_from_log(problem, hopeless, policy, method=method)
+    found = hq.action_values_from_log(problem, useless, policy, method=method)
+    assert np.isfinite(found.action_values).all()
+    one = found.effective_sample_size[np.asarray(game.action_mask)] < 1.5
+    assert one.any()
+    assert np.isinf(found.standard_errors[np.asarray(game.action_mask)][one]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["tree", "markov"])
+def test_lack_of_support_travels_up(kind, method):
+    """One action of one point is never taken: values that rest on it have infinite errors, the others are right."""
+    game, continuation = GAMES[kind]
+    policy = np.asarray(hq.random_policy(jax.random.key(1), game))
+    exact, _, _ = truth(game, continuation, policy)
+    sampled = hq.SampledGame.from_game(game, horizon=24 if kind == "markov" else None)
+    problem = hq.Problem(sampled, TAU, continuation=continuation)
+    mask = np.asarray(game.action_mask)
+    for i, x in np.argwhere(mask.sum(-1) > 1)[:4]:
+        behaviour = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
+        behaviour[i, x] = np.where(np.arange(mask.shape[2]) == 0, 0.0, mask[i, x] / (mask[i, x].sum() - 1))
+        episodes = sampled.play(behaviour, 1500, jax.random.key(3))
+        found = hq.action_values_from_log(problem, episodes, policy, method=method)
+        assert np.isinf(found.standard_errors[i, x, 0])
+        known = np.asarray(found.counts) * np.isfinite(found.standard_errors)
+        assert np.abs(z_scores(found._replace(counts=known), exact, mask)).max(initial=0.0) < 4.5
+        # Play goes on for ever in the Markov game: everything rests on it.
+        assert (known >= 20).any() == (kind == "tree")
+
+
 def test_doubly_robust_estimates_vary_less():
     game, continuation = GAMES["markov"]
     policy = hq.random_policy(jax.random.key(1), game)

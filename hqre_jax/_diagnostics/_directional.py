@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax._diagnostics._estimates import ActionValueEstimates, linear_interval
-from hqre_jax._diagnostics._intervals import Interval, checked_level, interval
+from hqre_jax._diagnostics._intervals import Interval, interval
+from hqre_jax._observations import checked_level, checked_mask
 from hqre_jax._problem import full_policy
 from hqre_jax._simplex import log_softmax, log_sum_exp
 from hqre_jax._temperatures import as_float_array, concrete, full_tau
-from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
+from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues, checked_kind
 
 # The contraction ratio of a certified problem at a step that T2 allows is never below this: see `directional`.
 LEAST_RATIO = 1 - 2 / 3**0.5
@@ -102,13 +103,10 @@ def directional(
 
     Source: theory.md, T6.
     """
-    mask = _mask_of(policy, other, action_mask)
+    mask = _mask_of(policy, other, action_mask, estimates=estimates, other_estimates=other_estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
     q = full_policy(other, mask, dtype, "other", interior=True)
-    for name, given in (("estimates", estimates), ("other_estimates", other_estimates)):
-        if given.mean.shape != mask.shape:
-            raise InputError(name, f"have shape {given.mean.shape}, where that of the policy, {mask.shape}, is wanted")
     eta = as_float_array(step, "step", dtype)
     if eta.shape or (concrete(eta) and not float(eta) > 0):
         raise InputError("step", f"is {step!r}; it must be one number greater than 0")
@@ -168,6 +166,7 @@ def _half_spans(
     pairs = valid[:, :, None] & valid[:, None, :] & ~jnp.eye(actions, dtype=bool)[None]
     variance = jnp.zeros((points, actions, actions), shift.dtype)
     squares, total, blind = variance, variance, jnp.zeros((points, actions), bool)
+    bias = (estimates.bias + other.bias).reshape(points, actions)
     for part in (estimates, other):
         blocks = part.covariance.reshape(points, actions, points, actions)
         blocks = jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
@@ -181,6 +180,7 @@ def _half_spans(
     freedom = jnp.where(squares > 0, total**2 / jnp.where(squares > 0, squares, 1.0), 1e6)
     count = max(1, points * actions * (actions - 1) // 2)
     gaps = interval(shift[:, :, None] - shift[:, None, :], variance, jnp.minimum(freedom, 1e6), 1 - (1 - level) / count)
+    gaps = gaps.widened(bias[:, :, None] + bias[:, None, :])
     # One of (a, b) and (b, a) is positive; the other adds nothing to a largest one.
     widest = (jnp.max(jnp.where(pairs, part, 0.0), axis=(1, 2)) for part in gaps)
     return Interval(*(0.5 * part.reshape(players, states) for part in widest))
@@ -219,7 +219,7 @@ def soft_gap(
 
     Source: theory.md, T3, T6.
     """
-    mask = _mask_of(policy, policy, action_mask)
+    mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy")
     rho = None if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
@@ -275,7 +275,7 @@ def effective_temperature(
     Raises:
         InputError: On bad input.
     """
-    mask = _mask_of(policy, policy, action_mask)
+    mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
     rho = p * 0 + 1 if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
@@ -295,12 +295,19 @@ def _effective(p: Policy, ratio: LogPolicy, estimates: ActionValueEstimates, lev
     return Interval(*(jnp.where(jnp.isnan(spread), jnp.nan, part.reshape(spread.shape)) for part in each))
 
 
-def _mask_of(policy: Any, other: Any, action_mask: Any) -> ActionMask:
-    """The mask that is given, or the actions that either policy uses."""
+def _mask_of(policy: Any, other: Any, action_mask: Any, **estimates: ActionValueEstimates) -> ActionMask:
+    """The mask that is given, or the actions that either policy uses; and estimates that fit it."""
     if action_mask is not None:
-        return jnp.asarray(action_mask, bool)
-    arrays = [as_float_array(part, "policy") for part in (policy, other)]
-    if arrays[0].ndim != 3 or arrays[0].shape != arrays[1].shape:
-        shapes = arrays[0].shape, arrays[1].shape
-        raise InputError("policy", f"and other have shapes {shapes}; one (player, information state, action) is wanted")
-    return (arrays[0] > 0) | (arrays[1] > 0)
+        mask = jnp.asarray(checked_mask(action_mask) if concrete(action_mask) else action_mask)
+    else:
+        arrays = [as_float_array(part, "policy") for part in (policy, other)]
+        if arrays[0].ndim != 3 or arrays[0].shape != arrays[1].shape:
+            shapes = arrays[0].shape, arrays[1].shape
+            wanted = "one (player, information state, action) is wanted"
+            raise InputError("policy", f"and other have shapes {shapes}; {wanted}")
+        mask = (arrays[0] > 0) | (arrays[1] > 0)
+    for name, given in estimates.items():
+        shape = checked_kind(given, ActionValueEstimates, name).mean.shape
+        if shape != mask.shape:
+            raise InputError(name, f"have shape {shape}, where that of the policy, {mask.shape}, is wanted")
+    return mask

@@ -6,8 +6,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax._types import InputError
-
 _BISECTIONS = 60
 
 
@@ -28,6 +26,10 @@ class Interval(NamedTuple):
         """``factor·x + shift``, for factors of either sign."""
         ends = factor * self.lower + shift, factor * self.upper + shift
         return Interval(factor * self.estimate + shift, jnp.minimum(*ends), jnp.maximum(*ends))
+
+    def widened(self, by: Float[Array, "*b"]) -> "Interval":
+        """Both ends moved outwards."""
+        return Interval(self.estimate, self.lower - by, self.upper + by)
 
     def __str__(self) -> str:
         return f"{float(self.estimate):.4g} [{float(self.lower):.4g}, {float(self.upper):.4g}]"
@@ -74,10 +76,3 @@ def student_quantile(probability: float, freedom: Float[Array, "*b"]) -> Float[A
 
     low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
     return 0.5 * (low + high)
-
-
-def checked_level(level: float) -> float:
-    """``level``, or an `InputError`."""
-    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < 1:
-        raise InputError("level", f"is {level!r}; a confidence level lies strictly between 0 and 1")
-    return float(level)

@@ -1,12 +1,14 @@
 """A rollout log as arrays of plays: who acted at once, what that paid, and by which policy."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hqre_jax._diagnostics._estimates import ActionValueEstimates
 from hqre_jax._diagnostics._interactions import InteractionEstimates
+from hqre_jax._observations import Range, check_fit
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._types import InputError
 
@@ -19,9 +21,11 @@ class Plays(NamedTuple):
 
     Attributes:
         states: Information states ``(row, player)``.
-        actions: Actions ``(row, player)``; −1 where the player did not act or the play failed.
-        rewards: Payoffs of the step ``(row, player)``, units of payoff.
-        to_go: Discounted payoffs from this step to the end of the episode.
+        actions: Actions ``(row, player)``; −1 where the player did not act or its row failed.
+        rewards: Payoffs of the step ``(row, player)``, units of payoff; 0 where the player did not act, not a number
+            where its row failed or, because somebody else's did, may be missing.
+        to_go: Discounted payoffs from this step to the end of the episode; not a number where the play failed on
+            the way.
         log_propensity: Logged ``log π_i(a|x)``; not a number where unknown.
         episode: Number of the episode, which is independent of all others.
     """
@@ -35,7 +39,7 @@ class Plays(NamedTuple):
 
     @classmethod
     def of(cls, log: RolloutLog, num_players: int, discount: float) -> "Plays":
-        """The plays of a log; an episode that fails somewhere tells nothing about the steps before it."""
+        """The plays of a log; where payoffs to come count, one that fails tells nothing about the steps before."""
         key = np.stack([log.run, log.episode, log.step], axis=1)
         steps, row = np.unique(key, axis=0, return_inverse=True)
         row = row.reshape(-1)
@@ -45,24 +49,41 @@ class Plays(NamedTuple):
         at = (row, log.agent)
         states[at], propensity[at] = log.information_state, log.log_propensity
         actions[at] = np.where(log.failed, -1, log.action)
+        failed = np.zeros(len(steps), bool)
+        np.logical_or.at(failed, row, log.failed)
+        # A row that is not there where another failed may be one that was never written.
+        rewards[failed] = np.nan
         rewards[at] = np.where(log.failed, np.nan, log.payoff)
         episode = np.unique(steps[:, :2], axis=0, return_inverse=True)[1].reshape(-1)
         to_go = rewards.copy()
+        if discount:
+            to_go[failed] = np.nan
         # Rows are sorted by episode and step: later payoffs are added from the end.
         for k in range(len(steps) - 2, -1, -1) if discount else ():
             if episode[k] == episode[k + 1]:
                 to_go[k] += discount ** float(steps[k + 1, 2] - steps[k, 2]) * to_go[k + 1]
         return cls(states, actions, rewards, to_go, propensity, episode)
 
-    def estimates(self, mask: Bool[np.ndarray, "player state action"]) -> ActionValueEstimates:
-        """Action values, episodes being the independent clusters."""
+    def estimates(
+        self, mask: Bool[np.ndarray, "player state action"], payoff_range: Range | None
+    ) -> ActionValueEstimates:
+        """Action values, episodes being the independent clusters; the range is that of payoffs to go."""
         return ActionValueEstimates.from_rollouts(
-            self.actions, self.to_go, mask, information_states=self.states, cluster=self.episode
+            self.actions,
+            self.to_go,
+            mask,
+            information_states=self.states,
+            cluster=self.episode,
+            payoff_range=payoff_range,
         )
 
-    def interactions(self, mask: Bool[np.ndarray, "player state action"]) -> InteractionEstimates:
-        """Interactions in the payoffs of a step."""
-        return InteractionEstimates.from_plays(self.actions, self.rewards, mask, information_states=self.states)
+    def interactions(
+        self, mask: Bool[np.ndarray, "player state action"], payoff_range: Range | None
+    ) -> InteractionEstimates:
+        """Interactions in the payoffs of a step, and so is the range."""
+        return InteractionEstimates.from_plays(
+            self.actions, self.rewards, mask, information_states=self.states, payoff_range=payoff_range
+        )
 
     def policy(
         self, mask: Bool[np.ndarray, "player state action"], name: str
@@ -84,24 +105,37 @@ class Plays(NamedTuple):
         policy.flat[seen] = np.exp(0.5 * (low + high)[seen])
         unseen = mask & np.isnan(policy)
         rest = np.maximum(1 - np.nansum(policy, axis=-1, keepdims=True), 0.0)
+        certain = np.argwhere(np.nansum(policy, axis=-1) > 1 + len(policy.T) * _SAME)
+        if len(certain):
+            i, x = certain[0]
+            raise InputError(name, f"mixes policies: log_propensity of player {i} at {x} adds up to more than 1")
         policy = np.where(unseen, rest / np.maximum(unseen.sum(-1, keepdims=True), 1), np.nan_to_num(policy))
         total = np.where(mask, policy, 0.0).sum(-1, keepdims=True)
         return np.where(mask, policy, 0.0) / np.where(total > 0, total, 1.0)
 
 
-def mask_of(logs: Any) -> Bool[np.ndarray, "player state action"]:
-    """Valid actions: those that the logs declare, or those that were ever played."""
-    declared = next((log.num_actions for log in logs if log.num_actions is not None), None)
-    if declared is not None:
-        widest = max(map(max, declared))
-        mask = np.zeros((len(declared), max(map(len, declared)), widest), bool)
-        for i, row in enumerate(declared):
-            for x, count in enumerate(row):
-                mask[i, x, :count] = True
+def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action"]:
+    """Valid actions: those that the logs declare, or those that were ever played; or an error if a log does not fit."""
+    declared = [(k, log.num_actions) for k, log in enumerate(logs) if log.num_actions is not None]
+    if not declared:
+        columns = [
+            np.concatenate([getattr(log, name) for log in logs]) for name in ("agent", "information_state", "action")
+        ]
+        mask = np.zeros([int(column.max(initial=-1)) + 1 for column in columns], bool)
+        mask[tuple(columns)] = True
+        silent = np.flatnonzero(~mask.any((1, 2)))
+        if len(silent) or not len(mask):
+            raise InputError("logs", f"hold no row of player {silent[0]}" if len(silent) else "are all empty")
         return mask
-    columns = [
-        np.concatenate([getattr(log, name) for log in logs]) for name in ("agent", "information_state", "action")
-    ]
-    mask = np.zeros([int(column.max(initial=-1)) + 1 for column in columns], bool)
-    mask[tuple(columns)] = True
+    first, table = declared[0]
+    for k, other in declared:
+        if other != table:
+            raise InputError(f"logs[{k}]", f"is of another game than logs[{first}]: num_actions differ")
+    mask = np.zeros((len(table), max(map(len, table)), max(map(max, table))), bool)
+    for i, row in enumerate(table):
+        for x, count in enumerate(row):
+            mask[i, x, :count] = True
+    for k, log in enumerate(logs):
+        if len(log):
+            check_fit(log, mask, f"logs[{k}]")
     return mask

@@ -14,13 +14,14 @@ from hqre_jax._bounds import bounds
 from hqre_jax._diagnostics._directional import LEAST_RATIO, Directional, directional, effective_temperature, soft_gap
 from hqre_jax._diagnostics._estimates import ActionValueEstimates
 from hqre_jax._diagnostics._interactions import InteractionEstimates
-from hqre_jax._diagnostics._intervals import Interval, checked_level
+from hqre_jax._diagnostics._intervals import Interval
 from hqre_jax._diagnostics._path import drift_index, oscillation_index
 from hqre_jax._diagnostics._plays import Plays, mask_of
-from hqre_jax._problem import Problem
+from hqre_jax._observations import check_within, checked_level, checked_mask, checked_number, checked_range
+from hqre_jax._problem import Problem, full_policy
 from hqre_jax._rollout_log import RolloutLog
-from hqre_jax._temperatures import full_tau
-from hqre_jax._types import InputError, Labels
+from hqre_jax._temperatures import full_tau, real_numbers
+from hqre_jax._types import InputError, Labels, checked_kind
 
 Table = Float[np.ndarray, "player state"]
 
@@ -178,14 +179,20 @@ def diagnose(
     Source: theory.md, T6.
     """
     level = checked_level(level)
-    path = np.asarray(policies, np.float64)
+    estimates = _listed(estimates, "estimates", ActionValueEstimates)
+    path = np.asarray(real_numbers(policies, "policies"), np.float64)
     if path.ndim != 4 or len(path) < 2 or len(estimates) != len(path):
         raise InputError(
             "policies",
             f"have shape {path.shape}, with {len(estimates)} estimates; two policies or more, (time, player, "
             "information state, action), and estimates of each are wanted",
         )
-    mask = np.any(path > 0, axis=0) if action_mask is None else np.asarray(action_mask, bool)
+    mask = checked_mask(np.any(path > 0, axis=0) if action_mask is None else action_mask)
+    for k, (policy, estimate) in enumerate(zip(path, estimates, strict=True)):
+        full_policy(policy, jnp.asarray(mask), path.dtype, f"policies[{k}]", interior=True)
+        if estimate.mean.shape != mask.shape:
+            raise InputError(f"estimates[{k}]", f"have shape {estimate.mean.shape}, where {mask.shape} is wanted")
+    _check_parts(interactions, mask, margin, labels)
     used = np.asarray(np.any(mask, axis=-1))
     full = np.asarray(full_tau(tau, jnp.asarray(mask), path.dtype))
     known = _Known.of(interactions, full, mask, margin, level)
@@ -229,7 +236,13 @@ def diagnose(
 
 
 def diagnose_logs(
-    logs: Sequence[RolloutLog], tau: Any, *, policies: Any = None, discount: float = 0.0, **options: Any
+    logs: Sequence[RolloutLog],
+    tau: Any,
+    *,
+    policies: Any = None,
+    discount: float = 0.0,
+    payoff_range: Any = None,
+    **options: Any,
 ) -> StabilityReport:
     """`diagnose` for rollout logs, one log for each policy that was followed.
 
@@ -239,25 +252,53 @@ def diagnose_logs(
         policies: The policies, ``(time, player, information state, action)``; by default as logged propensities tell,
             actions that were never drawn sharing what is left.
         discount: Factor on later payoffs of an episode, in [0, 1]; 0 where each step is a game of its own.
+        payoff_range: Least and largest possible payoff of a step, if known. It is needed for "stable" where pairs of
+            actions always paid the same, or may pay something large and rare, and bounds what failed rows might
+            have paid; without it they are taken to have paid something between the least and the largest seen.
         **options: As in `diagnose`.
 
     Returns:
         `StabilityReport`. Interactions are those of the payoffs of single steps.
 
     Raises:
-        InputError: On bad input, or if a log mixes policies.
+        InputError: On bad input, or if a log mixes policies, is of another game or holds a payoff outside the range.
     """
+    logs = _listed(logs, "logs", RolloutLog)
     if len(logs) < 2:
         raise InputError("logs", "must be two or more, one for each policy that was followed")
-    if not 0 <= discount <= 1:
+    if checked_number(discount, "discount", up_to=1.0) < 0:
         raise InputError("discount", f"is {discount!r}; it must lie between 0 and 1")
     mask = mask_of(logs)
+    known_range = checked_range(payoff_range)
+    for k, log in enumerate(logs):
+        check_within(log.payoff, known_range, f"logs[{k}].payoff")
     plays = [Plays.of(log, len(mask), discount) for log in logs]
     if policies is None:
         policies = np.stack([part.policy(mask, f"logs[{k}]") for k, part in enumerate(plays)])
-    pairs = [part.interactions(mask) for part in plays]
+    pairs = [part.interactions(mask, known_range) for part in plays]
     options = {"labels": logs[0].labels, "interactions": sum(pairs[1:], pairs[0])} | options
-    return diagnose(policies, [part.estimates(mask) for part in plays], tau, action_mask=mask, **options)
+    # The range of a sum of payoffs to come is not stated.
+    each = None if discount else known_range
+    return diagnose(policies, [part.estimates(mask, each) for part in plays], tau, action_mask=mask, **options)
+
+
+def _listed(values: Any, field: str, kind: type) -> Sequence[Any]:
+    """A list of objects of one kind."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InputError(field, f"is a {type(values).__name__}; a list of {kind.__name__} is wanted")
+    return [checked_kind(value, kind, f"{field}[{k}]") for k, value in enumerate(values)]
+
+
+def _check_parts(interactions: Any, mask: Bool[np.ndarray, "player state action"], margin: Any, labels: Any) -> None:
+    if interactions is not None:
+        checked_kind(interactions, InteractionEstimates, "interactions", "InteractionEstimates are wanted")
+    if interactions is not None and interactions.action_mask.shape != mask.shape:
+        shape = interactions.action_mask.shape
+        raise InputError("interactions", f"are of a game of shape {shape}, where {mask.shape} is wanted")
+    if margin is not None:
+        checked_number(margin, "margin", above=0.0)
+    if labels is not None:
+        checked_kind(labels, Labels, "labels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,13 +337,11 @@ class _Known:
         kappa = float(known.margin)
         goal = 0.01 * float(tau[mask.any(-1)].max()) if margin is None else margin
         least = interactions.least_temperatures(goal)
-        reasons = ()
-        if not interactions.covered:
-            reasons = ("some pairs of actions were played together less than twice: explore more",)
-        elif kappa <= 0:
-            reasons = ("the estimated margin is not positive: nothing rules out that play will go wrong",)
-        elif kappa <= lost:
-            reasons = (
+        reasons = interactions.doubts()
+        if kappa <= 0:
+            reasons += ("the estimated margin is not positive: nothing rules out that play will go wrong",)
+        elif kappa <= lost and np.isfinite(lost):
+            reasons += (
                 f"the margin is uncertain by {lost:.3g}: about {(lost / kappa) ** 2:.1f} times the plays needed",
             )
         limits = Interval(*(jnp.asarray(part) for part in (kappa, kappa - lost, np.inf)))

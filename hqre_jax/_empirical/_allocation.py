@@ -12,10 +12,11 @@ from hqre_jax._empirical._confidence import Confidence, check_solution, confiden
 from hqre_jax._empirical._game import EmpiricalGame
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._observations import checked_level
 from hqre_jax._programs import compiled
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
-from hqre_jax._types import InputError, Scalar
+from hqre_jax._types import InputError, Scalar, checked_count
 
 # The allocation is found to this part of the least possible number of plays, or after so many steps.
 _GAP = 1e-3
@@ -58,6 +59,7 @@ class RolloutPlan(eqx.Module):
         Returns:
             Plays per profile, ``(*profile)``.
         """
+        checked_count(num_rollouts, "num_rollouts", least=0)
         wanted = np.asarray(self.additional)
         if num_rollouts >= wanted.sum():
             return wanted
@@ -96,8 +98,7 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
 
     Source: Neyman (1934) for one quantity; Pukelsheim (2006), ch. 6, for the dual of a minimax design.
     """
-    if concrete(eps) and not (np.ndim(eps) == 0 and 0 < float(eps) < 1):
-        raise InputError("eps", f"is {eps!r}; it must lie strictly between 0 and 1")
+    eps = checked_level(eps, "eps", "a half-width in probability")
     check_solution(empirical, solution)
     if empirical.missing == "range":
         raise InputError(

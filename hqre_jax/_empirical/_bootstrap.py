@@ -8,11 +8,12 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax._empirical._confidence import check_solution
 from hqre_jax._empirical._game import EmpiricalGame, observed_plays
+from hqre_jax._observations import checked_level
 from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
-from hqre_jax._types import InputError, Policy
+from hqre_jax._types import InputError, Policy, checked_count
 
 
 class Bootstrap(eqx.Module):
@@ -77,12 +78,22 @@ def bootstrap(
 
     Source: Efron & Tibshirani (1993), ch. 13.
     """
+    level, num_resamples = checked_level(level), checked_count(num_resamples, "num_resamples")
+    checked_count(seed, "seed", least=0)
     check_solution(empirical, solution)
     flat, payoffs = observed_plays(log, empirical)
     size, players = empirical.counts.size, payoffs.shape[1]
     counts = np.bincount(flat, minlength=size)
+    observed = counts.reshape(empirical.counts.shape) > 0
     if not np.array_equal(counts + empirical.pseudo_plays, np.asarray(empirical.counts).ravel()):
         raise InputError("log", "is not the one from which the empirical game was made")
+    if not empirical.pseudo_plays and not np.allclose(
+        _means(flat, payoffs, counts).reshape(empirical.means.shape)[..., observed],
+        np.asarray(empirical.means)[..., observed],
+        rtol=1e-9,
+        atol=1e-12,
+    ):
+        raise InputError("log", "holds other payoffs than the empirical game: it is of another game")
     order = np.argsort(flat, kind="stable")
     flat, payoffs = flat[order], payoffs[order]
     starts = np.concatenate([[0], np.cumsum(counts)[:-1]])

@@ -3,25 +3,45 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax._empirical._branch_ends import branch_ends
 from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
-from hqre_jax._empirical._influence import log_policy_gradient, play_variances
+from hqre_jax._empirical._influence import log_policy_curvature, log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax._observations import checked_level
+from hqre_jax._problem import Problem
 from hqre_jax._programs import compiled
 from hqre_jax._simplex import safe_log
 from hqre_jax._solution import Solution
 from hqre_jax._temperatures import concrete
-from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar
+from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar, checked_kind
+
+# Fewer plays of a profile say too little of their own spread.
+_FEWEST = 20
+# Third cumulant over cubed error of an estimate, beyond which its law is too lopsided for Student's quantile.
+_LOPSIDED = 0.2
+# Bend of the equilibrium over an interval, in parts of its half-width, up to which second order is enough.
+_BENT = 2.0
+# Multiples of the distance to an interval's end at which the branch must still be the same one: that far from it by
+# `_FAR` times as much at most, up to what coarse continuation may err.
+_WITHIN, _FAR, _SAME = (1.0, 3.0), 1.25, 1e-4
+_DOUBTS = (
+    f"profiles of fewer than {_FEWEST} plays",
+    "profiles whose payoffs never varied, and no payoff_range that bounds them",
+    "payoffs too lopsided for so few plays, or of unknown skewness",
+    "an equilibrium that bends within the interval, or could be another: near the threshold of uniqueness, or beyond",
+)
 
 
 class Confidence(eqx.Module):
     """What sampled payoffs say about where the equilibrium of the true payoffs is.
 
     Attributes:
-        level: Probability with which each interval, and separately the joint region, covers.
+        level: Probability with which each interval, and separately the joint region, covers where it is `trusted`.
         policy: The equilibrium of the mean payoffs, ``(player, information state, action)``.
         lower: Lower ends of the intervals of single probabilities.
         upper: Upper ends.
@@ -31,6 +51,9 @@ class Confidence(eqx.Module):
             of the intervals, not of the joint region.
         log_covariance: Covariance of ``log π̂``, entries in the order of the flattened policy.
         joint_degrees_of_freedom: Of the joint region.
+        stretch: By what intervals of log-odds are longer than to first order, ``√(1 + (2.5b)²)`` with b the bend of
+            the equilibrium over an interval, in parts of its half-width.
+        doubts: What speaks against the level, in the order of `reasons`.
         mask: Valid actions.
     """
 
@@ -44,7 +67,19 @@ class Confidence(eqx.Module):
     log_policy: LogPolicy
     log_covariance: Float[Array, "entry entry"]
     joint_degrees_of_freedom: Scalar
+    stretch: Policy
+    doubts: Bool[Array, " doubt"]
     mask: ActionMask
+
+    @property
+    def trusted(self) -> Bool[Array, ""]:
+        """Whether the level can be relied upon; if not, `reasons` says why, and intervals may cover less often."""
+        return ~jnp.any(self.doubts)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the level is not to be trusted; empty where it is."""
+        return tuple(reason for reason, holds in zip(_DOUBTS, np.asarray(self.doubts), strict=True) if holds)
 
     @property
     def half_width(self) -> Scalar:
@@ -74,10 +109,10 @@ class Confidence(eqx.Module):
 
     @property
     def radius(self) -> Scalar:
-        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1)."""
+        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
         d = jnp.sum(_log_ratios(self.mask)[1]).astype(self.level.dtype)
         rest = jnp.maximum(self.joint_degrees_of_freedom - d + 1.0, 1.0)
-        return d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)
+        return jnp.max(self.stretch) ** 2 * d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)
 
     def contains(self, policy: Policy) -> Bool[Array, ""]:
         """Whether a policy lies in the joint region, an ellipsoid of log-ratios."""
@@ -90,7 +125,9 @@ class Confidence(eqx.Module):
     def __repr__(self) -> str:
         if not concrete(self.policy) or self.policy.ndim != 3:
             return "Confidence(batch)"
-        return f"Confidence(level={float(self.level):g}, half_width={float(self.half_width):.3g})"
+        shown = f"level={float(self.level):g}, half_width={float(self.half_width):.3g}"
+        doubt = f", level not to be trusted: {'; '.join(self.reasons)}" if self.reasons else ""
+        return f"Confidence({shown}{doubt})"
 
 
 @compiled
@@ -100,6 +137,7 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     players = gradient.shape[1]
     gradient = gradient.reshape(gradient.shape[0], players, -1)
     n, spread = play_spread(empirical)
+    rare, level_left = _rare(empirical, n, level)
     shares = play_variances(gradient, spread) / n[None, None]
     covariance = jnp.sum(shares, axis=-1)
     freedom = jnp.maximum(n - 1.0, 1.0)
@@ -114,12 +152,38 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     # On the scale of log-odds intervals stay within [0, 1] and errors are closer to normal.
     policy = solution.policy
     others = jnp.sum(jnp.where(mask, policy, 0.0), -1, keepdims=True) - policy
-    odds = log_policy - jnp.log(jnp.where(mask & (others > 0), others, 1.0))
+    odds = _log_odds(log_policy, mask)
     stretch = 1.0 / jnp.where(mask & (others > 0), others, jnp.inf)  # d log-odds / d log π
     shape = mask.shape
     error = jnp.sqrt(variance).reshape(shape)
-    unknown = jnp.sum(jnp.abs(gradient) * empirical.unknown.reshape(1, players, -1), axis=(1, 2)).reshape(shape)
-    reach = stretch * (jnp.sqrt(fisher_quantile(level, jnp.ones(shape), nu.reshape(shape))) * error + unknown)
+    known_range = jnp.isfinite(empirical.width)
+    half = empirical.unknown.reshape(players, -1) + jnp.where(known_range, rare, 0.0)
+    unknown = jnp.sum(jnp.abs(gradient) * half[None], axis=(1, 2)).reshape(shape)
+    quantile = jnp.sqrt(fisher_quantile(level_left, jnp.ones(shape), nu.reshape(shape)))
+    ends = _interval_ends(gradient, spread / n[None, None]).reshape(-1, *empirical.means.shape)
+    bend = _bend(problem, log_policy, ends, quantile.ravel(), error.ravel()).reshape(shape)
+    longer = jnp.where(mask, jnp.sqrt(1.0 + (2.5 * bend) ** 2), 1.0)
+    reach = stretch * (quantile * longer * error + unknown)
+    possible = (
+        jnp.ones(n.shape, bool)
+        if empirical.prior is None
+        else jnp.broadcast_to(
+            (empirical.prior > 0).reshape(empirical.prior.shape + (1,) * players), empirical.counts.shape
+        ).ravel()
+    )
+    played = possible & (jnp.max(empirical.unknown.reshape(players, -1), axis=0) == 0)
+    third = jnp.where(played[None], empirical.third.reshape(players, -1), 0.0)
+    cubes = jnp.sum(jnp.abs(gradient**3 * third[None] / n[None, None] ** 2), axis=(1, 2))
+    lopsided = (variance > 0) & ~(cubes <= _LOPSIDED * variance**1.5)
+    doubts = jnp.stack(
+        [
+            jnp.any(played & (n < _FEWEST)),
+            jnp.any(rare * played[None] > 0) & ~known_range,
+            jnp.any(lopsided),
+            ~jnp.all(jnp.where(mask, bend, 0.0) <= _BENT)
+            | _leaves(problem, quantile.reshape(-1, *(1,) * empirical.means.ndim) * ends, odds, reach),
+        ]
+    )
     return Confidence(
         level=level,
         policy=policy,
@@ -131,6 +195,8 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
         log_policy=log_policy,
         log_covariance=covariance,
         joint_degrees_of_freedom=_joint_freedom(shares, covariance, n, mask),
+        stretch=longer,
+        doubts=doubts,
         mask=mask,
     )
 
@@ -140,12 +206,14 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
 
     With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
     Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
-    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Both are
-    right to first order: where errors of the payoffs are so large that the equilibrium could leave its branch (close
-    to a fold), compare with `bootstrap`.
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
+    equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
+    plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
+    and `reasons`; then compare with `bootstrap`.
 
     Args:
-        empirical: The empirical game. Every profile needs two plays; one whose payoffs never varied counts as known.
+        empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
+            else by ``1 − δ^{1/(n−1)}`` of a stated range, δ half of the error left, shared by all of these.
         solution: A solution of ``empirical.game``, at any temperatures.
         level: Probability of covering; 0.95 by default.
 
@@ -156,16 +224,15 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
         InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
             probability.
     """
-    if concrete(level) and not (np.ndim(level) == 0 and 0 < float(level) < 1):
-        raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
+    level = checked_level(level)
     check_solution(empirical, solution)
     return _confidence(empirical, solution, jnp.asarray(level, solution.policy.dtype))
 
 
 def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
     """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
-    if not isinstance(solution, Solution):
-        raise InputError("solution", f"is a {type(solution).__name__}; solve(empirical.game, tau) gives one")
+    checked_kind(empirical, EmpiricalGame, "empirical", "EmpiricalGame.from_log(log) gives one")
+    checked_kind(solution, Solution, "solution", "solve(empirical.game, tau) gives one")
     game = solution.problem.game
     payoffs = getattr(game, "payoffs", None)
     if payoffs is None or payoffs.shape != empirical.means.shape:
@@ -195,6 +262,68 @@ def play_spread(empirical: EmpiricalGame) -> tuple[Float[Array, " profile"], Flo
     n = jnp.maximum(empirical.counts.reshape(-1), 1.0)
     spread = empirical.covariances.reshape(players, players, -1)
     return n, jnp.where(jnp.isnan(spread), 0.0, spread)
+
+
+def _rare(
+    empirical: EmpiricalGame, n: Float[Array, " profile"], level: Scalar
+) -> tuple[Float[Array, "player profile"], Scalar]:
+    """How far means that never varied may be off (1 where no range is stated), and the level left to the rest."""
+    players = empirical.means.shape[0]
+    variance = jnp.moveaxis(jnp.diagonal(empirical.covariances), -1, 0).reshape(players, -1)
+    rounding = (4 * jnp.finfo(variance.dtype).eps * empirical.means.reshape(players, -1)) ** 2
+    constant = (variance <= rounding) & (empirical.counts.reshape(1, -1) >= 2)
+    number = jnp.maximum(jnp.sum(constant), 1)
+    bounded = jnp.isfinite(empirical.width) & jnp.any(constant)
+    delta = 0.5 * (1.0 - level) / number
+    share = -jnp.expm1(jnp.log(delta) / jnp.maximum(n - 1.0, 1.0))
+    width = jnp.where(jnp.isfinite(empirical.width), empirical.width, 1.0)
+    return jnp.where(constant, width * share[None], 0.0), jnp.where(bounded, 0.5 * (1.0 + level), level)
+
+
+def _interval_ends(
+    gradient: Float[Array, "entry player profile"], spread: Float[Array, "player player profile"]
+) -> Float[Array, "entry player profile"]:
+    """``S g_e/n / error_e``: the nearest payoffs at which the linear part of ``log π_e`` is one standard error away."""
+    pulls = jnp.einsum("ija,eja->eia", spread, gradient)
+    size = jnp.sqrt(jnp.sum(gradient * pulls, axis=(1, 2)))
+    return pulls / jnp.where(size > 0, size, 1.0)[:, None, None]
+
+
+def _bend(
+    problem: Problem,
+    log_policy: LogPolicy,
+    ends: Float[Array, "entry ..."],
+    quantile: Float[Array, " entry"],
+    error: Float[Array, " entry"],
+) -> Float[Array, " entry"]:
+    """``½t²|∂²log π/∂s²| / t·error`` of each entry, the largest over the payoffs at the ends of all intervals."""
+    second = log_policy_curvature(problem, log_policy, ends)
+    bend = 0.5 * jnp.max(jnp.abs(second) * quantile[:, None] ** 2, axis=0) / jnp.where(error > 0, quantile * error, 1.0)
+    # A derivative that does not exist is one that is too large.
+    return jnp.where(error > 0, jnp.where(jnp.isfinite(bend), bend, 1e6), 0.0)
+
+
+def _leaves(problem: Problem, moves: Float[Array, "entry ..."], odds: Policy, reach: Policy) -> Bool[Array, ""]:
+    """Whether the principal branch ends far from the intervals at payoffs about as likely as their ends.
+
+    There it has gone to another equilibrium: which one the true payoffs select is then not known.
+    """
+    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
+    times = jnp.concatenate([jnp.zeros(1), jnp.repeat(jnp.asarray(_WITHIN), 2 * len(moves))]).astype(payoffs.dtype)
+    moved = jnp.concatenate([jnp.zeros_like(moves[:1]), *[moves, -moves] * len(_WITHIN)])
+    ends = payoffs[None] + times.reshape(-1, *(1,) * payoffs.ndim) * moved
+    found = jax.vmap(lambda log_policy: _log_odds(log_policy, problem.mask))(branch_ends(problem, ends))
+    # At the estimated payoffs it must be where it was found to be.
+    allowed = _FAR * times[:, None, None, None] * reach[None] + _SAME
+    return ~jnp.all(jnp.where(problem.mask[None], jnp.abs(found - odds[None]) <= allowed, True))
+
+
+def _log_odds(log_policy: LogPolicy, mask: ActionMask) -> LogPolicy:
+    """``log π − log(1 − π)``; where there is no other action 0, and so it is at padded entries."""
+    policy = jnp.where(mask, jnp.exp(log_policy), 0.0)
+    others = jnp.sum(policy, -1, keepdims=True) - policy
+    free = mask & (others > 0)
+    return jnp.where(free, log_policy - jnp.log(jnp.where(free, others, 1.0)), 0.0)
 
 
 def _prior_share(empirical: EmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax._games import BayesianGame, NormalFormGame
-from hqre_jax._rollout_log import RolloutLog
-from hqre_jax._types import InputError, Labels
+from hqre_jax._observations import Range, check_within, checked_number, checked_range
+from hqre_jax._rollout_log import RolloutLog, checked_num_actions
+from hqre_jax._temperatures import as_float_array, concrete, real_numbers
+from hqre_jax._types import InputError, Labels, checked_kind, shown
 
 Missing = Literal["error", "range", "smoothing"]
 _SHOWN = 4
@@ -30,6 +32,9 @@ class EmpiricalGame(eqx.Module):
         means: ``û_i(a)``, ``(player, *profile)``, units of payoff.
         covariances: ``S_ij(a)``, of the payoffs in *one* play, with divisor ``n − 1``; NaN where ``n < 2``;
             ``(player, player, *profile)``, units of payoff squared.
+        third: Third central moments of each player's payoff in one play, ``(player, *profile)``, units of payoff
+            cubed; NaN where unknown.
+        width: Width of the range of payoffs; infinite where no range was stated.
         unknown: Half the width of what a mean may be where nothing was observed, ``(player, *profile)``; else 0.
         prior: ``P(θ)``; None where everybody has one information state.
         prior_plays: Number of plays from which the prior was counted; infinite where it was given.
@@ -43,6 +48,8 @@ class EmpiricalGame(eqx.Module):
     failures: Float[Array, "*profile"]
     means: Float[Array, "player *profile"]
     covariances: Float[Array, "player player *profile"]
+    third: Float[Array, "player *profile"]
+    width: Float[Array, ""]
     unknown: Float[Array, "player *profile"]
     prior: Float[Array, "*types"] | None
     prior_plays: Float[Array, ""]
@@ -52,13 +59,16 @@ class EmpiricalGame(eqx.Module):
     labels: Labels = eqx.field(static=True)
 
     @classmethod
-    def from_moments(cls, counts: Any, means: Any, covariances: Any, *, labels: Labels | None = None):
+    def from_moments(
+        cls, counts: Any, means: Any, covariances: Any, *, third: Any = None, labels: Labels | None = None
+    ) -> "EmpiricalGame":
         """The empirical game of known sample moments, in normal form; works under ``vmap`` and ``jit``.
 
         Args:
             counts: ``n(a)``, at least 1, ``(*profile)``.
             means: ``(player, *profile)``.
             covariances: Of one play, ``(player, player, *profile)``.
+            third: Third central moments, ``(player, *profile)``; without them nothing is known of skewness.
             labels: Optional names.
 
         Returns:
@@ -67,18 +77,46 @@ class EmpiricalGame(eqx.Module):
         Raises:
             InputError: If shapes do not fit.
         """
-        means = jnp.asarray(means)
-        counts, covariances = jnp.asarray(counts, means.dtype), jnp.asarray(covariances, means.dtype)
+        means = as_float_array(means, "means")
+        if means.ndim < 2:
+            raise InputError("means", f"has shape {means.shape}, where (player, *profile) is wanted")
+        counts = as_float_array(counts, "counts", means.dtype)
+        covariances = as_float_array(covariances, "covariances", means.dtype)
+        third = as_float_array(jnp.full(means.shape, jnp.nan) if third is None else third, "third", means.dtype)
         players, profile = means.shape[0], means.shape[1:]
         for name, array, wanted in (
             ("counts", counts, profile),
             ("covariances", covariances, (players, players, *profile)),
+            ("third", third, means.shape),
         ):
             if array.shape != wanted:
                 raise InputError(name, f"has shape {tuple(array.shape)}, where {wanted} is wanted")
+        few = jnp.broadcast_to(counts < 2, covariances.shape)  # of one play there is no covariance
+        for name, array, good, wanted in (
+            ("counts", counts, (counts >= 1) & jnp.isfinite(counts), "a finite number, 1 or more"),
+            ("means", means, jnp.isfinite(means), "finite"),
+            ("covariances", covariances, jnp.isfinite(covariances) | few, "finite"),
+        ):
+            if concrete(good) and not bool(jnp.all(good)):
+                place, value = np.argwhere(~np.asarray(good))[0], np.asarray(array)[~np.asarray(good)][0]
+                raise InputError(f"{name}{[int(k) for k in place]}", f"is {value:g}; it must be {wanted}")
         zero = jnp.zeros_like(means)
         infinite = jnp.asarray(jnp.inf, means.dtype)
-        return cls(counts, zero[0], means, covariances, zero, None, infinite, "error", 0.0, None, labels or Labels())
+        return cls(
+            counts=counts,
+            failures=zero[0],
+            means=means,
+            covariances=covariances,
+            third=third,
+            width=infinite,
+            unknown=zero,
+            prior=None,
+            prior_plays=infinite,
+            missing="error",
+            pseudo_plays=0.0,
+            failed_payoff=None,
+            labels=labels or Labels(),
+        )
 
     @classmethod
     def from_log(
@@ -107,7 +145,8 @@ class EmpiricalGame(eqx.Module):
                 ``"range"`` takes the middle of ``payoff_range`` and widens intervals by what the rest of the range
                 may do, to first order; ``"smoothing"`` adds to *every* profile ``pseudo_plays`` plays that pay
                 the middle of the range with the largest variance that the range allows.
-            payoff_range: Least and largest possible payoff, for ``"range"`` and ``"smoothing"``.
+            payoff_range: Least and largest possible payoff, for ``"range"`` and ``"smoothing"``; wherever it is
+                given payoffs must lie in it, and it bounds what rare payoffs may do to confidence regions.
             pseudo_plays: For ``"smoothing"``.
 
         Returns:
@@ -116,32 +155,37 @@ class EmpiricalGame(eqx.Module):
         Raises:
             InputError: Naming the play, the profile or the argument at fault.
         """
-        table = num_actions if num_actions is not None else log.num_actions
+        checked_kind(log, RolloutLog, "log")
+        table = checked_num_actions(num_actions) if num_actions is not None else log.num_actions
         if table is None:
             raise InputError("num_actions", "is needed: a log does not show actions that were never played")
+        if not isinstance(missing, str) or missing not in ("error", "range", "smoothing"):
+            raise InputError("missing", f'is {shown(missing)}; it must be "error", "range" or "smoothing"')
+        if missing == "smoothing":
+            pseudo_plays = checked_number(pseudo_plays, "pseudo_plays", above=0.0)
+        known_range = checked_range(payoff_range)
+        if known_range is None and missing != "error":
+            raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
+        check_within(log.payoff, known_range, "log.payoff")
         states, actions = _shape(table)
         types, played, payoffs, broken = _plays(log, states, actions)
-        if (broken.any() and failed == "error") or not (
-            failed in ("error", "drop") or (isinstance(failed, int | float) and np.isfinite(failed))
-        ):
-            count = f"{int(broken.sum())} of {broken.size} plays failed; " if failed == "error" else ""
-            raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number')
-        pays = None if isinstance(failed, str) else float(failed)
+        pays = _failed_payoff(failed, broken, known_range)
         shape, size = _profile_shape(states, actions), math.prod(_profile_shape(states, actions))
         flat = _profile_index(types, played, states, actions)
         failures = np.bincount(flat[broken], minlength=size)
-        counts, means, covariances = _moments(*_observed(flat, payoffs, broken, pays), size)
+        counts, means, covariances, third = _moments(*_observed(flat, payoffs, broken, pays), size)
         prior_array, prior_plays = _prior(prior, types, states)
         possible = np.ones(shape, bool) if prior_array is None else possible_profiles(prior_array, shape)
         unknown = np.zeros_like(means)
         empty = (counts == 0) & possible.reshape(-1)
         if empty.any() and missing == "error":
             raise InputError("log", _list_missing(empty, shape, len(actions)))
-        if missing != "error":
-            middle, half = _range(payoff_range, missing)
+        if known_range is not None and missing != "error":
+            middle, half = 0.5 * (known_range[0] + known_range[1]), 0.5 * (known_range[1] - known_range[0])
             if missing == "range":
                 means, unknown = np.where(empty, middle, means), np.where(empty, half, unknown)
             else:
+                third = third * counts / (counts + pseudo_plays)
                 counts, means, covariances = _smoothed(counts, means, covariances, middle, half, pseudo_plays)
         players = len(actions)
         return cls(
@@ -149,6 +193,8 @@ class EmpiricalGame(eqx.Module):
             failures=jnp.asarray(failures, float).reshape(shape),
             means=jnp.asarray(means).reshape(players, *shape),
             covariances=jnp.asarray(covariances).reshape(players, players, *shape),
+            third=jnp.asarray(third).reshape(players, *shape),
+            width=jnp.asarray(np.inf if known_range is None else known_range[1] - known_range[0]),
             unknown=jnp.asarray(unknown).reshape(players, *shape),
             prior=None if prior_array is None else jnp.asarray(prior_array),
             prior_plays=jnp.asarray(prior_plays),
@@ -192,6 +238,7 @@ def _shape(table: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def observed_plays(log: RolloutLog, empirical: EmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
     """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
+    checked_kind(log, RolloutLog, "log")
     players, shape = empirical.means.shape[0], empirical.counts.shape
     actions = shape[-players:]
     states = (1,) * players if empirical.prior is None else empirical.prior.shape
@@ -247,11 +294,11 @@ def _plays(log: RolloutLog, states: tuple[int, ...], actions: tuple[int, ...]):
             k, i = over[0]
             shown = f"is {column[name][k, i]}, where {limit[i]} are, counted from 0"
             raise InputError(name, f"of player {i} in episode {column['episode'][k, 0]} {shown}")
-    return column["information_state"], column["action"], column["payoff"], column["failed"].any(1)
+    return column["information_state"], column["action"], column["payoff"], np.asarray(column["failed"].any(1))
 
 
 def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):
-    """Counts ``(profile,)``, means ``(player, profile)`` and covariances ``(player, player, profile)``."""
+    """Counts ``(profile,)``, means ``(player, profile)``, covariances ``(player, player, profile)``, third moments."""
     players = payoffs.shape[1]
     counts = np.bincount(flat, minlength=size)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -259,7 +306,8 @@ def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):
         off = payoffs - means[:, flat].T
         sums = [[np.bincount(flat, off[:, i] * off[:, j], size) for j in range(players)] for i in range(players)]
         covariances = np.where(counts > 1, np.stack([np.stack(row) for row in sums]) / (counts - 1), np.nan)
-    return counts.astype(float), np.where(counts > 0, means, 0.0), covariances
+        third = np.stack([np.bincount(flat, off[:, i] ** 3, size) for i in range(players)]) / counts
+    return counts.astype(float), np.where(counts > 0, means, 0.0), covariances, third
 
 
 def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.ndarray | None, float]:
@@ -268,9 +316,11 @@ def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.n
             raise InputError("prior", "is for games with several information states; here everybody has one")
         return None, np.inf
     if prior is not None:
-        array = np.asarray(prior, float)
+        array = np.asarray(real_numbers(prior, "prior"), float)
         if array.shape != states:
             raise InputError("prior", f"has shape {array.shape}, where {states} is wanted")
+        if not (np.isfinite(array).all() and (array >= 0).all() and abs(array.sum() - 1) <= 1e-8):
+            raise InputError("prior", "must be probabilities that sum to 1")
         return array, np.inf
     counts = np.bincount(np.ravel_multi_index(tuple(types.T), states), minlength=int(np.prod(states))).reshape(states)
     for i in range(len(states)):
@@ -280,21 +330,21 @@ def _prior(prior: Any, types: np.ndarray, states: tuple[int, ...]) -> tuple[np.n
     return counts / counts.sum(), float(counts.sum())
 
 
-def _range(payoff_range: Any, missing: str) -> tuple[float, float]:
-    if missing not in ("range", "smoothing"):
-        raise InputError("missing", f'is {missing!r}; it must be "error", "range" or "smoothing"')
-    if payoff_range is None or len(payoff_range) != 2 or not np.isfinite(payoff_range).all():
-        raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
-    low, high = map(float, payoff_range)
-    if low > high:
-        raise InputError("payoff_range", f"is ({low:g}, {high:g}); the least payoff comes first")
-    return 0.5 * (low + high), 0.5 * (high - low)
+def _failed_payoff(failed: Any, broken: np.ndarray, known_range: Range | None) -> float | None:
+    """What a failed play paid; None where it is no observation. True and false are no payoffs."""
+    if isinstance(failed, str) and (failed == "drop" or (failed == "error" and not broken.any())):
+        return None
+    try:
+        pays = checked_number(failed, "failed")
+    except InputError:
+        count = f"{int(broken.sum())} of {broken.size} plays failed; " if isinstance(failed, str) else ""
+        raise InputError("failed", f'{count}pass "drop", or the payoff of a failed play, a finite number') from None
+    check_within(np.asarray(pays), known_range, "failed")
+    return pays
 
 
 def _smoothed(counts, means, covariances, middle: float, half: float, plays: Any):
     """Moments after ``plays`` more plays of mean ``middle`` and variance ``half²`` at every profile."""
-    if not plays > 0 or not np.isfinite(plays):
-        raise InputError("pseudo_plays", f"is {plays!r}; it must be finite and greater than 0")
     total = counts + plays
     off = means - middle
     scatter = np.nan_to_num(covariances) * np.maximum(counts - 1, 0)

@@ -32,6 +32,34 @@ def log_policy_gradient(problem: Problem, log_policy: LogPolicy, leaf: str) -> F
     return jax.jacrev(equilibrium)(getattr(problem.game, leaf))
 
 
+def log_policy_curvature(
+    problem: Problem, log_policy: LogPolicy, directions: Float[Array, "direction ..."]
+) -> Float[Array, "direction entry"]:
+    """``d²/ds² log π(u + s·d)`` at s = 0 of an HQRE, for directions d of the payoffs; padding 0.
+
+    Args:
+        problem: The problem.
+        log_policy: Its solution, ``(player, information state, action)``.
+        directions: ``(direction, *payoffs.shape)``, units of payoff.
+
+    Returns:
+        Second derivatives, entries in the order of the flattened policy.
+    """
+    logits = center(log_policy, problem.mask)
+
+    def equilibrium(theta):
+        moved = eqx.tree_at(lambda p: p.game.payoffs, problem, theta)
+        return moved.log_policy(reattach(moved.centered(), logits)).ravel()
+
+    def along(direction):
+        def slope(theta):
+            return jax.jvp(equilibrium, (theta,), (direction,))[1]
+
+        return jax.jvp(slope, (problem.game.payoffs,), (direction,))[1]  # pyright: ignore[reportAttributeAccessIssue]
+
+    return jax.vmap(along)(directions)
+
+
 def play_variances(
     gradient: Float[Array, "entry player profile"],
     covariances: Float[Array, "player player profile"],

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax._observations import check_fit
 from hqre_jax._programs import compiled
 from hqre_jax._rollout_log import RolloutLog
 from hqre_jax._sampled._probes import thresholds
 from hqre_jax._sampled._simulator import AbstractSimulator
 from hqre_jax._simplex import probabilities
-from hqre_jax._types import ActionMask, InputError, LogPolicy
+from hqre_jax._types import ActionMask, InputError, LogPolicy, checked_kind
 
 
 class Episodes(NamedTuple):
@@ -91,7 +92,7 @@ class Episodes(NamedTuple):
             InputError: If the log does not fit the game, or does not know its propensities.
         """
         mask = np.asarray(game.action_mask)
-        _check_fit(log, mask)
+        _check_fit(checked_kind(log, RolloutLog, "log"), mask)
         plays, episode = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)
         count, length = plays.shape[1], int(log.step.max(initial=0)) + 1
         shape = count, length, mask.shape[0]
@@ -110,7 +111,7 @@ class Episodes(NamedTuple):
             jnp.asarray(states),
             jnp.asarray(actions),
             jnp.asarray(rewards, dtype),
-            jnp.asarray(propensities, dtype),
+            jnp.asarray(np.nan_to_num(propensities), dtype),
             jnp.ones(count, bool),
             jnp.asarray(failed),
         )
@@ -164,17 +165,10 @@ def _counts(mask: np.ndarray) -> list[list[int]] | None:
 
 
 def _check_fit(log: RolloutLog, mask: ActionMask | np.ndarray) -> None:
-    if not len(log):
-        raise InputError("log", "is empty; at least one row is wanted")
-    for name, limit in zip(("agent", "information_state", "action"), mask.shape, strict=True):
-        column = getattr(log, name)
-        if column.max() >= limit:
-            row = int(np.argmax(column))
-            raise InputError(f"log.{name}[{row}]", f"is {column[row]}, where the game has {limit}, counted from 0")
-    bad = ~mask[log.agent, log.information_state, log.action]
-    if bad.any():
-        raise InputError(f"log.action[{int(np.argmax(bad))}]", "is no valid action there")
-    unknown = np.isnan(log.log_propensity) & ~log.failed
+    check_fit(log, np.asarray(mask))
+    plays = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)[1].reshape(-1)
+    # A play that broke down is left out: nothing of it need be known.
+    unknown = np.isnan(log.log_propensity) & ~np.isin(plays, plays[log.failed])
     if unknown.any():
         raise InputError(f"log.log_propensity[{int(np.argmax(unknown))}]", "is unknown; weights need it")
 

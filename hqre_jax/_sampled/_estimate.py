@@ -4,12 +4,15 @@ from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax._types import ActionMask, ActionValues, InputError
+from hqre_jax._observations import checked_level
+from hqre_jax._types import ActionMask, ActionValues
 
 Interval = Literal["bernstein", "normal"]
 _TAIL = NormalDist()
+# Effective plays below which nothing is known of an error: one play then has more than four fifths of the weight.
+_FEWEST = 1.5
 
 
 class Moments(NamedTuple):
@@ -88,9 +91,7 @@ class Estimate(NamedTuple):
         Raises:
             InputError: If the level is no probability.
         """
-        if not 0 < level < 1:
-            raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
-        reach = _TAIL.inv_cdf(0.5 + level / 2) * self.standard_errors
+        reach = _TAIL.inv_cdf(0.5 + checked_level(level) / 2) * self.standard_errors
         return self.action_values - reach, self.action_values + reach
 
 
@@ -115,6 +116,7 @@ def estimate(moments: Moments, baseline: ActionValues | None = None) -> Estimate
     factor = jnp.where(n > 1, n / jnp.maximum(n - 1, 1), jnp.inf)
     error = jnp.where(seen & (n > 1), jnp.sqrt(factor * jnp.maximum(spread, 0.0)) / weight, jnp.inf)
     squares = jnp.where(seen, moments.weight_squared, 1.0)
+    error = jnp.where(seen & dominated(weight, squares), jnp.inf, error)
     return Estimate(
         action_values=mean if baseline is None else jnp.where(seen, mean + baseline, 0.0),
         standard_errors=error,
@@ -124,6 +126,11 @@ def estimate(moments: Moments, baseline: ActionValues | None = None) -> Estimate
         num_episodes=moments.episodes,
         num_failed=moments.failed,
     )
+
+
+def dominated(weight: Float[Array, "*b"], squares: Float[Array, "*b"]) -> Bool[Array, "*b"]:
+    """Whether a mean is one play's, however many there are: it shows no error of its own."""
+    return weight**2 < _FEWEST * squares
 
 
 def half_widths(moments: Moments, log_error: Float[Array, ""], width: Float[Array, " player"], kind: Interval):

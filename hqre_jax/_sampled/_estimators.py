@@ -13,16 +13,18 @@ from typing import Any, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax._problem import Problem, full_policy
 from hqre_jax._programs import compiled
 from hqre_jax._sampled._episodes import Episodes
-from hqre_jax._sampled._estimate import Estimate, Moments, estimate
+from hqre_jax._sampled._estimate import Estimate, Moments, dominated, estimate
 from hqre_jax._sampled._game import SampledGame
 from hqre_jax._sampled._probes import paid_at
+from hqre_jax._sampled._support import reaching, unsupported, usable
 from hqre_jax._simplex import safe_log
-from hqre_jax._types import ActionValues, InputError, LogPolicy
+from hqre_jax._temperatures import as_float_array, concrete
+from hqre_jax._types import ActionValues, InputError, LogPolicy, checked_count
 
 Method = Literal["importance", "doubly_robust", "temporal_difference"]
 
@@ -51,17 +53,22 @@ def action_values_from_log(
             where these exist, else 0. To be exactly unbiased it must come from other play.
 
     Returns:
-        The `Estimate`, with standard errors over plays; failed plays are counted and left out.
+        The `Estimate`, with standard errors over plays; failed plays are counted and left out. The error is infinite
+        where the value rests on actions of the policy that the log cannot show, here or later in the play.
 
     Raises:
-        InputError: If the game is not sampled, the method unknown, or temporal differences do not apply.
+        InputError: If the game is not sampled, the method unknown, or temporal differences do not apply; if an
+            entry of a play that did not fail is no number, is not of this game, or makes its weight overflow.
 
     Source: Precup, Sutton & Singh (2000); Jiang & Li (2016); van Seijen et al. (2009).
     """
-    game = problem.game
+    game = problem.game if isinstance(problem, Problem) else None
     if not isinstance(game, SampledGame):
         raise InputError("problem", "is not of a sampled game: an exact game needs no estimates")
+    if method not in ("importance", "doubly_robust", "temporal_difference"):
+        raise InputError("method", f'is {method!r}; "importance", "doubly_robust" or "temporal_difference" is wanted')
     log_policy = safe_log(full_policy(policy, problem.mask, game.dtype, "policy"), problem.mask)
+    episodes = usable(episodes, problem.mask, log_policy)
     bootstraps = game.beliefs_ignore_own_policy
     if method == "temporal_difference":
         if not bootstraps:
@@ -69,11 +76,12 @@ def action_values_from_log(
         return _temporal_difference(problem, episodes, log_policy)
     if method == "importance":
         return _weighted(problem, episodes, log_policy, jnp.zeros(problem.mask.shape, game.dtype))
-    if method != "doubly_robust":
-        raise InputError("method", f'is {method!r}; "importance", "doubly_robust" or "temporal_difference" is wanted')
     if baseline is None:
         none = jnp.zeros(problem.mask.shape, game.dtype)
         baseline = _temporal_difference(problem, episodes, log_policy).action_values if bootstraps else none
+    baseline = as_float_array(baseline, "baseline", game.dtype)
+    if baseline.shape != problem.mask.shape or (concrete(baseline) and not bool(jnp.isfinite(baseline).all())):
+        raise InputError("baseline", f"must be finite numbers of shape {problem.mask.shape}; its is {baseline.shape}")
     return _weighted(problem, episodes, log_policy, jnp.where(problem.mask, baseline, 0.0))
 
 
@@ -95,10 +103,11 @@ def estimate_action_values(problem: Problem, policy: Any, num_episodes: int, key
     Raises:
         InputError: If the game is not sampled, or the policy is none.
     """
-    game = problem.game
+    game = problem.game if isinstance(problem, Problem) else None
     if not isinstance(game, SampledGame):
         raise InputError("problem", "is not of a sampled game: an exact game needs no estimates")
     log_policy = safe_log(full_policy(policy, problem.mask, game.dtype, "policy"), problem.mask)
+    num_episodes = checked_count(num_episodes, "num_episodes")
     return _probed(problem, log_policy, num_episodes, key)
 
 
@@ -207,7 +216,19 @@ def _weighted(problem: Problem, episodes: Episodes, log_policy: LogPolicy, basel
         return moments.plus(one), None
 
     moments, _ = jax.lax.scan(of_play, Moments.zero(mask, log_policy.dtype), episodes)
-    return estimate(moments, baseline)
+    found = estimate(moments, baseline)
+    return found._replace(
+        standard_errors=jnp.where(_blind(problem, episodes, log_policy), jnp.inf, found.standard_errors)
+    )
+
+
+def _blind(problem: Problem, episodes: Episodes, log_policy: LogPolicy) -> Bool[Array, "player state action"]:
+    """Cells whose values rest on actions that the log cannot show."""
+    game = problem.game
+    assert isinstance(game, SampledGame)
+    led = not game.policy_independent_beliefs
+    policy = jnp.where(problem.mask, jnp.exp(log_policy), 0.0)
+    return unsupported(episodes, policy, led_by_others=led, led_by_own=led and not game.beliefs_ignore_own_policy)
 
 
 class _Transitions(NamedTuple):
@@ -259,7 +280,10 @@ def _temporal_difference(problem: Problem, episodes: Episodes, log_policy: LogPo
     start = jnp.zeros(cells, dtype), jnp.zeros(cells, int), jnp.zeros(cells, dtype)
     (variance, visits, squares), _ = jax.lax.scan(spread, start, episodes)
     shaped = mask.shape
-    error = jnp.where(visits > 1, jnp.sqrt(variance), jnp.inf)
+    # What is unknown of an action is unknown wherever play may come to it.
+    few = (visits < 2) | dominated(weight, squares)
+    poor = problem.mask.ravel() & (few | _blind(problem, episodes, log_policy).ravel())
+    error = jnp.where(reaching(poor, sums.following, policy) | few, jnp.inf, jnp.sqrt(variance))
     failed = jnp.sum(episodes.failed)
     return Estimate(
         action_values=jnp.where(seen, values, 0.0).reshape(shaped),

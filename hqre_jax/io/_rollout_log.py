@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from hqre_jax._rollout_log import COLUMNS, RolloutLog
-from hqre_jax._types import InputError
+from hqre_jax._types import InputError, checked_kind, shown
 from hqre_jax.io._document import GENERAL_NAME_KEYS, document_from_labels, labels_from_document
 from hqre_jax.io._files import decode, display, read_bytes, reason, write_whole
 from hqre_jax.io._json import parse_json
@@ -48,7 +48,7 @@ def load_rollout_log(path: str | os.PathLike[str], *, incomplete: Incomplete = "
         InputError: The file cannot be read, is of another schema or version, or a row is ill-formed; the field
             is ``FILE:LINE: column``, for syntax ``FILE:LINE:COLUMN``.
     """
-    path = Path(path)
+    path = _path(path)
     name = display(path)
     _check_incomplete(incomplete)
     extension = _extension(path)
@@ -77,7 +77,8 @@ def save_rollout_log(log: RolloutLog, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: The format is unknown, or the file cannot be written.
     """
-    path = Path(path)
+    path = _path(path)
+    checked_kind(log, RolloutLog, "log")
     if _extension(path) == ".jsonl":
         data = _line(_header(log)) + _episodes(log)
     else:
@@ -107,7 +108,8 @@ def append_rollout_log(log: RolloutLog, path: str | os.PathLike[str], *, incompl
         InputError: The file is none of this version, is of a game with other numbers of actions, ends in a line that
             is cut off, or cannot be written.
     """
-    path = Path(path)
+    path = _path(path)
+    checked_kind(log, RolloutLog, "log")
     name = display(path)
     _check_incomplete(incomplete)
     if _extension(path) != ".jsonl":
@@ -295,6 +297,13 @@ def _from_npz(data: bytes, name: str) -> RolloutLog:
     return _built(arrays, head, lambda field: f"{name}: {field}")
 
 
+def _path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError:
+        raise InputError("path", f"is a {type(path).__name__}; the name of a file is wanted") from None
+
+
 def _extension(path: Path) -> str:
     extension = path.suffix.lower()
     if extension not in (".jsonl", ".npz"):
@@ -303,5 +312,5 @@ def _extension(path: Path) -> str:
 
 
 def _check_incomplete(incomplete: str) -> None:
-    if incomplete not in ("error", "skip"):
-        raise InputError("incomplete", f'is {incomplete!r}; it must be "error" or "skip"')
+    if not isinstance(incomplete, str) or incomplete not in ("error", "skip"):
+        raise InputError("incomplete", f'is {shown(incomplete)}; it must be "error" or "skip"')

@@ -1,0 +1,287 @@
+"""Every public function that takes rollouts, called with every argument spoilt in every way, one at a time.
+
+Run as a program, without checked annotations: it prints one line for each call that ends in anything but a result
+or an `InputError`, and the number of calls. A result is allowed because some of what is tried is valid.
+"""
+
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import hqre_jax as hq
+
+NUMBERS = (None, "x", b"x", True, float("nan"), float("inf"), -1, -7, 2.5, 2, 0, 10**400, 1j, [], {}, object())
+TABLES = ([[1.0], [2.0, 3.0]], [[[]]], np.array("a"), np.array([None, 1.0]), np.zeros((0, 2)), np.zeros((2, 0)))
+
+
+def spoilt(value: Any) -> Iterator[Any]:
+    """Values that are not, or may not be, what is wanted."""
+    yield from NUMBERS
+    yield from TABLES
+    if isinstance(value, list | tuple) and not isinstance(value, hq.Episodes):
+        yield from (value[:1], [*value, *value], [*value, None], [None] * len(value), value[0] if value else 0)
+    if not isinstance(value, np.ndarray | jax.Array):
+        return
+    array = np.asarray(value)
+    yield from (array[None], array[:-1], array.T[:1], array.astype(str), array.astype(object), array.astype(complex))
+    yield array.astype(float) * 1.5
+    for entry in (np.nan, np.inf, -7, 999, -1, 0.5):
+        changed = array.astype(float)
+        if changed.size:
+            changed.flat[0] = entry
+        yield changed
+        if float(entry).is_integer():
+            whole = array.astype(int)
+            if whole.size:
+                whole.flat[-1] = int(entry)
+            yield whole
+
+
+def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, Any]]], list[Any]]:
+    """The functions, each with arguments that are right."""
+    rng = np.random.default_rng(0)
+    mask, policies = np.ones((2, 1, 2), bool), [np.full((2, 1, 2), 0.5), np.array([[[0.6, 0.4]], [[0.45, 0.55]]])]
+    actions = np.concatenate([np.repeat(np.argwhere(np.ones((2, 2))), 4, axis=0)] * 2)
+    paid = rng.random(actions.shape)
+    table = [[2], [2]]
+
+    def log_of(run: int, policy: np.ndarray) -> hq.RolloutLog:
+        propensities = np.log(policy[np.arange(2), 0, actions])
+        return hq.RolloutLog.from_plays(actions, paid, run=run, log_propensities=propensities, num_actions=table)
+
+    logs = [log_of(run, policy) for run, policy in enumerate(policies)]
+    other = hq.RolloutLog.from_plays(np.full((4, 3), 2), np.zeros((4, 3)), num_actions=[[3]] * 3)
+    empirical = hq.EmpiricalGame.from_log(logs[0])
+    solution = hq.solve(empirical.game, 0.8, solver="principal_branch")
+    estimates = hq.ActionValueEstimates.from_rollouts(actions, paid, mask)
+    interactions = hq.InteractionEstimates.from_plays(actions, paid, mask)
+    controller = hq.TemperatureController()
+    state = controller.init(mask, 0.3)
+    sampled = hq.SampledGame.from_game(empirical.game)
+    problem = hq.Problem(sampled, 0.8)
+    episodes = hq.Episodes.from_log(logs[0], sampled)
+    plan = hq.plan_rollouts(empirical, solution, 0.05)
+    found = hq.action_values_from_log(problem, episodes, policies[1], method="importance")
+    columns = {name: np.asarray(column) for name, column in logs[0].columns().items()}
+    hq.save_rollout_log(logs[0], folder / "log.jsonl")
+    # Of the right kind for some other argument, or of another game.
+    elsewhere = [logs[0], logs, empirical, solution, estimates, interactions, other]
+
+    def with_episodes(**parts: Any) -> Any:
+        return hq.action_values_from_log(problem, hq.Episodes(**parts), policies[1], method="importance")
+
+    interval = {"step": 0.5, "weights": 1.0, "level": 0.95}
+    functions = {
+        "RolloutLog": (hq.RolloutLog, {**columns, "num_actions": table, "labels": hq.Labels()}),
+        "RolloutLog.from_plays": (
+            hq.RolloutLog.from_plays,
+            {
+                "actions": actions,
+                "payoffs": paid,
+                "information_states": np.zeros_like(actions),
+                "log_propensities": np.zeros(actions.shape),
+                "failed": np.zeros(actions.shape, bool),
+                "run": 0,
+                "first_episode": 0,
+                "num_actions": table,
+            },
+        ),
+        "RolloutLog.concatenate": (hq.RolloutLog.concatenate, {"logs": logs}),
+        "RolloutLog.renumbered": (logs[0].renumbered, {"first_run": 3}),
+        "RolloutLog.filter": (logs[0].filter, {"rows": np.ones(len(logs[0]), bool), "agent": 0, "action": [0, 1]}),
+        "save_rollout_log": (hq.save_rollout_log, {"log": logs[0], "path": folder / "a.npz"}),
+        "append_rollout_log": (
+            hq.append_rollout_log,
+            {"log": logs[1], "path": folder / "b.jsonl", "incomplete": "error"},
+        ),
+        "load_rollout_log": (hq.load_rollout_log, {"path": folder / "log.jsonl", "incomplete": "error"}),
+        "EmpiricalGame.from_log": (
+            hq.EmpiricalGame.from_log,
+            {
+                "log": logs[0],
+                "num_actions": table,
+                "prior": None,
+                "failed": "error",
+                "missing": "smoothing",
+                "payoff_range": (0.0, 1.0),
+                "pseudo_plays": 1.0,
+            },
+        ),
+        "EmpiricalGame.from_moments": (
+            hq.EmpiricalGame.from_moments,
+            {"counts": empirical.counts, "means": empirical.means, "covariances": empirical.covariances}
+            | {"third": empirical.third},
+        ),
+        "confidence_region": (
+            hq.confidence_region,
+            {"empirical": empirical, "solution": solution, "level": 0.95},
+        ),
+        "plan_rollouts": (
+            hq.plan_rollouts,
+            {"empirical": empirical, "solution": solution, "eps": 0.05, "level": 0.95},
+        ),
+        "RolloutPlan.batch": (plan.batch, {"num_rollouts": 5}),
+        "bootstrap": (
+            hq.bootstrap,
+            {"log": logs[0], "empirical": empirical, "solution": solution, "level": 0.9, "num_resamples": 2, "seed": 0},
+        ),
+        "ActionValueEstimates.independent": (
+            hq.ActionValueEstimates.independent,
+            {"mean": np.ones((2, 1, 2)), "variance": np.ones((2, 1, 2)), "count": np.full((2, 1, 2), 9.0)},
+        ),
+        "ActionValueEstimates.from_rollouts": (
+            hq.ActionValueEstimates.from_rollouts,
+            {
+                "actions": actions,
+                "payoffs": paid,
+                "action_mask": mask,
+                "information_states": np.zeros_like(actions),
+                "cluster": np.arange(len(actions)),
+                "payoff_range": (0.0, 1.0),
+            },
+        ),
+        "InteractionEstimates.from_plays": (
+            hq.InteractionEstimates.from_plays,
+            {
+                "actions": actions,
+                "payoffs": paid,
+                "action_mask": mask,
+                "information_states": np.zeros_like(actions),
+                "payoff_range": (0.0, 1.0),
+            },
+        ),
+        "InteractionEstimates.+": (interactions.__add__, {"other": interactions}),
+        "InteractionEstimates.seen_at_least": (interactions.seen_at_least, {"count": 2}),
+        "InteractionEstimates.radius": (interactions.radius, {"level": 0.9}),
+        "InteractionEstimates.least_temperatures": (
+            interactions.least_temperatures,
+            {"margin": 0.1, "cost": np.ones((2, 1))},
+        ),
+        "directional": (
+            hq.directional,
+            {
+                "policy": policies[0],
+                "other": policies[1],
+                "estimates": estimates,
+                "other_estimates": estimates,
+                "tau": np.array([0.3, 0.4]),
+                "action_mask": mask,
+            }
+            | interval,
+        ),
+        "soft_gap": (
+            hq.soft_gap,
+            {"policy": policies[1], "estimates": estimates, "tau": 0.3, "reference": policies[0]}
+            | {"action_mask": mask, "level": 0.9},
+        ),
+        "effective_temperature": (
+            hq.effective_temperature,
+            {"policy": policies[1], "estimates": estimates, "reference": policies[0]}
+            | {"action_mask": mask, "level": 0.9},
+        ),
+        "oscillation_index": (hq.oscillation_index, {"policies": np.stack([*policies, policies[0]])}),
+        "drift_index": (hq.drift_index, {"policies": np.stack(policies)}),
+        "diagnose": (
+            hq.diagnose,
+            {
+                "policies": np.stack(policies),
+                "estimates": [estimates, estimates],
+                "tau": np.array([0.3, 0.4]),
+                "interactions": interactions,
+                "reference": policies[0],
+                "action_mask": mask,
+                "margin": 0.1,
+                "labels": hq.Labels(),
+            }
+            | interval,
+        ),
+        "diagnose_logs": (
+            hq.diagnose_logs,
+            {"logs": logs, "tau": 0.3, "policies": np.stack(policies), "discount": 0.0, "payoff_range": (0.0, 1.0)}
+            | {"margin": 0.1}
+            | interval,
+        ),
+        "TemperatureController": (
+            hq.TemperatureController,
+            {"reserve": 0.1, "heating": 1.5, "cooling": 0.5, "min_count": 20},
+        ),
+        "TemperatureController.init": (controller.init, {"action_mask": mask, "tau": 0.3}),
+        "TemperatureController.step": (
+            controller.step,
+            {
+                "state": state,
+                "policy": policies[0],
+                "actions": actions,
+                "payoffs": paid,
+                "action_mask": mask,
+                "information_states": np.zeros_like(actions),
+            },
+        ),
+        "Episodes.from_log": (hq.Episodes.from_log, {"log": logs[0], "game": sampled}),
+        "Episodes.to_log": (episodes.to_log, {"game": sampled, "run": 0}),
+        "action_values_from_log": (
+            hq.action_values_from_log,
+            {"problem": problem, "episodes": episodes, "policy": policies[1], "method": "doubly_robust"}
+            | {"baseline": np.zeros((2, 1, 2))},
+        ),
+        "action_values_from_log, episodes": (with_episodes, episodes._asdict()),
+        "estimate_action_values": (
+            hq.estimate_action_values,
+            {"problem": problem, "policy": policies[1], "num_episodes": 8, "key": jax.random.key(0)},
+        ),
+        "Estimate.interval": (found.interval, {"level": 0.9}),
+    }
+    return functions, elsewhere
+
+
+def main() -> int:
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_disable_most_optimizations", True)
+    # Every so many calls, one is made: all of them take minutes.
+    stride, chosen = int(sys.argv[1]) if len(sys.argv) > 1 else 1, tuple(sys.argv[2:])
+    calls, bad, turn = 0, 0, 0
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        functions, objects = cases(Path(folder))
+        for name, (function, right) in functions.items():
+            if chosen and not name.startswith(chosen):
+                continue
+            function(**right)
+            for field, value in right.items():
+                if field == "key":
+                    continue
+                for wrong in [*spoilt(value), *objects]:
+                    if (
+                        field == "num_resamples"
+                        and isinstance(wrong, int)
+                        and not isinstance(wrong, bool)
+                        and wrong > 9
+                    ):
+                        continue
+                    turn += 1
+                    if turn % stride:
+                        continue
+                    calls += 1
+                    try:
+                        function(**{**right, field: wrong})
+                    except hq.InputError:
+                        pass
+                    except Exception as error:
+                        bad += 1
+                        place = traceback.extract_tb(error.__traceback__)[-1]
+                        shown = repr(wrong).replace("\n", " ")[:60]
+                        last = f"{Path(place.filename).name}:{place.lineno}"
+                        print(f"{name}({field}={shown}): {type(error).__name__} at {last}: {str(error)[:80]!r}")
+    print(f"{calls} calls, {bad} of them neither answered nor refused")
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
