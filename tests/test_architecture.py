@@ -94,6 +94,7 @@ EXTRAS = {
     "bridge": {
         "pyspiel",
         *("gguf", "jinja2", "safetensors", "tokenizers"),  # local language models
+        *("inspect_ai", "openai"),
     },
 }
 

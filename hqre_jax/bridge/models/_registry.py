@@ -52,6 +52,16 @@ _SOURCES = [
         "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture",
         "hqre_jax.bridge.models._checkpoint",
     ),
+    Source(
+        "openai:NAME",
+        "any OpenAI-compatible endpoint (--base-url), vLLM and SGLang servers included; key in OPENAI_API_KEY",
+        "hqre_jax.bridge.models._endpoint",
+    ),
+    Source(
+        "replay:STORE",
+        "a recorded store, or an archive of one, answers instead of a model",
+        "hqre_jax.bridge.models._replay",
+    ),
 ]
 
 
@@ -66,9 +76,7 @@ def available() -> list[dict[str, Any]]:
     for source in _SOURCES:
         usable = not source.has_weights or source.call("is_available")()
         fetching = "" if usable else f"hqre llm models --fetch {source.name}"
-        rows.append(
-            {"name": source.name, "description": source.description, "available": usable, "fetch": fetching}
-        )
+        rows.append({"name": source.name, "description": source.description, "available": usable, "fetch": fetching})
     return rows
 
 

@@ -28,7 +28,7 @@ class Budget:
     calls: int | None = None
     tokens: int | None = None
     money: Decimal | int | float | str | None = None
-    seconds: float | None = None
+    seconds: float | int | None = None
     prices: PriceTable | None = None
 
     def __post_init__(self) -> None:

@@ -163,7 +163,8 @@ def _price(name: str, entry: Any) -> Price:
     numbers = {}
     for key in ("prompt", "cached", "completion"):
         value = entry.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value < Decimal("Infinity"):
+        number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+        if not number or not Decimal(value).is_finite() or value < 0:
             raise InputError(f"{name}: {key}", f"is {value}; a price per million tokens, 0 or more, is wanted")
         numbers[key] = Decimal(value)
     return Price(entry["model"], entry["since"], **numbers)

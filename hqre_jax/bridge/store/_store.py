@@ -309,7 +309,9 @@ class Store:
 
     def _call(self, row: tuple[Any, ...]) -> Call:
         key, model, identity, request, reply, prompt, cached, completion, known, run, began, seconds, sealed = row
-        whole = key_of(identity, request) == key and seal(key, reply, (prompt, cached, completion), known) == sealed
+        whole = (
+            key_of(identity, request) == key and seal(key, reply, (prompt, cached, completion), bool(known)) == sealed
+        )
         if not whole:
             raise damaged(self.name, f"call {key[:12]} is not as it was written")
         usage = Usage(prompt, cached, completion) if known else None
