@@ -3,7 +3,10 @@
 import abc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
+
+from hqre_jax._types import InputError
 
 Domain = Literal["reasoning", "planning", "active information seeking", "coordination"]
 Split = Literal["train", "dev", "test"]
@@ -60,6 +63,8 @@ class AbstractTask(abc.ABC):
         verifier: How answers are judged, in one line.
         official: The documented form of the official data file that `load` reads; None where there is none.
         classes: Names of the task classes, easiest first.
+        num_items: How many distinct items every class is sure to have, by split.
+        answer_tokens: Tokens that an answer without its reasons fits in.
     """
 
     name: ClassVar[str]
@@ -68,6 +73,8 @@ class AbstractTask(abc.ABC):
     verifier: ClassVar[str]
     official: ClassVar[str | None]
     classes: ClassVar[tuple[str, ...]]
+    num_items: ClassVar[Mapping[Split, int]] = {"train": 100, "dev": 100, "test": 200}
+    answer_tokens: ClassVar[int] = 16
 
     @abc.abstractmethod
     def items(self, task_class: str, split: Split, count: int) -> list[Item]:
@@ -76,6 +83,26 @@ class AbstractTask(abc.ABC):
     @abc.abstractmethod
     def judge(self, item: Item, reply: str) -> Judgement:
         """Judge a reply. Replies are hostile text: they are parsed, never evaluated."""
+
+    def load(self, path: str | Path) -> list[Item]:
+        """The items of the official data file, class "official", split "test".
+
+        Args:
+            path: A file of the form that `official` documents.
+
+        Raises:
+            InputError: There is no official file, or this one has another form: file, line and remedy.
+        """
+        raise InputError("data", f"the task {self.name} reads no official file; leave --data out")
+
+    def check_class(self, task_class: str) -> None:
+        """Refuse a class that does not exist.
+
+        Raises:
+            InputError: Naming those that do.
+        """
+        if task_class not in self.classes:
+            raise InputError("task_class", f"is {task_class!r}; {self.name} has {', '.join(self.classes)}")
 
 
 class AbstractDialogue(abc.ABC):

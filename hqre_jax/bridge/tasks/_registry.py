@@ -1,0 +1,30 @@
+"""Which tasks there are."""
+
+from typing import Any
+
+from hqre_jax.bridge.tasks._interface import AbstractTask
+from hqre_jax.bridge.tasks.arithmetic import Arithmetic
+from hqre_jax.bridge.tasks.word_problems import WordProblems
+
+TASKS: tuple[type[AbstractTask], ...] = (WordProblems, Arithmetic)
+
+
+def all_tasks() -> dict[str, AbstractTask]:
+    """Every task by its name, in the order of the domains."""
+    return {task.name: task() for task in TASKS}
+
+
+def task_listing() -> list[dict[str, Any]]:
+    """What ``hqre llm tasks --format json`` prints; ``items`` counts the distinct items of all classes together."""
+    return [
+        {
+            "name": task.name,
+            "domain": task.domain,
+            "after": task.after,
+            "verifier": task.verifier,
+            "official": task.official,
+            "classes": list(task.classes),
+            "items": {split: count * len(task.classes) for split, count in task.num_items.items()},
+        }
+        for task in TASKS
+    ]
