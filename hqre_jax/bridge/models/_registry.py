@@ -66,9 +66,7 @@ def available() -> list[dict[str, Any]]:
     for source in _SOURCES:
         usable = not source.has_weights or source.call("is_available")()
         fetching = "" if usable else f"hqre llm models --fetch {source.name}"
-        rows.append(
-            {"name": source.name, "description": source.description, "available": usable, "fetch": fetching}
-        )
+        rows.append({"name": source.name, "description": source.description, "available": usable, "fetch": fetching})
     return rows
 
 
