@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from hqre_jax.bridge.models import AbstractModel, Controls, Failure, Message, Reply, Request, Usage
+from hqre_jax.bridge.store import Store, StoredModel
 
 
 class Scripted(AbstractModel):
@@ -26,3 +27,12 @@ def request(text: str, sample: int = 0, **controls) -> Request:
 def echo() -> Scripted:
     """A model that repeats the last message."""
     return Scripted(lambda asked: f"re: {asked.messages[-1].content}")
+
+
+QUESTIONS = [request(f"question {k}") for k in range(20)]
+
+
+def filled(path, model: AbstractModel | None = None, questions: Sequence[Request] = QUESTIONS) -> list[Reply | Failure]:
+    """Ask questions by way of a store; what is in it then."""
+    with Store(path) as store:
+        return StoredModel(model or echo(), store, run="first").generate(questions)
