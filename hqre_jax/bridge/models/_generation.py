@@ -14,7 +14,7 @@ from hqre_jax.bridge.models._programs import STRETCH, Memory, Sampling, take_ste
 from hqre_jax.bridge.models._prompts import PromptReader, bucket, lay_out
 
 _SMALLEST_BATCH = 8  # smaller products of matrices are computed in another order
-_FIRST_STEPS = 32  # steps that memory is first laid out for
+_FIRST_STEPS = 64  # steps that memory is first laid out for; shorter sums are ordered by the size of the batch
 _MOST_BYTES = 4 * 2**30  # of the memory of a batch
 
 
