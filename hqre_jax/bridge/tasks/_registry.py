@@ -5,6 +5,7 @@ from typing import Any
 from hqre_jax.bridge.tasks._interface import AbstractTask
 from hqre_jax.bridge.tasks.arithmetic import Arithmetic
 from hqre_jax.bridge.tasks.blocksworld import Blocksworld
+from hqre_jax.bridge.tasks.cooking import Cooking
 from hqre_jax.bridge.tasks.guessing import Guessing
 from hqre_jax.bridge.tasks.itinerary import Itinerary
 from hqre_jax.bridge.tasks.logic import Logic
@@ -21,6 +22,7 @@ TASKS: tuple[type[AbstractTask], ...] = (
     Itinerary,
     Guessing,
     Mystery,
+    Cooking,
 )
 
 

@@ -91,7 +91,10 @@ class Mystery(AbstractGeneratedTask, AbstractInteractiveTask):
             traits[name] = sorted(chosen[j] for j in order if full[j])
         culprit = rng.choice(names)
         article = "The " if situation else ""
-        told = [f"{article}{name} {_listed([words[t] for t in traits[name]]) or 'does nothing of that kind'}." for name in names]
+        told = [
+            f"{article}{name} {_listed([words[t] for t in traits[name]]) or 'does nothing of that kind'}."
+            for name in names
+        ]
         clues = [_clue(words, word, word in traits[culprit]) for word in sorted(chosen[:bits])]
         opening = rng.choice(_STORIES) + (" What was it?" if situation else " Who was it?")
         scene = f"{opening} {' '.join(told)}"
