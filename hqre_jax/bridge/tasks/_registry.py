@@ -4,9 +4,26 @@ from typing import Any
 
 from hqre_jax.bridge.tasks._interface import AbstractTask
 from hqre_jax.bridge.tasks.arithmetic import Arithmetic
+from hqre_jax.bridge.tasks.blocksworld import Blocksworld
+from hqre_jax.bridge.tasks.cooking import Cooking
+from hqre_jax.bridge.tasks.guessing import Guessing
+from hqre_jax.bridge.tasks.itinerary import Itinerary
+from hqre_jax.bridge.tasks.logic import Logic
+from hqre_jax.bridge.tasks.mystery import Mystery
 from hqre_jax.bridge.tasks.word_problems import WordProblems
+from hqre_jax.bridge.tasks.zebra import Zebra
 
-TASKS: tuple[type[AbstractTask], ...] = (WordProblems, Arithmetic)
+TASKS: tuple[type[AbstractTask], ...] = (
+    WordProblems,
+    Arithmetic,
+    Zebra,
+    Logic,
+    Blocksworld,
+    Itinerary,
+    Guessing,
+    Mystery,
+    Cooking,
+)
 
 
 def all_tasks() -> dict[str, AbstractTask]:

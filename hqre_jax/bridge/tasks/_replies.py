@@ -212,3 +212,29 @@ def _named(text: str, choices: Sequence[str]) -> set[str]:
             named.add(choice)
         text = pattern.sub(" ", text)
     return named
+
+
+def names_in_order(text: str, names: Sequence[str]) -> tuple[str, ...] | None:
+    """The order in which a text names everybody once.
+
+    Args:
+        text: From `plain_text` or `stated_answer`.
+        names: Who is to be named; capitals do not matter.
+
+    Returns:
+        The names in that order: of the whole text, else of the last line that names everybody exactly once, or else of
+        the last mentions of all, if no name is repeated among them. None where there is no such order.
+    """
+    for part in [text, *reversed(text.split("\n"))]:
+        order = mentioned(part, names)
+        if len(order) == len(names) == len(set(order)):
+            return order
+    order = mentioned(text, names)[-len(names) :]
+    return order if len(order) == len(names) == len(set(order)) else None
+
+
+def mentioned(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Every mention of a name in a text, in order; capitals do not matter, and longer names win."""
+    spelt = {name.lower(): name for name in names}
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(spelt, key=len, reverse=True)))})(?!\w)", re.I)
+    return tuple(spelt[match.group().lower()] for match in pattern.finditer(text))
