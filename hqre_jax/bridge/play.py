@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import build_messages, find_control
 from hqre_jax.bridge.models import AbstractModel, Failure, Message, Reply, Request
 from hqre_jax.bridge.tasks import AbstractInteractiveTask, AbstractTask, Item, Judgement
+from hqre_jax.bridge.tasks._interface import AbstractDividedTask
 from hqre_jax.bridge.team import Agent, Choice
 
 # No task of ours is as long; a dialogue that does not end is a fault.
@@ -98,12 +99,22 @@ def play_item(
     """
     if find_control(choice.control).instruction is None:
         return Transcript(item, agent, choice, (), Judgement(0.0, None, "the agent abstained"))
+    if choice.part is not None:
+        item = _part(task, item, choice)
     if not one_shot and isinstance(task, AbstractInteractiveTask) and item.task_class in task.interactive:
         return _played(model, task, item, agent, choice, seed, sample)
     exchange = _ask(model, opening(task, item, agent, choice, seed, sample))
     said = exchange.result
     judgement = task.judge(item, said.text) if isinstance(said, Reply) else None
     return Transcript(item, agent, choice, (exchange,), judgement)
+
+
+def _part(task: AbstractTask, item: Item, choice: Choice) -> Item:
+    if not isinstance(task, AbstractDividedTask) or item.task_class not in task.divided:
+        raise InputError("control", f"{choice.name} answers a part, and {task.name} / {item.task_class} has no parts")
+    if choice.part not in task.parts:
+        raise InputError("control", f"{choice.name} answers {choice.part!a}; the parts are {', '.join(task.parts)}")
+    return task.part_of(item, choice.part)
 
 
 def opening(task: AbstractTask, item: Item, agent: Agent, choice: Choice, seed: int, sample: int) -> Request:
@@ -124,21 +135,18 @@ def instructed(messages: Sequence[Message], instructions: str) -> tuple[Message,
 
 
 def _played(
-    model: AbstractModel, task: Any, item: Item, agent: Agent, choice: Choice, seed: int, sample: int
+    model: AbstractModel, task: AbstractInteractiveTask, item: Item, agent: Agent, choice: Choice, *own: int
 ) -> Transcript:
+    """An observation says all that may be known, so every turn is a conversation of its own, with the same opening."""
     dialogue, exchanges = task.begin(item), list[Exchange]()
-    request = opening(task, replace(item, question=dialogue.observe()), agent, choice, seed, sample)
-    while not dialogue.done:
-        exchange = _ask(model, request)
-        if len(exchanges) == MAX_TURNS:
-            exchange = Exchange(request, Failure("model", f"the dialogue had no end after {MAX_TURNS} turns"))
+    while not dialogue.done and len(exchanges) < MAX_TURNS:
+        exchange = _ask(model, opening(task, replace(item, question=dialogue.observe()), agent, choice, *own))
         exchanges.append(exchange)
         if not isinstance(exchange.result, Reply):
             return Transcript(item, agent, choice, tuple(exchanges), None)
         dialogue.act(exchange.result.text)
-        if not dialogue.done:
-            said = (Message("assistant", exchange.result.text), Message("user", dialogue.observe()))
-            request = replace(request, messages=(*request.messages, *said))
+    if not dialogue.done:
+        raise RuntimeError(f"{task.name} / {item.task_class} had no end after {MAX_TURNS} turns")
     return Transcript(item, agent, choice, tuple(exchanges), dialogue.judgement())
 
 

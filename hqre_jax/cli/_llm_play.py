@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from hqre_jax.bridge.models import Failure, Reply
+from hqre_jax.bridge.models import Failure, Message, Reply
 from hqre_jax.cli._tables import facts
 from hqre_jax.cli._text import harmless
 
 if TYPE_CHECKING:
     from hqre_jax.bridge.play import Transcript
+
+
+_ENDED = {"stop": "assistant", "length": "assistant, cut off", "refusal": "assistant, refusing"}
 
 
 def transcript_document(transcript: "Transcript", stopped: str | None) -> dict[str, Any]:
@@ -63,18 +66,18 @@ def transcript_tables(transcript: "Transcript") -> list[Any]:
     turns = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 0))
     turns.add_column(no_wrap=True)
     turns.add_column(overflow="fold")
-    shown = 0
+    shown: tuple[Message, ...] = ()
     for exchange in transcript.exchanges:
-        # A later request repeats the conversation, with what was answered in it.
-        for message in exchange.request.messages[shown:]:
+        messages, result = exchange.request.messages, exchange.result
+        # What opened the turn before is not shown again.
+        same = next((k for k, (old, new) in enumerate(zip(shown, messages, strict=False)) if old != new), len(shown))
+        for message in messages[same:]:
             turns.add_row(Text(message.role, style="bold"), _said(message.content))
-        result = exchange.result
         if isinstance(result, Reply):
-            cut = {"stop": "", "length": "\n[cut off]", "refusal": "\n[refused]"}[result.finish_reason]
-            turns.add_row(Text("assistant", style="bold"), _said(result.text + cut))
+            turns.add_row(Text(_ENDED[result.finish_reason], style="bold"), _said(result.text))
         else:
             turns.add_row(Text("failure", style="bold"), _said(f"{result.kind}: {result.detail}"))
-        shown = len(exchange.request.messages) + 1
+        shown = messages
     heading = facts({key: harmless(value) for key, value in asked.items()})
     return [heading, Text(""), turns, Text(""), _worth(transcript)]
 

@@ -36,3 +36,8 @@ def filled(path, model: AbstractModel | None = None, questions: Sequence[Request
     """Ask questions by way of a store; what is in it then."""
     with Store(path) as store:
         return StoredModel(model or echo(), store, run="first").generate(questions)
+
+
+def joined(text: str) -> str:
+    """The text as JSON spells it: two surrogates that make a pair are the character they stand for."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted import QUESTIONS, Scripted, echo, filled, request
+from scripted import QUESTIONS, Scripted, echo, filled, joined, request
 
 from hqre_jax._types import InputError
 from hqre_jax.bridge import store as st_store
@@ -117,6 +117,7 @@ ATTACKS = [
     '"], "sample": 1, "x": ["',
     '{"text": "x", "finish_reason": "stop"}',
     "\ud800",
+    "\ud800\udfff",
     "\x00",
     "'; DROP TABLE calls;--",
 ]
@@ -125,12 +126,12 @@ TEXTS = st.one_of(st.text(st.characters(exclude_categories=()), max_size=40), st
 
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), TEXTS), max_size=3), TEXTS, TEXTS)
 def test_texts_come_back_as_they_were(turns, stop, said):
+    turns, stop, said = [(role, joined(text)) for role, text in turns], joined(stop), joined(said)
     asked = Request(tuple(Message(*turn) for turn in turns), Controls(stop=(stop,)))
     assert decode_request(encode_request(asked)) == asked
     with Store(None) as store:
         model = Scripted(lambda _: Reply(said, "length", Usage(1, 0, 1), (-0.5,)))
-        run = StoredModel(model, store)
-        assert run.generate([asked]) == [Reply(said, "length", Usage(1, 0, 1), (-0.5,))]
+        assert StoredModel(model, store).generate([asked]) == [Reply(said, "length", Usage(1, 0, 1), (-0.5,))]
         (call,) = store.calls()
         assert (call.request, call.reply.text) == (asked, said)
         assert len(store) == 1
@@ -139,6 +140,7 @@ def test_texts_come_back_as_they_were(turns, stop, said):
 @given(st.lists(TEXTS, min_size=2, max_size=4))
 def test_other_texts_are_other_calls(texts):
     """No text can make one conversation look like another."""
+    texts = [joined(text) for text in texts]
     spoken = {tuple(texts), (*texts, ""), ("".join(texts),), tuple(texts[:-1])}
     keys = {call_key("m", Request(tuple(Message("user", text) for text in turns))) for turns in spoken}
     assert len(keys) == len(spoken)

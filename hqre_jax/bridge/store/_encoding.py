@@ -1,7 +1,8 @@
 """Requests and replies as text: one spelling each, so that equal calls have equal keys.
 
 JSON in ASCII: lone surrogates, which UTF-8 refuses, and control characters are written as escapes and come back as
-they were; nothing that a model or a user says can be anything but a string.
+they were (two that make a pair come back as the character they stand for); nothing that a model or a user says can be
+anything but a string.
 """
 
 import hashlib
