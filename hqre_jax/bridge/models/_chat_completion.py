@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from hqre_jax.bridge.models._interface import Controls, Failure, FinishReason, Reply, Request, Usage
+from hqre_jax.bridge.models._well_formed import well_formed
 
 _FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "refusal"}
 
@@ -21,7 +22,7 @@ def request_body(model: str, request: Request, log_probs: bool, official: bool) 
     controls = request.controls
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": turn.role, "content": _well_formed(turn.content)} for turn in request.messages],
+        "messages": [{"role": turn.role, "content": well_formed(turn.content)} for turn in request.messages],
         "temperature": controls.temperature,
         "max_completion_tokens" if official else "max_tokens": controls.max_tokens,
         "seed": _seed(controls.seed, request.sample),
@@ -29,7 +30,7 @@ def request_body(model: str, request: Request, log_probs: bool, official: bool) 
     if controls.top_p < 1:
         body["top_p"] = controls.top_p
     if controls.stop:
-        body["stop"] = [_well_formed(text) for text in controls.stop]
+        body["stop"] = [well_formed(text) for text in controls.stop]
     if log_probs:
         body["logprobs"] = True
     return body
@@ -104,8 +105,3 @@ def _seed(seed: int, sample: int) -> int:
     """One number for (seed, sample), within what endpoints take."""
     digest = hashlib.sha256(f"{seed} {sample}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
-
-
-def _well_formed(text: str) -> str:
-    """The text as UTF-8 can carry it: lone surrogates become U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
