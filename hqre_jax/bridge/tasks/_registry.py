@@ -10,6 +10,7 @@ from hqre_jax.bridge.tasks.guessing import Guessing
 from hqre_jax.bridge.tasks.itinerary import Itinerary
 from hqre_jax.bridge.tasks.logic import Logic
 from hqre_jax.bridge.tasks.mystery import Mystery
+from hqre_jax.bridge.tasks.negotiation import Negotiation
 from hqre_jax.bridge.tasks.word_problems import WordProblems
 from hqre_jax.bridge.tasks.zebra import Zebra
 
@@ -23,6 +24,7 @@ TASKS: tuple[type[AbstractTask], ...] = (
     Guessing,
     Mystery,
     Cooking,
+    Negotiation,
 )
 
 
