@@ -25,8 +25,8 @@ class ChatTemplate:
     """
 
     def __init__(self, source: str, special: dict[str, str]):
-        self._source = source
-        self._special = special
+        self.source = source
+        self.special = special
 
     @cached_property
     def _template(self) -> Any:
@@ -45,7 +45,7 @@ class ChatTemplate:
         environment.filters["tojson"] = tojson
         environment.globals["raise_exception"] = raise_exception
         environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-        return environment.from_string(self._source)
+        return environment.from_string(self.source)
 
     def encode(self, messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
         """Tokens of a conversation, up to where the assistant begins to speak.
@@ -67,7 +67,7 @@ class ChatTemplate:
                 raise InputError("messages", f"the role {message.role!r} is none of {', '.join(_ROLES)}")
         said = [{"role": message.role, "content": tokenizer.protect(message.content)} for message in messages]
         try:
-            text = self._template.render(messages=said, add_generation_prompt=True, tools=None, **self._special)
+            text = self._template.render(messages=said, add_generation_prompt=True, tools=None, **self.special)
         except (TemplateError, TypeError, ArithmeticError) as error:
             raise InputError("messages", f"the model's chat template refuses them: {error}") from error
         return tokenizer.encode(text)

@@ -106,7 +106,9 @@ def _generate_batch(decoder: Decoder, reader: PromptReader, rows: list[Row], end
         if step == written[0].keys.shape[-1]:
             written = _lengthen(written)
         current, lengths, sampling = _inputs(slots, uniforms, step)
-        chosen, log_probs, written = take_step(decoder, current, prompts, lengths, written, np.int32(step), sampling)
+        chosen, log_probs, written = take_step(
+            decoder, current, prompts, lengths, written, jnp.asarray(step, jnp.int32), sampling
+        )
         for place, (token, log_prob) in enumerate(zip(np.asarray(chosen), np.asarray(log_probs), strict=True)):
             row = slots[place]
             if row is not None:
@@ -118,7 +120,7 @@ def _generate_batch(decoder: Decoder, reader: PromptReader, rows: list[Row], end
         going = [place for place, row in enumerate(slots) if row is not None]
         num_rows = bucket(len(going), _SMALLEST_BATCH)
         if going and num_rows < len(slots):
-            places = np.asarray(going + [0] * (num_rows - len(going)), np.int32)
+            places = jnp.asarray(going + [0] * (num_rows - len(going)), jnp.int32)
             prompts, written = _take_rows(prompts, places), _take_rows(written, places)
             slots = [*(slots[place] for place in going), *[None] * (num_rows - len(going))]
 
@@ -133,7 +135,7 @@ def _has_ended(row: Row, end_tokens: frozenset[int]) -> bool:
 
 def _inputs(
     slots: Sequence[Row | None], uniforms: dict[int, np.ndarray], step: int
-) -> tuple[np.ndarray, np.ndarray, Sampling]:
+) -> tuple[Int[Array, " row"], Int[Array, " row"], Sampling]:
     """Last tokens, lengths of prompts but the last token, and sampling of every row of a batch."""
     current, lengths, forced = (np.full(len(slots), value, np.int32) for value in (0, 0, -1))
     temperature, top_p, uniform = (np.full(len(slots), value, np.float32) for value in (0, 1, 0))
@@ -145,7 +147,8 @@ def _inputs(
             uniform[place] = uniforms[id(row)][step]
             if row.forced is not None:
                 forced[place] = row.forced[step]
-    return current, lengths, Sampling(temperature, top_p, uniform, forced)
+    sampling = Sampling(*(jnp.asarray(x) for x in (temperature, top_p, uniform, forced)))
+    return jnp.asarray(current), jnp.asarray(lengths), sampling
 
 
 def _blank(prompts: tuple[Memory, ...]) -> tuple[Memory, ...]:
