@@ -11,11 +11,14 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from hqre_jax._types import InputError
 from hqre_jax.cli._inputs import number
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_play import transcript_document, transcript_tables
-from hqre_jax.cli._tables import progress, rendered, table
+from hqre_jax.cli._tables import rendered, table
 from hqre_jax.cli._text import harmless
 
 # The bridge is imported by the functions below, when it is wanted.
@@ -196,9 +199,9 @@ def _play(arguments: Namespace) -> int:
     options = {} if arguments.base_url is None else {"base_url": arguments.base_url}
     model = load(agent.model, **options)
     if arguments.store is not None:
-        goes_on_with(shlex.join(["hqre", "llm", "play", arguments.team, f"--task={arguments.task}"]))
-    with Store(arguments.store) as store, progress(1) as announce:
-        announce(f"{agent.name} answers")
+        goes_on_with(_same_again(arguments))
+    busy = Console(stderr=True).status(Text(harmless(f"{agent.name} answers by way of {agent.model}")))
+    with Store(arguments.store) as store, busy:
         stored = StoredModel(model, store, budget)
         own_seed, one_shot = team.seed_of(agent, seed), arguments.one_shot
         transcript = play_item(stored, task, item, agent, choice, seed=own_seed, sample=sample, one_shot=one_shot)
@@ -211,6 +214,18 @@ def _play(arguments: Namespace) -> int:
     kept = f"; what was bought is kept in {arguments.store}" if arguments.store is not None else ""
     _say(f"{transcript.failure.kind}: {transcript.failure.detail}{kept if stored.stopped else ''}")
     return 1
+
+
+def _same_again(arguments: Namespace) -> str:
+    """The command as it would be typed."""
+    words = ["hqre", "llm", "play", arguments.team]
+    for name, value in vars(arguments).items():
+        option = "--class" if name == "task_class" else f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif name not in ("command", "llm_command", "team") and value not in (None, False):
+            words.append(f"{option}={value}")
+    return shlex.join(words)
 
 
 def _item(arguments: Namespace, index: int) -> tuple[Any, Any]:

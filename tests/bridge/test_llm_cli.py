@@ -160,9 +160,13 @@ def test_an_interruption_exits_with_130(capsys, says):
         raise KeyboardInterrupt
 
     says(interrupt)
-    code, out, err = run(capsys, *PLAY, "--store", "s.sqlite")
+    code, out, err = run(capsys, *PLAY, "--class", "product", "--one-shot", "--store", "s.sqlite")
     assert (code, out) == (130, "")
-    assert "goes on with it: hqre llm play team.toml" in err
+    command = err.rpartition("goes on with it: hqre ")[2].split()
+    assert command[:3] == ["llm", "play", "team.toml"]
+    assert {"--task=arithmetic", "--class=product", "--one-shot", "--store=s.sqlite"} <= set(command)
+    says("4")
+    assert run(capsys, *command[1:])[0] == 0
 
 
 WRONG = [
