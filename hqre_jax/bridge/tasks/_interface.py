@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from hqre_jax._types import InputError
 
@@ -68,14 +68,14 @@ class AbstractTask(abc.ABC):
         answer_tokens: Tokens that an answer without its reasons fits in.
     """
 
-    name: ClassVar[str]
-    domain: ClassVar[Domain]
-    after: ClassVar[str]
-    verifier: ClassVar[str]
-    official: ClassVar[str | None]
-    classes: ClassVar[tuple[str, ...]]
-    num_items: ClassVar[Mapping[Split, int]] = {"train": 100, "dev": 100, "test": 200}
-    answer_tokens: ClassVar[int] = 16
+    name: str
+    domain: Domain
+    after: str
+    verifier: str
+    official: str | None
+    classes: tuple[str, ...]
+    num_items: Mapping[Split, int] = {"train": 100, "dev": 100, "test": 200}
+    answer_tokens: int = 16
 
     @abc.abstractmethod
     def items(self, task_class: str, split: Split, count: int) -> list[Item]:
@@ -116,8 +116,8 @@ class AbstractDividedTask(AbstractTask):
         divided: Classes whose items have parts.
     """
 
-    parts: ClassVar[tuple[str, ...]]
-    divided: ClassVar[tuple[str, ...]]
+    parts: tuple[str, ...]
+    divided: tuple[str, ...]
 
     @abc.abstractmethod
     def part_of(self, item: Item, part: str) -> Item:
@@ -182,8 +182,8 @@ class AbstractInteractiveTask(AbstractTask):
         partners: Who may sit in the second seat: nobody (empty), a scripted partner, another model.
     """
 
-    interactive: ClassVar[tuple[str, ...]]
-    partners: ClassVar[tuple[Partner, ...]] = ()
+    interactive: tuple[str, ...]
+    partners: tuple[Partner, ...] = ()
 
     @abc.abstractmethod
     def begin(self, item: Item, partner: Partner = "scripted") -> AbstractDialogue:

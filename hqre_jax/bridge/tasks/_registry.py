@@ -7,6 +7,7 @@ from hqre_jax.bridge.tasks.arithmetic import Arithmetic
 from hqre_jax.bridge.tasks.blocksworld import Blocksworld
 from hqre_jax.bridge.tasks.cooking import Cooking
 from hqre_jax.bridge.tasks.guessing import Guessing
+from hqre_jax.bridge.tasks.hanabi import Hanabi
 from hqre_jax.bridge.tasks.itinerary import Itinerary
 from hqre_jax.bridge.tasks.logic import Logic
 from hqre_jax.bridge.tasks.mystery import Mystery
@@ -24,6 +25,7 @@ TASKS: tuple[type[AbstractTask], ...] = (
     Guessing,
     Mystery,
     Cooking,
+    Hanabi,
     Negotiation,
 )
 
@@ -34,7 +36,7 @@ def all_tasks() -> dict[str, AbstractTask]:
 
 
 def task_listing() -> list[dict[str, Any]]:
-    """What ``hqre llm tasks --format json`` prints; ``items`` counts the distinct items of all classes together."""
+    """What ``hqre llm tasks --format json`` prints."""
     return [
         {
             "name": task.name,
@@ -43,6 +45,7 @@ def task_listing() -> list[dict[str, Any]]:
             "verifier": task.verifier,
             "official": task.official,
             "classes": list(task.classes),
+            # Of all classes together.
             "items": {split: count * len(task.classes) for split, count in task.num_items.items()},
         }
         for task in TASKS
