@@ -126,8 +126,8 @@ def take_step(
     updated: list[Memory] = []
 
     def attend(number, query, key, value):
-        keys = jax.lax.dynamic_update_slice(written[number].keys, key[..., None], (0, 0, 0, step))
-        values = jax.lax.dynamic_update_slice(written[number].values, value[:, :, None], (0, 0, step, 0))
+        keys = jax.lax.dynamic_update_slice_in_dim(written[number].keys, key[..., None], step, axis=3)
+        values = jax.lax.dynamic_update_slice_in_dim(written[number].values, value[:, :, None], step, axis=2)
         updated.append(Memory(keys, values))
         grouped = query.reshape(*key.shape[:2], -1, key.shape[2])
         return _attend_twice(grouped, prompts[number], prompt_seen, updated[-1], step_seen).reshape(query.shape)
