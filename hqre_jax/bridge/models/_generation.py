@@ -49,7 +49,7 @@ class Row:
     @property
     def capacity(self) -> int:
         """Positions laid out for the prompt but its last token, which the first step reads."""
-        return bucket(len(self.prompt) - 1, STRETCH)
+        return bucket(len(self.prompt) - 1, 2 * STRETCH)
 
     def uniforms(self) -> np.ndarray:
         """The row's random numbers: a function of its prompt, its seed and nothing else."""

@@ -147,14 +147,14 @@ class GgufFile:
         original = self._number("rope.scaling.original_context_length", 0)
         return {**scaling, "original_max_position_embeddings": int(original)} if original else scaling
 
-    def _number(self, key: str, default: float | None = None) -> Any:
-        return self._get(f"{self._family}.{key}", default)
+    def _number(self, key: str, *default: Any) -> Any:
+        return self._get(f"{self._family}.{key}", *default)
 
     def _get(self, key: str, *default: Any) -> Any:
         field = self._reader.get_field(key)
         if field is not None:
             return field.contents()
-        if default and not (default[0] is None and key.startswith("llama.")):
+        if default:
             return default[0]
         raise InputError("model", f"{self.path} lacks {key!r}")
 

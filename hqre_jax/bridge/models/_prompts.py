@@ -11,7 +11,9 @@ import numpy as np
 from hqre_jax.bridge.models._decoder import Decoder
 from hqre_jax.bridge.models._programs import STRETCH, Memory, Stretch, read_stretch
 
-_SHORTEST = 16  # of the lengths that a prompt's last stretch is padded to
+# Each size is a program that takes seconds to compile: few of them, at the price of some padding.
+_SHORTEST = 32  # length that a prompt's last stretch is padded to, at least
+_FEWEST = 4  # stretches that are looked at, at least
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class PromptReader:
     def _read_part(self, part: Sequence[int], start: int, before: list[Stretch]) -> Stretch:
         padded = np.zeros(bucket(len(part), _SHORTEST), np.int32)
         padded[: len(part)] = part
-        num_past = bucket(len(before), 1) if before else 0
+        num_past = bucket(len(before) + 1, _FEWEST) - 1
         past = (*before, *[self._padding] * (num_past - len(before)))
         return read_stretch(self._decoder, jnp.asarray(padded), jnp.asarray(start, jnp.int32), past)
 
