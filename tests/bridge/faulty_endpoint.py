@@ -58,6 +58,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.script, self.seen, self.lock = script, [], threading.Lock()
         self.under_way = self.most_under_way = 0
+        self.ended = threading.Event()
 
     @property
     def address(self) -> str:
@@ -76,6 +77,7 @@ def serving(*script: Callable[[Handler], None]) -> Iterator[Server]:
         try:
             yield server
         finally:
+            server.ended.set()
             server.shutdown()
             thread.join()
 
@@ -123,7 +125,7 @@ def slowly(seconds: float) -> Callable[[Handler], None]:
         handler.end_headers()
         until = time.monotonic() + seconds
         with contextlib.suppress(OSError):
-            while time.monotonic() < until:
+            while time.monotonic() < until and not handler.server.ended.is_set():
                 handler.wfile.write(b" ")
                 handler.wfile.flush()
                 time.sleep(0.02)
@@ -141,7 +143,7 @@ def later(seconds: float, action: Callable[[Handler], None]) -> Callable[[Handle
     """Another action after a while."""
 
     def act(handler: Handler) -> None:
-        time.sleep(seconds)
-        action(handler)
+        if not handler.server.ended.wait(seconds):
+            action(handler)
 
     return act

@@ -1,5 +1,6 @@
 """An OpenAI-compatible endpoint and what goes wrong with it: the right reply or a missing observation."""
 
+import asyncio
 import email.utils
 import logging
 import time
@@ -14,7 +15,7 @@ from hqre_jax.bridge.store import Budget, Store, StoredModel
 pytest.importorskip("openai")
 
 from hqre_jax.bridge.models import load
-from hqre_jax.bridge.models._retries import Retries, read_retry_after
+from hqre_jax.bridge.models._retries import Retries, Transient, read_retry_after
 
 KEY = "sk-a-key-that-nobody-is-to-read"
 GOOD = faulty.answer(faulty.completion())
@@ -58,20 +59,27 @@ PASSING = {
     "503 in words": (faulty.answer(b"<html>out of order</html>", 503), "server"),
     "dropped connection": (faulty.drop, "connection"),
     "cut short": (faulty.cut_short, "connection"),
-    "slow": (faulty.slowly(1.0), "timeout"),
 }
 
 
 @pytest.mark.parametrize("fault", PASSING)
 def test_what_may_pass_is_tried_again(fault):
     action, kind = PASSING[fault]
-    timeout = {"timeout": 0.3} if kind == "timeout" else {}
-    result, charged, seen = ask(action, action, GOOD, **timeout)
+    result, charged, seen = ask(action, action, GOOD)
     assert (result, charged, len(seen)) == (Reply("four", "stop", USAGE), (1, 12, 4, 3), 3)
-    result, charged, seen = ask(action, **timeout)
+    result, charged, seen = ask(action)
     assert isinstance(result, Failure)
     assert (result.kind, charged, len(seen)) == (kind, (1, 0, 0, 0), 3)
     assert result.detail.endswith(", 3 tries")
+
+
+def test_a_slow_reply_is_tried_again():
+    """A server that drips is no better than a silent one."""
+    result, charged, seen = ask(faulty.slowly(20), GOOD, timeout=0.7)
+    assert (result, charged) == (Reply("four", "stop", USAGE), (1, 12, 4, 3))
+    assert len(seen) >= 2
+    result, charged, _ = ask(faulty.slowly(20), timeout=0.2)
+    assert (result, charged) == (Failure("timeout", "no reply within 0.2 s, 3 tries"), (1, 0, 0, 0))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_the_server_says_when_to_come_back(header, seconds):
     told = header() if callable(header) else header
     result, _, seen = ask(faulty.answer({}, 429, Retry_After=told), GOOD)
     assert isinstance(result, Reply)
-    assert seconds <= seen[1][0] - seen[0][0] <= seconds + 2
+    assert seen[1][0] - seen[0][0] >= seconds
 
 
 def test_too_long_a_wait_is_a_failure_at_once():
@@ -89,7 +97,7 @@ def test_too_long_a_wait_is_a_failure_at_once():
     result, _, seen = ask(faulty.answer({}, 429, Retry_After="3600"))
     assert isinstance(result, Failure)
     assert (result.kind, len(seen)) == ("rate_limit", 1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60
 
 
 def test_no_money_is_not_waited_for():
@@ -109,14 +117,32 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
     assert read_retry_after(header) == seconds
 
 
-def test_waits_are_jittered():
-    """Two calls that fail together do not come back together."""
-    with faulty.serving(*[faulty.answer({}, 500)] * 8, GOOD) as server:
-        model = load("openai:m", base_url=server.address, retries=Retries(tries=2, first_wait=0.4))
-        model.generate([Request((Message("user", str(k)),)) for k in range(8)])
-        again = [when for when, _, _ in server.seen[8:]]
-    assert max(again) - min(again) > 0.03
-    assert min(again) - server.seen[7][0] > 0.1
+def test_waits_double_and_are_jittered_and_never_shorter_than_asked_for(monkeypatch):
+    waits = []
+
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    retries = Retries(tries=4, first_wait=1.0, longest_wait=3.0)
+
+    def fail(retry_after):
+        async def attempt():
+            return Transient(Failure("server", "oh"), retry_after)
+
+        waits.clear()
+        assert asyncio.run(retries.call(attempt)) == Failure("server", "oh, 4 tries")
+        return list(waits)
+
+    drawn = [fail(None) for _ in range(50)]
+    for k, most in enumerate((1.0, 2.0, 3.0)):
+        own = [waits[k] for waits in drawn]
+        assert len(set(own)) == 50
+        assert most / 2 <= min(own) < 0.6 * most
+        assert 0.9 * most < max(own) <= most
+    asked = fail(2.5)
+    assert len(set(asked)) == 3
+    assert min(asked) >= 2.5
 
 
 # Answers of status 200 that hold no reply: no second attempt, and charged what they say.
@@ -198,21 +224,19 @@ def test_a_wrong_request_is_not_repeated():
 def test_calls_are_bounded_and_side_by_side():
     with faulty.serving(faulty.later(0.1, GOOD)) as server:
         model = load("openai:m", base_url=server.address, concurrency=4)
-        began = time.monotonic()
         results = model.generate([Request((Message("user", str(k)),)) for k in range(12)])
-        assert time.monotonic() - began < 1.1
     assert {result.text for result in results} == {"four"}
     assert 2 <= server.most_under_way <= 4
 
 
 def test_who_stops_listening_cancels_the_rest():
-    with faulty.serving(GOOD, faulty.later(5.0, GOOD)) as server:
+    with faulty.serving(GOOD, faulty.later(20, GOOD)) as server:
         model = load("openai:m", base_url=server.address, concurrency=2)
         began = time.monotonic()
         results = model.as_completed([Request((Message("user", str(k)),)) for k in range(3)])
         assert next(results)[1] == Reply("four", "stop", USAGE)
         results.close()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 15
 
 
 def test_budget_is_exact():
@@ -251,6 +275,11 @@ def test_secrets_reach_nothing(tmp_path, caplog):
     assert KEY not in caplog.text
     for file in tmp_path.iterdir():
         assert KEY.encode() not in file.read_bytes()
+
+
+def test_a_word_for_a_server_without_keys_is_no_secret(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "four")
+    assert ask(GOOD)[0] == Reply("four", "stop", USAGE)
 
 
 @pytest.mark.parametrize(

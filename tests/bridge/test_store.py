@@ -15,6 +15,7 @@ from scripted import QUESTIONS, Scripted, echo, filled, request
 from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Controls, Failure, Message, Reply, Request, Usage
 from hqre_jax.bridge.store import Store, StoredModel, call_key
+from hqre_jax.bridge.store._encoding import encode_request
 from hqre_jax.bridge.store._owner import new_owner
 from hqre_jax.bridge.store._prices import Tally
 from hqre_jax.bridge.store._store import Wanted
@@ -147,6 +148,17 @@ def test_a_claim_waits_for_its_owner_and_ends_with_it(path):
         assert one._rows("SELECT expires < 1e10 FROM claims") == [(1,)]
         two.release(mine)
         assert claims_of(one, new_owner()) == 1
+
+
+def test_what_comes_second_is_not_used_but_counted(path):
+    """A claim that ran out was taken over: both calls were paid for, one reply is everybody's."""
+    wanted = Wanted(call_key("i", QUESTIONS[0]), "m", "i", encode_request(QUESTIONS[0]), Tally(1, 9, 0, 9))
+    first, second = (Reply(text, "stop", Usage(4, 0, 2)) for text in ("first", "second"))
+    with Store(path) as store:
+        assert store.record(wanted, first, "r", 0.0) == first
+        assert store.record(wanted, second, "r", 0.0) == first
+        assert (len(store), len(list(store.failures()))) == (1, 1)
+        assert store.charged("r") == {"m": Tally(2, 8, 0, 4)}
 
 
 def test_many_make_the_file_at_once(path):

@@ -8,6 +8,8 @@ from hqre_jax.bridge.models._interface import Failure, Reply
 # Variables that hold something to keep; the client sends one or the other.
 _VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY")
 _SHOWN = "[key]"
+# Shorter ones ("EMPTY", "none") are words for a server that wants no key: cutting them out would change what is said.
+_SHORTEST = 8
 _LONGEST_LINE = 300
 
 
@@ -24,7 +26,8 @@ class Secrets:
     @classmethod
     def of_environment(cls) -> "Secrets":
         """The keys that are set now."""
-        found = {value for name in _VARIABLES if (value := os.environ.get(name, "").strip())}
+        values = (os.environ.get(name, "").strip() for name in _VARIABLES)
+        found = {value for value in values if len(value) >= _SHORTEST}
         return cls(tuple(sorted(found, key=len, reverse=True)))
 
     def out_of(self, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from hqre_jax._types import InputError
@@ -63,7 +63,8 @@ class Budget:
             return f"{self.seconds:g} seconds"
         if self.money is not None:
             assert self.prices is not None
-            cost = sum((self.prices.cost(model, tally, date.today()) for model, tally in spent.items()), Decimal(0))
+            today = datetime.now(UTC).date()
+            cost = sum((self.prices.cost(model, tally, today) for model, tally in spent.items()), Decimal(0))
             if cost > Decimal(str(self.money)):
                 return f"{self.money} {self.prices.currency}"
         return None

@@ -18,6 +18,9 @@ from hqre_jax.bridge.store._prices import Spent, Tally
 # A claim lives this long after its owner last said that it is at work.
 LEASE_SECONDS = 60.0
 
+# What becomes of a reply that comes second, because a claim had run out: it was paid for, and is counted.
+_SECOND = Failure("model", "another process recorded this call first, and its reply is the one that is used")
+
 _COLUMNS = "key, model, identity, request, reply, prompt, cached, completion, known, run, began, seconds, seal"
 _EVERYTHING = """
 SELECT model, prompt, cached, completion FROM calls WHERE run = :run
@@ -256,12 +259,14 @@ class Store:
         head, tail = (call.key, call.model, call.identity, call.request), (*counts, known, run, began, seconds)
         with self._lock, refusing(self.name), writing(self._connection):
             self._connection.execute("DELETE FROM claims WHERE key = ?", (call.key,))
+            failure = result
             if isinstance(result, Reply):
                 text = encode_reply(result)
                 row = (*head, text, *tail, seal(call.key, text, counts, known))
-                self._connection.execute(f"INSERT OR IGNORE INTO calls VALUES ({_marks(row)})", row)
-            else:
-                row = (*head, result.kind, result.detail, *tail)
+                kept = self._connection.execute(f"INSERT OR IGNORE INTO calls VALUES ({_marks(row)})", row).rowcount
+                failure = None if kept else _SECOND
+            if isinstance(failure, Failure):
+                row = (*head, failure.kind, failure.detail, *tail)
                 self._connection.execute(f"INSERT INTO failures VALUES ({_marks(row)})", row)
         return (self.reply(call.key) or result) if isinstance(result, Reply) else result
 
