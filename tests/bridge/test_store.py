@@ -76,6 +76,17 @@ def test_a_failure_is_kept_and_tried_again(path):
         assert spent.tally == Tally(2, 17, 2, 6)
 
 
+def test_a_reply_is_recorded_before_it_is_handed_out(path):
+    """Seen from another connection, as another process would see it."""
+    with Store(path) as store, Store(path, read_only=True) as other:
+        handed = 0
+        for place, reply in StoredModel(echo(), store, batch=3).as_completed(QUESTIONS):
+            assert other.reply(call_key("s1", QUESTIONS[place])) == reply
+            handed += 1
+            assert len(other) >= handed
+    assert handed == len(QUESTIONS)
+
+
 class Late(Scripted):
     """Hands out results one at a time and is interrupted by the third."""
 
