@@ -196,8 +196,10 @@ def test_a_million_characters_take_bounded_time(filler):
 def test_hostile_replies_are_judged_like_any_other(task, reply):
     """They score nothing, and nothing of them gets into the canonical answer but what the verifier knows."""
     for task_class in task.classes:
-        judgement = task.judge(task.items(task_class, "test", 1)[0], reply)
-        assert judgement.score == 0 or (reply[0] == "7" and judgement.answer == "7")
+        # Of those numbers, a hostile reply may be right by chance.
+        items = task.items(task_class, "test", 20)
+        judgement = task.judge(next(item for item in items if item.answer not in ("0", "1", "7", "9")), reply)
+        assert judgement.score == 0
         assert all(c.isprintable() for c in (judgement.answer or "") + judgement.reason)
         (judgement.answer or "").encode()
 

@@ -90,7 +90,9 @@ def test_repeating_the_question_does_not_win(name, task_class):
 def test_listing_says_what_there_is():
     listing = task_listing()
     assert [entry["name"] for entry in listing] == list(TASKS)
-    assert len(listing) == len(TASKS)
+    assert len(listing) == 11
+    domains = ["reasoning"] * 4 + ["planning"] * 2 + ["active information seeking"] * 2 + ["coordination"] * 3
+    assert [entry["domain"] for entry in listing] == domains
     for entry in listing:
         assert set(entry) == {"name", "domain", "after", "verifier", "official", "classes", "items"}
         assert entry["items"]["test"] >= 200 * len(entry["classes"])

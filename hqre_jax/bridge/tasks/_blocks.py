@@ -1,7 +1,6 @@
 """Blocksworld: four operators, states, and shortest plans by search."""
 
 from collections import deque
-from collections.abc import Iterator
 from functools import lru_cache
 
 TABLE, HAND = -1, -2
@@ -13,22 +12,18 @@ Move = tuple[str, int, int]
 Goal = tuple[tuple[int, int], ...]
 
 
-def legal_moves(state: State) -> Iterator[tuple[Move, State]]:
+@lru_cache(maxsize=20_000)
+def legal_moves(state: State) -> tuple[tuple[Move, State], ...]:
     """Every move that is possible, with the state it leads to."""
     clear = [block for block in range(len(state)) if block not in state and state[block] != HAND]
     if HAND in state:
         held = state.index(HAND)
-        yield ("put down", held, -1), _placed(state, held, TABLE)
-        for below in clear:
-            yield ("stack", held, below), _placed(state, held, below)
-        return
-    for block in clear:
-        operator = ("pick up", block, -1) if state[block] == TABLE else ("unstack", block, state[block])
-        yield operator, _placed(state, block, HAND)
-
-
-def _placed(state: State, block: int, where: int) -> State:
-    return (*state[:block], where, *state[block + 1 :])
+        drops: list[Move] = [("put down", held, -1), *(("stack", held, below) for below in clear)]
+        return tuple((move, (*state[:held], move[2], *state[held + 1 :])) for move in drops)
+    lifts: list[Move] = [
+        ("pick up", block, -1) if state[block] == TABLE else ("unstack", block, state[block]) for block in clear
+    ]
+    return tuple((move, (*state[: move[1]], HAND, *state[move[1] + 1 :])) for move in lifts)
 
 
 def reached(state: State, goal: Goal) -> bool:
@@ -52,7 +47,7 @@ def shortest_plan(state: State, goal: Goal) -> tuple[Move, ...] | None:
     queue, came = deque([state]), dict[State, tuple[State, Move] | None]({state: None})
     while queue:
         here = queue.popleft()
-        if reached(here, goal):
+        if all(here[block] == below for block, below in goal):
             plan = []
             while (step := came[here]) is not None:
                 here = step[0]

@@ -48,13 +48,15 @@ class Zebra(AbstractGeneratedTask):
         clues: list[Clue] = []
         while len(possible) > 1:
             clue = _draw_clue(rng, truth)
-            kept = [house for house in possible if _holds(clue, house)]
+            kept = _keep(clue, possible)
             # Clues that tell nothing new, or the answer itself, are left out.
             if len(kept) < len(possible) and clue != ("same", answer, asked):
                 possible, clues = kept, [*clues, clue]
         for clue in clues[:-1]:
-            others = [other for other in clues if other != clue]
-            if sum(all(_holds(other, house) for other in others) for house in every) == 1:
+            others, left = [other for other in clues if other != clue], every
+            for other in others:
+                left = _keep(other, left)
+            if len(left) == 1:
                 clues = others
         spoken = {thing: f"{_VERBS[kind]} {thing}" for kind in kinds[1:] for thing in _ATTRIBUTES[kind]}
         names = sorted(truth[0])
@@ -115,13 +117,14 @@ def _draw_clue(rng: random.Random, truth: Assignment) -> Clue:
     return kind, truth[first][left], truth[second][left + 1]
 
 
-def _holds(clue: Clue, house: dict[str, int]) -> bool:
+def _keep(clue: Clue, houses: list[dict[str, int]]) -> list[dict[str, int]]:
+    """The assignments, each a map from things to houses, for which a clue is true."""
     kind, one, two = clue
     if kind in ("at", "not at"):
-        return (house[one] + 1 == int(two)) == (kind == "at")
+        return [house for house in houses if (house[one] + 1 == int(two)) == (kind == "at")]
     if kind == "left":
-        return house[one] + 1 == house[two]
-    return (house[one] == house[two]) == (kind == "same")
+        return [house for house in houses if house[one] + 1 == house[two]]
+    return [house for house in houses if (house[one] == house[two]) == (kind == "same")]
 
 
 def _say(clue: Clue, spoken: dict[str, str]) -> str:
