@@ -28,7 +28,7 @@ needs_weights = pytest.mark.skipif(
 def model():
     # The one place of the suite where programs run for longer than they compile.
     jax.config.update("jax_disable_most_optimizations", False)
-    yield models.load("smollm2-135m")
+    yield models.load("smollm2-135m", max_batch=8)  # one program for all batches
     jax.config.update("jax_disable_most_optimizations", True)
 
 
@@ -77,24 +77,43 @@ def test_logits_and_greedy_tokens_are_llama_cpps(model):
 
 @needs_weights
 def test_twenty_items(model):
-    """Sums by worked examples, as tasks ask them: most right, alone as in a batch, and their likelihoods in order."""
-    examples = [("user", "3+4="), ("assistant", "7"), ("user", "5+1="), ("assistant", "6")]
-    items = [(a, b) for a in range(1, 6) for b in range(2, 6)]
+    """Sums by worked examples, as tasks ask them: nearly all right, and the right ones likelier than the wrong."""
+
+    def messages(a, b):
+        examples = [(3, 4), (5, 1), (2, 7)]
+        turns = [
+            turn for x, y in examples for turn in (("user", f"{x} + {y} = ?"), ("assistant", f"{x} + {y} = {x + y}"))
+        ]
+        return conversation([*turns, ("user", f"{a} + {b} = ?")])
+
+    items = [(a, b) for a in range(2, 7) for b in range(3, 7)]
+    requests = [models.Request(messages(a, b), models.Controls(max_tokens=12)) for a, b in items]
+    replies = model.generate(requests)
+    assert sum(reply.text == f"{a} + {b} = {a + b}" for reply, (a, b) in zip(replies, items, strict=True)) >= 18
+    assert all(reply.finish_reason == "stop" for reply in replies)
+    assert sum(reply.usage.cached > 0 for reply in replies) >= 19  # the examples are read once
+    scores = model.score(messages(2, 4), ["2 + 4 = 6", "2 + 4 = 9"])
+    assert scores[0] > scores[1] + 3
+
+
+@needs_weights
+@pytest.mark.thorough
+def test_a_text_is_its_own_whatever_it_is_batched_with():
+    """Bit for bit, over lengths, temperatures, sizes of the batch and orders."""
+    texts = [f"Write a long story about {i}." for i in range(30)] + ["word " * i + "?" for i in range(20, 320, 10)]
     requests = [
         models.Request(
-            conversation([*examples, ("user", f"{a}+{b}=")]),
-            models.Controls(max_tokens=3, temperature=0.7 * (number % 2), top_p=0.9, stop=("\n",), seed=5),
+            conversation([("user", text)]),
+            models.Controls(max_tokens=36 + i % 40, temperature=0.5 * (i % 3), top_p=1 - 0.1 * (i % 2)),
         )
-        for number, (a, b) in enumerate(items)
+        for i, text in enumerate(texts)
     ]
-    replies = model.generate(requests)
-    right = sum(reply.text == str(a + b) for reply, (a, b) in zip(replies, items, strict=True))
-    assert right >= 10
-    alone = model.generate(requests[:2])
-    assert [(r.text, r.log_probs) for r in alone] == [(r.text, r.log_probs) for r in replies[:2]]
-    assert all(reply.usage.cached > 0 for reply in alone)
-    scores = model.score(requests[0].messages, ["3", "8"])
-    assert scores[0] > scores[1]
+    together, orderly = models.load(), models.load(max_batch=8)
+    replies = together.generate(requests)
+    shuffled = np.random.default_rng(0).permutation(len(requests))[:40]
+    again = orderly.generate([requests[i] for i in shuffled])
+    for i, reply in zip(shuffled, again, strict=True):
+        assert (reply.text, reply.log_probs) == (replies[i].text, replies[i].log_probs)
 
 
 def test_missing_weights_are_named_with_the_command(monkeypatch):
