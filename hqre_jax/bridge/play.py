@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import build_messages, find_control
 from hqre_jax.bridge.models import AbstractModel, Failure, Message, Reply, Request
-from hqre_jax.bridge.tasks import AbstractInteractiveTask, AbstractTask, Item, Judgement
-from hqre_jax.bridge.tasks._interface import AbstractDividedTask
+from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractInteractiveTask, AbstractTask, Item, Judgement
 from hqre_jax.bridge.team import Agent, Choice
 
 # No task of ours is as long; a dialogue that does not end is a fault.

@@ -50,6 +50,7 @@ _BUDGETS: Mapping[str, tuple[Callable[[str], Any], str]] = {
     "money": (str, "most money, at the prices of --prices"),
 }
 _ENDINGS = (".csv", ".jsonl")
+_LAST_ITEM = 9_999
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -230,11 +231,9 @@ def _same_again(arguments: Namespace) -> str:
 
 def _item(arguments: Namespace, index: int) -> tuple[Any, Any]:
     """The task and the item that are meant."""
-    from hqre_jax.bridge.tasks import all_tasks
+    from hqre_jax.bridge.tasks import all_tasks, load_user_file
 
     if arguments.task.lower().endswith(_ENDINGS):
-        from hqre_jax.bridge.tasks import load_user_file
-
         task = load_user_file(arguments.task)
     else:
         known = all_tasks()
@@ -245,18 +244,19 @@ def _item(arguments: Namespace, index: int) -> tuple[Any, Any]:
     if arguments.data is not None:
         file = _data_file(arguments.data, task.name)
         items = task.load(file)
-        what = f"{file} has"
-    else:
-        name = arguments.task_class or task.classes[0]
-        task.check_class(name)
-        count = task.num_items[arguments.split]
-        items = task.items(name, arguments.split, min(index + 1, count))
-        what = f"{task.name} is sure to have"
         if index >= len(items):
-            items = task.items(name, arguments.split, count)
-    if index >= len(items):
-        raise InputError("item", f"is {index}; {what} items 0 to {len(items) - 1}")
-    return task, items[index]
+            raise InputError("item", f"is {index}; {file} has items 0 to {len(items) - 1}")
+        return task, items[index]
+    name = arguments.task_class or task.classes[0]
+    task.check_class(name)
+    if index > _LAST_ITEM:
+        raise InputError("item", f"is {index}; a number up to {_LAST_ITEM} is wanted")
+    try:
+        return task, task.items(name, arguments.split, index + 1)[index]
+    except InputError as error:
+        if error.field != "count":
+            raise
+        raise InputError("item", f"is {index}, counted from 0: the number of items wanted {error.problem}") from None
 
 
 def _data_file(name: str, task: str) -> Path:

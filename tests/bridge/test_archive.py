@@ -40,6 +40,15 @@ def test_an_archive_holds_the_calls_and_is_the_same_for_the_same_calls(path, tmp
         StoredModel(echo(), recorded).generate([request("new")])
 
 
+def test_log_probabilities_can_stay_behind(path, tmp_path):
+    told = Reply("x", "stop", Usage(1, 0, 1), (-0.125,))
+    filled(path, Scripted(lambda asked: told), QUESTIONS[:1])
+    for keep, expected in ((True, told), (False, Reply("x", "stop", Usage(1, 0, 1)))):
+        with Store(path) as store:
+            st_store.export_archive(store, tmp_path / "a.xz", log_probs=keep)
+        assert st_store.read_recorded(tmp_path / "a.xz").reply(call_key("s1", QUESTIONS[0])) == expected
+
+
 def test_a_damaged_archive_is_refused(path, tmp_path):
     filled(path)
     archive = tmp_path / "a.jsonl.xz"

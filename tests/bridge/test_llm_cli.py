@@ -124,6 +124,43 @@ def test_a_task_is_played_in_turns(capsys, says):
     assert len(json.loads(one[1])["exchanges"]) == 1
 
 
+def test_questions_of_ones_own(capsys, says, tmp_path):
+    """A formula and an escape in a user's file are words like others."""
+    (tmp_path / "mine.csv").write_text('question,answer,split\n"=1+1 \x1b[31m?",2,dev\nAnother?,3,dev\n')
+    says("The answer is 2.")
+    code, out, err = run(capsys, "play", "team.toml", "--task", "mine.csv", "--control", "direct", "--format", "json")
+    assert code == 0, err
+    assert json.loads(out)["question"] == "=1+1 \x1b[31m?"
+    assert json.loads(out)["score"] == 1
+    assert "\x1b" not in run(capsys, "play", "team.toml", "--task", "mine.csv")[1]
+    code, out, err = run(capsys, "play", "team.toml", "--task", "mine.csv", "--item", "2")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("hqre: item: is 2, counted from 0"), err
+    (tmp_path / "official").mkdir()
+    (tmp_path / "official" / "word_problems.jsonl").write_text('{"question": "1 + 1?", "answer": "so #### 2"}\n')
+    code, out, err = run(
+        capsys, "play", "team.toml", "--task", "word_problems", "--data", "official", "--format", "json"
+    )  # fmt: skip
+    assert code == 0, err
+    assert (json.loads(out)["question"], json.loads(out)["score"]) == ("1 + 1?", 1)
+    assert run(capsys, *PLAY, "--data", "official")[2].startswith("hqre: data: 'official' holds 0 files")
+
+
+def test_a_part_of_a_divided_question(capsys, says, tmp_path):
+    """The control says which part; a part of what has none is bad input."""
+    text = (tmp_path / "team.toml").read_text()
+    part = '[[menu]]\nname = "you cook"\ncontrol = "direct"\npart = "cook"\n\n[[agents]]'
+    (tmp_path / "team.toml").write_text(text.replace("[[agents]]", part, 1))
+    says("?")
+    cooking = all_tasks()["cooking"]
+    item = cooking.items("order", "dev", 1)[0]
+    argv = ("play", "team.toml", "--task", "cooking", "--class", "order", "--control", "you cook", "--format", "json")
+    code, out, err = run(capsys, *argv)
+    assert code == 0, err
+    assert json.loads(out)["question"] == cooking.part_of(item, "cook").question != item.question
+    assert run(capsys, *PLAY, "--control", "you cook")[2].startswith("hqre: control: you cook answers a part")
+
+
 def test_a_store_answers_the_second_time(capsys, says):
     model = says("4")
     first = run(capsys, *PLAY, "--store", "s.sqlite", "--format", "json")
@@ -177,7 +214,8 @@ WRONG = [
     (("play", "team.toml", "--task", "juggling\x1b[31m"), "task: is 'juggling\\x1b[31m'; there are"),
     ((*PLAY, "--class", "golf"), "task_class: is 'golf'"),
     ((*PLAY, "--item", "-1"), "item: is -1"),
-    ((*PLAY, "--item", "1000000"), "item: is 1000000; arithmetic is sure to have items 0 to"),
+    ((*PLAY, "--item", "1000000"), "item: is 1000000; a number up to 9999"),
+    ((*PLAY, "--item", "9999"), "item: is 9999, counted from 0"),
     ((*PLAY, "--item", "x"), "item: is 'x'"),
     ((*PLAY, "--agent", "nobody"), "agent: is 'nobody'"),
     ((*PLAY, "--control", "shout"), "control: is 'shout'"),

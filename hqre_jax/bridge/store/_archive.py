@@ -7,6 +7,7 @@ bytes), and a last line with the digest of all before it. Nothing in it is execu
 import hashlib
 import json
 import lzma
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,13 @@ _HEADING = "hqre-jax store archive"
 _FIELDS = ("model", "identity", "request", "reply", "usage", "began")
 
 
-def export_archive(store: Store, path: str | Path) -> int:
+def export_archive(store: Store, path: str | Path, *, log_probs: bool = True) -> int:
     """Write all finished calls of a store into an archive.
 
     Args:
         store: The store.
         path: The file, by custom ``NAME.jsonl.xz``; it is there whole or not at all.
+        log_probs: Whether log-probabilities go with the replies: they are most of a large archive.
 
     Returns:
         The number of calls.
@@ -35,9 +37,10 @@ def export_archive(store: Store, path: str | Path) -> int:
     """
     rows = []
     for call in store.calls():
-        usage = call.reply.usage
+        reply = call.reply if log_probs else replace(call.reply, log_probs=None)
+        usage = reply.usage
         counts = None if usage is None else [usage.prompt, usage.cached, usage.completion]
-        row = (call.model, call.identity, encode_request(call.request), encode_reply(call.reply), counts, call.began)
+        row = (call.model, call.identity, encode_request(call.request), encode_reply(reply), counts, call.began)
         rows.append(to_json(dict(zip(_FIELDS, (*row[:5], round(row[5])), strict=True))))
     rows.sort()
     lines = [to_json({"format": _HEADING, "version": VERSION, "calls": len(rows)}), *rows]
@@ -46,7 +49,7 @@ def export_archive(store: Store, path: str | Path) -> int:
     target = Path(path)
     part = target.with_name(target.name + ".part")
     try:
-        part.write_bytes(lzma.compress(body + seal, preset=7 | lzma.PRESET_EXTREME))
+        part.write_bytes(lzma.compress(body + seal, preset=7))
         part.replace(target)
     except OSError as error:
         raise InputError(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
