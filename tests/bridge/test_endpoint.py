@@ -22,6 +22,8 @@ GOOD = faulty.answer(faulty.completion())
 ASKED = Request((Message("system", "Be short."), Message("user", "2 + 2?")), Controls(max_tokens=16, stop=("\n",)))
 QUICK = Retries(tries=3, first_wait=0.01)
 USAGE = Usage(12, 4, 3)
+# What `ASKED` can cost at most.
+MOST = (1, len("Be short.2 + 2?") + 16 * 2 + 64, 0, 16)
 
 
 @pytest.fixture(autouse=True)
@@ -165,6 +167,7 @@ MALFORMED = {
     "counts of text": ({**faulty.completion(), "usage": {"prompt_tokens": "12", "completion_tokens": 3}}, None),
     "negative counts": (faulty.completion(usage=(12, 0, -3)), None),
     "more cached than there are": (faulty.completion(usage=(12, 13, 3)), None),
+    "a million characters": (faulty.completion("x" * 10**6, usage=None), None),
     "longer than asked for": (faulty.completion(usage=(12, 4, 17)), Usage(12, 4, 17)),
 }
 
@@ -175,13 +178,13 @@ def test_what_is_no_reply_is_a_missing_observation(fault):
     result, charged, seen = ask(faulty.answer(document))
     assert isinstance(result, Failure)
     assert (result.kind, result.usage, len(seen)) == ("malformed", usage, 1)
-    assert charged == ((1, usage.prompt, usage.cached, usage.completion) if usage else (1, 0, 0, 0))
+    assert charged == ((1, usage.prompt, usage.cached, usage.completion) if usage else MOST)
 
 
 def test_no_usage_is_charged_at_its_most():
     result, charged, _ = ask(faulty.answer(faulty.completion(usage=None)))
     assert result == Reply("four", "stop", None)
-    assert charged == (1, len("Be short.2 + 2?") + 16 * 2 + 64, 0, 16)
+    assert charged == MOST
 
 
 @pytest.mark.parametrize(

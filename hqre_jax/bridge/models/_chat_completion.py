@@ -7,6 +7,8 @@ from typing import Any
 from hqre_jax.bridge.models._interface import Controls, Failure, FinishReason, Reply, Request, Usage
 from hqre_jax.bridge.models._well_formed import well_formed
 
+# Characters that no token of a vocabulary in use exceeds: where a server does not count, a longer reply is seen by it.
+_LONGEST_TOKEN = 256
 _FINISHED: dict[str, FinishReason] = {"stop": "stop", "length": "length", "content_filter": "refusal"}
 
 
@@ -67,9 +69,11 @@ def read_completion(content: bytes, controls: Controls) -> Reply | Failure:
         return Reply("", "refusal", usage)
     if not isinstance(text, str):
         return Failure("malformed", "the reply has no text", usage)
+    asked = f"where {controls.max_tokens} tokens at most were asked for"
     if usage is not None and usage.completion > controls.max_tokens:
-        asked = f"{usage.completion} tokens, where {controls.max_tokens} at most were asked for"
-        return Failure("malformed", f"the reply has {asked}", usage)
+        return Failure("malformed", f"the reply has {usage.completion} tokens, {asked}", usage)
+    if len(text) > _LONGEST_TOKEN * controls.max_tokens:
+        return Failure("malformed", f"the reply has {len(text)} characters, {asked}", usage)
     # Some servers leave the stop string in.
     ends = [place for end in controls.stop if end and (place := text.find(end)) >= 0]
     if ends:

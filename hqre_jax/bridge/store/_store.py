@@ -252,8 +252,9 @@ class Store:
             What is in the store now: the result, or what another recorded first because the claim had run out.
         """
         seconds = time.time() - began
-        # Without counts a reply is charged at the most it can have cost, a failure at nothing.
-        unknown = call.most[1:] if isinstance(result, Reply) else (0, 0, 0)
+        # What was answered without counts is charged at the most it can have cost, whatever the answer was worth.
+        answered = isinstance(result, Reply) or result.kind == "malformed"
+        unknown = call.most[1:] if answered else (0, 0, 0)
         usage, known = result.usage, result.usage is not None
         counts = (usage.prompt, usage.cached, usage.completion) if usage else unknown
         head, tail = (call.key, call.model, call.identity, call.request), (*counts, known, run, began, seconds)
