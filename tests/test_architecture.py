@@ -88,7 +88,7 @@ SIBLINGS = {
 
 
 # What an extra of pyproject.toml installs may be imported where it is needed, inside functions.
-EXTRAS = {"_rigorous": {"flint"}, "sweep": {"pyarrow"}, "bridge": {"pyspiel"}}
+EXTRAS = {"_rigorous": {"flint"}, "sweep": {"pyarrow"}, "bridge": {"pygambit", "pyspiel"}}
 
 
 def layer_name(module: str) -> str:
