@@ -107,6 +107,7 @@ def test_jaxmarl_pays_what_arithmetic_says():
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore:OvercookedV2 is now:DeprecationWarning")
 def test_overcooked_of_jaxmarl_is_played():
     """The real kitchen: a random policy over what stands before the cooks; nothing breaks down."""
     jaxmarl = pytest.importorskip("jaxmarl", reason="plays its Overcooked")
