@@ -92,7 +92,7 @@ EXTRAS = {
     "_rigorous": {"flint"},
     "sweep": {"pyarrow"},
     "bridge": {
-        "pyspiel",
+        *("pygambit", "pyspiel"),  # games of other programs
         *("gguf", "jinja2", "safetensors", "tokenizers"),  # local language models
         *("inspect_ai", "openai"),
     },
