@@ -131,8 +131,7 @@ class ModelFolder:
         """Tokens that end a reply."""
         named = [self._json("generation_config.json", {}).get("eos_token_id"), self._config.get("eos_token_id")]
         ends = {end for entry in named if entry is not None for end in (entry if isinstance(entry, list) else [entry])}
-        text = self.template().special.get("eos_token")
-        return frozenset(ends | ({tokenizer.control[text]} if text in tokenizer.control else set()))
+        return tokenizer.usual_ends | ends
 
     def _number(self, key: str) -> int:
         value = self._config.get(key)

@@ -13,7 +13,7 @@ from hqre_jax.bridge.models._decoder import Decoder
 from hqre_jax.bridge.models._programs import STRETCH, Memory, Sampling, take_step
 from hqre_jax.bridge.models._prompts import PromptReader, bucket, lay_out
 
-_SMALLEST_BATCH = 8  # smaller products of matrices are computed in another order
+_SMALLEST_BATCH = 8  # products of smaller matrices are computed in another order
 _FIRST_STEPS = 64  # steps that memory is first laid out for; shorter sums are ordered by the size of the batch
 _MOST_BYTES = 4 * 2**30  # of the memory of a batch
 
@@ -64,9 +64,8 @@ def generate(
 ) -> None:
     """Generate every row's tokens, in place.
 
-    Rows are batched with rows whose prompts take as much memory, so that the shapes of all programs a row meets but
-    one, the number of rows, follow from the row itself. That number is 8, 16, 32, …, for which products of matrices
-    compute each row alike.
+    Rows are batched with rows whose prompts take as much memory, so that the shapes of all programs a row meets follow
+    from the row itself, but for one: the number of rows, see `_smallest_batch`.
 
     Args:
         decoder: The weights.
@@ -75,8 +74,21 @@ def generate(
         end_tokens: Tokens that end a text.
         max_batch: Most rows at once.
     """
+    smallest = _smallest_batch(decoder, max_batch)
     for batch in _batches(decoder, rows, max_batch):
-        _generate_batch(decoder, reader, batch, end_tokens)
+        _generate_batch(decoder, reader, batch, end_tokens, smallest)
+
+
+def _smallest_batch(decoder: Decoder, max_batch: int) -> int:
+    """Rows of the smallest batch; larger ones have 2, 4, … times as many.
+
+    On a processor, batches of 8, 16, 32, … rows compute each row alike, to the last bit, where all sums are over
+    multiples of 64 numbers (as they are in models of use; a test checks it). Elsewhere all batches have one size.
+    """
+    shape = decoder.architecture
+    sizes = (shape.width, shape.hidden_width, shape.head_width, shape.vocabulary)
+    alike = jax.default_backend() == "cpu" and not any(size % 64 for size in sizes)
+    return _SMALLEST_BATCH if alike else bucket(max_batch, _SMALLEST_BATCH)
 
 
 def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[list[Row]]:
@@ -92,12 +104,14 @@ def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[
         yield batch
 
 
-def _generate_batch(decoder: Decoder, reader: PromptReader, rows: list[Row], end_tokens: frozenset[int]) -> None:
+def _generate_batch(
+    decoder: Decoder, reader: PromptReader, rows: list[Row], end_tokens: frozenset[int], smallest: int
+) -> None:
     read = [reader.read(row.prompt[:-1]) for row in rows]
     for row, prompt in zip(rows, read, strict=True):
         row.num_cached = prompt.num_cached
     # What each row of the batch works on: None where it is idle, since it was never used or its text has ended.
-    slots: list[Row | None] = [*rows, *[None] * (bucket(len(rows), _SMALLEST_BATCH) - len(rows))]
+    slots: list[Row | None] = [*rows, *[None] * (bucket(len(rows), smallest) - len(rows))]
     prompts = lay_out(decoder, read, len(slots), rows[0].capacity)
     written = _blank(prompts)
     uniforms = {id(row): row.uniforms() for row in rows}
@@ -118,7 +132,7 @@ def _generate_batch(decoder: Decoder, reader: PromptReader, rows: list[Row], end
                     slots[place] = None
         step += 1
         going = [place for place, row in enumerate(slots) if row is not None]
-        num_rows = bucket(len(going), _SMALLEST_BATCH)
+        num_rows = bucket(len(going), smallest)
         if going and num_rows < len(slots):
             places = jnp.asarray(going + [0] * (num_rows - len(going)), jnp.int32)
             prompts, written = _take_rows(prompts, places), _take_rows(written, places)

@@ -13,8 +13,6 @@ from hqre_jax.bridge.models._rotary import rotary_frequencies
 from hqre_jax.bridge.models._tokenizer import PRE_TOKENIZERS, ControlToken, Tokenizer, byte_level_description
 
 _CONTROL, _USER_DEFINED = 3, 4  # kinds of tokens
-# Texts of tokens that end a turn, where the file names but one.
-_ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "</s>")
 # Names in the file, and here; those of blocks stand after "blk.N.".
 _OUTSIDE = {"token_embd.weight": "embedding", "output_norm.weight": "norm", "output.weight": "head.weight"}
 _INSIDE = {
@@ -135,9 +133,8 @@ class GgufFile:
 
     def end_tokens(self, tokenizer: Tokenizer) -> frozenset[int]:
         """Tokens that end a reply."""
-        named = {tokenizer.control[text] for text in _ENDS if text in tokenizer.control}
         end = self._get("tokenizer.ggml.eos_token_id", None)
-        return frozenset(named | ({int(end)} if end is not None else set()))
+        return tokenizer.usual_ends | ({int(end)} if end is not None else set())
 
     def _scaling(self) -> Mapping[str, Any] | None:
         kind = self._get(f"{self._family}.rope.scaling.type", "none")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from hqre_jax._types import InputError
@@ -125,7 +126,10 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
     if (":" in source.name) != bool(argument):
         raise InputError("model", f"{name!r} should read {source.name}")
     try:
-        return source.call("load")(argument, **options)
+        loader = source.call("load")
+        for option in options.keys() - signature(loader).parameters.keys():
+            raise InputError("model", f"{name!r} has no option {option!r}")
+        return loader(argument, **options)
     except ImportError as error:
         raise InputError("model", f"{name!r} needs the package {error.name}: pip install 'hqre-jax[llm]'") from error
 

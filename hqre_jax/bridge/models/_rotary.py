@@ -33,6 +33,14 @@ def rotary_frequencies(
     """
     scaling = dict(scaling or {})
     kind = scaling.get("rope_type", scaling.get("type", "default"))
+    needed = {
+        "linear": ["factor"],
+        "yarn": ["factor"],
+        "llama3": ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],
+    }
+    for key in needed.get(kind, []):
+        if not isinstance(scaling.get(key), int | float):
+            raise InputError("rope_scaling", f"{kind!r} needs {key!r}, a number")
     plain = base ** (-np.arange(0, head_width, 2, dtype=np.float64) / head_width)
     magnitude = 1.0
     if kind == "default":
@@ -56,7 +64,7 @@ def _yarn(plain: np.ndarray, base: float, scaling: dict[str, Any], context_lengt
     factor = scaling["factor"]
     original = scaling.get("original_max_position_embeddings") or context_length
 
-    def plane(turns: float) -> float:
+    def plane(turns: float | int) -> float:
         """The plane that makes so many turns over the original context."""
         return len(plain) * math.log(original / (turns * 2 * math.pi)) / math.log(base)
 

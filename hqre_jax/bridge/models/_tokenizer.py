@@ -17,6 +17,8 @@ _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,%d}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
     r"|\s+(?!\S)|\s+"
 )
+# Control tokens that end a turn, whichever of them a model's files name.
+_ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "</s>")
 # How text is cut into words before pairs are merged, by the name a GGUF file gives the way.
 _DIGITS = {"type": "Digits", "individual_digits": True}
 _BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -69,6 +71,7 @@ class Tokenizer:
         model["vocab"] = {word: number for word, number in model["vocab"].items() if word not in spelt}
         self._encoder = Encoder.from_str(json.dumps({**plain, "model": model}))
         self.control = {token.text: token.number for token in control}
+        self.usual_ends = frozenset(self.control[text] for text in _ENDS if text in self.control)
         pattern = "|".join(
             (r"\s*" if token.strips_left else "") + re.escape(token.text) + (r"\s*" if token.strips_right else "")
             for token in sorted(control, key=lambda token: -len(token.text))
