@@ -280,6 +280,11 @@ def test_secrets_reach_nothing(tmp_path, caplog):
         assert KEY.encode() not in file.read_bytes()
 
 
+def test_options_of_other_models_are_refused():
+    with pytest.raises(InputError, match="model: 'openai:m' has no option 'dtype'"):
+        load("openai:m", base_url="http://127.0.0.1:1/v1", dtype="float32")
+
+
 def test_a_word_for_a_server_without_keys_is_no_secret(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "four")
     assert ask(GOOD)[0] == Reply("four", "stop", USAGE)

@@ -23,9 +23,19 @@ _OFFICIAL = "https://api.openai.com/v1"
 _PASSING = (408, 409, 425, 429)
 
 
-def load(name: str, *, base_url: str | None = None, **options: object) -> "EndpointModel":
-    """The model that `hqre_jax.bridge.models.load("openai:NAME")` gives."""
-    return EndpointModel(name, base_url=base_url, **options)  # type: ignore[arg-type]
+def load(
+    name: str,
+    *,
+    base_url: str | None = None,
+    concurrency: int = 16,
+    timeout: float = 120.0,
+    retries: Retries | None = None,
+    log_probs: bool = False,
+) -> "EndpointModel":
+    """The model that `hqre_jax.bridge.models.load("openai:NAME")` gives, with the options of `EndpointModel`."""
+    return EndpointModel(
+        name, base_url=base_url, concurrency=concurrency, timeout=timeout, retries=retries, log_probs=log_probs
+    )
 
 
 class EndpointModel(AbstractConcurrentModel):
