@@ -89,7 +89,15 @@ SIBLINGS = {
 
 
 # What an extra of pyproject.toml installs may be imported where it is needed, inside functions.
-EXTRAS = {"_rigorous": {"flint"}, "sweep": {"pyarrow"}, "bridge": {"pyspiel"}}
+EXTRAS = {
+    "_rigorous": {"flint"},
+    "sweep": {"pyarrow"},
+    "bridge": {
+        *("pygambit", "pyspiel"),  # games of other programs
+        *("gguf", "jinja2", "safetensors", "tokenizers"),  # local language models
+        *("inspect_ai", "openai"),
+    },
+}
 
 
 def layer_name(module: str) -> str:

@@ -26,6 +26,7 @@ from hqre_jax.cli._documents import (
 from hqre_jax.cli._inputs import accuracy, check_folder, check_writable, numbers, read_question
 from hqre_jax.cli._interrupts import INTERRUPTED, goes_on_with, hear_interrupts, interruption
 from hqre_jax.cli._jax import enable_double_precision, quick_compilation
+from hqre_jax.cli._llm import llm
 from hqre_jax.cli._parser import build_parser
 from hqre_jax.cli._sweep import summary_document, summary_tables, sweep_progress, wanted
 from hqre_jax.cli._tables import (
@@ -36,6 +37,7 @@ from hqre_jax.cli._tables import (
     rendered,
     solution_tables,
 )
+from hqre_jax.cli._text import harmless
 from hqre_jax.cli._verify import verify
 from hqre_jax.demo import demo
 from hqre_jax.io import list_games
@@ -198,6 +200,7 @@ _COMMANDS: dict[str, Callable[[Namespace], int]] = {
     "sweep": _sweep,
     "verify": verify,
     "demo": _demo,
+    "llm": llm,
 }
 
 
@@ -226,5 +229,4 @@ def _print(text: str) -> None:
 
 def _say(message: str) -> None:
     """One line to stderr, whatever characters the message quotes."""
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in message)
-    print(f"hqre: {line}", file=sys.stderr)
+    print(f"hqre: {harmless(message)}", file=sys.stderr)

@@ -9,7 +9,7 @@ from hqre_jax._game import Continuation
 from hqre_jax._problem import Entropy
 from hqre_jax._solvers import SOLVERS
 from hqre_jax._types import InputError
-from hqre_jax.cli import _sweep, _verify
+from hqre_jax.cli import _llm, _sweep, _verify
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given
@@ -28,6 +28,7 @@ start here:
   hqre sweep config.toml --out out/sweep         thousands to millions of random games
   hqre verify --games 1000                       do the theorems hold? table, proofs, pictures
   hqre demo --out out/demo                       every built-in game, with plots
+  hqre llm                                       language-model agents (pip install 'hqre-jax[llm]')
 
 GAME is a built-in name or a file: .nfg or .efg (Gambit), .json or .npz.
 Exit codes: 0 done, 1 tolerance not reached, 2 bad input, 130 interrupted.
@@ -140,6 +141,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_problem(verify)
     demo = command("demo", "solve every built-in game, print a table and draw two pictures")
     demo.add_argument("--out", metavar="DIR", default="out/demo", help="folder for the pictures (default: %(default)s)")
+    _llm.add_arguments(command("llm", "language-model agents: teams, tasks, models, one question played", _llm.EPILOG))
     return parser
 
 

@@ -7,3 +7,9 @@ from hqre_jax.bridge.models._interface import Message as Message
 from hqre_jax.bridge.models._interface import Reply as Reply
 from hqre_jax.bridge.models._interface import Request as Request
 from hqre_jax.bridge.models._interface import Usage as Usage
+from hqre_jax.bridge.models._local import LocalModel as LocalModel
+from hqre_jax.bridge.models._python import from_python as from_python
+from hqre_jax.bridge.models._registry import Source as Source
+from hqre_jax.bridge.models._registry import available as available
+from hqre_jax.bridge.models._registry import fetch as fetch
+from hqre_jax.bridge.models._registry import load as load

@@ -5,7 +5,7 @@ never an empty answer and never a payoff of 0.
 """
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -102,10 +102,12 @@ class Failure:
     Attributes:
         kind: One word: "timeout", "rate_limit", "server", "connection", "malformed", "budget", "missing" or "model".
         detail: What happened, in one line and without secrets.
+        usage: What the call cost all the same; None where nothing is known to be charged.
     """
 
     kind: str
     detail: str
+    usage: Usage | None = None
 
 
 class AbstractModel(abc.ABC):
@@ -125,6 +127,21 @@ class AbstractModel(abc.ABC):
     @abc.abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Reply | Failure]:
         """Reply to each request; a batch is the unit, a single call a batch of one."""
+
+    def as_completed(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply | Failure]]:
+        """The results of a batch as they come, each with its place in the batch.
+
+        What has come can be kept while the rest is still to come. A model whose batch ends as one need not override it.
+        """
+        yield from enumerate(self.generate(requests))
+
+    def most_prompt_tokens(self, messages: Sequence[Message]) -> int:
+        """An upper bound of the prompt's tokens, for budgets that must hold whatever is sent.
+
+        A token of a byte-level vocabulary covers a byte or more; templates add headers, and some a system message.
+        """
+        said = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
+        return said + 16 * len(messages) + 64
 
     def score(self, messages: Sequence[Message], continuations: Sequence[str]) -> Float[np.ndarray, " continuation"]:
         """Log-probability of each continuation after the conversation, in nats, summed over its tokens."""

@@ -1,9 +1,13 @@
 """What every task is to the bridge: items, prompts' raw material, and an exact verifier."""
 
 import abc
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from hqre_jax._types import InputError
 
 Domain = Literal["reasoning", "planning", "active information seeking", "coordination"]
 Split = Literal["train", "dev", "test"]
@@ -60,14 +64,18 @@ class AbstractTask(abc.ABC):
         verifier: How answers are judged, in one line.
         official: The documented form of the official data file that `load` reads; None where there is none.
         classes: Names of the task classes, easiest first.
+        num_items: How many distinct items every class is sure to have, by split.
+        answer_tokens: Tokens that an answer without its reasons fits in.
     """
 
-    name: ClassVar[str]
-    domain: ClassVar[Domain]
-    after: ClassVar[str]
-    verifier: ClassVar[str]
-    official: ClassVar[str | None]
-    classes: ClassVar[tuple[str, ...]]
+    name: str
+    domain: Domain
+    after: str
+    verifier: str
+    official: str | None
+    classes: tuple[str, ...]
+    num_items: Mapping[Split, int] = {"train": 100, "dev": 100, "test": 200}
+    answer_tokens: int = 16
 
     @abc.abstractmethod
     def items(self, task_class: str, split: Split, count: int) -> list[Item]:
@@ -77,9 +85,69 @@ class AbstractTask(abc.ABC):
     def judge(self, item: Item, reply: str) -> Judgement:
         """Judge a reply. Replies are hostile text: they are parsed, never evaluated."""
 
+    def load(self, path: str | Path) -> list[Item]:
+        """The items of the official data file, class "official", split "test".
+
+        Args:
+            path: A file of the form that `official` documents.
+
+        Raises:
+            InputError: There is no official file, or this one has another form: file, line and remedy.
+        """
+        raise InputError("data", f"the task {self.name} reads no official file; leave --data out")
+
+    def check_class(self, task_class: str) -> None:
+        """Refuse a class that does not exist.
+
+        Raises:
+            InputError: Naming those that do.
+        """
+        if task_class not in self.classes:
+            raise InputError("task_class", f"is {task_class!r}; {self.name} has {', '.join(self.classes)}")
+
+
+class AbstractDividedTask(AbstractTask):
+    """A task some of whose questions have parts: an agent answers one part, the team is right only if all are there.
+
+    Which part is whose is a convention; two agents that answer the same part leave the other one open.
+
+    Attributes:
+        parts: Names of the parts.
+        divided: Classes whose items have parts.
+    """
+
+    parts: tuple[str, ...]
+    divided: tuple[str, ...]
+
+    @abc.abstractmethod
+    def part_of(self, item: Item, part: str) -> Item:
+        """One part of an item as a question of its own, with its own answer; `AbstractTask.judge` judges it."""
+
+    def combine(self, item: Item, replies: Mapping[str, str]) -> Judgement:
+        """The team's result.
+
+        Args:
+            item: The whole item.
+            replies: One reply for each part that somebody has answered.
+
+        Returns:
+            Score 1 where every part was answered and is right, else 0.
+        """
+        judged = {part: self.judge(self.part_of(item, part), replies[part]) for part in self.parts if part in replies}
+        said = "; ".join(f"{part}: {judged[part].reason if part in judged else 'nobody did it'}" for part in self.parts)
+        found = [judged[part].answer if part in judged else None for part in self.parts]
+        answer = None if None in found else ", ".join(str(part) for part in found)
+        right = len(judged) == len(self.parts) and all(judgement.score == 1 for judgement in judged.values())
+        return Judgement(float(right), answer, said)
+
 
 class AbstractDialogue(abc.ABC):
     """One play of an interactive item: the environment, its oracle and the scripted partners."""
+
+    @property
+    def turn(self) -> int:
+        """Whose turn it is: 0, or 1 for the second agent of a task that two models play."""
+        return 0
 
     @abc.abstractmethod
     def observe(self) -> str:
@@ -98,14 +166,46 @@ class AbstractDialogue(abc.ABC):
     def judgement(self) -> Judgement:
         """The result of the play, once it is done."""
 
+    @abc.abstractmethod
+    def scripted_reply(self, player: str, rng: random.Random) -> str:
+        """What a scripted player replies now; "perfect" may look at what agents cannot see."""
+
+
+Partner = Literal["scripted", "model"]
+
 
 class AbstractInteractiveTask(AbstractTask):
-    """A task that is played in turns. Its `judge` judges the one-shot form of an item (the next move or answer)."""
+    """A task that is played in turns. Its `judge` judges the one-shot form of an item (the next move or answer).
+
+    Attributes:
+        interactive: Classes whose items can be played.
+        partners: Who may sit in the second seat: nobody (empty), a scripted partner, another model.
+    """
+
+    interactive: tuple[str, ...]
+    partners: tuple[Partner, ...] = ()
 
     @abc.abstractmethod
-    def begin(self, item: Item) -> AbstractDialogue:
-        """Begin to play an item."""
+    def begin(self, item: Item, partner: Partner = "scripted") -> AbstractDialogue:
+        """Begin to play an item; tasks without a second seat take no notice of ``partner``."""
 
-    @abc.abstractmethod
     def scripted_players(self) -> Sequence[str]:
         """Names of the scripted players, "perfect" and "random" among them."""
+        return ("perfect", "random")
+
+    def play(self, item: Item, player: str, seed: int, partner: Partner = "scripted") -> Judgement:
+        """Play an item with a scripted player in every open seat.
+
+        Args:
+            item: The item.
+            player: One of `scripted_players`.
+            seed: Of the player's chance.
+            partner: Who sits in the second seat.
+
+        Returns:
+            The result.
+        """
+        rng, dialogue = random.Random(seed), self.begin(item, partner)
+        while not dialogue.done:
+            dialogue.act(dialogue.scripted_reply(player, rng))
+        return dialogue.judgement()

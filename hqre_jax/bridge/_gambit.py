@@ -1,0 +1,55 @@
+"""pygambit's games, converted both ways in memory, by way of Gambit's own text formats."""
+
+import io
+from typing import Any
+
+from hqre_jax._game import AbstractGame
+from hqre_jax._games import ExtensiveFormGame, NormalFormGame
+from hqre_jax._games._efg import format_efg, parse_efg
+from hqre_jax._types import InputError
+from hqre_jax.io._nfg import format_nfg, parse_nfg
+
+
+def from_gambit(game: Any) -> NormalFormGame | ExtensiveFormGame:
+    """A pygambit game as a game of this library.
+
+    Args:
+        game: A ``pygambit.Game``: a tree, or a strategic form.
+
+    Returns:
+        The same game, payoffs as floating-point numbers, with Gambit's names as labels. Nodes are in prefix order,
+        information sets are numbered by first appearance.
+
+    Raises:
+        InputError: It is no pygambit game, or one that has no equal here (such as one without players).
+    """
+    is_tree = getattr(game, "is_tree", None)
+    if not isinstance(is_tree, bool) or not hasattr(game, "to_efg"):
+        raise InputError("game", f"is {type(game).__name__}, but a pygambit.Game is wanted")
+    name = getattr(game, "title", "") or "game"
+    if is_tree:
+        return ExtensiveFormGame(**parse_efg(game.to_efg(), name))
+    return NormalFormGame(**parse_nfg(game.to_nfg(), name))
+
+
+def to_gambit(game: AbstractGame) -> Any:
+    """A game of this library as a pygambit game.
+
+    Args:
+        game: A normal form without masked actions, or a tree.
+
+    Returns:
+        A ``pygambit.Game``; payoffs are the exact values of the floating-point numbers.
+
+    Raises:
+        InputError: pygambit is not installed, or the game is of another kind or has masked actions.
+    """
+    try:
+        from pygambit.gambit import read_efg, read_nfg
+    except ImportError:
+        raise InputError("pygambit", "is not installed: pip install pygambit") from None
+    if isinstance(game, ExtensiveFormGame):
+        return read_efg(io.StringIO(format_efg(game)))
+    if isinstance(game, NormalFormGame):
+        return read_nfg(io.StringIO(format_nfg(game)))
+    raise InputError("game", f"is {type(game).__name__}; Gambit holds normal forms and trees")

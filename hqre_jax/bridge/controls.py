@@ -1,0 +1,130 @@
+"""Controls: the finite menu of ways in which an agent may answer a question."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hqre_jax._types import InputError
+from hqre_jax.bridge.models import Controls, Message
+from hqre_jax.bridge.tasks import AbstractTask, Item
+
+_DIRECT = "Answer the question with the answer alone."
+_STEPS = 'Think step by step, in few words. End with the sentence "The answer is ...".'
+_LIKE_EXAMPLES = "Answer the question in the way of the examples."
+# The pool that worked examples are drawn from.
+POOL = 100
+
+
+@dataclass(frozen=True)
+class Control:
+    """One way of answering.
+
+    Attributes:
+        name: What it is called in team files.
+        instruction: Of the system prompt; None: the agent abstains and nothing is asked of a model.
+        num_examples: Worked examples shown before the question, drawn from the train split of the item's class.
+        with_solutions: Whether they show how they are solved, or their answers only.
+        extra_tokens: What the reply may take beyond `AbstractTask.answer_tokens`.
+        reads_stream: Whether the question comes with what the team has said so far.
+    """
+
+    name: str
+    instruction: str | None
+    num_examples: int = 0
+    with_solutions: bool = True
+    extra_tokens: int = 0
+    reads_stream: bool = False
+
+
+CONTROLS: Mapping[str, Control] = {
+    control.name: control
+    for control in (
+        Control("direct", _DIRECT),
+        Control("step_by_step", _STEPS, extra_tokens=144),
+        Control("two_examples", _LIKE_EXAMPLES, 2, extra_tokens=64),
+        Control("four_examples", _LIKE_EXAMPLES, 4, extra_tokens=64),
+        Control("answers_only", _LIKE_EXAMPLES, 4, with_solutions=False),
+        Control("abstain", None),
+        Control("read_stream", _STEPS, extra_tokens=144, reads_stream=True),
+    )
+}
+
+
+def find_control(name: str) -> Control:
+    """A control by its name.
+
+    Raises:
+        InputError: There is none; those there are.
+    """
+    if name not in CONTROLS:
+        raise InputError("control", f"is {name!r}; it must be one of {', '.join(CONTROLS)}")
+    return CONTROLS[name]
+
+
+def build_messages(
+    task: AbstractTask,
+    item: Item,
+    control: Control | str,
+    seed: int,
+    *,
+    temperature: float = 0.0,
+    stream: tuple[str, ...] = (),
+) -> tuple[tuple[Message, ...], Controls]:
+    """What a model is asked when an agent answers an item under a control.
+
+    Examples are earlier turns of the conversation. They depend on (task, class, seed) only, so that all questions of
+    a class share one prompt prefix.
+
+    Args:
+        task: The task.
+        item: The question.
+        control: How it is answered.
+        seed: Of the choice of examples and of sampling.
+        temperature: Of sampling; 0 takes the likeliest token.
+        stream: What the team has said so far; only controls that read the stream show it.
+
+    Returns:
+        The conversation and how to go on.
+
+    Raises:
+        InputError: There is no such control, or it is one under which nothing is asked.
+    """
+    chosen = find_control(control) if isinstance(control, str) else control
+    if chosen.instruction is None:
+        raise InputError("control", f"{chosen.name} asks nothing of a model")
+    messages = [Message("system", chosen.instruction)]
+    for example in draw_examples(task, item.task_class, chosen.num_examples, seed):
+        shown = example.solution if chosen.with_solutions else example.answer
+        assert shown is not None
+        messages += [Message("user", example.question), Message("assistant", shown)]
+    question = item.question
+    if chosen.reads_stream and stream:
+        said = "\n".join(f"Agent {k}: {' '.join(text.split())}" for k, text in enumerate(stream, 1))
+        question = f"{question}\n\nThe team has said so far:\n{said}\n\nReconsider and answer the question yourself."
+    messages.append(Message("user", question))
+    stop = () if chosen.extra_tokens > 64 else ("\n\n",)
+    limit = task.answer_tokens + chosen.extra_tokens
+    return tuple(messages), Controls(temperature=temperature, max_tokens=limit, stop=stop, seed=seed)
+
+
+def draw_examples(task: AbstractTask, task_class: str, count: int, seed: int) -> list[Item]:
+    """Worked examples: distinct items of the train split, drawn by seed.
+
+    Official data files bring no train split: their questions get examples of the class that is easiest.
+
+    Args:
+        task: The task.
+        task_class: Class of the question.
+        count: How many.
+        seed: Which.
+
+    Returns:
+        The examples.
+    """
+    if not count:
+        return []
+    own = task_class if task_class in task.classes else task.classes[0]
+    pool = [item for item in task.items(own, "train", POOL) if item.solution and item.answer]
+    if len(pool) < count:
+        raise InputError("control", f"wants {count} worked examples, but {task.name}/{own} has {len(pool)}")
+    return random.Random(f"{task.name}/{own}/{seed}").sample(pool, count)

@@ -1,0 +1,193 @@
+r"""The decoder of the Llama and Qwen2 families: weights as a pytree, and pure functions of them.
+
+A block maps the stream x of each token to x + attention(norm(x)) and then to x + mlp(norm(x)), where
+
+    norm(x) = x / sqrt(mean(x²) + ε) · scale,    mlp(h) = (silu(h W_gate) ∘ h W_up) W_down,
+
+and attention is grouped-query attention with rotary positions: queries and keys of position t are turned by the angles
+t · frequency, in the planes of their coordinates (j, j + half).
+
+Tokens of all sequences lie along one axis, `token`; only attention knows which sequence each belongs to, so a block is
+told how to attend. Every linear layer is a `Linear`, so adapters replace any of them by `equinox.tree_at`.
+
+Source: Touvron et al. 2023 (arXiv 2302.13971), Qwen team 2024 (arXiv 2412.15115), Su et al. 2021 (arXiv 2104.09864).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+# (number of the block, queries, keys, values) -> attended values, each with the axes (token, head, head_width).
+Attend = Callable[
+    [int, Float[Array, "token head width"], Float[Array, "token kv_head width"], Float[Array, "token kv_head width"]],
+    Float[Array, "token head width"],
+]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The shape of a decoder, and what is constant in it.
+
+    Attributes:
+        vocabulary: Number of tokens.
+        width: Of the stream.
+        num_layers: Number of blocks.
+        num_heads: Query heads of a block.
+        num_kv_heads: Key and value heads, each shared by num_heads / num_kv_heads query heads.
+        head_width: Coordinates of a head.
+        hidden_width: Of the mlp.
+        context_length: Most tokens of a sequence.
+        norm_epsilon: ε of the norms.
+        frequencies: Angle per position of each plane of a head, in radians, after scaling.
+        rotary_magnitude: Factor on rotated queries and keys; 1 unless the positions are scaled the YaRN way.
+    """
+
+    vocabulary: int
+    width: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_width: int
+    hidden_width: int
+    context_length: int
+    norm_epsilon: float
+    frequencies: tuple[float, ...]
+    rotary_magnitude: float = 1.0
+
+
+class Linear(eqx.Module):
+    """x ↦ x W + b."""
+
+    weight: Float[Array, "input output"]
+    bias: Float[Array, " output"] | None = None
+
+    def __call__(self, x: Float[Array, "token input"]) -> Float[Array, "token output"]:
+        """The layer's value at each token."""
+        y = x @ self.weight
+        return y if self.bias is None else y + self.bias[None]
+
+
+class Attention(eqx.Module):
+    """The linear maps of an attention layer."""
+
+    query: Linear
+    key: Linear
+    value: Linear
+    output: Linear
+
+
+class Mlp(eqx.Module):
+    """A gated perceptron."""
+
+    gate: Linear
+    up: Linear
+    down: Linear
+
+    def __call__(self, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
+        """The layer's value at each token."""
+        return self.down(jax.nn.silu(self.gate(x)) * self.up(x))
+
+
+class Block(eqx.Module):
+    """One layer of the decoder."""
+
+    attention_norm: Float[Array, " width"]
+    attention: Attention
+    mlp_norm: Float[Array, " width"]
+    mlp: Mlp
+
+
+class Decoder(eqx.Module):
+    """A decoder: token embedding, blocks, final norm, and the map to logits.
+
+    Attributes:
+        embedding: One row per token.
+        blocks: The layers.
+        norm: Scale of the final norm.
+        head: To the logits; None where it is the embedding, transposed (tied).
+        architecture: Shapes and constants.
+    """
+
+    embedding: Float[Array, "vocabulary width"]
+    blocks: tuple[Block, ...]
+    norm: Float[Array, " width"]
+    head: Linear | None
+    architecture: Architecture = eqx.field(static=True)
+
+    def stream(
+        self, tokens: Int[Array, " token"], positions: Int[Array, " token"], attend: Attend
+    ) -> Float[Array, "token width"]:
+        """The stream after the last block, normalised; `logits` reads it."""
+        shape = self.architecture
+        rotation = _rotation(shape, positions)
+        x = self.embedding[tokens]
+        for number, block in enumerate(self.blocks):
+            h = _norm(x, block.attention_norm, shape.norm_epsilon)
+            query = _rotate(_heads(block.attention.query(h), shape.num_heads), rotation)
+            key = _rotate(_heads(block.attention.key(h), shape.num_kv_heads), rotation)
+            value = _heads(block.attention.value(h), shape.num_kv_heads)
+            attended = attend(number, query, key, value)
+            x = x + block.attention.output(attended.reshape(len(tokens), -1))
+            x = x + block.mlp(_norm(x, block.mlp_norm, shape.norm_epsilon))
+        return _norm(x, self.norm, shape.norm_epsilon)
+
+    def logits(self, stream: Float[Array, "token width"]) -> Float[Array, "token vocabulary"]:
+        """Logits of the next token after each token, in single precision."""
+        head = self.head
+        y = stream @ self.embedding.T if head is None else head(stream)
+        return y.astype(jnp.float32)
+
+
+def forward(decoder: Decoder, tokens: Int[Array, "sequence position"]) -> Float[Array, "sequence position vocabulary"]:
+    """Logits after every token of whole sequences, each read from its first token: what training differentiates.
+
+    Args:
+        decoder: The weights.
+        tokens: Sequences of one length; what is padded at their ends changes nothing before it.
+
+    Returns:
+        Logits of the next token.
+    """
+    sequences, length = tokens.shape
+    positions = jnp.tile(jnp.arange(length, dtype=jnp.int32), sequences)
+    past = jnp.tril(jnp.ones((length, length), bool))
+
+    def attend(number, query, key, value):
+        query, key, value = (x.reshape(sequences, length, *x.shape[1:]) for x in (query, key, value))
+        grouped = query.reshape(sequences, length, key.shape[2], -1, key.shape[3])
+        scores = jnp.einsum("sqhgd,skhd->shgqk", grouped, key) * key.shape[3] ** -0.5
+        scores = jnp.where(past[None, None, None], scores.astype(jnp.float32), -jnp.inf)
+        shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
+        return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(sequences * length, -1, key.shape[3])
+
+    stream = decoder.stream(tokens.reshape(-1), positions, attend)
+    return decoder.logits(stream).reshape(sequences, length, -1)
+
+
+def _heads(x: Float[Array, "token features"], num_heads: int) -> Float[Array, "token head width"]:
+    return x.reshape(x.shape[0], num_heads, -1)
+
+
+def _norm(x: Float[Array, "token width"], scale: Float[Array, " width"], epsilon: float) -> Float[Array, "token width"]:
+    y = x.astype(jnp.float32)
+    y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + epsilon)
+    return y.astype(x.dtype) * scale[None]
+
+
+def _rotation(shape: Architecture, positions: Int[Array, " token"]) -> Float[Array, "2 token 1 plane"]:
+    """Cosine and sine of every token's angles."""
+    frequencies = jnp.asarray(shape.frequencies, jnp.float32)
+    angles = positions.astype(jnp.float32)[:, None] * frequencies[None]
+    return shape.rotary_magnitude * jnp.stack([jnp.cos(angles), jnp.sin(angles)])[:, :, None]
+
+
+def _rotate(
+    x: Float[Array, "token head width"], rotation: Float[Array, "2 token 1 plane"]
+) -> Float[Array, "token head width"]:
+    cosine, sine = rotation.astype(x.dtype)
+    first, second = jnp.split(x, 2, axis=-1)
+    return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)

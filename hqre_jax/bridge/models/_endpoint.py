@@ -1,0 +1,147 @@
+"""``openai:NAME``: any endpoint that speaks OpenAI's chat completions, a vLLM or SGLang server for instance."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hqre_jax._types import InputError
+from hqre_jax.bridge.models._chat_completion import read_completion, request_body
+from hqre_jax.bridge.models._concurrent import AbstractConcurrentModel
+from hqre_jax.bridge.models._interface import Failure, Reply, Request
+from hqre_jax.bridge.models._retries import Retries, Transient, read_retry_after
+from hqre_jax.bridge.models._secrets import Secrets
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+KEY, BASE = "OPENAI_API_KEY", "OPENAI_BASE_URL"
+_OFFICIAL = "https://api.openai.com/v1"
+# Statuses beyond 5xx that may pass: timeout, conflict, too early, rate limit.
+_PASSING = (408, 409, 425, 429)
+
+
+def load(
+    name: str,
+    *,
+    base_url: str | None = None,
+    concurrency: int = 16,
+    timeout: float = 120.0,
+    retries: Retries | None = None,
+    log_probs: bool = False,
+) -> "EndpointModel":
+    """The model that `hqre_jax.bridge.models.load("openai:NAME")` gives, with the options of `EndpointModel`."""
+    return EndpointModel(
+        name, base_url=base_url, concurrency=concurrency, timeout=timeout, retries=retries, log_probs=log_probs
+    )
+
+
+class EndpointModel(AbstractConcurrentModel):
+    """A model behind an OpenAI-compatible endpoint.
+
+    The key is read from the environment variable ``OPENAI_API_KEY`` when a batch is asked for; it is kept nowhere, and
+    cut out of whatever the endpoint says. Attempts that were never answered may have been charged by the provider; no
+    count of them is known.
+
+    Args:
+        name: The endpoint's name of the model.
+        base_url: The endpoint, for instance "http://127.0.0.1:8000/v1"; ``OPENAI_BASE_URL`` or OpenAI's by default.
+        concurrency: Most calls under way at once.
+        timeout: Seconds that one attempt may take.
+        retries: When a call is tried again.
+        log_probs: Whether to ask for log-probabilities.
+
+    Raises:
+        InputError: The address is none, or holds a secret; the key is not in the environment; or the `openai` package
+            is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        base_url: str | None = None,
+        concurrency: int = 16,
+        timeout: float = 120.0,
+        retries: Retries | None = None,
+        log_probs: bool = False,
+    ):
+        try:
+            import openai  # noqa: F401
+        except ImportError:
+            raise InputError("model", "openai:NAME needs the extra: pip install 'hqre-jax[llm]'") from None
+        if concurrency < 1 or timeout <= 0:
+            raise InputError("concurrency, timeout", f"are {concurrency}, {timeout}; both must be positive")
+        self.base_url = _checked(base_url or os.environ.get(BASE) or _OFFICIAL)
+        if self.base_url == _OFFICIAL and not os.environ.get(KEY):
+            raise InputError(KEY, "is not set in the environment: the endpoint's key is wanted there")
+        self.name = f"openai:{name}"
+        self.identity = f"openai:{name} at {self.base_url}" + (" with log-probabilities" if log_probs else "")
+        self.concurrency = concurrency
+        self._model, self._timeout, self._log_probs = name, timeout, log_probs
+        self._retries = retries or Retries()
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> "AsyncIterator[AsyncOpenAI]":
+        """A client with its connections; its own retries are off, for there is one layer of them."""
+        from openai import AsyncOpenAI
+
+        # A server of one's own needs no key, but the client wants a word.
+        key = os.environ.get(KEY) or "none"
+        async with AsyncOpenAI(api_key=key, base_url=self.base_url, max_retries=0, timeout=self._timeout) as client:
+            yield client
+
+    async def reply(self, session: "AsyncOpenAI", request: Request) -> Reply | Failure:
+        """One call, tried again where that may help."""
+        return await self._retries.call(lambda: self._attempt(session, request))
+
+    async def _attempt(self, client: "AsyncOpenAI", request: Request) -> Reply | Failure | Transient:
+        import openai
+
+        secrets = Secrets.of_environment()
+        body = request_body(self._model, request, self._log_probs, official=self.base_url == _OFFICIAL)
+        try:
+            # The client's own limit is one on silence: a server that drips would never meet it.
+            async with asyncio.timeout(self._timeout):
+                response = await client.chat.completions.with_raw_response.create(**body)
+                content = response.content
+        except (TimeoutError, openai.APITimeoutError):
+            return Transient(Failure("timeout", f"no reply within {self._timeout:g} s"))
+        except openai.APIConnectionError as error:
+            cause = type(error.__cause__ or error).__name__
+            return Transient(Failure("connection", f"the connection to {self.base_url} failed ({cause})"))
+        except openai.APIStatusError as error:
+            return _refused(error, secrets)
+        except openai.OpenAIError as error:
+            return Failure("model", secrets.line(str(error)))
+        return secrets.out_of_result(read_completion(content, request.controls))
+
+
+def _refused(error: "APIStatusError", secrets: Secrets) -> Failure | Transient:
+    status = error.status_code
+    if status in (401, 403):
+        # What a server says of a wrong key may quote parts of it.
+        return Failure("model", f"the endpoint answers {status}: it does not accept the key in {KEY}")
+    detail = secrets.line(f"the endpoint answers {status}: {error.message}")
+    if status in _PASSING or status >= 500:
+        failure = Failure("rate_limit" if status == 429 else "server", detail)
+        if getattr(error, "code", None) == "insufficient_quota":
+            return failure  # no waiting brings money back
+        return Transient(failure, read_retry_after(error.response.headers.get("retry-after")))
+    return Failure("model", detail)
+
+
+def _checked(base_url: str) -> str:
+    try:
+        parts = urlsplit(base_url)
+        valid = parts.scheme in ("http", "https") and parts.hostname is not None and (parts.port or 1) > 0
+    except ValueError:
+        valid = False
+    # An address that may hold a secret is not repeated.
+    if not valid:
+        raise InputError("base_url", 'is no address of an endpoint; it looks like "http://127.0.0.1:8000/v1"')
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise InputError("base_url", f"holds more than an address; a key goes into the environment, as {KEY}")
+    return base_url.rstrip("/")

@@ -1,0 +1,215 @@
+"""The compiled programs of generation: reading a stretch of a prompt, and one step of a batch.
+
+What a row of a batch computes must not depend on what else is computed: the programs' shapes are few and are chosen by
+the row's own length wherever that is possible (see `_generation`), and rows meet in matrix products alone, whose
+rows are computed alike for the batch sizes that are used.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax.bridge.models._decoder import Decoder
+
+STRETCH = 64  # positions of a prompt that are read at once, and kept together
+_FEW = -1e30  # a score that no softmax sees; finite, so that a row without any is no NaN
+
+
+class Stretch(NamedTuple):
+    """Keys and values of up to `STRETCH` positions of one prompt, in all blocks.
+
+    Attributes:
+        keys: Rotated keys.
+        values: Values.
+    """
+
+    keys: Float[Array, "layer kv_head width position"]
+    values: Float[Array, "layer kv_head position width"]
+
+
+class Memory(NamedTuple):
+    """Keys and values of one block, of every row of a batch.
+
+    Attributes:
+        keys: Rotated keys.
+        values: Values.
+    """
+
+    keys: Float[Array, "row kv_head width position"]
+    values: Float[Array, "row kv_head position width"]
+
+
+class Sampling(NamedTuple):
+    """How each row takes its next token.
+
+    Attributes:
+        temperature: 0 takes the likeliest token.
+        top_p: Mass to sample from.
+        uniform: The row's random number of this step, in [0, 1).
+        forced: A token to take in any case; −1 for none.
+    """
+
+    temperature: Float[Array, " row"]
+    top_p: Float[Array, " row"]
+    uniform: Float[Array, " row"]
+    forced: Int[Array, " row"]
+
+
+@jax.jit
+def read_stretch(
+    decoder: Decoder, tokens: Int[Array, " token"], start: Int[Array, ""], past: tuple[Stretch, ...]
+) -> Stretch:
+    """Read one stretch of a prompt.
+
+    Args:
+        decoder: The weights.
+        tokens: The stretch, padded at its end.
+        start: Positions before it.
+        past: The stretches before it, followed by padding.
+
+    Returns:
+        Its keys and values, padded to `STRETCH` positions.
+    """
+    here = jnp.arange(len(tokens), dtype=jnp.int32)
+    before = jnp.arange(STRETCH * len(past), dtype=jnp.int32) < start
+    seen = jnp.concatenate(
+        [jnp.broadcast_to(before[None], (len(here), len(before))), here[:, None] >= here[None]], axis=1
+    )
+    kept: list[tuple[Array, Array]] = []
+
+    def attend(number, query, key, value):
+        key, value = key.transpose(1, 2, 0), value.transpose(1, 0, 2)
+        kept.append((key, value))
+        keys = jnp.concatenate([*(stretch.keys[number] for stretch in past), key], axis=-1)
+        values = jnp.concatenate([*(stretch.values[number] for stretch in past), value], axis=1)
+        grouped = query.reshape(len(here), key.shape[0], -1, key.shape[1])
+        scores = jnp.einsum("thgd,hdk->hgtk", grouped, keys).astype(jnp.float32) * key.shape[1] ** -0.5
+        shares = jax.nn.softmax(jnp.where(seen[None, None], scores, _FEW), axis=-1).astype(values.dtype)
+        return jnp.einsum("hgtk,hkd->thgd", shares, values).reshape(query.shape)
+
+    decoder.stream(tokens, start + here, attend)
+    missing = STRETCH - len(here)
+    keys = jnp.pad(jnp.stack([key for key, _ in kept]), [(0, 0), (0, 0), (0, 0), (0, missing)])
+    values = jnp.pad(jnp.stack([value for _, value in kept]), [(0, 0), (0, 0), (0, missing), (0, 0)])
+    return Stretch(keys, values)
+
+
+@partial(jax.jit, donate_argnames="written")
+def take_step(
+    decoder: Decoder,
+    tokens: Int[Array, " row"],
+    prompts: tuple[Memory, ...],
+    lengths: Int[Array, " row"],
+    written: tuple[Memory, ...],
+    step: Int[Array, ""],
+    sampling: Sampling,
+) -> tuple[Int[Array, " row"], Float[Array, " row"], tuple[Memory, ...]]:
+    """Read one token of every row and take the next.
+
+    Args:
+        decoder: The weights.
+        tokens: The last token of each row, read here.
+        prompts: What was read before, per block.
+        lengths: How many positions of it are each row's own.
+        written: What was read in the steps before, per block; updated in place.
+        step: How many steps that were.
+        sampling: How the next tokens are taken.
+
+    Returns:
+        The next tokens, their log-probabilities at temperature 1, and `written` with this step.
+    """
+    prompt_seen = jnp.arange(prompts[0].keys.shape[-1], dtype=jnp.int32)[None] < lengths[:, None]
+    step_seen = jnp.arange(written[0].keys.shape[-1], dtype=jnp.int32) <= step
+    updated: list[Memory] = []
+
+    def attend(number, query, key, value):
+        keys = jax.lax.dynamic_update_slice_in_dim(written[number].keys, key[..., None], step, axis=3)
+        values = jax.lax.dynamic_update_slice_in_dim(written[number].values, value[:, :, None], step, axis=2)
+        updated.append(Memory(keys, values))
+        grouped = query.reshape(*key.shape[:2], -1, key.shape[2])
+        return _attend_twice(grouped, prompts[number], prompt_seen, updated[-1], step_seen).reshape(query.shape)
+
+    logits = decoder.logits(decoder.stream(tokens, lengths + step, attend))
+    chosen = _choose(logits, sampling)
+    log_probs = jnp.take_along_axis(logits, chosen[:, None], axis=1)[:, 0] - jax.nn.logsumexp(logits, axis=1)
+    return chosen, log_probs, tuple(updated)
+
+
+def _attend_twice(
+    query: Float[Array, "row kv_head group width"],
+    prompt: Memory,
+    prompt_seen: Bool[Array, "row position"],
+    written: Memory,
+    step_seen: Bool[Array, " step"],
+) -> Float[Array, "row kv_head group width"]:
+    """Attention to prompt and written tokens together: softmax over both without putting them side by side."""
+    scale = query.shape[-1] ** -0.5
+
+    def scores(memory: Memory, seen: Bool[Array, "row 1 1 position"]) -> Array:
+        return jnp.where(seen, jnp.einsum("rhgd,rhdk->rhgk", query, memory.keys).astype(jnp.float32) * scale, _FEW)
+
+    first = scores(prompt, prompt_seen[:, None, None])
+    second = scores(written, step_seen[None, None, None])
+    most = jnp.maximum(first.max(-1, keepdims=True), second.max(-1, keepdims=True))
+    first, second = jnp.exp(first - most), jnp.exp(second - most)
+    total = first.sum(-1, keepdims=True) + second.sum(-1, keepdims=True)
+
+    def mean(weights: Array, memory: Memory) -> Array:
+        return jnp.einsum("rhgk,rhkd->rhgd", weights.astype(memory.values.dtype), memory.values)
+
+    return (mean(first, prompt) + mean(second, written)) / total.astype(query.dtype)
+
+
+def _choose(logits: Float[Array, "row token"], sampling: Sampling) -> Int[Array, " row"]:
+    likeliest = jnp.argmax(logits, axis=1).astype(jnp.int32)
+    drawn = jax.lax.cond(
+        jnp.any(sampling.temperature > 0), lambda: _draw(logits, sampling), lambda: jnp.zeros_like(likeliest)
+    )
+    chosen = jnp.where(sampling.temperature > 0, drawn, likeliest)
+    return jnp.where(sampling.forced >= 0, sampling.forced, chosen)
+
+
+def _draw(logits: Float[Array, "row token"], sampling: Sampling) -> Int[Array, " row"]:
+    """Draw from softmax(logits / temperature), cut to its top_p, by inverting the distribution function."""
+    temperature = jnp.where(sampling.temperature > 0, sampling.temperature, 1.0)
+    shares = jax.nn.softmax(logits / temperature[:, None], axis=1)
+    cut = jax.lax.cond(
+        jnp.any(sampling.top_p < 1),
+        lambda: _least_share(shares, sampling.top_p),
+        lambda: jnp.zeros_like(sampling.top_p),
+    )
+    shares = jnp.where(shares >= cut[:, None], shares, 0)
+    # In two levels, first a block of the vocabulary and then a token of it: sums over blocks are cheap and exact.
+    rows, vocabulary = shares.shape
+    width = 256
+    blocks = jnp.pad(shares, [(0, 0), (0, -vocabulary % width)]).reshape(rows, -1, width)
+    sums = jnp.cumsum(blocks.sum(-1), axis=1)
+    target = _below(sampling.uniform * sums[:, -1], sums[:, -1])
+    block = jnp.argmax(sums > target[:, None], axis=1)
+    before = jnp.where(block > 0, jnp.take_along_axis(sums, jnp.maximum(block - 1, 0)[:, None], axis=1)[:, 0], 0)
+    inner = jnp.cumsum(jnp.take_along_axis(blocks, block[:, None, None], axis=1)[:, 0], axis=1)
+    rest = _below(target - before, inner[:, -1])
+    return (block * width + jnp.argmax(inner > rest[:, None], axis=1)).astype(jnp.int32)
+
+
+def _below(x: Float[Array, " row"], bound: Float[Array, " row"]) -> Float[Array, " row"]:
+    """X, rounded to what lies below the bound, so that a sum that reaches the bound exceeds it."""
+    return jnp.minimum(x, jnp.nextafter(bound, jnp.zeros_like(bound)))
+
+
+def _least_share(shares: Float[Array, "row token"], top_p: Float[Array, " row"]) -> Float[Array, " row"]:
+    """The largest bound such that the tokens at or above it have mass top_p: exact, by bisecting the numbers' bits."""
+
+    def halve(_, bounds):
+        low, high = bounds
+        middle = low + (high - low) // 2
+        bound = jax.lax.bitcast_convert_type(middle, jnp.float32)
+        enough = jnp.where(shares >= bound[:, None], shares, 0).sum(1) >= top_p * shares.sum(1)
+        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
+
+    ends = jnp.zeros(len(top_p), jnp.int32), jnp.full(len(top_p), 0x3F800001, jnp.int32)  # 0 and just above 1
+    low, _ = jax.lax.fori_loop(0, 31, halve, ends)
+    return jax.lax.bitcast_convert_type(low, jnp.float32)

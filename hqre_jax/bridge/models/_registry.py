@@ -1,0 +1,142 @@
+"""Models by name: what can be used here, how to fetch what is missing, and how to load one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from inspect import signature
+from typing import Any
+
+from hqre_jax._types import InputError
+from hqre_jax.bridge.models._interface import AbstractModel
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where models of one kind come from.
+
+    Its module is imported when it is used, and has `load(argument, **options)`, where the argument is what follows the
+    colon in the model's name ("" where there is none); a source whose weights can be missing also has
+    `is_available()` and `fetch()`.
+
+    Attributes:
+        name: What the user types: "smollm2-135m", or "hf:PATH" where an argument in capitals follows.
+        description: One line for `hqre llm models`.
+        module: The module that loads it.
+        has_weights: Whether its weights are installed separately, by `fetch`.
+    """
+
+    name: str
+    description: str
+    module: str
+    has_weights: bool = False
+
+    @property
+    def scheme(self) -> str:
+        """The part of the name before the colon."""
+        return self.name.partition(":")[0]
+
+    def call(self, function: str) -> Callable[..., Any]:
+        """A function of the source's module."""
+        return getattr(import_module(self.module), function)
+
+
+# One line for each kind of model; others join them here.
+_SOURCES = [
+    Source(
+        "smollm2-135m",
+        "SmolLM2-135M-Instruct (Apache-2.0), the embedded default: runs offline on a CPU",
+        "hqre_jax.bridge.models._smollm2",
+        has_weights=True,
+    ),
+    Source(
+        "hf:PATH",
+        "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture",
+        "hqre_jax.bridge.models._checkpoint",
+    ),
+    Source(
+        "openai:NAME",
+        "any OpenAI-compatible endpoint (--base-url), vLLM and SGLang servers included; key in OPENAI_API_KEY",
+        "hqre_jax.bridge.models._endpoint",
+    ),
+    Source(
+        "replay:STORE",
+        "a recorded store, or an archive of one, answers instead of a model",
+        "hqre_jax.bridge.models._replay",
+    ),
+]
+
+
+def available() -> list[dict[str, Any]]:
+    """What can be used here.
+
+    Returns:
+        One dictionary per kind of model: "name", "description", "available" (usable now) and "fetch" (the one command
+        that fetches what is missing; "" where nothing is).
+    """
+    rows = []
+    for source in _SOURCES:
+        usable = not source.has_weights or source.call("is_available")()
+        fetching = "" if usable else f"hqre llm models --fetch {source.name}"
+        rows.append({"name": source.name, "description": source.description, "available": usable, "fetch": fetching})
+    return rows
+
+
+def fetch(name: str = "smollm2-135m") -> str:
+    """Fetch and verify a model's weights; where they are already here, only verify them.
+
+    Args:
+        name: Name of a model whose weights are fetched.
+
+    Returns:
+        One line that says where they lie.
+
+    Raises:
+        InputError: For a name that has nothing to fetch, and for weights that could not be had or are not the right
+            ones.
+    """
+    source = _find(name)
+    if not source.has_weights:
+        fetched = [source.name for source in _SOURCES if source.has_weights]
+        raise InputError("model", f"{name!r} has nothing to fetch; these have: {', '.join(fetched)}")
+    return source.call("fetch")()
+
+
+def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
+    """Load a model.
+
+    Args:
+        name: One of the names that `available` lists, with its argument filled in, for instance "hf:models/qwen2".
+        **options: What the kind of model takes; for local ones `dtype` and `max_batch`.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: For an unknown name or option, or weights that are missing or damaged.
+
+    Example:
+        >>> from hqre_jax.bridge import models
+        >>> model = models.load("smollm2-135m")  # doctest: +SKIP
+        >>> request = models.Request((models.Message("user", "What is 2 + 3?"),))
+        >>> model.generate([request])[0].text  # doctest: +SKIP
+        '2 + 3 = 5'
+    """
+    source = _find(name)
+    argument = name.partition(":")[2]
+    if (":" in source.name) != bool(argument):
+        raise InputError("model", f"{name!r} should read {source.name}")
+    try:
+        loader = source.call("load")
+        for option in options.keys() - signature(loader).parameters.keys():
+            raise InputError("model", f"{name!r} has no option {option!r}")
+        return loader(argument, **options)
+    except ImportError as error:
+        raise InputError("model", f"{name!r} needs the package {error.name}: pip install 'hqre-jax[llm]'") from error
+
+
+def _find(name: str) -> Source:
+    for source in _SOURCES:
+        if name.partition(":")[0] == source.scheme:
+            return source
+    known = ", ".join(source.name for source in _SOURCES)
+    raise InputError("model", f"{name!r} is not known; these are: {known}")

