@@ -122,6 +122,11 @@ def test_overcooked_of_jaxmarl_is_played():
     assert np.asarray(episodes.states).min() >= 0
 
 
+def test_whole_numbers_are_numbers():
+    simulator = JaxMARLSimulator(JaxSignal(), lambda agent, seen: seen, 2, reward_range=(0, 2), horizon=3, discount=1)
+    assert [np.asarray(simulator.return_low).tolist(), np.asarray(simulator.return_high).tolist()] == [[0, 0], [6, 6]]
+
+
 def test_wrong_numbers_are_refused():
     make = petting_zoo_signal()
     good = {"reward_range": (-1.0, 2.0), "horizon": 2}
