@@ -116,7 +116,9 @@ def test_overcooked_of_jaxmarl_is_played():
         env, lambda agent, seen: (seen.sum() % 3).astype(int), 3, reward_range=(0, 20), horizon=20, discount=0.99
     )
     game = hq.SampledGame(simulator)
-    episodes = game.play(hq.random_policy(jax.random.key(0), game), 8, jax.random.key(1))
+    policy = hq.random_policy(jax.random.key(0), game)
+    with jax.numpy_rank_promotion("allow"):  # JaxMARL promotes
+        episodes = game.play(policy, 8, jax.random.key(1))
     assert not np.asarray(episodes.failed).any()
     assert np.asarray(episodes.ended).all()
     assert np.asarray(episodes.states).min() >= 0
