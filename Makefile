@@ -28,6 +28,7 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
+	$(BIN)/python -m benchmarks.language_model
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks
