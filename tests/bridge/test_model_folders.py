@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -46,6 +48,20 @@ def test_logits_are_those_of_transformers(tmp_path, family, scaling):
     theirs = np.array(THEIRS["logits"][f"{family} {scaling}"])
     np.testing.assert_allclose(np.asarray(ours)[THEIRS["positions"]], theirs, atol=2e-3)
     assert np.ptp(theirs) > 1
+
+
+@pytest.mark.thorough
+def test_transformers_says_so_again(tmp_path):
+    """What is stored is what transformers computes here (pip install 'hqre-jax[parity]')."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("torch")
+    script = Path(__file__).parent / "parity" / "transformers_models.py"
+    subprocess.run([sys.executable, str(script), "--out", str(tmp_path)], check=True, capture_output=True)
+    again = json.loads((tmp_path / "transformers.json").read_text(encoding="utf-8"))
+    for name, logits in THEIRS["logits"].items():
+        np.testing.assert_allclose(again["logits"][name], logits, atol=2e-3)
+    assert again["benign"] == THEIRS["benign"]
+    assert again["hostile"] == THEIRS["hostile"]
 
 
 def test_older_folders_name_positions_otherwise(tmp_path):
