@@ -49,6 +49,7 @@ class Episodes(NamedTuple):
         Returns:
             The log.
         """
+        _check_game(game)
         states, rewards = np.asarray(self.states), np.asarray(self.rewards, np.float64)
         gamma, payoffs = float(game.discount), np.zeros(states.shape)
         later = np.zeros((states.shape[0], states.shape[2]))
@@ -91,6 +92,7 @@ class Episodes(NamedTuple):
         Raises:
             InputError: If the log does not fit the game, or does not know its propensities.
         """
+        _check_game(game)
         mask = np.asarray(game.action_mask)
         _check_fit(checked_kind(log, RolloutLog, "log"), mask)
         plays, episode = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)
@@ -162,6 +164,12 @@ def _counts(mask: np.ndarray) -> list[list[int]] | None:
     number = mask.sum(-1)
     first = (mask == (np.arange(mask.shape[-1]) < number[..., None])).all()
     return [[int(n) for n in row if n] for row in number] if first and (number > 0).any(-1).all() else None
+
+
+def _check_game(game: Any) -> None:
+    """Games and simulators alike are played step by step."""
+    if not all(hasattr(game, name) for name in ("action_mask", "discount", "dtype", "labels")):
+        raise InputError("game", f"is a {type(game).__name__}, not a game that is played step by step, with a discount")
 
 
 def _check_fit(log: RolloutLog, mask: ActionMask | np.ndarray) -> None:

@@ -76,6 +76,19 @@ def test_logits_and_greedy_tokens_are_llama_cpps(model):
 
 
 @needs_weights
+@pytest.mark.thorough
+def test_llama_cpp_says_so_again(tmp_path):
+    """What is stored is what llama.cpp computes here (pip install 'hqre-jax[parity]')."""
+    pytest.importorskip("xllamacpp")
+    script, out = Path(__file__).parent / "parity" / "llama_cpp.py", tmp_path / "again.json"
+    subprocess.run([sys.executable, str(script), "--out", str(out)], check=True, capture_output=True)
+    again = json.loads(out.read_text(encoding="utf-8"))
+    assert again["hostile"] == LLAMA_CPP["hostile"]
+    for now, then in zip(again["texts"], LLAMA_CPP["texts"], strict=True):
+        assert (now["prompt"], now["greedy"]) == (then["prompt"], then["greedy"])
+
+
+@needs_weights
 def test_twenty_items(model):
     """Sums by worked examples, as tasks ask them: nearly all right, and the right ones likelier than the wrong."""
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import gguf
@@ -13,6 +15,7 @@ from jaxtyping import TypeCheckError
 
 from hqre_jax._types import InputError
 from hqre_jax.bridge import models
+from hqre_jax.bridge.models import _smollm2
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
 from hqre_jax.bridge.models._folder import ModelFolder
@@ -45,6 +48,20 @@ def test_logits_are_those_of_transformers(tmp_path, family, scaling):
     theirs = np.array(THEIRS["logits"][f"{family} {scaling}"])
     np.testing.assert_allclose(np.asarray(ours)[THEIRS["positions"]], theirs, atol=2e-3)
     assert np.ptp(theirs) > 1
+
+
+@pytest.mark.thorough
+def test_transformers_says_so_again(tmp_path):
+    """What is stored is what transformers computes here (pip install 'hqre-jax[parity]')."""
+    pytest.importorskip("transformers")
+    pytest.importorskip("torch")
+    script = Path(__file__).parent / "parity" / "transformers_models.py"
+    subprocess.run([sys.executable, str(script), "--out", str(tmp_path)], check=True, capture_output=True)
+    again = json.loads((tmp_path / "transformers.json").read_text(encoding="utf-8"))
+    for name, logits in THEIRS["logits"].items():
+        np.testing.assert_allclose(again["logits"][name], logits, atol=2e-3)
+    assert again["benign"] == THEIRS["benign"]
+    assert again["hostile"] == THEIRS["hostile"]
 
 
 def test_older_folders_name_positions_otherwise(tmp_path):
@@ -141,6 +158,28 @@ def write_gguf(path: Path, family: str) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def test_unpacked_weights_are_kept_and_damage_is_mended(tmp_path, monkeypatch):
+    file = write_gguf(tmp_path / "model.gguf", "qwen2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def read():
+        shape, arrays, tokenizer, template, ends = _smollm2._unpacked(file)
+        tokens = template.encode(conversation(THEIRS["benign"][1]["conversation"]), tokenizer)
+        return shape, {name: array.tolist() for name, array in arrays.items()}, tokens, ends
+
+    first = read()
+    [kept] = (tmp_path / "hqre_jax").iterdir()
+    with monkeypatch.context() as context:
+        context.setattr(_smollm2, "GgufFile", None)  # not needed again
+        assert read() == first
+    for damage in (kept.read_bytes()[:5000], b"", b"\xff" * 100):
+        kept.write_bytes(damage)
+        assert read() == first
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))  # where nothing can be written
+    assert read() == first
+    assert [path.name for path in (tmp_path / "hqre_jax").iterdir()] == [kept.name]
 
 
 @pytest.mark.parametrize(
