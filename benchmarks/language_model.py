@@ -179,6 +179,12 @@ def compare(batches: Sequence[int], repeats: int) -> list[dict[str, Any]]:
                     "peak_bytes": timed[-1]["peak_bytes"],
                 }
             )
+            last = rows[-1]
+            print(
+                f"{engine.name}, batch {batch}: prompt {last['prompt_per_second']:.0f} tok/s, "
+                f"decode {last['decode_per_second']:.0f} tok/s ({last['decode_per_cpu_second']:.0f} a CPU second)",
+                flush=True,
+            )
     for engine in engines:
         engine.close()
     return rows
