@@ -152,7 +152,8 @@ def test_intervals_of_few_payoffs_are_students():
 def test_confidence_of_a_choice_between_two_payoffs():
     """One agent, two actions: the log-odds are Δ/τ, a difference of two means, with Welch's interval.
 
-    Means 1 and 0.4 of 5 and 9 plays with variances 0.3 and 0.8: ``s² = 0.3/5 + 0.8/9``, τ = ½.
+    Means 1 and 0.4 of 5 and 9 plays with variances 0.3 and 0.8: ``s² = 0.3/5 + 0.8/9``, τ = ½. So few plays bend the
+    probabilities, for which the region stretches; with a thousandth of the variances it hardly does.
     """
     covariances = np.zeros((2, 2, 2, 1))
     covariances[0, 0, :, 0] = 0.3, 0.8
@@ -160,13 +161,17 @@ def test_confidence_of_a_choice_between_two_payoffs():
     means[0, :, 0] = 1.0, 0.4
     empirical = hq.EmpiricalGame.from_moments(np.array([[5.0], [9.0]]), means, covariances)
     region = hq.confidence_region(empirical, hq.solve(empirical.game, 0.5))
+    stretch = float(region.stretch[0, 0, 0])
+    assert stretch > 1
+    precise = hq.EmpiricalGame.from_moments(np.array([[5.0], [9.0]]), means, covariances / 1000)
+    assert 1 <= float(hq.confidence_region(precise, hq.solve(precise.game, 0.5)).stretch.max()) < 1.02
     parts = np.array([0.3 / 5, 0.8 / 9])
     freedom = parts.sum() ** 2 / (parts**2 / np.array([4, 8])).sum()
-    reach = stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / 0.5
+    reach = stretch * stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / 0.5
     ends = 1 / (1 + np.exp(-(1.2 + reach * np.array([-1, 1]))))
     np.testing.assert_allclose([region.lower[0, 0, 0], region.upper[0, 0, 0]], ends, rtol=1e-6)
     np.testing.assert_allclose(region.degrees_of_freedom[0, 0, 0], freedom, rtol=1e-9)
-    np.testing.assert_allclose(region.radius, stats.t.ppf(0.975, freedom) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(region.radius, (stretch * stats.t.ppf(0.975, freedom)) ** 2, rtol=1e-6)
 
 
 def test_least_contraction_ratio():

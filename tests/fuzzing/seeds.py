@@ -90,7 +90,7 @@ def seeds() -> Iterator[tuple[str, bytes]]:
         yield "sweep", _SWEEP.encode()
         # A proof is read without being believed, so that one may be made up: no inequality is looked at here.
         proof = Proof(
-            "margin", "claimed", None, None, [], [], 0.5, [1.0, 1.0], [1.0, 1.0], 53,
+            "margin", "claimed", None, None, [], [], 0.5, [1.0, 1.0], [1.0, 1.0], 64,
             problem_data(Problem(hq.NormalFormGame(np.eye(2)[None].repeat(2, 0)), 2.0)),
         ).sealed()  # fmt: skip
         proof.save(path)

@@ -132,6 +132,13 @@ def _prepare(connection: sqlite3.Connection, path: Path, read_only: bool) -> Non
 
 
 def _what_it_is(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """Application, version and number of tables, all at one moment: another process may be making the file."""
+    if not connection.in_transaction:
+        connection.execute("BEGIN")
+        try:
+            return _what_it_is(connection)
+        finally:
+            connection.execute("COMMIT")
     one = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
     return one[0], one[1], connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
 
