@@ -30,7 +30,6 @@ _SAME = 1e-4
 # Step sizes of the judge.
 _FINE, _FINER = 0.05, 0.02
 _METHODS = ("principal_branch", "krylov_branch")
-_GAMBIT_SIZE = 100
 
 
 def _claims(solution: Any) -> np.ndarray:
@@ -76,7 +75,7 @@ def _alone(sample: Sample, place: int, method: str) -> tuple[np.ndarray, bool]:
     return np.asarray(solution.policy), solution.selection in ("principal_branch", "unique")
 
 
-def run_family(name: str, games: int, sampled: int, single: int, seed: int, say: Any) -> dict[str, Any]:
+def run_family(name: str, games: int, sampled: int, single: int, asked: int, seed: int, say: Any) -> dict[str, Any]:
     """Solve and judge one family."""
     draw, _ = FAMILIES[name]
     rng = np.random.RandomState((seed + zlib.crc32(name.encode())) % 2**32)
@@ -104,7 +103,7 @@ def run_family(name: str, games: int, sampled: int, single: int, seed: int, say:
             _count(checks[method], np.ones(len(some), bool), claimed & off, ~claimed)
         if sample.payoffs is not None and importlib.util.find_spec("pygambit"):
             # With temperatures that differ Gambit's games would be rescaled ones: λ u/τ.
-            some = places[: _GAMBIT_SIZE * count // games or 1]
+            some = places[: asked * count // games or 1]
             scaled = sample.payoffs[some] / sample.tau[some].reshape(len(some), -1, *[1] * (sample.payoffs.ndim - 2))
             theirs = gambit(scaled, np.ones(len(some)))
             there = np.isfinite(theirs).any((1, 2, 3))
@@ -142,6 +141,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--games", type=int, default=1_000_000, help="games in all (1,000,000)")
     parser.add_argument("--sample", type=int, default=1_000, help="games a family judged by the tracer (1,000)")
     parser.add_argument("--single", type=int, default=20, help="games a family asked one by one of each method (20)")
+    parser.add_argument("--gambit", type=int, default=200, help="games a family asked of Gambit, of those judged (200)")
     parser.add_argument("--only", default="", help="families whose name contains this (all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("out/branches.json"), help="JSON")
@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         if name not in rows:
             games = max(1, round(arguments.games * FAMILIES[name][1]))
             rows[name] = run_family(
-                name, games, arguments.sample, arguments.single, arguments.seed, lambda line: log.print(line)
+                name, games, arguments.sample, arguments.single, arguments.gambit, arguments.seed, log.print
             )
             arguments.out.write_text(json.dumps({"question": question, "rows": rows}, indent=1))
     table = Table("family", "games", "unselected", "seconds", *(f"{k}: wrong/judged (unselected)" for k in _columns()))
