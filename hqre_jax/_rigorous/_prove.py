@@ -39,11 +39,14 @@ def prove(
         The proof, or None where none was found. Next to a bifurcation there is none: the Jacobian is singular.
 
     Raises:
-        InputError: If python-flint is missing, or no policy is given about which to put a box.
+        InputError: If python-flint is missing, the question is none, or no policy is given about which to put a box.
 
     Source: theory.md §3 ("Local certificate"), T1, T4.
     """
     problem = question.problem if isinstance(question, Solution) else question
+    if not isinstance(problem, Problem):
+        kind_of = type(problem).__name__
+        raise InputError("question", f"is a {kind_of}; give a solution, or a problem: Problem(game, tau)")
     if isinstance(question, Solution) and log_policy is None:
         log_policy = question.log_policy
     data = problem_data(problem)

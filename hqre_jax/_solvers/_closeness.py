@@ -12,7 +12,8 @@ in proportion to the distance d from it while the tangent goes on smoothly. An i
 the tangent by ``ε/d²`` there, rounding by ``eps/d²``; what extrapolation misses of a smooth one is of the order d². So
 the tangent found at ``d = eps^(1/4)``, beside the one extrapolated, tells exact symmetry from any imperfection well
 above rounding: if they agree, the curve goes on along it to the other side, and a bifurcation is counted; if not, the
-curve is followed around the bend.
+curve is followed around the bend. Imperfections below some 1e-13 of what the players are paid (in double precision)
+count as rounding, and such games as symmetric.
 """
 
 from typing import Any, NamedTuple

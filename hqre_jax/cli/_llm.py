@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     play.add_argument("team", metavar="TEAM", help="team file; `hqre llm init` writes one")
     play.add_argument("--task", metavar="T", required=True, help="a task's name, or your own questions: .csv or .jsonl")
     play.add_argument("--class", dest="task_class", metavar="C", help="class of the task (default: the first)")
-    play.add_argument("--split", choices=("train", "dev"), default="dev", help="(default: dev; test is for `eval`)")
+    play.add_argument("--split", choices=("train", "dev"), help="(default: dev; of your own questions: all)")
     play.add_argument("--item", metavar="K", default="0", help="number of the item, from 0 on (default: 0)")
     play.add_argument("--agent", metavar="NAME", help="who is asked (default: the first agent)")
     play.add_argument("--control", metavar="NAME", help="entry of the agent's menu")
@@ -235,6 +235,10 @@ def _item(arguments: Namespace, index: int) -> tuple[Any, Any]:
 
     if arguments.task.lower().endswith(_ENDINGS):
         task = load_user_file(arguments.task)
+        if arguments.split is None and arguments.task_class is None:
+            if index >= len(task.in_order):
+                raise InputError("item", f"is {index}; {arguments.task} has items 0 to {len(task.in_order) - 1}")
+            return task, task.in_order[index]
     else:
         known = all_tasks()
         if arguments.task not in known:
@@ -252,11 +256,12 @@ def _item(arguments: Namespace, index: int) -> tuple[Any, Any]:
     if index > _LAST_ITEM:
         raise InputError("item", f"is {index}; a number up to {_LAST_ITEM} is wanted")
     try:
-        return task, task.items(name, arguments.split, index + 1)[index]
+        return task, task.items(name, arguments.split or "dev", index + 1)[index]
     except InputError as error:
         if error.field != "count":
             raise
-        raise InputError("item", f"is {index}, counted from 0: the number of items wanted {error.problem}") from None
+        fewer = error.problem.partition(", but ")[2] or error.problem
+        raise InputError("item", f"is {index}, counted from 0, but {fewer}; --split names another part") from None
 
 
 def _data_file(name: str, task: str) -> Path:

@@ -19,7 +19,11 @@ _SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
 class UserTask(AbstractTask):
-    """Questions and answers of a user's file."""
+    """Questions and answers of a user's file.
+
+    Attributes:
+        in_order: All of them, in the order of the file.
+    """
 
     domain = "reasoning"
     verifier = "numbers: equal as rational numbers; choices: the one right name; else equal text, LaTeX normalised"
@@ -28,11 +32,13 @@ class UserTask(AbstractTask):
     def __init__(self, name: str, rows: Sequence[tuple[str, Split, Mapping[str, Any]]]):
         self.name, self.after = name, f"the file {name}"
         self._items: dict[tuple[str, Split], list[Item]] = {}
+        self.in_order: list[Item] = []
         for task_class, split, row in rows:
             group = self._items.setdefault((task_class, split), [])
             data = {"choices": row["choices"]} if row.get("choices") else {}
             place = name, task_class, split, len(group)
             group.append(Item(*place, row["question"], row["answer"], row.get("solution") or None, data))
+            self.in_order.append(group[-1])
         self.classes = tuple(dict.fromkeys(task_class for task_class, _ in self._items))
         self.num_items = {
             split: min(len(self._items.get((task_class, split), [])) for task_class in self.classes)
