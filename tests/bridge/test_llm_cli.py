@@ -126,7 +126,7 @@ def test_a_task_is_played_in_turns(capsys, says):
 
 def test_questions_of_ones_own(capsys, says, tmp_path):
     """A formula and an escape in a user's file are words like others."""
-    (tmp_path / "mine.csv").write_text('question,answer,split\n"=1+1 \x1b[31m?",2,dev\nAnother?,3,dev\n')
+    (tmp_path / "mine.csv").write_text('question,answer,split\n"=1+1 \x1b[31m?",2,dev\nAnother?,3,test\n')
     says("The answer is 2.")
     code, out, err = run(capsys, "play", "team.toml", "--task", "mine.csv", "--control", "direct", "--format", "json")
     assert code == 0, err
@@ -135,7 +135,10 @@ def test_questions_of_ones_own(capsys, says, tmp_path):
     assert "\x1b" not in run(capsys, "play", "team.toml", "--task", "mine.csv")[1]
     code, out, err = run(capsys, "play", "team.toml", "--task", "mine.csv", "--item", "2")
     assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith("hqre: item: is 2, counted from 0"), err
+    assert err.startswith("hqre: item: is 2; mine.csv has items 0 to 1"), err
+    assert run(capsys, "play", "team.toml", "--task", "mine.csv", "--item", "1")[0] == 0
+    err = run(capsys, "play", "team.toml", "--task", "mine.csv", "--item", "1", "--split", "dev")[2]
+    assert err.startswith("hqre: item: is 1, counted from 0, but mine/all/dev has 1 items"), err
     (tmp_path / "official").mkdir()
     (tmp_path / "official" / "word_problems.jsonl").write_text('{"question": "1 + 1?", "answer": "so #### 2"}\n')
     code, out, err = run(
