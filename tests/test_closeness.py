@@ -83,6 +83,17 @@ def test_two_places():
     assert np.asarray(solution.policy).max((1, 2, 3)).min() > 0.99
 
 
+def test_three_who_meet():
+    """Imperfections so small that first responses move nobody by more than the tolerance: what they do shows nothing."""
+    meeting = np.zeros((3, 3, 3, 3))
+    meeting[:, [0, 1, 2], [0, 1, 2], [0, 1, 2]] = 1
+    games = meeting + 1e-10 * np.random.RandomState(3).randn(32, 3, 3, 3, 3)
+    solution = hq.solve_batch(games, 0.25)
+    traced = trace(*normal_form_system(games, np.full((32, 3), 0.25)), 0.1)
+    assert traced.arrived.all()
+    np.testing.assert_allclose(solution.policy[:, :, 0], policies_of(traced.points, (3, 3, 3)), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("places", [3, 4])
 def test_exact_symmetry_is_kept(places):
     """Even chances are an equilibrium at every temperature: the branch goes on through the fork at λ = places, whose

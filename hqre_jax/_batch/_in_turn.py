@@ -21,8 +21,9 @@ from hqre_jax._batch._interleaved import MOST_DRIFT, Interleaved, Odds, apart, a
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
-# Without a certificate: what the first and the second sweep may change in a probability, and the ratio of moves.
-_FIRST, _SECOND, _RATIO = 0.25, 0.05, 0.5
+# Without a certificate: what the first and the second sweep may change in a probability, and the ratio of moves. A first
+# move that is less than this shows nothing: next to a symmetry, directions that grow may hardly be in it.
+_FIRST, _SECOND, _RATIO, _LEAST = 0.25, 0.05, 0.5, 1e-3
 
 # Policies of all players, one after the other.
 Rows = Float[Array, "action lane"]
@@ -58,9 +59,9 @@ def answer_in_turn(
         state, sweeps = progress
         first, second = jnp.max(jnp.abs(once - before), axis=0), jnp.max(jnp.abs(twice - once), axis=0)
         ratio = second / jnp.maximum(first, jnp.finfo(first.dtype).tiny)
-        # Rounding may bring the last moves to a standstill, and a first move that is none shows nothing.
-        shrinks = (second <= tol) | (ratio <= _RATIO)
-        begins = (first > tol) & (first <= _FIRST) & (change * first <= MOST_DRIFT) & (second <= _SECOND)
+        # Rounding may bring the last moves to a standstill; first moves must show what influence does to them.
+        shrinks = (ratio <= _RATIO) | ((second <= tol) & (sweeps > 0))
+        begins = (first >= _LEAST) & (first <= _FIRST) & (change * first <= MOST_DRIFT) & (second <= _SECOND)
         shrinks &= (sweeps > 0) | begins
         fine = jnp.isfinite(first + second) & (shrinks | unique) & (sweeps < _SWEEPS)
         # In a geometric series the next move, which is the residual here, is the ratio times this one.
