@@ -21,8 +21,8 @@ from hqre_jax._batch._interleaved import MOST_DRIFT, Interleaved, Odds, apart, a
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
-# Without a certificate: what the first and the second sweep may change in a probability, and the ratio of moves. A first
-# move that is less than this shows nothing: next to a symmetry, directions that grow may hardly be in it.
+# Without a certificate: what the first and the second sweep may change in a probability, and the ratio of moves. A
+# first move that is less than the last of these shows nothing: next to a symmetry, what grows may hardly be in it.
 _FIRST, _SECOND, _RATIO, _LEAST = 0.25, 0.05, 0.5, 1e-3
 
 # Policies of all players, one after the other.
