@@ -8,6 +8,7 @@ from scipy import stats
 
 import hqre_jax as hq
 from hqre_jax._bounds import bounds, nested_constants, nested_factor, regret_majorant
+from hqre_jax._bounds._exhaustive import _Tables
 from hqre_jax._diagnostics import LEAST_RATIO, interval, student_quantile
 from hqre_jax._empirical._quantiles import fisher_quantile
 from hqre_jax._sampled import Moments, half_widths
@@ -172,6 +173,20 @@ def test_confidence_of_a_choice_between_two_payoffs():
     np.testing.assert_allclose([region.lower[0, 0, 0], region.upper[0, 0, 0]], ends, rtol=1e-6)
     np.testing.assert_allclose(region.degrees_of_freedom[0, 0, 0], freedom, rtol=1e-9)
     np.testing.assert_allclose(region.radius, (stretch * stats.t.ppf(0.975, freedom)) ** 2, rtol=1e-6)
+
+
+def test_boxes_of_policies_in_which_nothing_is_singular():
+    """Coordination on I₂ at τ = 1, both policies within w of one half.
+
+    ``DR`` has entries ``2 π(1 − π)``, whose factors are taken apart: up to ``2 (½ + w)²``. So ``I − DR`` may be singular
+    from ``w = (√2 − 1)/2`` on.
+    """
+    table = _Tables(hq.Problem(hq.NormalFormGame([np.eye(2), np.eye(2)]), 1.0))
+    edge = (np.sqrt(2) - 1) / 2
+    w = np.array([0.0, 0.5 * edge, edge - 1e-6, edge + 1e-6, 0.3])[:, None]
+    low, high = np.hstack([0.5 - w, 0.5 - w]), np.hstack([0.5 + w, 0.5 + w])
+    regular = table.positive_determinant([low, low], [high, high])
+    assert regular.tolist() == [True, True, True, False, False]
 
 
 def test_least_contraction_ratio():
