@@ -178,8 +178,8 @@ def test_confidence_of_a_choice_between_two_payoffs():
 def test_boxes_of_policies_in_which_nothing_is_singular():
     """Coordination on I₂ at τ = 1, both policies within w of one half.
 
-    ``DR`` has entries ``2 π(1 − π)``, whose factors are taken apart: up to ``2 (½ + w)²``. So ``I − DR`` may be singular
-    from ``w = (√2 − 1)/2`` on.
+    ``DR`` has entries ``2 π(1 − π)``, whose factors are taken apart: up to ``2 (½ + w)²``. So ``I − DR`` may be
+    singular from ``w = (√2 − 1)/2`` on.
     """
     table = _Tables(hq.Problem(hq.NormalFormGame([np.eye(2), np.eye(2)]), 1.0))
     edge = (np.sqrt(2) - 1) / 2
