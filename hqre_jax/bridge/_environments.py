@@ -58,7 +58,7 @@ def return_range(
     if horizon < 1:
         raise InputError("horizon", f"is {horizon}; it must be at least 1")
     steps = float(np.sum(discount ** np.arange(horizon)))
-    return np.full(players, min(low, low * steps, 0.0)), np.full(players, max(high, high * steps, 0.0))
+    return np.full(players, float(min(low, low * steps, 0))), np.full(players, float(max(high, high * steps, 0)))
 
 
 def player_labels(title: str, source: str, agents: Sequence[str]) -> Labels:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
@@ -74,8 +75,8 @@ class JaxMARLSimulator(AbstractSimulator):
 
     def reset(self, key: Any) -> Any:
         """See `AbstractSimulator`; observations, the environment's state, and who is done."""
-        observations, state = self.env.reset(key)
-        return observations, state, jnp.zeros(len(self.env.agents), bool)
+        begun = jax.tree.map(jnp.asarray, self.env.reset(key))
+        return *begun, jnp.zeros(len(self.env.agents), bool)
 
     def observe(self, state: Any) -> Int[Array, " player"]:
         """See `AbstractSimulator`."""
@@ -90,4 +91,6 @@ class JaxMARLSimulator(AbstractSimulator):
         observations, inner, rewards, dones, _ = self.env.step_env(key, state[1], chosen)
         paid = jnp.stack([jnp.asarray(rewards[agent], self.return_low.dtype) for agent in self.env.agents])
         done = jnp.stack([jnp.asarray(dones[agent], bool) for agent in self.env.agents])
-        return (observations, inner, done), jnp.clip(paid, *self.reward_range), jnp.asarray(dones["__all__"], bool)
+        # Environments written for 32 bits widen some numbers where 64 are enabled; a loop wants them as they were.
+        seen, inner = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), (observations, inner), state[:2])
+        return (seen, inner, done), jnp.clip(paid, *self.reward_range), jnp.asarray(dones["__all__"], bool)

@@ -116,10 +116,17 @@ def test_overcooked_of_jaxmarl_is_played():
         env, lambda agent, seen: (seen.sum() % 3).astype(int), 3, reward_range=(0, 20), horizon=20, discount=0.99
     )
     game = hq.SampledGame(simulator)
-    episodes = game.play(hq.random_policy(jax.random.key(0), game), 8, jax.random.key(1))
+    policy = hq.random_policy(jax.random.key(0), game)
+    with jax.numpy_rank_promotion("allow"):  # JaxMARL promotes
+        episodes = game.play(policy, 8, jax.random.key(1))
     assert not np.asarray(episodes.failed).any()
     assert np.asarray(episodes.ended).all()
     assert np.asarray(episodes.states).min() >= 0
+
+
+def test_whole_numbers_are_numbers():
+    simulator = JaxMARLSimulator(JaxSignal(), lambda agent, seen: seen, 2, reward_range=(0, 2), horizon=3, discount=1)
+    assert [np.asarray(simulator.return_low).tolist(), np.asarray(simulator.return_high).tolist()] == [[0, 0], [6, 6]]
 
 
 def test_wrong_numbers_are_refused():

@@ -13,6 +13,7 @@ from jaxtyping import TypeCheckError
 
 from hqre_jax._types import InputError
 from hqre_jax.bridge import models
+from hqre_jax.bridge.models import _smollm2
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
 from hqre_jax.bridge.models._folder import ModelFolder
@@ -141,6 +142,28 @@ def write_gguf(path: Path, family: str) -> Path:
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def test_unpacked_weights_are_kept_and_damage_is_mended(tmp_path, monkeypatch):
+    file = write_gguf(tmp_path / "model.gguf", "qwen2")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def read():
+        shape, arrays, tokenizer, template, ends = _smollm2._unpacked(file)
+        tokens = template.encode(conversation(THEIRS["benign"][1]["conversation"]), tokenizer)
+        return shape, {name: array.tolist() for name, array in arrays.items()}, tokens, ends
+
+    first = read()
+    [kept] = (tmp_path / "hqre_jax").iterdir()
+    with monkeypatch.context() as context:
+        context.setattr(_smollm2, "GgufFile", None)  # not needed again
+        assert read() == first
+    for damage in (kept.read_bytes()[:5000], b"", b"\xff" * 100):
+        kept.write_bytes(damage)
+        assert read() == first
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))  # where nothing can be written
+    assert read() == first
+    assert [path.name for path in (tmp_path / "hqre_jax").iterdir()] == [kept.name]
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,12 @@ def test_tasks_without_an_official_file_say_so():
             TASKS[name].load("anything")
 
 
+def test_worked_solutions_of_gsm8k_read_like_people_s(tmp_path):
+    (tmp_path / "gsm8k.jsonl").write_text(FILES[0][2])
+    [item] = TASKS["word_problems"].load(tmp_path / "gsm8k.jsonl")
+    assert item.solution == "2+3=5 The answer is 1005."
+
+
 def test_official_guessing_can_be_played(tmp_path):
     (tmp_path / "gn.json").write_text('["4271", "0918"]')
     task = TASKS["guessing"]

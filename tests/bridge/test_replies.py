@@ -117,6 +117,7 @@ def test_division_by_zero_is_no_answer(reply):
     assert find_number(reply) is None
 
 
+TASKS = all_tasks()
 CHOICES = ("Anna", "Ben", "Anna Maria")
 
 
@@ -191,7 +192,20 @@ def test_a_million_characters_take_bounded_time(filler):
     assert len(plain_text(reply)) <= MAX_CHARS + 1
 
 
-@pytest.mark.parametrize("task", all_tasks().values(), ids=lambda task: task.name)
+@pytest.mark.parametrize(
+    "filler", ["stack the red block on ", "Anna is a knight ", "zoo ", "play card 1 ", "1 onion, 2 "]
+)
+def test_every_task_judges_a_million_characters_in_bounded_time(filler):
+    reply = filler * (10**6 // len(filler))
+    for task in TASKS.values():
+        items = [task.items(task_class, "test", 1)[0] for task_class in task.classes]
+        start = time.process_time()
+        for item in items:
+            task.judge(item, reply)
+        assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
 @pytest.mark.parametrize("reply", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_replies_are_judged_like_any_other(task, reply):
     """They score nothing, and nothing of them gets into the canonical answer but what the verifier knows."""
@@ -202,6 +216,15 @@ def test_hostile_replies_are_judged_like_any_other(task, reply):
         assert judgement.score == 0
         assert all(c.isprintable() for c in (judgement.answer or "") + judgement.reason)
         (judgement.answer or "").encode()
+
+
+@given(st.text(st.characters(codec=None), max_size=200), st.sampled_from(["", "The answer is ", "\\boxed{", "####"]))
+def test_any_text_is_judged(text, mark):
+    """Lone surrogates, controls and all: a score in [0, 1], and an answer that can be printed and stored."""
+    for task in TASKS.values():
+        judgement = task.judge(task.items(task.classes[-1], "test", 1)[0], mark + text)
+        assert 0 <= judgement.score <= 1
+        assert ((judgement.answer or "") + judgement.reason).encode().decode().isprintable()
 
 
 @given(st.text(st.characters(exclude_characters=":：<＜[［\\\\＼\x1b"), max_size=60), st.integers(-(10**6), 10**6))

@@ -95,7 +95,7 @@ def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[
     shape = decoder.architecture
     per_position = 2 * shape.num_layers * shape.num_kv_heads * shape.head_width * decoder.embedding.dtype.itemsize
     # Neighbours begin alike and end about together.
-    waiting = sorted((row for row in rows if row.max_tokens > 0), key=lambda row: (row.capacity, row.max_tokens))
+    waiting = sorted((row for row in rows if row.max_tokens > 0), key=lambda row: (row.capacity, -row.max_tokens))
     while waiting:
         positions = waiting[0].capacity + bucket(waiting[0].max_tokens, _FIRST_STEPS)
         most = max(1, min(max_batch, _MOST_BYTES // (per_position * positions)))

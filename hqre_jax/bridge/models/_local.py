@@ -64,7 +64,7 @@ class LocalModel(AbstractModel):
         self.template = template
         self.end_tokens = end_tokens
         self.max_batch = max_batch
-        self._reader = PromptReader(decoder, prompt_bytes)
+        self.reader = PromptReader(decoder, prompt_bytes)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply | Failure]:
         """Reply to each request; a batch is the unit, a single call a batch of one."""
@@ -73,7 +73,7 @@ class LocalModel(AbstractModel):
         rows = [self._row(request) for request in requests]
         generate(
             self.decoder,
-            self._reader,
+            self.reader,
             [row for row in rows if isinstance(row, Row)],
             self.end_tokens,
             self.max_batch,
@@ -103,7 +103,7 @@ class LocalModel(AbstractModel):
             if len(prompt) + len(forced) > self.decoder.architecture.context_length:
                 raise InputError("continuations", self._too_long(len(prompt) + len(forced)))
             rows.append(Row(prompt, max_tokens=len(forced), forced=forced))
-        generate(self.decoder, self._reader, rows, self.end_tokens, self.max_batch)
+        generate(self.decoder, self.reader, rows, self.end_tokens, self.max_batch)
         return np.array([sum(row.log_probs) for row in rows])
 
     def _row(self, request: Request) -> Row | Failure:

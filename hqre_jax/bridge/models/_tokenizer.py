@@ -60,12 +60,17 @@ class Tokenizer:
     Args:
         description: As in a `tokenizer.json`; its own list of added tokens and its post-processor are not used.
         control: The control tokens.
+
+    Attributes:
+        control: Their numbers, by their texts.
+        usual_ends: Those among them that end a turn.
     """
 
     def __init__(self, description: Mapping[str, Any], control: Sequence[ControlToken]):
         from tokenizers import Tokenizer as Encoder
 
         # Without its control tokens the encoder knows of text alone.
+        self.description, self.tokens = description, tuple(control)
         plain = {**description, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
         model, spelt = dict(plain["model"]), {token.text for token in control}
         model["vocab"] = {word: number for word, number in model["vocab"].items() if word not in spelt}

@@ -72,7 +72,8 @@ def choices(kitchen: Kitchen, role: str | None) -> Iterator[tuple[str, ...]]:
         yield (*actions, partner_action(kitchen, role)) if role else actions
 
 
-def right_actions(kitchen: Kitchen, role: str | None) -> set[str]:
+@lru_cache(maxsize=10_000)
+def right_actions(kitchen: Kitchen, role: str | None) -> frozenset[str]:
     """What the first cook rightly does now, alone or beside a scripted partner.
 
     It is possible, in nobody's way, and on a shortest way to the soup; and it is not waiting where something else is
@@ -84,7 +85,7 @@ def right_actions(kitchen: Kitchen, role: str | None) -> set[str]:
             after = after_round(kitchen, actions)
             if after.served or best_round(after, role)[0] < fewest:
                 right.add(actions[0])
-    return right - {"wait"} if right != {"wait"} and not _served_without(kitchen, role) else right
+    return frozenset(right - {"wait"} if right != {"wait"} and not _served_without(kitchen, role) else right)
 
 
 def _served_without(kitchen: Kitchen, role: str | None) -> bool:

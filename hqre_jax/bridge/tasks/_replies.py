@@ -149,9 +149,11 @@ def _value(text: str, last: bool) -> Fraction | None:
     for side in (sides[-1], sides[0]) if len(sides) > 1 else sides:
         if _HEDGE.search(side) and not last:
             return None
-        found = [number for match in _NUMBER.finditer(side) if (number := _exact(match, side)) is not None]
-        if found:
-            return found[-1 if last else 0]
+        matches = list(_NUMBER.finditer(side))
+        numbers = (_exact(match, side) for match in (reversed(matches) if last else matches))
+        found = next((number for number in numbers if number is not None), None)
+        if found is not None:
+            return found
     return None
 
 

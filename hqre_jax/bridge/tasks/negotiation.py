@@ -13,6 +13,7 @@ from hqre_jax.bridge.tasks._bargaining import (
     Bundle,
     best_deal,
     bundles,
+    divisions,
     is_efficient,
     partner_offer,
     rest,
@@ -165,8 +166,9 @@ def _bargain(rng: random.Random, pool: Bundle, mine: Bundle, hers: Bundle) -> Dr
     """One-shot: of three bundles, the best for me that the partner, at a known least value, agrees to."""
     least = rng.choice(CONCESSIONS)
     best = best_deal(pool, mine, hers, least) if value(pool, hers) >= least else tuple(0 for _ in pool)
-    greedy = [b for b in bundles(pool) if value(b, mine) > value(best, mine)]
-    modest = [b for b in bundles(pool) if value(b, mine) < value(best, mine)]
+    most = value(best, mine)
+    greedy = [bundle for bundle, worth, _ in divisions(pool, mine, hers) if worth > most]
+    modest = [bundle for bundle, worth, _ in divisions(pool, mine, hers) if worth < most]
     wrong = [rng.choice(group) for group in (greedy, modest) if group]
     offers = [best, *wrong]
     rng.shuffle(offers)

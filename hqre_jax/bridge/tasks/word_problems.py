@@ -1,6 +1,7 @@
 """Word problems of one to four steps, after GSM8K."""
 
 import random
+import re
 from pathlib import Path
 
 from hqre_jax._types import InputError
@@ -70,7 +71,8 @@ class WordProblems(AbstractGeneratedTask):
             answer = find_number(last) if mark else None
             if answer is None:
                 raise InputError(where, "'answer' does not end in '#### number'")
-            worked = f"{steps.strip()} The answer is {answer}."
+            # The file marks its sums for calculators, <<2+3=5>>; people do not write so.
+            worked = f"{re.sub(r'<<[^<>]*>>', '', steps).strip()} The answer is {answer}."
             items.append(Item(self.name, "official", "test", len(items), question, str(answer), worked))
         return items
 
