@@ -1,0 +1,1 @@
+"""The embedded language model on the eleven tasks under five controls: ``python -m benchmarks.language_models``."""
