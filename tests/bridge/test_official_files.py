@@ -67,6 +67,25 @@ FILES = [
         ":1: 'answer' is 'Eric', which is not among",
     ),
     (
+        "logic",
+        "autologi.jsonl",
+        json.dumps(
+            {
+                "idx": 1,
+                "prompt": "Two in a row; Ada is first.",
+                "code": {
+                    "Inputs_Check_code": "def inputs_check(inputs):\n    return set(inputs['row']) == {'Ada', 'Bob'}",
+                    "Constraint_List_code": "def c(inputs):\n    return inputs['row'].index('Ada') == 0\n"
+                    "constraint_list = [c]",
+                },
+            }
+        ),
+        ['{"row": ["Ada", "Bob"]}', "```python\ninputs = {'row': ['Ada', 'Bob']}\n```"],
+        ['{"row": ["Bob", "Ada"]}', "Ada, Bob"],
+        '{"prompt": "?", "code": {"Inputs_Check_code": "import os", "Constraint_List_code": ""}}',
+        "leave out the lines 1. The first: .*:1 Inputs_Check_code line 1: uses 'Import'",
+    ),
+    (
         "blocksworld",
         "plan.json",
         json.dumps({"instances": [{"query": PLAN}]}),
@@ -148,7 +167,7 @@ def test_official_guessing_can_be_played(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]]", "nul", '{"instances": 3}', "[" * 100_000])
 def test_broken_files_are_refused_in_one_line(tmp_path, text):
     (tmp_path / "data.json").write_text(text)
-    for name in ("blocksworld", "guessing", "mystery", "word_problems", "negotiation"):
+    for name in ("logic", "blocksworld", "guessing", "mystery", "word_problems", "negotiation"):
         with pytest.raises(hq.InputError) as caught:
             TASKS[name].load(tmp_path / "data.json")
         assert "\n" not in str(caught.value)

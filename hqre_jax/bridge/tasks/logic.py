@@ -4,10 +4,16 @@ import itertools
 import random
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+from hqre_jax._types import InputError
+from hqre_jax.bridge.tasks._constraint_interpreter import TooMuch, broken_constraint
+from hqre_jax.bridge.tasks._constraint_language import read_program
+from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
+from hqre_jax.bridge.tasks._literals import canonical, find_literal
 from hqre_jax.bridge.tasks._replies import names_in_order, plain_text, stated_answer
 
 _NAMES: tuple[str, ...] = (
@@ -31,14 +37,18 @@ Statement = tuple[str, ...]
 class Logic(AbstractGeneratedTask):
     """Puzzles whose answer is a whole assignment, checked against the statements and not against one solution.
 
-    AutoLogi's own files bring their verifiers as Python programs. They are not run, so there is no official file.
+    AutoLogi's own files bring their verifiers as Python programs. They are not run: those that keep to a small language
+    of constraints are read and walked over, within limits; a file with others is refused, naming their lines.
     """
 
     name = "logic"
     domain = "reasoning"
     after = "AutoLogi"
     verifier = "the assignment satisfies every statement"
-    official = None
+    official = (
+        'JSON Lines (testing-data), a puzzle a line: {"prompt": …, "code": {"Inputs_Check_code": …, '
+        '"Constraint_List_code": …}}; other keys are ignored'
+    )
     classes = ("seats_3", "knights_2", "seats_4", "knights_3")
     answer_tokens = 32
 
@@ -49,6 +59,8 @@ class Logic(AbstractGeneratedTask):
 
     def judge(self, item: Item, reply: str) -> Judgement:
         """See `AbstractTask`."""
+        if item.data["kind"] == "program":
+            return _judge_by_program(item, reply)
         names, statements = item.data["names"], [tuple(statement) for statement in item.data["statements"]]
         text = plain_text(reply)
         stated = stated_answer(text)
@@ -65,6 +77,43 @@ class Logic(AbstractGeneratedTask):
         wrong = [name for name, *claim in statements if _claim_holds(tuple(claim), roles) != roles[name]]
         said = f"what {wrong[0]} says does not fit" if wrong else "everything said fits"
         return Judgement(float(not wrong), _say_roles(roles), said)
+
+    def load(self, path: str | Path) -> list[Item]:
+        """See `AbstractTask`.
+
+        Raises:
+            InputError: A line is no puzzle, or the programs of some are beyond the language: of which, and why.
+        """
+        items, refused = list[Item](), list[InputError]()
+        for where, row in json_lines(path):
+            code = field(row, "code", where, dict)
+            check, constraints = field(code, "Inputs_Check_code", where), field(code, "Constraint_List_code", where)
+            try:
+                read_program(check, constraints, where)
+            except InputError as error:
+                refused.append(error)
+            data = {"kind": "program", "check": check, "constraints": constraints, "where": where}
+            items.append(Item(self.name, "official", "test", len(items), field(row, "prompt", where), None, None, data))
+        if refused:
+            lines = ", ".join(error.field.removeprefix(f"{path}:").split(" ")[0] for error in refused[:200])
+            raise InputError(
+                str(path),
+                f"holds {len(refused)} of {len(items)} puzzles whose programs cannot be judged; leave out "
+                f"the lines {lines}. The first: {refused[0]}",
+            )
+        return items
+
+
+def _judge_by_program(item: Item, reply: str) -> Judgement:
+    answer = find_literal(reply)
+    if answer is None:
+        return Judgement(0.0, None, "no dictionary or list was given")
+    said = canonical(answer)
+    try:
+        broken = broken_constraint(read_program(*(item.data[key] for key in ("check", "constraints", "where"))), answer)
+    except TooMuch as limit:
+        return Judgement(0.0, said, f"the constraints were given up: {limit}")
+    return Judgement(float(broken is None), said, f"broken: {broken}" if broken else "every constraint is met")
 
 
 def _knights(rng: random.Random, size: int) -> Draft:
