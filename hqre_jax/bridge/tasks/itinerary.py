@@ -3,12 +3,16 @@
 import itertools
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._judging import judge_choice, judge_number
 from hqre_jax.bridge.tasks._replies import mentioned, plain_text, stated_answer
+from hqre_jax.bridge.tasks._travel_plans import PLAN_FORM, judge_plan, read_trip
+from hqre_jax.bridge.tasks._travel_reference import entries_of
 
 _CITIES = ("Bern", "Lyon", "Porto", "Ghent", "Turin", "Graz", "Krakow", "Malmo", "Cork", "Basel")
 _SIGHTS = ("museum", "castle", "zoo", "garden", "tower", "market", "gallery", "theatre", "harbour", "cathedral")
@@ -29,15 +33,20 @@ class Sight(NamedTuple):
 class Itinerary(AbstractGeneratedTask):
     """Sums of costs, the cheapest means that is in time, and days of visits within budget and opening hours.
 
-    TravelPlanner's own plans can only be judged with its database of flights, hotels and restaurants and by its own
-    program, so there is no official file.
+    TravelPlanner's own rows of sole planning carry what a plan may use; it is judged by what the row says.
     """
 
     name = "itinerary"
     domain = "planning"
     after = "TravelPlanner"
-    verifier = "exact sums; a day plan is right if every visit fits its opening hours and all of them the budget"
-    official = None
+    verifier = (
+        "exact sums; a day plan is right if every visit fits its opening hours and all of them the budget; official: "
+        "nothing in the row speaks against the plan"
+    )
+    official = (
+        'JSON Lines (sole planning), a trip a line: {"org", "days", "visiting_city_number", "date", "people_number", '
+        '"local_constraint", "budget", "query", "reference_information": [{"Description": …, "Content": …}, …]}'
+    )
     classes = ("total_cost", "cheapest_in_time", "two_visits", "three_visits")
     answer_tokens = 24
 
@@ -53,10 +62,23 @@ class Itinerary(AbstractGeneratedTask):
         """See `AbstractTask`."""
         if item.data["kind"] == "visits":
             return _judge_visits(item, reply)
+        if item.data["kind"] == "trip":
+            return judge_plan(read_trip(item.data["row"], item.data["where"]), reply)
         assert item.answer is not None
         if item.data["kind"] == "choice":
             return judge_choice(reply, item.answer, _MEANS)
         return judge_number(reply, item.answer)
+
+    def load(self, path: str | Path) -> list[Item]:
+        """See `AbstractTask`; a question is the query, the reference information, and the form of the answer."""
+        items = []
+        for where, row in json_lines(path):
+            read_trip(row, where)  # refuses what could not be judged later
+            told = [f"{name}\n{text}" for name, text in entries_of(row["reference_information"], where)]
+            question = "\n\n".join([field(row, "query", where), "You may use what is given here.", *told, PLAN_FORM])
+            data = {"kind": "trip", "row": row, "where": where}
+            items.append(Item(self.name, "official", "test", len(items), question, None, None, data))
+        return items
 
 
 def _total_cost(rng: random.Random) -> Draft:
