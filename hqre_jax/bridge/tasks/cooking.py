@@ -45,8 +45,9 @@ class Cooking(AbstractGeneratedTask, AbstractInteractiveTask, AbstractDividedTas
     a model as partner both choose at once, and neither knows the other's choice.
 
     Orders are divided: one cook fetches, the other cooks, and the order is right only if both parts are.
-    Overcooked itself, with its grid, is played by reinforcement learners through `hqre_jax.bridge.JaxMARLSimulator`;
-    its layouts hold no questions, so there is no official file.
+    Overcooked itself, with its grid, is played by reinforcement learners through `hqre_jax.bridge.JaxMARLSimulator`, on
+    its own layout files too (`load_overcooked_layout`). They hold no questions, and this kitchen has no grid: there is
+    no official file of items.
     """
 
     name = "cooking"
