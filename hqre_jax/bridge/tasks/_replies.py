@@ -225,14 +225,19 @@ def names_in_order(text: str, names: Sequence[str]) -> tuple[str, ...] | None:
 
     Returns:
         The names in that order: of the whole text, else of the last line that names everybody exactly once, or else of
-        the last mentions of all, if no name is repeated among them. None where there is no such order.
+        the last mentions of all, if no name is repeated among them and they begin a sentence (a list that names
+        somebody twice is no order). None where there is no such order.
     """
     for part in [text, *reversed(text.split("\n"))]:
         order = mentioned(part, names)
         if len(order) == len(names) == len(set(order)):
             return order
-    order = mentioned(text, names)[-len(names) :]
-    return order if len(order) == len(names) == len(set(order)) else None
+    sentences = [mentioned(sentence, names) for sentence in re.split(r"[.:;!?\n]", text)]
+    for k in range(len(sentences) - 1, -1, -1):
+        order = tuple(name for sentence in sentences[k:] for name in sentence)
+        if len(order) >= len(names):
+            return order if len(order) == len(names) == len(set(order)) else None
+    return None
 
 
 def mentioned(text: str, names: Sequence[str]) -> tuple[str, ...]:
