@@ -7,6 +7,7 @@ import pytest
 from scipy.optimize import brentq
 
 import hqre_jax as hq
+from hqre_jax import _certify
 from hqre_jax._bounds import bounds, exhaust
 from hqre_jax._bounds._exhaustive import _Tables
 from hqre_jax._certificates import cheap_certificate
@@ -208,10 +209,14 @@ def test_coordination_is_exhibited_below_its_threshold_and_certified_above():
     assert len(equilibria_2x2(np.stack([np.eye(2)] * 2), 0.51)) == 1
 
 
+def fold_policy():
+    """Where ``τ log(x/(1−x)) = 6x − 4`` (symmetric HQRE, x on the stag) has a double root above ½."""
+    return brentq(lambda x: 6 * x * (1 - x) * np.log(x / (1 - x)) - (6 * x - 4), 0.7, 0.99)
+
+
 def fold_of_stag_hunt():
-    """Temperature at which ``τ log(x/(1−x)) = 6x − 4`` (symmetric HQRE, x on the stag) has a double root above ½."""
-    x = brentq(lambda x: 6 * x * (1 - x) * np.log(x / (1 - x)) - (6 * x - 4), 0.7, 0.99)
-    return 6 * x * (1 - x)
+    """The temperature there."""
+    return 6 * fold_policy() * (1 - fold_policy())
 
 
 @pytest.mark.parametrize("distance", [1e-3, 1e-6, 1e-9, 1e-12])
@@ -224,6 +229,23 @@ def test_next_to_a_fold_nothing_is_invented(distance):
     if distance > 1e-4:
         assert above.verdict == "unique"
         assert_two_equilibria(below, game, fold * (1 - distance))
+
+
+@pytest.mark.parametrize("distance", [1e-4, 1e-6, 1e-8])
+def test_above_a_fold_no_newton_step_proves_an_equilibrium(distance):
+    """Its sheets have met: the residual left there is small, the step is shorter than 1, and there is none nearby."""
+    x, tau = fold_policy() + distance**0.5, fold_of_stag_hunt() * (1 + distance)
+    z = jnp.asarray(np.tile(0.5 * np.log(x / (1 - x)) * np.array([1.0, -1.0]), (2, 1, 1)))
+    problem = hq.Problem(hq.NormalFormGame(np.stack([STAG_HUNT, STAG_HUNT.T])), tau)
+    exists, radius = _certify._is_equilibrium(problem, z)
+    assert radius <= 1
+    assert not exists
+
+
+def test_neighbourhoods_of_two_witnesses_do_not_meet():
+    p, q = np.array([[[0.75, 0.25]]]), np.array([[[0.25, 0.75]]])
+    assert _certify._distinct_pair([(p, 0.3), (q, 0.3)]) == ()
+    assert len(_certify._distinct_pair([(p, 0.2), (q, 0.2)])) == 2
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e-13, -1e-9])

@@ -117,6 +117,14 @@ def test_a_lost_branch_selects_nothing():
     assert lost.selection == "unselected"
 
 
+@pytest.mark.parametrize(("change", "close"), [(0.499, True), (0.501, False), (1e3, False)])
+def test_half_the_jacobian_may_change_over_a_step(change, close):
+    seen = _closeness.watch(jnp.float64)
+    for slant in (0.0, 0.5):
+        judged = _closeness.judge(seen, jnp.asarray(0.1), jnp.asarray(change), jnp.asarray(slant), jnp.asarray(True))
+        assert bool(judged.close) is close
+
+
 def test_without_the_guard_the_answer_is_another(monkeypatch):
     """Negative control: steps judged by Newton's convergence alone end in the middle."""
     problem = hq.Problem(hq.NormalFormGame(NEAR), 0.1).centered()

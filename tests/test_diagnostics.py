@@ -295,7 +295,9 @@ def test_logged_propensities_tell_the_policy():
 def test_failed_plays_are_left_out():
     actions = np.array([[0, 0], [1, 1], [0, 1]])
     log = RolloutLog.from_plays(actions, [[1.0, 1.0], [np.nan, np.nan], [2.0, 2.0]], failed=[[False], [True], [False]])
-    estimates = Plays.of(log, 2, 0.0).estimates(np.ones((2, 1, 2), bool), None)
+    plays = Plays.of(log, 2, 0.0)
+    np.testing.assert_array_equal(plays.actions, [[0, 0], [-1, -1], [0, 1]])
+    estimates = plays.estimates(np.ones((2, 1, 2), bool), None)
     np.testing.assert_array_equal(estimates.count[:, 0], [[2, 0], [1, 1]])
 
 

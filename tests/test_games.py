@@ -291,6 +291,22 @@ def test_tree_beliefs_survive_underflow():
     assert_close(evaluation.action_values[1, 0], [0.25, 0.75], "beliefs 1 : 3")
 
 
+def test_own_moves_are_no_evidence_of_the_world():
+    """A player who never goes there believes, once there, what chance alone says: nine to one, not one to one."""
+    # Chance draws one of two worlds unseen; the player stops or goes on, then guesses which it was.
+    game = ExtensiveFormGame(
+        parent=[-1, 0, 0, 1, 1, 2, 2, 3, 3, 5, 5],
+        player=[-1, 0, 0, 0, -2, 0, -2, -2, -2, -2, -2],
+        information_set=[-1, 0, 0, 1, -1, 1, -1, -1, -1, -1, -1],
+        branch=[-1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1],
+        probability=[1, 0.9, 0.1, 1, 1, 1, 1, 1, 1, 1, 1],
+        payoffs=[[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1]],
+    )
+    stops = jnp.asarray([[[-jnp.inf, 0.0], [jnp.log(0.5), jnp.log(0.5)]]])
+    evaluation = evaluate(game, stops, jnp.zeros((1, 2)))["plain"]
+    assert_close(evaluation.action_values[0, 1], [0.9, 0.1], "beliefs 9 : 1")
+
+
 @eqx.filter_jit
 def evaluate_centered(game, log_policy, bonus):
     centered = game.centered()
