@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import Nested, nested_constants
-from hqre_jax._games._world import AbstractWorldGame, legal_actions
-from hqre_jax._generators.draws import family_payoffs, random_kernel, random_type_law
+from hqre_jax.bounds import Nested, nested_constants
+from hqre_jax.games._world import AbstractWorldGame, legal_actions
+from hqre_jax.games.random._draws import family_payoffs, random_kernel, random_type_law
 from proofs_check._cases import Family, _pose, _shape, known_bounds, quick_jit
 
 _REFERENCE_SPREAD = 0.5

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under
-from hqre_jax._simplex import mirror_step
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax.bounds import meetings_under
+from hqre_jax.core._simplex import mirror_step
+from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 
 

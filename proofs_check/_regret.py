@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under, regret_majorant
-from hqre_jax._simplex import kl, log_softmax, probabilities, span
-from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.bounds import meetings_under, regret_majorant
+from hqre_jax.core._simplex import kl, log_softmax, probabilities, span
+from hqre_jax.core._types import LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._equilibria import find_equilibria
 from proofs_check._play import mirror_update

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under, regret_majorant
-from hqre_jax._simplex import kl, mirror_step, safe_log
-from hqre_jax._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.bounds import meetings_under, regret_majorant
+from hqre_jax.core._simplex import kl, mirror_step, safe_log
+from hqre_jax.core._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 
 # Independent runs, their length, and the rounds in which gaps are looked at one by one.

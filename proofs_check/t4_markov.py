@@ -99,8 +99,8 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
-from hqre_jax._games._world import AbstractWorldGame
-from hqre_jax._generators.draws import generator
+from hqre_jax.games._world import AbstractWorldGame
+from hqre_jax.games.random._draws import generator
 from proofs_check import _markov_cases as markov
 from proofs_check._cases import batches, known_bounds, quick_jit, taken
 from proofs_check._markov_pairs import (

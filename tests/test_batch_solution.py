@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._batch import _shelf
+from hqre_jax.solvers.batch import _shelf
 
 RNG = np.random.default_rng(7)
 # As many games as players: whoever takes one for the other swaps the players of each.

@@ -9,7 +9,7 @@ import pytest
 import scipy.optimize
 
 import hqre_jax as hq
-from hqre_jax._bounds import (
+from hqre_jax.bounds import (
     _matrices,
     _one_shot,
     bounds,

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._bounds import bounds, meetings_under, nested_factor, regret_majorant
+from hqre_jax.bounds import bounds, meetings_under, nested_factor, regret_majorant
 
 
 def bounds_of(game, tau, **options):

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._checkpoint import fingerprint
-from hqre_jax._problem import Problem
+from hqre_jax.core._checkpoint import fingerprint
+from hqre_jax.problem import Problem
 
 PENNIES = hq.NormalFormGame(np.array([[[2.0, -1.0], [-1.0, 1.0]], [[-2.0, 1.0], [1.0, -1.0]]]))
 CHAIN = hq.MarkovGame(np.ones((2, 2, 2, 2)), np.full((2, 2, 2, 2), 0.5), discount=0.5)

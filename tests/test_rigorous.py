@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax import _generators as draw
-from hqre_jax._problem import Problem
-from hqre_jax._rigorous import load_proof, prove, recheck
-from hqre_jax._rigorous._box import as_floats, jacobian
-from hqre_jax._rigorous._data import problem_data
-from hqre_jax._rigorous._evaluation import Equations
-from hqre_jax._rigorous._proof import describe
+from hqre_jax.certificates.rigorous import load_proof, prove, recheck
+from hqre_jax.certificates.rigorous._box import as_floats, jacobian
+from hqre_jax.certificates.rigorous._data import problem_data
+from hqre_jax.certificates.rigorous._evaluation import Equations
+from hqre_jax.certificates.rigorous._proof import describe
+from hqre_jax.games import random as draw
+from hqre_jax.problem import Problem
 
 flint = pytest.importorskip("flint")
 

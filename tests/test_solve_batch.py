@@ -12,9 +12,9 @@ import pytest
 
 import hqre_jax as hq
 from benchmarks._normal_form_case import residuals
-from hqre_jax._batch import _in_turn, _interleaved, _readout
-from hqre_jax._batch._devices import num_cores, on_every_core
-from hqre_jax._batch._homotopy import ARRIVED
+from hqre_jax.solvers.batch import _in_turn, _interleaved, _readout
+from hqre_jax.solvers.batch._devices import num_cores, on_every_core
+from hqre_jax.solvers.batch._homotopy import ARRIVED
 
 ROOT = Path(__file__).parents[1]
 PAYOFFS = np.random.RandomState(1000).rand(300, 2, 3, 3)
