@@ -20,7 +20,7 @@ from hqre_jax.empirical import (
     confidence_region,
     plan_rollouts,
 )
-from hqre_jax.equilibrium._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
+from hqre_jax.equilibrium._residual import bayesian_regret, exploitability, logit_response, regularized_gap, residual
 from hqre_jax.estimation import TemperatureFit, fit_temperatures
 from hqre_jax.games import (
     BayesianGame,

@@ -34,7 +34,7 @@ class Problem(eqx.Module):
     Attributes:
         tau: Temperatures in full, padding 1.
         log_reference: ``log ρ``, padding 0.
-        rent: The part of ``τ H`` that no choice changes: ``τ log A`` for Shannon entropy, 0 for KL.
+        entropy_offset: The part of ``τ H`` that no choice changes: ``τ log A`` for Shannon entropy, 0 for KL.
         scale: Position s on the path ``τ/s`` from the reference (s = 0) to the problem itself (s = 1). What is
             scaled is ``s·payoffs`` at fixed τ, which is the same and finite at s = 0.
 
@@ -45,7 +45,7 @@ class Problem(eqx.Module):
     game: AbstractGame
     tau: StateValues
     log_reference: LogPolicy
-    rent: StateValues
+    entropy_offset: StateValues
     scale: Scalar
     entropy: Entropy = eqx.field(static=True)
     continuation: Continuation = eqx.field(static=True)
@@ -77,7 +77,7 @@ class Problem(eqx.Module):
             check_zero_sum(game)
         _check_rationality(game, self.tau)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
-        self.log_reference, self.rent = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
+        self.log_reference, self.entropy_offset = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
         self.scale = jnp.asarray(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
@@ -102,7 +102,7 @@ class Problem(eqx.Module):
 
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
-        return self.scale * self.rent - self.tau * kl(log_policy, self.log_reference, self.mask)
+        return self.scale * self.entropy_offset - self.tau * kl(log_policy, self.log_reference, self.mask)
 
     def evaluate(self, log_policy: LogPolicy) -> Evaluation:
         """Worth of a policy under this problem's regularisation."""
@@ -124,7 +124,7 @@ class Problem(eqx.Module):
 
 @eqx.filter_jit
 def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
-    """``log ρ``, and the rent ``τ log A`` of Shannon entropy."""
+    """``log ρ``, and the part ``τ log A`` of Shannon entropy."""
     log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
     log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
     log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))

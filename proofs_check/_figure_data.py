@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax.bounds import meetings_under, regret_majorant
+from hqre_jax.bounds import interactions_under, regret_majorant
 from hqre_jax.core._simplex import center, kl, log_softmax, mirror_step, safe_log, span
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.games.random._draws import generator
@@ -204,7 +204,7 @@ def regret(key: Any) -> Data:
         return jnp.sum(problem.tau * kl(log_policy, answer, problem.mask))
 
     star, start = _equilibrium(problem.centered(), key), jnp.log(policies[0])
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     majorant = regret_majorant(
         problem.tau.ravel(), known.weights.ravel(), meetings.influence(), known.max_step, known.margin,

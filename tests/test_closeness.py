@@ -11,7 +11,7 @@ import pytest
 import hqre_jax as hq
 from benchmarks.branches._systems import normal_form_system, policies_of
 from benchmarks.branches._tracer import trace
-from hqre_jax.solvers._iterate import iterate
+from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers.continuation import _closeness
 
 # Three places to meet at, each a little better or worse than the others.

@@ -9,7 +9,7 @@ import pytest
 from enumeration import bayesian_worlds, evaluate_tree, evaluate_worlds, markov_worlds, public_private_worlds
 
 from hqre_jax.core._types import InputError
-from hqre_jax.equilibrium._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
+from hqre_jax.equilibrium._residual import bayesian_regret, exploitability, logit_response, regularized_gap, residual
 from hqre_jax.games import ExtensiveFormGame, MarkovGame, NormalFormGame
 from hqre_jax.games.manufactured import manufactured
 from hqre_jax.games.random import (

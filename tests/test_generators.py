@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hqre_jax.core._types import InputError
-from hqre_jax.equilibrium._equilibrium import residual
+from hqre_jax.equilibrium._residual import residual
 from hqre_jax.games import ExtensiveFormGame, MarkovGame, PublicPrivateGame
 from hqre_jax.games.conversions import as_incomplete_information, with_public_history
 from hqre_jax.games.manufactured import manufactured

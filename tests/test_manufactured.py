@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hqre_jax.core._types import InputError
-from hqre_jax.equilibrium._equilibrium import residual
+from hqre_jax.equilibrium._residual import residual
 from hqre_jax.games import PolymatrixGame
 from hqre_jax.games.manufactured import manufactured
 from hqre_jax.games.random import (

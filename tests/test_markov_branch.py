@@ -12,7 +12,7 @@ from benchmarks.workloads.w3_markov import random_game
 from benchmarks.workloads.w7_symmetric_chain import symmetric_chain
 from hqre_jax.problem import Problem
 from hqre_jax.solvers import MarkovBranch
-from hqre_jax.solvers._iterate import iterate
+from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers.continuation import _eliminated
 from hqre_jax.solvers.continuation._gmres import gmres
 

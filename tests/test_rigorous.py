@@ -78,8 +78,8 @@ def random_problem(templates, k):
         kernel = np.asarray(problem.game.transitions) * rng.uniform(0.2, 1.0, problem.game.transitions.shape)
         total = kernel.sum(-1, keepdims=True)
         problem = replaced(problem, lambda p: p.game.transitions, kernel / np.where(total > 0, total, 1.0))
-    if np.asarray(problem.rent).any():
-        problem = replaced(problem, lambda p: p.rent, tau * np.log(np.maximum(mask.sum(-1), 1)))
+    if np.asarray(problem.entropy_offset).any():
+        problem = replaced(problem, lambda p: p.entropy_offset, tau * np.log(np.maximum(mask.sum(-1), 1)))
     else:
         weights = np.where(mask, rng.uniform(0.2, 1.0, mask.shape), 0.0)
         rho = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)

@@ -7,20 +7,20 @@ import jax.numpy as jnp
 
 from hqre_jax.bounds._continuing import continuing_contraction
 from hqre_jax.bounds._exhaustive import Exhaustion, can_exhaust, exhaust
+from hqre_jax.bounds._interactions import Interactions, interactions_under
 from hqre_jax.bounds._matrices import double_difference, spectral_radius
-from hqre_jax.bounds._meetings import Meetings, meetings_under
 from hqre_jax.bounds._nested import Nested, nested_constants, nested_factor
 from hqre_jax.bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
 from hqre_jax.bounds._regret import RegretMajorant, regret_majorant
 from hqre_jax.core._programs import compiled
 from hqre_jax.games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
-from hqre_jax.games._world import AbstractWorldGame
+from hqre_jax.games._world_states import AbstractWorldStateGame
 from hqre_jax.problem import Problem
 
 __all__ = [
     "Bounds",
     "Exhaustion",
-    "Meetings",
+    "Interactions",
     "Nested",
     "RegretMajorant",
     "bounds",
@@ -28,7 +28,7 @@ __all__ = [
     "cancelling_scales",
     "double_difference",
     "exhaust",
-    "meetings_under",
+    "interactions_under",
     "nested_constants",
     "nested_factor",
     "regret_majorant",
@@ -61,7 +61,7 @@ def bounds(problem: Problem) -> Bounds:
     if isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
         return one_shot_bounds(problem)
     goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
-    if isinstance(game, AbstractWorldGame) and goes_on:
+    if isinstance(game, AbstractWorldStateGame) and goes_on:
         factor = continuing_contraction(problem, game)
         unique = factor < 1
         if isinstance(game, MarkovGame):

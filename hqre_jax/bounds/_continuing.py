@@ -5,11 +5,11 @@ from jaxtyping import Array, Float
 
 from hqre_jax.bounds._matrices import spectral_radius
 from hqre_jax.core._types import Scalar
-from hqre_jax.games._world import AbstractWorldGame, legal_actions
+from hqre_jax.games._world_states import AbstractWorldStateGame, legal_actions
 from hqre_jax.problem import Problem
 
 
-def continuing_contraction(problem: Problem, game: AbstractWorldGame) -> Scalar:
+def continuing_contraction(problem: Problem, game: AbstractWorldStateGame) -> Scalar:
     """Factor q of T4: two HQRE would be two fixed points of a contraction.
 
     ``zero_sum``: γ, the factor of the regularised Shapley operator. ``soft``: ``spr(γI + B diag(1/τ))``. ``plain``:
@@ -40,18 +40,20 @@ def continuing_contraction(problem: Problem, game: AbstractWorldGame) -> Scalar:
     return jnp.where(inside, spectral_radius(jnp.where(inside, matrix, 0.0)), jnp.nan)
 
 
-def widths(problem: Problem, game: AbstractWorldGame) -> Float[Array, " player"]:
+def widths(problem: Problem, game: AbstractWorldStateGame) -> Float[Array, " player"]:
     """Width of the box ``[min r_i, max r_i]/(1−γ)`` that holds V_i, Shannon's ``τ log A`` added under ``soft``."""
     high, low = _extremes(problem, game)
     width = high - low
     if problem.continuation == "soft":
-        used, rent = jnp.any(problem.mask, axis=-1), problem.scale * problem.rent
-        rents = jnp.where(used, rent, -jnp.inf), jnp.where(used, rent, jnp.inf)
-        width = width + jnp.max(rents[0], axis=1) - jnp.min(rents[1], axis=1)
+        used, offset = jnp.any(problem.mask, axis=-1), problem.scale * problem.entropy_offset
+        offsets = jnp.where(used, offset, -jnp.inf), jnp.where(used, offset, jnp.inf)
+        width = width + jnp.max(offsets[0], axis=1) - jnp.min(offsets[1], axis=1)
     return width / (1 - game.discount_factor())
 
 
-def _extremes(problem: Problem, game: AbstractWorldGame) -> tuple[Float[Array, " player"], Float[Array, " player"]]:
+def _extremes(
+    problem: Problem, game: AbstractWorldStateGame
+) -> tuple[Float[Array, " player"], Float[Array, " player"]]:
     """Largest and smallest payoff of each player over what may be done."""
     payoffs = game.world_payoffs() * problem.scale
     legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
@@ -60,7 +62,7 @@ def _extremes(problem: Problem, game: AbstractWorldGame) -> tuple[Float[Array, "
     return high, jnp.min(jnp.where(legal[None], payoffs, jnp.inf), axis=axes)
 
 
-def swings(problem: Problem, game: AbstractWorldGame) -> Float[Array, "player player"]:
+def swings(problem: Problem, game: AbstractWorldStateGame) -> Float[Array, "player player"]:
     """``max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]`` when j alone changes its action (i = j included), rounded up."""
     payoffs, kernel = game.world_payoffs() * problem.scale, game.world_transitions()
     gamma, players = game.discount_factor(), game.num_players

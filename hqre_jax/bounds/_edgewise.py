@@ -1,4 +1,4 @@
-"""Margin and contraction of games with many decision points: work and memory grow with the meetings, not the pairs."""
+"""Margin and contraction of games with many decision points: work and memory grow with the edges, not the pairs."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.sparse.linalg import cg
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax.bounds._meetings import Meetings, Vector
+from hqre_jax.bounds._interactions import Interactions, Vector
 from hqre_jax.core._types import Scalar
 
 # Power iterations behind each spectral radius, and conjugate gradient steps behind the weights that cancel.
@@ -16,7 +16,7 @@ _POWERS, _CONJUGATE_STEPS = 400, 1000
 
 
 class Links(NamedTuple):
-    """Where an n × n matrix has entries: at ``(row, column)`` and ``(column, row)`` of every meeting."""
+    """Where an n × n matrix has entries: at ``(row, column)`` and ``(column, row)`` of every pair that interacts."""
 
     rows: Int[Array, " m"]
     cols: Int[Array, " m"]
@@ -27,15 +27,15 @@ class Links(NamedTuple):
         return jax.ops.segment_sum(terms, jnp.concatenate([self.rows, self.cols]), z.size)
 
 
-def edgewise_constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
+def edgewise_constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
     """κ, w, L and the contraction factor among the decision points that are kept, as bounds on the safe side.
 
     The weights are the best of three: equal ones, those of the vectors that prove contraction, and those that cancel
     interactions that are zero-sum up to scale; descents from there, which small games afford, are left out.
     """
-    p, keep = meetings.reach, meetings.keep
-    rows, cols = meetings.ends()
-    links, (to_row, to_col) = Links(rows, cols), meetings.own_parts()
+    p, keep = interactions.reach, interactions.keep
+    rows, cols = interactions.ends()
+    links, (to_row, to_col) = Links(rows, cols), interactions.own_parts()
     by_row, by_col = to_row / (p * tau)[rows], to_col / (p * tau)[cols]
     contraction, x = _radius(lambda z: links.times(by_row, by_col, z), keep, tau.dtype)
     # The transposed matrix has each entry at the other end.
@@ -47,7 +47,7 @@ def edgewise_constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector,
     def margin(log_v: Vector) -> Scalar:
         """``s − spr(A)``, ``A = diag(s − τ) + ½ W^{-1/2} C W^{-1/2}`` with s = max τ."""
         root = jnp.sqrt(jnp.exp(log_v) * p)
-        entries = 0.5 * meetings.common_parts(jnp.exp(log_v)) / (root[rows] * root[cols])
+        entries = 0.5 * interactions.common_parts(jnp.exp(log_v)) / (root[rows] * root[cols])
         radius, _ = _radius(lambda z: (highest - tau) * z + links.times(entries, entries, z), keep, tau.dtype)
         return highest - radius - 4 * jnp.finfo(tau.dtype).eps * highest
 

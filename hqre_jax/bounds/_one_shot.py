@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.bounds._edgewise import edgewise_constants
+from hqre_jax.bounds._interactions import Interactions, Matrix, Vector, interactions_under, laws_of
 from hqre_jax.bounds._matrices import largest_eigenvalue, perron
-from hqre_jax.bounds._meetings import Matrix, Meetings, Vector, laws_of, meetings_under
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._types import Scalar, StateValues
 from hqre_jax.problem import Problem
@@ -53,7 +53,7 @@ def one_shot_bounds(problem: Problem) -> Bounds:
     reached = used & (reach[0] > 0)
 
     def under(law: Float[Array, " m"], p: Vector, keep: Bool[Array, " n"]) -> tuple[Scalar, Vector, Scalar, Scalar]:
-        return _constants(Meetings(groups, law, jnp.where(keep, p, 1.0), keep), jnp.where(keep, tau, 1.0))
+        return _constants(Interactions(groups, law, jnp.where(keep, p, 1.0), keep), jnp.where(keep, tau, 1.0))
 
     if len(laws) == 1:
         margin, weights, lipschitz, contraction = (part[None] for part in under(laws[0], reach[0], reached))
@@ -72,17 +72,17 @@ def one_shot_bounds(problem: Problem) -> Bounds:
     )
 
 
-def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
+def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
     """κ, w, L and the contraction factor among the decision points that are kept."""
     if tau.size > _MATRIX_LIMIT:
-        return edgewise_constants(meetings, tau)
-    p, keep = meetings.reach, meetings.keep
+        return edgewise_constants(interactions, tau)
+    p, keep = interactions.reach, interactions.keep
     eps = jnp.finfo(tau.dtype).eps
-    joint = meetings.own()
+    joint = interactions.own()
     lam = joint / p[:, None]
     contraction, x, y = perron(lam / tau[:, None])
     starts = jnp.stack([jnp.zeros_like(tau), jnp.log(y / (tau * x * p)), _cancelling(joint)])
-    log_v, matrices = _descend(meetings, tau, jnp.where(jnp.isfinite(starts) & keep[None, :], starts, 0.0))
+    log_v, matrices = _descend(interactions, tau, jnp.where(jnp.isfinite(starts) & keep[None, :], starts, 0.0))
     weights = jnp.where(keep[None, :], jnp.exp(log_v) * p[None, :], 0.0)
     root = jnp.sqrt(jnp.where(keep[None, :], weights, 1.0))
     weighted = lam[None] * (root[:, :, None] / root[:, None, :])
@@ -101,9 +101,9 @@ def _constants(meetings: Meetings, tau: Vector) -> tuple[Scalar, Vector, Scalar,
 @compiled
 def cancelling_scales(problem: Problem) -> Vector:
     """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale."""
-    meetings = meetings_under(problem, 0)
-    assert meetings is not None
-    return _cancelling(meetings.own())
+    interactions = interactions_under(problem, 0)
+    assert interactions is not None
+    return _cancelling(interactions.own())
 
 
 def _cancelling(joint: Matrix) -> Vector:
@@ -122,7 +122,7 @@ def _cancelling(joint: Matrix) -> Vector:
 
 
 def _descend(
-    meetings: Meetings, tau: Vector, starts: Float[Array, "k n"]
+    interactions: Interactions, tau: Vector, starts: Float[Array, "k n"]
 ) -> tuple[Float[Array, "c n"], Float[Array, "c n n"]]:
     """Candidates for ``log v``, starts and ends of descents, with the matrices A whose radii give their margins.
 
@@ -133,11 +133,11 @@ def _descend(
     by a few power iterations per step. C_xy is homogeneous of degree 1 in ``(v_x, v_y)``, so of each pair one
     derivative is needed. Where no more than one step can be afforded, the starts are all there is.
     """
-    p, keep = meetings.reach, meetings.keep
+    p, keep = interactions.reach, interactions.keep
     excess = jnp.diag(jnp.where(keep, jnp.max(jnp.where(keep, tau, 0.0)) - tau, 0.0))
     count, tiny = len(starts), jnp.finfo(tau.dtype).tiny
-    at_once = 2 * count * meetings.work <= _AT_ONCE
-    steps = max(1, min(_SEARCH_STEPS, _SEARCH_LIMIT // (2 * count * meetings.work + 1)))
+    at_once = 2 * count * interactions.work <= _AT_ONCE
+    steps = max(1, min(_SEARCH_STEPS, _SEARCH_LIMIT // (2 * count * interactions.work + 1)))
 
     def scale_of(log_v: Vector) -> Matrix:
         root = jnp.sqrt(jnp.exp(log_v) * p)
@@ -145,10 +145,10 @@ def _descend(
 
     if steps == 1:
         # Only the starts can be afforded.
-        return starts, jax.lax.map(lambda v: excess + meetings.common(jnp.exp(v)) * scale_of(v), starts)
+        return starts, jax.lax.map(lambda v: excess + interactions.common(jnp.exp(v)) * scale_of(v), starts)
 
     def matrices_and_pulls(log_v: Vector) -> tuple[Matrix, Matrix]:
-        common, pull = meetings.common_and_pull(jnp.exp(log_v))
+        common, pull = interactions.common_and_pull(jnp.exp(log_v))
         scale = scale_of(log_v)
         return excess + common * scale, pull * scale
 

@@ -16,8 +16,8 @@ from hqre_jax.certificates.rigorous import prove
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import center, log_softmax, safe_log
 from hqre_jax.core._types import InputError
-from hqre_jax.equilibrium._equilibrium import residual_between
-from hqre_jax.equilibrium._linearise import defect, logit_jacobian
+from hqre_jax.equilibrium._linearization import defect, logit_jacobian
+from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem
 from hqre_jax.solving._branch import Branch, trace_branch

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.bounds import Bounds, bounds, cancelling_scales, meetings_under
+from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_under
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete, full_tau
 from hqre_jax.core._types import ActionMask, InputError
@@ -132,16 +132,16 @@ def _proposals(
     reference: Problem, start: Bounds, price: Float[np.ndarray, "player state"], margin: float, search: bool
 ) -> list[Float[np.ndarray, "player state"]]:
     """Temperatures at w = 1 and, after a search, at the best weights of descents; those of unreached types at w = 1."""
-    meetings = meetings_under(reference, 0)
-    assert meetings is not None
-    keep = np.asarray(meetings.keep)
-    p = np.asarray(meetings.reach)
+    interactions = interactions_under(reference, 0)
+    assert interactions is not None
+    keep = np.asarray(interactions.keep)
+    p = np.asarray(interactions.reach)
     # A player without a choice interacts with nobody; any positive number may stand for its price.
     flat = np.where(price.ravel() > 0, price.ravel(), 1.0)
     given = np.where(keep, np.asarray(start.weights).ravel() / p, 1.0)
     starts = -np.log(p), np.asarray(cancelling_scales(reference)), np.log(np.maximum(given, np.finfo(float).tiny))
     base = margin + np.zeros(flat.shape)
-    rest = meetings_under(reference, 1)
+    rest = interactions_under(reference, 1)
     if rest is not None:
         base = base + _surplus(reference, 1, -np.log(np.asarray(rest.reach)), flat)[0]
     level = _surplus(reference, 0, starts[0], flat)[0]
@@ -167,11 +167,11 @@ def _surplus_and_slope(
     reference: Problem, law: int, log_v: Float[Array, " n"], price: Float[Array, " n"]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """``Σ_y A_xy √(cost_y/cost_x)``, and the slope of its cost in log v, per point relative to the terms it has."""
-    meetings = meetings_under(reference, law)
-    assert meetings is not None
-    common, pull = meetings.common_and_pull(jnp.exp(log_v))
-    root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * meetings.reach)
+    interactions = interactions_under(reference, law)
+    assert interactions is not None
+    common, pull = interactions.common_and_pull(jnp.exp(log_v))
+    root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * interactions.reach)
     scale = 0.5 * root[:, None] * root[None, :]
     terms = jnp.sum(common * scale, axis=1)
     slope = jnp.sum(pull * scale, axis=1) / jnp.where(terms > 0, terms, 1.0)
-    return jnp.where(meetings.keep, terms / price, 0.0), slope
+    return jnp.where(interactions.keep, terms / price, 0.0), slope

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy
-from hqre_jax.equilibrium._linearise import defect
+from hqre_jax.equilibrium._linearization import defect
 from hqre_jax.problem import Problem
 
 # Stations of the branch, evenly spaced in 1/τ, and Newton steps at each.

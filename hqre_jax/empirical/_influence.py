@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy
-from hqre_jax.equilibrium._adjoint import reattach
+from hqre_jax.equilibrium._implicit_gradient import reattach
 from hqre_jax.problem import Problem
 
 

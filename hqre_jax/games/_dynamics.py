@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import InputError, Scalar
 from hqre_jax.games._checks import check_sums, distribution, expect_shape, finite, nonnegative, sum_tol
-from hqre_jax.games._world import keep_legal
+from hqre_jax.games._world_states import keep_legal
 
 
 def check_discount(discount: Any, dtype: Any) -> tuple[Scalar, bool]:

@@ -10,10 +10,17 @@ from jaxtyping import Array, Float
 
 from hqre_jax.core._types import ActionMask, InputError, Labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
-from hqre_jax.games._world import AbstractWorldGame, center_own, conditional, keep_legal, legal_actions, with_payoffs
+from hqre_jax.games._world_states import (
+    AbstractWorldStateGame,
+    center_own,
+    conditional,
+    keep_legal,
+    legal_actions,
+    with_payoffs,
+)
 
 
-class BayesianGame(AbstractWorldGame):
+class BayesianGame(AbstractWorldStateGame):
     """A finite Bayesian game: a world state is a type profile ``θ`` and ``o_i(θ) = θ_i``.
 
     ``Q_i(θ_i, a_i) = Σ_{θ_-i} P(θ_-i | θ_i) E_{a_-i~π_-i(θ_-i)} u_i(θ, a)``. A type of probability zero

@@ -24,7 +24,7 @@ from hqre_jax.games import (
 from hqre_jax.games._checks import expect_shape, finite
 from hqre_jax.games._game import AbstractGame
 from hqre_jax.games._tree import CHANCE
-from hqre_jax.games._world import AbstractWorldGame
+from hqre_jax.games._world_states import AbstractWorldStateGame
 
 
 def as_normal_form(game: PolymatrixGame) -> NormalFormGame:
@@ -92,7 +92,7 @@ def as_incomplete_information(game: AbstractGame) -> IncompleteInformationMarkov
         game = as_normal_form(game)
     if isinstance(game, ExtensiveFormGame):
         return _tree_as_general(game)
-    if not isinstance(game, AbstractWorldGame):
+    if not isinstance(game, AbstractWorldStateGame):
         raise InputError("game", f"is a {type(game).__name__}, which has no general form here")
     payoffs = game.world_payoffs()
     kernel = game.world_transitions()

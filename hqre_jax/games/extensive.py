@@ -16,7 +16,7 @@ from hqre_jax.games._checks import cancel, complete_mask, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._levels import at, sums
 from hqre_jax.games._tree import TERMINAL, Tree, build_tree
-from hqre_jax.games._world import with_payoffs
+from hqre_jax.games._world_states import with_payoffs
 
 _SURE = "promise_in_bounds"
 

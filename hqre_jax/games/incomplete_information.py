@@ -11,8 +11,8 @@ from hqre_jax.core._temperatures import concrete, real_numbers
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
 from hqre_jax.games._checks import complete_mask, expect_shape, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax.games._world import (
-    AbstractWorldGame,
+from hqre_jax.games._world_states import (
+    AbstractWorldStateGame,
     center_players,
     conditional,
     keep_legal,
@@ -21,7 +21,7 @@ from hqre_jax.games._world import (
 )
 
 
-class IncompleteInformationMarkovGame(AbstractWorldGame):
+class IncompleteInformationMarkovGame(AbstractWorldStateGame):
     """A discounted incomplete-information Markov game; every other game is a special case of it.
 
     Player i acts on ``x = o_i(w)`` alone and holds the belief ``b_i(w|x) ∝ d^π(w) 1[o_i(w) = x]`` with

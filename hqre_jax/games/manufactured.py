@@ -29,7 +29,7 @@ from hqre_jax.core._types import ActionValues, InputError, LogPolicy
 from hqre_jax.games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax.games._checks import expect_shape, finite
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.games._world import AbstractWorldGame, legal_actions, with_payoffs
+from hqre_jax.games._world_states import AbstractWorldStateGame, legal_actions, with_payoffs
 from hqre_jax.problem import Entropy, Problem, full_policy
 
 Game = TypeVar("Game", bound=AbstractGame)
@@ -81,7 +81,7 @@ def manufactured(
         return with_payoffs(game, game.payoffs + _on_edges(game, payment, opposed))
     if isinstance(game, ExtensiveFormGame):
         return with_payoffs(game, game.payoffs + _on_arrival(game, payment, opposed))
-    if isinstance(game, AbstractWorldGame):
+    if isinstance(game, AbstractWorldStateGame):
         return with_payoffs(game, game.payoffs + _on_own_actions(game, payment, opposed, shift))
     raise InputError("game", f"is a {type(game).__name__}, whose payoffs cannot be corrected")
 
@@ -96,7 +96,7 @@ def _payments(
         evaluation = problem.evaluate(log_policy)
     else:
         game = problem.game
-        assert isinstance(game, AbstractWorldGame)  # `_targets` lets no other pass
+        assert isinstance(game, AbstractWorldStateGame)  # `_targets` lets no other pass
         bonus = problem.bonus(log_policy)
         evaluation = game.evaluate(log_policy, bonus, problem.continuation, targets=targets)
         shift = targets - evaluation.continuation
@@ -110,7 +110,7 @@ def _payments(
 
 def _targets(problem: Problem, values: Any) -> Float[Array, "player target"]:
     game = problem.game
-    kernel = game.world_transitions() if isinstance(game, AbstractWorldGame) else None
+    kernel = game.world_transitions() if isinstance(game, AbstractWorldStateGame) else None
     if kernel is None:
         raise InputError("values", "are for games that go on; here play ends and payoffs fix the values")
     targets = finite(values, "values", dtype=game.dtype)
@@ -122,7 +122,7 @@ def _targets(problem: Problem, values: Any) -> Float[Array, "player target"]:
 
 @compiled
 def _on_own_actions(
-    game: AbstractWorldGame, payment: ActionValues, opposed: bool, shift: Float[Array, "player target"] | None
+    game: AbstractWorldStateGame, payment: ActionValues, opposed: bool, shift: Float[Array, "player target"] | None
 ) -> Float[Array, "..."]:
     """Payments as a payoff tensor: ``δ_i(o_i(w), a_i)``, plus a payment that depends on the state alone."""
     base = game.world_payoffs()

@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax.games._world import AbstractWorldGame, center_players, keep_legal, legal_actions, with_payoffs
+from hqre_jax.games._world_states import AbstractWorldStateGame, center_players, keep_legal, legal_actions, with_payoffs
 
 
-class MarkovGame(AbstractWorldGame):
+class MarkovGame(AbstractWorldStateGame):
     """A discounted stochastic game with full observation, ``o_i(s) = s``.
 
     ``Q_i(s, a_i) = E_{a_-i}[ r_i(s, a) + γ Σ_s' P(s'|s, a) V_i(s') ]``, values not normalised by ``1−γ``.

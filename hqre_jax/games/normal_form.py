@@ -8,10 +8,10 @@ from jaxtyping import Array, Float
 
 from hqre_jax.core._types import ActionMask, InputError, Labels
 from hqre_jax.games._checks import complete_mask, finite
-from hqre_jax.games._world import AbstractWorldGame, center_own, keep_legal, legal_actions, with_payoffs
+from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
 
 
-class NormalFormGame(AbstractWorldGame):
+class NormalFormGame(AbstractWorldStateGame):
     """A finite game in normal form.
 
     ``Q_i(a_i) = Σ_{a_-i} u_i(a) Π_{j≠i} π_j(a_j)``. Players may have different numbers of actions.
@@ -45,7 +45,7 @@ class NormalFormGame(AbstractWorldGame):
         self.payoffs = keep_legal(payoffs, legal)
 
     def world_payoffs(self):
-        """See `AbstractWorldGame`; one world."""
+        """See `AbstractWorldStateGame`; one world."""
         return self.payoffs[:, None]
 
     def information_map(self):

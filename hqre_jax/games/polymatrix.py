@@ -14,7 +14,7 @@ from hqre_jax.core._temperatures import concrete, real_numbers
 from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._checks import cancel, complete_mask, expect_shape, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
-from hqre_jax.games._world import with_payoffs
+from hqre_jax.games._world_states import with_payoffs
 
 # Every player counts in memory, also those whom no edge names.
 _MOST_PLAYERS = 1_000_000

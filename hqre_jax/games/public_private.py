@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
 from hqre_jax.games._checks import complete_mask, distribution, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
-from hqre_jax.games._world import (
-    AbstractWorldGame,
+from hqre_jax.games._world_states import (
+    AbstractWorldStateGame,
     center_players,
     conditional,
     keep_legal,
@@ -21,7 +21,7 @@ from hqre_jax.games._world import (
 )
 
 
-class PublicPrivateGame(AbstractWorldGame):
+class PublicPrivateGame(AbstractWorldStateGame):
     """A Markov game with a public state ``s`` and private types ``θ_i``, drawn anew from ``μ(θ | s)`` each period.
 
     A world state is ``w = (s, θ)``, and player i sees ``o_i(w) = (s, θ_i)``, numbered ``x = s·Θ_i + θ_i``.

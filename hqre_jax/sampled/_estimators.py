@@ -24,7 +24,7 @@ from hqre_jax.sampled._episodes import Episodes
 from hqre_jax.sampled._estimate import Estimate, Moments, dominated, estimate
 from hqre_jax.sampled._game import SampledGame
 from hqre_jax.sampled._probes import paid_at
-from hqre_jax.sampled._support import reaching, unsupported, usable
+from hqre_jax.sampled._support import leads_to, unsupported, usable
 
 Method = Literal["importance", "doubly_robust", "temporal_difference"]
 
@@ -283,7 +283,7 @@ def _temporal_difference(problem: Problem, episodes: Episodes, log_policy: LogPo
     # What is unknown of an action is unknown wherever play may come to it.
     few = (visits < 2) | dominated(weight, squares)
     poor = problem.mask.ravel() & (few | _blind(problem, episodes, log_policy).ravel())
-    error = jnp.where(reaching(poor, sums.following, policy) | few, jnp.inf, jnp.sqrt(variance))
+    error = jnp.where(leads_to(poor, sums.following, policy) | few, jnp.inf, jnp.sqrt(variance))
     failed = jnp.sum(episodes.failed)
     return Estimate(
         action_values=jnp.where(seen, values, 0.0).reshape(shaped),

@@ -132,7 +132,7 @@ def _any_before(flags: Bool[Array, "episode step p"]) -> Bool[Array, "episode st
     return marked - flags > 0
 
 
-def reaching(
+def leads_to(
     unknown: Bool[Array, " cell"], following: Float[Array, "cell state"], policy: Float[Array, "state action"]
 ) -> Bool[Array, " cell"]:
     """Cells from which play under the policy comes to an unknown one, itself included.

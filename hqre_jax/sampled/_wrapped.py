@@ -14,7 +14,7 @@ from hqre_jax.games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax.games._checks import cancel
 from hqre_jax.games._game import AbstractGame
 from hqre_jax.games._tree import CHANCE, TERMINAL
-from hqre_jax.games._world import AbstractWorldGame
+from hqre_jax.games._world_states import AbstractWorldStateGame
 from hqre_jax.sampled._simulator import AbstractSimulator
 
 # A play of a game that goes on for ever is cut off where the discount has fallen below this.
@@ -43,7 +43,7 @@ class WorldSimulator(AbstractSimulator):
     beliefs_ignore_own_policy: bool = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
 
-    def __init__(self, game: AbstractWorldGame, horizon: int | None):
+    def __init__(self, game: AbstractWorldStateGame, horizon: int | None):
         payoffs = game.world_payoffs()
         players, worlds = payoffs.shape[:2]
         self.num_actions = payoffs.shape[2:]
@@ -251,7 +251,7 @@ def wrap(game: AbstractGame, horizon: int | None = None) -> AbstractSimulator:
         return PolymatrixSimulator(game)
     if isinstance(game, ExtensiveFormGame):
         return TreeSimulator(game)
-    if isinstance(game, AbstractWorldGame):
+    if isinstance(game, AbstractWorldStateGame):
         return WorldSimulator(game, horizon)
     raise InputError("game", f"is a {type(game).__name__}; one of the library's exact games is wanted")
 
@@ -273,13 +273,13 @@ def _draw(key: Any, cumulative: Float[Array, " n"]) -> Int[Array, ""]:
     return jnp.sum(jax.random.uniform(key, dtype=cumulative.dtype) >= cumulative)
 
 
-def _belief_table(game: AbstractWorldGame) -> Float[Array, "player state world"]:
+def _belief_table(game: AbstractWorldStateGame) -> Float[Array, "player state world"]:
     beliefs, seen = game.beliefs(game.world_initial()), game.information_map()
     here = seen[:, None, :] == jnp.arange(game.num_information_states)[None, :, None]
     return jnp.where(here, beliefs[:, None, :], 0.0)
 
 
-def _horizon(game: AbstractWorldGame, horizon: int | None) -> tuple[int, float]:
+def _horizon(game: AbstractWorldStateGame, horizon: int | None) -> tuple[int, float]:
     """Steps of a play, and the sum of the discounts of as many."""
     if not game.plays_on:
         return 1, 1.0

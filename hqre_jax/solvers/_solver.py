@@ -1,4 +1,4 @@
-"""What a solver is: ``init``, ``step``, ``terminate``. One loop (`_iterate.py`) runs them all."""
+"""What a solver is: ``init``, ``step``, ``terminate``. One loop (`_loop.py`) runs them all."""
 
 import abc
 from typing import Any, ClassVar, NamedTuple
@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int
 
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import LogPolicy, Scalar
-from hqre_jax.equilibrium._equilibrium import residual_between
+from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
 
 # "Almost" means within this factor of the tolerance.

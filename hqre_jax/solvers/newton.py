@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy
-from hqre_jax.equilibrium._linearise import defect, logit_jacobian
+from hqre_jax.equilibrium._linearization import defect, logit_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
 

@@ -8,10 +8,10 @@ from jaxtyping import Array, Float
 
 from hqre_jax.core._simplex import mirror_step
 from hqre_jax.core._types import InputError, LogPolicy, StateValues
-from hqre_jax.equilibrium._equilibrium import soft_values
-from hqre_jax.games._world import AbstractWorldGame, StageGame
+from hqre_jax.equilibrium._residual import soft_values
+from hqre_jax.games._world_states import AbstractWorldStateGame, StageGame
 from hqre_jax.problem import Problem
-from hqre_jax.solvers._iterate import iterate
+from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
 from hqre_jax.solvers.newton import Newton
 
@@ -98,10 +98,10 @@ class SoftValueIteration(AbstractSolver):
         return eqx.tree_at(lambda p: p.game, problem, StageGame(_world_game(problem), state.targets))
 
 
-def _world_game(problem: Problem) -> AbstractWorldGame:
+def _world_game(problem: Problem) -> AbstractWorldStateGame:
     """The game, if value iteration means something for it."""
     game = problem.game
-    if isinstance(game, AbstractWorldGame) and game.plays_on and game.policy_independent_beliefs:
+    if isinstance(game, AbstractWorldStateGame) and game.plays_on and game.policy_independent_beliefs:
         return game
     raise InputError(
         "solver",

@@ -14,7 +14,7 @@ from hqre_jax.bounds import bounds
 from hqre_jax.core._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
-from hqre_jax.equilibrium._equilibrium import residual_between
+from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
 from hqre_jax.sampled import Moments, SampledGame, estimate, half_widths
 from hqre_jax.sampled._estimate import Interval

@@ -13,7 +13,7 @@ from hqre_jax.core._temperatures import real_numbers
 from hqre_jax.core._types import InputError
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, tolerance
-from hqre_jax.solvers._iterate import record
+from hqre_jax.solvers._loop import record
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch, State, correct, rationality
 
 # A turning point is found to this relative length along the curve.

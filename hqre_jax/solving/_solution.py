@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from hqre_jax.bounds._certificates import Certificate, cheap_certificate
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._types import LogPolicy, PerPlayer, Policy, Scalar, StateValues
-from hqre_jax.equilibrium._equilibrium import problem_gap
+from hqre_jax.equilibrium._residual import problem_gap
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import Evidence
 

@@ -14,13 +14,13 @@ from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
-from hqre_jax.equilibrium._adjoint import reattach
+from hqre_jax.equilibrium._implicit_gradient import reattach
 from hqre_jax.games import ExtensiveFormGame
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, full_policy, tolerance
 from hqre_jax.sampled import SampledGame
 from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
-from hqre_jax.solvers._iterate import iterate, record, resume
+from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
 from hqre_jax.solvers.continuation._eliminated import is_open
 from hqre_jax.solvers.continuation.krylov_branch import State as KrylovState

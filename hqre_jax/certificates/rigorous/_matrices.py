@@ -59,7 +59,7 @@ def decision_points(data: Data) -> list[Point]:
 def _one_shot(data: Data, kind: Kind, weights: list[float], bound: Any) -> tuple[Rows, list[Any]]:
     arb, points = flint().arb, decision_points(data)
     index = {point: k for k, point in enumerate(points)}
-    reach = reaches(data)
+    reach = reach_probabilities(data)
     rows = [[arb(0)] * len(points) for _ in points]
     for x, y, chance, to_x, to_y in _meetings(data):
         if x not in index or y not in index:
@@ -81,7 +81,7 @@ def _one_shot(data: Data, kind: Kind, weights: list[float], bound: Any) -> tuple
     return rows, [arb(v) * _mass(reach[p]) * (t - bound) for v, p, t in zip(weights, points, tau, strict=True)]
 
 
-def reaches(data: Data) -> dict[Point, tuple[Any, int]]:
+def reach_probabilities(data: Data) -> dict[Point, tuple[Any, int]]:
     """``P(x)``, and the number of worlds in which x is the information state."""
     arb = flint().arb
     if data["game"] == "PolymatrixGame":
@@ -167,8 +167,8 @@ def _continuing(data: Data, game: Worlds, bound: Any) -> tuple[Rows, list[Any]] 
         high, low = _largest(rewards), -_largest(-rewards)
         if data["shannon"] and rule == "soft":
             used = np.flatnonzero(mask[i].any(-1))
-            rents = np.array([arb(float(data["tau"][i, x])) * arb(int(mask[i, x].sum())).log() for x in used])
-            high, low = high + _largest(rents), low - _largest(-rents)
+            offsets = np.array([arb(float(data["tau"][i, x])) * arb(int(mask[i, x].sum())).log() for x in used])
+            high, low = high + _largest(offsets), low - _largest(-offsets)
         # Values solve V = reward + (between least and growth) V.
         high = high / (1 - (growth if high >= 0 else least))
         low = low / (1 - (least if low >= 0 else growth))

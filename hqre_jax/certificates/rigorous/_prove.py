@@ -9,7 +9,7 @@ from hqre_jax.certificates.rigorous._arithmetic import flint
 from hqre_jax.certificates.rigorous._box import as_floats, contains_one, jacobian, preconditioners
 from hqre_jax.certificates.rigorous._data import Data, problem_data
 from hqre_jax.certificates.rigorous._evaluation import Equations
-from hqre_jax.certificates.rigorous._matrices import decision_points, global_test, reaches
+from hqre_jax.certificates.rigorous._matrices import decision_points, global_test, reach_probabilities
 from hqre_jax.certificates.rigorous._proof import Kind, Proof, describe
 from hqre_jax.certificates.rigorous._recheck import matrix_holds
 from hqre_jax.core._types import InputError
@@ -160,7 +160,7 @@ def _margin(data: Data, problem: Problem, weights: Any) -> Proof | None:
     if global_test(data, "margin", [1.0] * len(points), 0) is None:
         return None
     given = np.asarray(bounds(problem).weights if weights is None else weights, np.float64)
-    reach = reaches(data)
+    reach = reach_probabilities(data)
     multipliers = [float(given[p]) / float(reach[p][0]) if reach[p][0] > 0 else 1.0 for p in points]
     if not all(np.isfinite(v) and v > 0 for v in multipliers):
         return None

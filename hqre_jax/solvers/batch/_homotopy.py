@@ -32,10 +32,9 @@ from hqre_jax.solvers.batch._interleaved import (
     MOST_DRIFT,
     Interleaved,
     Linear,
-    Odds,
+    LogOdds,
     Policies,
     Solved,
-    apart,
     apply,
     drift,
     linearise,
@@ -43,8 +42,9 @@ from hqre_jax.solvers.batch._interleaved import (
     reduced_unknowns,
     solve_linear,
     total,
+    unfused,
 )
-from hqre_jax.solvers.batch._moves import cube_root, dot, moved, moved_odds
+from hqre_jax.solvers.batch._step_norms import cube_root, dot, largest_change, largest_log_odds_change
 
 # Steps aim at this fraction of the largest correction.
 _AIM = 0.4
@@ -64,7 +64,7 @@ _ROUNDS = 100
 _PATIENCE = 2
 
 PerLane = Float[Array, " lane"]
-# Odds of all players, one after the other: what treats them alike is one operation.
+# Log-odds of all players, one after the other: what treats them alike is one operation.
 Rows = Float[Array, "unknown lane"]
 
 
@@ -115,7 +115,7 @@ class Path(NamedTuple):
     """Where each lane is on its branch: few arrays, for each of them is copied in every round.
 
     Attributes:
-        odds: z at the last point kept.
+        log_odds: z at the last point kept.
         tangent: dz/dl there: with ds/dl the unit tangent.
         bend: Estimate of ½ d²z/dl².
         matrix: ``I − sJ`` there, as far as it is not eliminated.
@@ -125,7 +125,7 @@ class Path(NamedTuple):
         state: `LIVE` while the lane is on its way, `ARRIVED` once it converged at s = 1, `LOST` if it gave up.
     """
 
-    odds: Rows
+    log_odds: Rows
     tangent: Rows
     bend: Rows
     matrix: Float[Array, "row row lane"]
@@ -147,7 +147,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
     at s = 0 do not show is influence that grows as third players move: the first step is not so long that it could.
     """
 
-    def derivatives(pi: Policies) -> tuple[Odds, Odds]:
+    def derivatives(pi: Policies) -> tuple[LogOdds, LogOdds]:
         linear = linearise(games, pi)
         slope = linear.gain
         second = tuple(
@@ -156,10 +156,12 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
         )
         return slope, second
 
-    def lengths(pi: Policies, slope: Odds, second: Odds, change: PerLane) -> tuple[PerLane, PerLane, PerLane, PerLane]:
+    def lengths(
+        pi: Policies, slope: LogOdds, second: LogOdds, change: PerLane
+    ) -> tuple[PerLane, PerLane, PerLane, PerLane]:
         """First step in s, its length per unit of s, the weight, and whether all is finite."""
         tiny = jnp.finfo(limits.miss.dtype).tiny
-        first_order, second_order = moved(pi, slope), moved(pi, second)
+        first_order, second_order = largest_change(pi, slope), largest_change(pi, second)
         ratio = _AIM * limits.miss * first_order / jnp.maximum(second_order * second_order, tiny)
         # No step is longer than 1, and the cube root of more needs no computing.
         hidden = MOST_DRIFT / jnp.maximum(change * first_order, tiny)
@@ -168,7 +170,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
         weight = jnp.maximum(square, 1.0) / _STEEP**2
         return step, jnp.sqrt(square + weight), weight, first_order + second_order
 
-    def path(slope: Odds, second: Odds, step: PerLane, stretch: PerLane, size: PerLane) -> Path:
+    def path(slope: LogOdds, second: LogOdds, step: PerLane, stretch: PerLane, size: PerLane) -> Path:
         # From s to the length: dl/ds = |(z', w)|, and the second derivative by l is at right angles to the tangent.
         rate = 1 / stretch
         tangent, curve = jnp.concatenate(slope) * rate, jnp.concatenate(second) * rate**2
@@ -177,7 +179,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
         square = (reduced.stop - reduced.start, reduced.stop - reduced.start, len(step))
         zero, sag = jnp.zeros_like(step), -along * rate
         return Path(
-            odds=jnp.concatenate(games.reference),
+            log_odds=jnp.concatenate(games.reference),
             tangent=tangent,
             bend=curve - along * tangent,
             matrix=jnp.broadcast_to(jnp.eye(reduced.stop - reduced.start, dtype=step.dtype)[:, :, None], square),
@@ -187,10 +189,10 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
             state=jnp.where(limits.live & jnp.isfinite(size), LIVE, LOST),
         )
 
-    pi = apart(go, policies, games.reference)
-    slope, second = apart(go, derivatives, pi)
-    step, stretch, weight, size = apart(go, lengths, pi, slope, second, apart(go, drift, games))
-    return Guards(limits, weight), apart(go, path, slope, second, step, stretch, size)
+    pi = unfused(go, policies, games.reference)
+    slope, second = unfused(go, derivatives, pi)
+    step, stretch, weight, size = unfused(go, lengths, pi, slope, second, unfused(go, drift, games))
+    return Guards(limits, weight), unfused(go, path, slope, second, step, stretch, size)
 
 
 def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[Array, ""]) -> Path:
@@ -212,7 +214,7 @@ def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[
         return (live > 0) & ((live > leave) | (jnp.max(path.rounds) < _PATIENCE))
 
     def advance(path: Path) -> Path:
-        return apart(go, lambda p: _round(games, guards, p, go), path)
+        return unfused(go, lambda p: _round(games, guards, p, go), path)
 
     return jax.lax.while_loop(unfinished, advance, path)
 
@@ -224,24 +226,24 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
     def point(path: Path) -> tuple[PerLane, Policies]:
         return _goal(path), policies(in_parts(_trial(path), sizes))
 
-    def system(path: Path, goal: PerLane, pi: Policies) -> tuple[Linear, Odds]:
+    def system(path: Path, goal: PerLane, pi: Policies) -> tuple[Linear, LogOdds]:
         linear, trial = linearise(games, pi), in_parts(_trial(path), sizes)
         return linear, tuple(r + goal * g - z for r, g, z in zip(games.reference, linear.gain, trial, strict=True))
 
-    def solved(goal: PerLane, linear: Linear, defect: Odds, before: Float[Array, "row row lane"]) -> Solved:
+    def solved(goal: PerLane, linear: Linear, defect: LogOdds, before: Float[Array, "row row lane"]) -> Solved:
         return solve_linear(goal, linear, [defect, linear.gain], before, go)
 
-    goal, pi = apart(go, point, path)
-    linear, defect = apart(go, system, path, goal, pi)
-    flat, determinant, matrix, change = apart(go, solved, goal, linear, defect, path.matrix)
-    shift, length = apart(go, _newton, guards, path, goal, *flat, determinant)
-    signs = apart(go, _signs, guards, path, pi, *flat, change, shift, length)
-    kept, scalars = apart(go, _judged, guards, path, goal, shift, length, signs)
-    odds, tangent, bend, matrix = apart(go, _vectors, path, *flat, matrix, shift, length, kept)
-    return Path(odds, tangent, bend, matrix, *scalars)
+    goal, pi = unfused(go, point, path)
+    linear, defect = unfused(go, system, path, goal, pi)
+    flat, determinant, matrix, change = unfused(go, solved, goal, linear, defect, path.matrix)
+    shift, length = unfused(go, _newton, guards, path, goal, *flat, determinant)
+    signs = unfused(go, _signs, guards, path, pi, *flat, change, shift, length)
+    kept, scalars = unfused(go, _judged, guards, path, goal, shift, length, signs)
+    log_odds, tangent, bend, matrix = unfused(go, _vectors, path, *flat, matrix, shift, length, kept)
+    return Path(log_odds, tangent, bend, matrix, *scalars)
 
 
-def in_parts(rows: Rows, sizes: list[int]) -> Odds:
+def in_parts(rows: Rows, sizes: list[int]) -> LogOdds:
     """The rows of each player."""
     ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
     return tuple(rows[a:b] for a, b in itertools.pairwise(ends))
@@ -255,7 +257,7 @@ def _goal(path: Path) -> PerLane:
 
 def _trial(path: Path) -> Rows:
     step = Place(*path.place).step
-    return path.odds + step * (path.tangent + step * path.bend)
+    return path.log_odds + step * (path.tangent + step * path.bend)
 
 
 def _ahead(path: Path) -> tuple[Rows, PerLane]:
@@ -305,7 +307,11 @@ def _signs(
     correction = in_parts(defect + shift * slope, sizes)
     aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
     cosine = length * (total(slope * path.tangent) + guards.weight * rate)
-    miss, far, slant = moved(pi, correction), moved_odds(pi, correction), moved(pi, aslant)
+    miss, far, slant = (
+        largest_change(pi, correction),
+        largest_log_odds_change(pi, correction),
+        largest_change(pi, aslant),
+    )
     return _Signs(miss, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
 
 
@@ -362,10 +368,10 @@ def _vectors(
     length: PerLane,
     kept: Bool[Array, " lane"],
 ) -> tuple[Rows, Rows, Rows, Float[Array, "row row lane"]]:
-    """Odds, tangents, bends and matrices after the round."""
+    """Log-odds, tangents, bends and matrices after the round."""
     step, tangent = Place(*path.place).step, length * slope
     return (
-        jnp.where(kept, _trial(path) + defect + shift * slope, path.odds),
+        jnp.where(kept, _trial(path) + defect + shift * slope, path.log_odds),
         jnp.where(kept, tangent, path.tangent),
         jnp.where(kept, _bend(step, tangent, path.tangent, path.bend), path.bend),
         jnp.where(kept, matrix, path.matrix),

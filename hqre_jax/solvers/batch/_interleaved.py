@@ -20,7 +20,7 @@ MOST_DRIFT = 1.0
 # Eliminations of up to this many rows are spelt out: programs must stay short.
 _SPELT = 4
 
-Odds = tuple[Float[Array, "_ lane"], ...]
+LogOdds = tuple[Float[Array, "_ lane"], ...]
 Policies = tuple[Float[Array, "_ lane"], ...]
 Rows = Float[Array, "_ _ lane"]
 
@@ -38,7 +38,7 @@ class Interleaved(NamedTuple):
     advantage: tuple[Float[Array, "... lane"], ...]
     floor: tuple[Float[Array, "... lane"], ...]
     tau: Float[Array, "player lane"]
-    reference: Odds
+    reference: LogOdds
 
 
 def interleave(
@@ -56,7 +56,7 @@ def interleave(
         reference: Reference policies, or None for uniform ones.
     """
     players, actions = payoffs.shape[1], payoffs.shape[2:]
-    advantage, floor, odds = [], [], []
+    advantage, floor, log_odds = [], [], []
     for i in range(players):
         others = [j for j in range(players) if j != i]
         # Own actions first, lanes last, at once: each transposition is a copy.
@@ -67,19 +67,19 @@ def interleave(
                 valid = _along(mask[:, j, : actions[j]].T, axis, players)
                 own = jnp.where(valid, own, jax.lax.slice_in_dim(own, 0, 1, axis=axis))
         gain = (own[1:] - own[:1]) * (1 / tau[:, i])
-        odds_i = jnp.zeros((actions[i] - 1, len(payoffs)), payoffs.dtype)
+        log_odds_i = jnp.zeros((actions[i] - 1, len(payoffs)), payoffs.dtype)
         if reference is not None:
             weight = reference[:, i, : actions[i]].T
             weight = weight if mask is None else jnp.where(mask[:, i, : actions[i]].T, weight, 1.0)
-            odds_i = jnp.log(weight[1:]) - jnp.log(weight[:1])
+            log_odds_i = jnp.log(weight[1:]) - jnp.log(weight[:1])
         if mask is not None:
             valid = mask[:, i, 1 : actions[i]].T
             gain = jnp.where(_along(valid, 0, players), gain, 0.0)
-            odds_i = jnp.where(valid, odds_i, _NEVER)
+            log_odds_i = jnp.where(valid, log_odds_i, _NEVER)
         advantage.append(gain)
         floor.append(own[0])
-        odds.append(odds_i)
-    return Interleaved(tuple(advantage), tuple(floor), tau.T, tuple(odds))
+        log_odds.append(log_odds_i)
+    return Interleaved(tuple(advantage), tuple(floor), tau.T, tuple(log_odds))
 
 
 def _along(valid: Bool[Array, "_ lane"], axis: int, players: int) -> Bool[Array, "... lane"]:
@@ -89,12 +89,12 @@ def _along(valid: Bool[Array, "_ lane"], axis: int, players: int) -> Bool[Array,
     return valid.reshape(*shape, valid.shape[1])
 
 
-def policies(odds: Odds) -> Policies:
+def policies(log_odds: LogOdds) -> Policies:
     """Probabilities of all actions, the first included."""
-    return tuple(softmax(z) for z in odds)
+    return tuple(softmax(z) for z in log_odds)
 
 
-def gains(games: Interleaved, pi: Policies) -> Odds:
+def gains(games: Interleaved, pi: Policies) -> LogOdds:
     """``(Q_i(a) − Q_i(0))/τ_i``: what the logit response adds to the reference's log-odds."""
     return tuple(average(tensor, [p for j, p in enumerate(pi) if j != i]) for i, tensor in enumerate(games.advantage))
 
@@ -107,7 +107,7 @@ class Linear(NamedTuple):
         coupling: ``∂ gain_i / ∂ z_j``, ``(own_i, own_j, lane)``, for j ≠ i; None on the diagonal.
     """
 
-    gain: Odds
+    gain: LogOdds
     coupling: tuple[tuple[Rows | None, ...], ...]
 
 
@@ -126,7 +126,7 @@ def linearise(games: Interleaved, pi: Policies) -> Linear:
     return Linear(tuple(gain), tuple(coupling))
 
 
-def apart(go: Bool[Array, ""], function: Callable[..., Any], *arguments: Any) -> Any:
+def unfused(go: Bool[Array, ""], function: Callable[..., Any], *arguments: Any) -> Any:
     """``function(*arguments)``, computed once and stored; zeros unless ``go``.
 
     XLA merges element-wise code into each of its users and computes it again there, ten times over in a chain of small
@@ -157,7 +157,7 @@ class Solved(NamedTuple):
 
 
 def solve_linear(
-    scale: Float[Array, " lane"], linear: Linear, sides: list[Odds], before: Rows, go: Bool[Array, ""]
+    scale: Float[Array, " lane"], linear: Linear, sides: list[LogOdds], before: Rows, go: Bool[Array, ""]
 ) -> Solved:
     """Solutions x of ``(I − scale · coupling) x = side``, and how the matrix differs from another one.
 
@@ -167,15 +167,15 @@ def solve_linear(
     if len(linear.gain) == 2:
         return _solve_pair(scale, linear, sides, before, go)
 
-    def dense(scale: Array, linear: Linear, sides: list[Odds]) -> tuple[Rows, Rows]:
+    def dense(scale: Array, linear: Linear, sides: list[LogOdds]) -> tuple[Rows, Rows]:
         rows = []
         for i, gain in enumerate(linear.gain):
             row = [_identity(len(gain), scale) if b is None else -scale * b for b in linear.coupling[i]]
             rows.append(jnp.concatenate(row, axis=1))
         return jnp.concatenate(rows), jnp.stack([jnp.concatenate(side) for side in sides], axis=1)
 
-    matrix, right = apart(go, dense, scale, linear, sides)
-    found, determinant = apart(
+    matrix, right = unfused(go, dense, scale, linear, sides)
+    found, determinant = unfused(
         go, lambda m, r, b: _eliminate(m, jnp.concatenate([r, m - b], 1), go), matrix, right, before
     )
     return Solved([found[:, k] for k in range(len(sides))], determinant, matrix, found[:, len(sides) :])
@@ -188,17 +188,17 @@ def reduced_unknowns(sizes: list[int]) -> slice:
     return slice(0, sizes[0]) if sizes[0] <= sizes[1] else slice(sizes[0], sum(sizes))
 
 
-def _solve_pair(scale, linear: Linear, sides: list[Odds], before: Rows, go) -> Solved:
+def _solve_pair(scale, linear: Linear, sides: list[LogOdds], before: Rows, go) -> Solved:
     first, second = (0, 1) if linear.gain[0].shape[0] <= linear.gain[1].shape[0] else (1, 0)
     there, back = linear.coupling[first][second], linear.coupling[second][first]
     assert there is not None and back is not None
 
-    def reduced(scale: Array, there: Rows, back: Rows, sides: list[Odds], before: Rows) -> tuple[Rows, Rows]:
+    def reduced(scale: Array, there: Rows, back: Rows, sides: list[LogOdds], before: Rows) -> tuple[Rows, Rows]:
         matrix = _identity(there.shape[0], scale) - scale * scale * _product(there, back)
         right = jnp.stack([side[first] + scale * apply(there, side[second]) for side in sides], axis=1)
         return matrix, jnp.concatenate([right, matrix - before], axis=1)
 
-    def completed(scale: Array, back: Rows, sides: list[Odds], found: Rows) -> list[Float[Array, "unknown lane"]]:
+    def completed(scale: Array, back: Rows, sides: list[LogOdds], found: Rows) -> list[Float[Array, "unknown lane"]]:
         answers = []
         for k, side in enumerate(sides):
             x = found[:, k]
@@ -206,9 +206,9 @@ def _solve_pair(scale, linear: Linear, sides: list[Odds], before: Rows, go) -> S
             answers.append(jnp.concatenate((x, y) if first == 0 else (y, x)))
         return answers
 
-    matrix, right = apart(go, reduced, scale, there, back, sides, before)
-    found, determinant = apart(go, lambda m, r: _eliminate(m, r, go), matrix, right)
-    return Solved(apart(go, completed, scale, back, sides, found), determinant, matrix, found[:, len(sides) :])
+    matrix, right = unfused(go, reduced, scale, there, back, sides, before)
+    found, determinant = unfused(go, lambda m, r: _eliminate(m, r, go), matrix, right)
+    return Solved(unfused(go, completed, scale, back, sides, found), determinant, matrix, found[:, len(sides) :])
 
 
 def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:
@@ -242,7 +242,7 @@ def _eliminate_by_columns(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tup
 
     work, determinant = jnp.concatenate([matrix, right], axis=1), jnp.ones_like(matrix[0, 0])
     for k in range(size):
-        work, determinant = apart(go, functools.partial(step, k), work, determinant)
+        work, determinant = unfused(go, functools.partial(step, k), work, determinant)
     return work, determinant
 
 
@@ -312,7 +312,7 @@ def total(x: Float[Array, "_ ..."]) -> Float[Array, "..."]:
 def softmax(z: Float[Array, "_ lane"]) -> Float[Array, "_ lane"]:
     """Probabilities of all actions, the first included, from log-odds to it.
 
-    Odds are cut off where they are nothing beside 1, or 1 beside them: that saves one exponential and the maximum.
+    Log-odds are cut off where they are nothing beside 1, or 1 beside them: that saves one exponential and the maximum.
     """
     far = 0.25 * math.log(float(jnp.finfo(z.dtype).max))
     weight = jnp.exp(jnp.clip(z, -far, far))

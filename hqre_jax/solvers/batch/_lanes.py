@@ -16,7 +16,7 @@ from hqre_jax.core._types import InputError
 from hqre_jax.games import NormalFormGame
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import check_zero_sum, full_policy
-from hqre_jax.solvers.batch._shelf import Shelf, shelve
+from hqre_jax.solvers.batch._stacked_games import StackedGames, stack_games
 
 # Normal forms of different shapes share one program if padding makes their payoffs at most this much larger.
 _PADDING = 4.0
@@ -51,22 +51,22 @@ class Lanes:
 
     Attributes:
         groups: Every lane is in exactly one.
-        games: What was given: a stacked game, or games on a `Shelf`.
+        games: What was given: a stacked game, or `StackedGames`.
         action_mask: Valid actions ``(lane, player, information state, action)``, padded to the largest of each.
         tau: Temperatures ``(lane, player, information state)``, padding 1.
         reference: Reference policies of the mask's shape, if any were given.
     """
 
     groups: tuple[Group, ...]
-    games: AbstractGame | Shelf
+    games: AbstractGame | StackedGames
     action_mask: Any
     tau: Any
     reference: Any
 
 
-def lane_game(games: AbstractGame | Shelf, lane: int) -> AbstractGame:
+def lane_game(games: AbstractGame | StackedGames, lane: int) -> AbstractGame:
     """The game of one lane, as it was given."""
-    if isinstance(games, Shelf):
+    if isinstance(games, StackedGames):
         return games[lane]
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[lane]), games)
 
@@ -252,7 +252,7 @@ def _from_list(
         if continuation == "zero_sum":
             _each_zero_sum(stacked)
         groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start)))
-    return Lanes(tuple(groups), shelve(games), mask, tau, rho)
+    return Lanes(tuple(groups), stack_games(games), mask, tau, rho)
 
 
 def _alike(games: Sequence[AbstractGame]) -> list[list[int]]:

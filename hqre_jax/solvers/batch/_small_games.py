@@ -16,12 +16,12 @@ from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy
 from hqre_jax.solvers import PrincipalBranch
 from hqre_jax.solvers.batch._devices import look_out, num_cores, on_every_core, on_every_device
+from hqre_jax.solvers.batch._evaluation import LaneEvaluation, contracts, evaluate_lanes
+from hqre_jax.solvers.batch._gauss_seidel import gauss_seidel
 from hqre_jax.solvers.batch._homotopy import ARRIVED, LIVE, Limits, begin, follow, in_parts
-from hqre_jax.solvers.batch._in_turn import answer_in_turn
-from hqre_jax.solvers.batch._interleaved import apart, interleave
+from hqre_jax.solvers.batch._interleaved import interleave, unfused
 from hqre_jax.solvers.batch._lanes import Group
 from hqre_jax.solvers.batch._options import Options
-from hqre_jax.solvers.batch._readout import Readout, contracts, read_out
 
 # Unknowns, and payoffs of one game, up to which games are small: beyond, programs that spell out every sum grow long.
 _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
@@ -66,7 +66,7 @@ class Work(NamedTuple):
 class Outcome(NamedTuple):
     """What became of a block of lanes; ``unfinished`` ones were left because few of a chunk were on their way."""
 
-    readout: Readout
+    evaluation: LaneEvaluation
     unique: Any
     steps: Any
     arrived: Any
@@ -140,7 +140,7 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     hopeful = _hopeful(lanes) if options.method is None else np.arange(0)
     solved, outcome = np.zeros(count, bool), None
     if len(hopeful):
-        outcome = _run(_IN_TURN, lanes, hopeful, 0, (size, width), options)
+        outcome = _run(_GAUSS_SEIDEL, lanes, hopeful, 0, (size, width), options)
         lanes.unique[hopeful] = outcome.unique[hopeful]
         solved[hopeful] = _solved(outcome, options)[hopeful]
     waiting = np.flatnonzero(~solved)
@@ -230,19 +230,19 @@ def _range(places: np.ndarray) -> slice | np.ndarray:
 
 
 def _solved(outcome: Outcome, options: Options) -> np.ndarray:
-    return outcome.arrived & (outcome.readout.residual <= float(options.tol))
+    return outcome.arrived & (outcome.evaluation.residual <= float(options.tol))
 
 
 def _fields(outcome: Outcome, options: Options) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    readout = outcome.readout
+    evaluation = outcome.evaluation
     solved = _solved(outcome, options)
     selection = np.where(outcome.unique, SELECTIONS.unique.code, SELECTIONS.principal_branch.code)
     fields = {
-        "policy": readout.policy[:, :, None],
-        "log_policy": readout.log_policy[:, :, None],
-        "values": readout.values[:, :, None],
-        "initial_values": readout.values,
-        "residual": readout.residual,
+        "policy": evaluation.policy[:, :, None],
+        "log_policy": evaluation.log_policy[:, :, None],
+        "values": evaluation.values[:, :, None],
+        "initial_values": evaluation.values,
+        "residual": evaluation.residual,
         "num_steps": outcome.steps,
         "result_code": np.where(solved, RESULTS.successful.code, RESULTS.diverged.code),
         "selection_code": selection,
@@ -327,7 +327,7 @@ def _program(
                 work = jax.tree.map(lambda leaf: leaf[place], split)
                 return stage.solve(work, tol, leave, go=go, entropy=entropy, continuation=continuation)
 
-            return apart(go, solve, place, *shared)
+            return unfused(go, solve, place, *shared)
 
         found = jax.lax.map(chunk, jnp.arange(len(split.live)))
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
@@ -343,32 +343,32 @@ def _program(
     return Program(compiled, compiled.out_info, [])
 
 
-def _in_turn(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
+def _sweeps(work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation) -> Outcome:
     """Responses in turn, for lanes at which there is reason to hope that they converge on the branch."""
     del leave
-    games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-    unique = apart(go, contracts, games)
+    games = unfused(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
+    unique = unfused(go, contracts, games)
     # Between two players the certificate costs next to nothing: without it sweeps seldom converge.
     hopeful = work.live & unique if len(games.floor) == 2 else work.live
-    odds, (state, sweeps) = answer_in_turn(games, unique, hopeful, tol)
+    log_odds, (state, sweeps) = gauss_seidel(games, unique, hopeful, tol)
     arrived = state == ARRIVED
     some = jnp.any(arrived)
-    read = functools.partial(read_out, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
-    readout = apart(some, lambda g, z: read(g, z, continuation=continuation, go=some), games, odds)
-    return Outcome(readout, unique, sweeps, arrived, jnp.zeros_like(arrived))
+    read = functools.partial(evaluate_lanes, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
+    evaluation = unfused(some, lambda g, z: read(g, z, continuation=continuation, go=some), games, log_odds)
+    return Outcome(evaluation, unique, sweeps, arrived, jnp.zeros_like(arrived))
 
 
 def _along_the_branch(
     work: Work, tol: Any, leave: Any, *, go: Any, entropy: Entropy, continuation: Continuation
 ) -> Outcome:
     """Path following from the reference policy; beyond ``leave`` lanes on their way the others are not waited for."""
-    games = apart(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-    guards, path = apart(go, lambda w, g, t: begin(g, _limits(w, t), go), work, games, tol)
+    games = unfused(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
+    guards, path = unfused(go, lambda w, g, t: begin(g, _limits(w, t), go), work, games, tol)
     path = follow(games, guards, path, leave, go)
-    odds = in_parts(path.odds, [z.shape[0] for z in games.reference])
-    read = functools.partial(read_out, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
-    readout = apart(go, lambda g, z: read(g, z, continuation=continuation, go=go), games, odds)
-    return Outcome(readout, work.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
+    log_odds = in_parts(path.log_odds, [z.shape[0] for z in games.reference])
+    read = functools.partial(evaluate_lanes, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
+    evaluation = unfused(go, lambda g, z: read(g, z, continuation=continuation, go=go), games, log_odds)
+    return Outcome(evaluation, work.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
 
 
 def _limits(work: Work, tol: Any) -> Limits:
@@ -385,4 +385,4 @@ def _is_uniform(work: Work) -> bool:
     return work.mask is None and work.reference is None
 
 
-_IN_TURN, _ALONG_THE_BRANCH = Stage(_in_turn, 2**18), Stage(_along_the_branch, 2**16)
+_GAUSS_SEIDEL, _ALONG_THE_BRANCH = Stage(_sweeps, 2**18), Stage(_along_the_branch, 2**16)

@@ -162,7 +162,7 @@ def _linearise(problem, logits, scale, guess, before: Pieces, direction, border)
     inverse = _inverse(answers)
     through = jnp.sum(valued[:, :, None] * inverse[None], axis=1)
     gained = [jnp.sum(through * f[None], axis=1) for f in off]
-    gained[1] = gained[1] + paid + stage.rent()
+    gained[1] = gained[1] + paid + stage.entropy_offset()
 
     weights = game.discount * stage.weights(through, joint)
     coupling = jnp.moveaxis(weights.reshape(players**2, -1, states), 2, 0) @ kernel
@@ -258,12 +258,12 @@ class _Stage:
     def bonus(self, scale: Scalar) -> StateValues:
         """The regularisation paid, ``(player, state)``."""
         problem = self.problem
-        own = scale * problem.rent - problem.tau * kl(self.log_policy, problem.log_reference, problem.mask)
+        own = scale * problem.entropy_offset - problem.tau * kl(self.log_policy, problem.log_reference, problem.mask)
         return share(own, problem.continuation)
 
-    def rent(self) -> StateValues:
+    def entropy_offset(self) -> StateValues:
         """Its derivative by the scale."""
-        return share(self.problem.rent, self.problem.continuation)
+        return share(self.problem.entropy_offset, self.problem.continuation)
 
     def derivatives(self, worth: list[Stage], values: list[Stage]) -> tuple[Stage, Stage]:
         """``I − ∂(response)/∂z``, ``(n, n, state)``, and ``∂(value)/∂z``, ``(player, n, state)``, at given worths.

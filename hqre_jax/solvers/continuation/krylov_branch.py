@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import InputError, LogPolicy, Policy, Scalar
-from hqre_jax.equilibrium._linearise import defect
+from hqre_jax.equilibrium._linearization import defect
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
 from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch

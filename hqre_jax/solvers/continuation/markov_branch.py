@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import InputError, LogPolicy, Scalar, StateValues
-from hqre_jax.equilibrium._equilibrium import residual_between
+from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate
 from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch

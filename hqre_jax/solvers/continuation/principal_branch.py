@@ -21,7 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy, Scalar
-from hqre_jax.equilibrium._linearise import defect, dense_jacobian
+from hqre_jax.equilibrium._linearization import defect, dense_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
 from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch

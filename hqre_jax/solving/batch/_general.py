@@ -13,7 +13,7 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy, Problem
 from hqre_jax.solvers import FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch
-from hqre_jax.solvers._iterate import verdict
+from hqre_jax.solvers._loop import verdict
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.batch._arrays import FIELDS
 from hqre_jax.solvers.batch._devices import on_every_device, take

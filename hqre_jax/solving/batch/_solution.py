@@ -19,7 +19,7 @@ from hqre_jax.problem import Problem
 from hqre_jax.solvers.batch._arrays import Arrays
 from hqre_jax.solvers.batch._lanes import lane_game, lay_out
 from hqre_jax.solvers.batch._options import Options
-from hqre_jax.solvers.batch._shelf import Shelf
+from hqre_jax.solvers.batch._stacked_games import StackedGames
 from hqre_jax.solving._solution import Solution
 from hqre_jax.solving._solve import certified
 from hqre_jax.solving.batch._general import certified_lanes
@@ -37,7 +37,7 @@ class BatchSolution:
     Attributes:
         arrays: What the properties show, as it was found: an array moves to the device when it is first asked for.
         reference: The reference policies, if any were given.
-        games: What was solved: a stacked game, or games on a `Shelf`.
+        games: What was solved: a stacked game, or `StackedGames`.
         solver: Name of the solver.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
@@ -46,7 +46,7 @@ class BatchSolution:
 
     arrays: Arrays
     reference: Float[Array | np.ndarray, "batch player state action"] | None
-    games: AbstractGame | Shelf
+    games: AbstractGame | StackedGames
     solver: str = field(metadata={"static": True})
     entropy: Any = field(metadata={"static": True})
     continuation: Any = field(metadata={"static": True})
@@ -119,7 +119,7 @@ class BatchSolution:
             return _on_device(code)
         if concrete(unsought) and not np.any(unsought):
             return known
-        if isinstance(self.games, Shelf):
+        if isinstance(self.games, StackedGames):
             unique = jnp.stack([certified(self._problem(b)) for b in range(len(self))])
         else:
             unique = jax.vmap(lambda part: certified(part._problem(0)))(jax.tree.map(lambda leaf: leaf[:, None], self))
@@ -130,7 +130,7 @@ class BatchSolution:
         """Which of these lanes the bounds prove to have one equilibrium, all values being known."""
         chosen = jax.tree.map(lambda leaf: np.asarray(leaf)[lanes], self)
         games, tau, reference = chosen.games, chosen.arrays.tau, chosen.reference
-        if isinstance(games, Shelf):
+        if isinstance(games, StackedGames):
             # These may all be smaller than the largest of the batch.
             players, states, actions = np.max([games.mask_shape(k) for k in range(len(lanes))], axis=0)
             tau = tau[:, :players, :states]
@@ -155,7 +155,7 @@ class BatchSolution:
 
     def _cut(self, array: Any, lane: int) -> Any:
         """A lane's part of an array, without the padding of the batch."""
-        mask = self.games.mask_shape(lane) if isinstance(self.games, Shelf) else self.games.action_mask.shape[1:]
+        mask = self.games.mask_shape(lane) if isinstance(self.games, StackedGames) else self.games.action_mask.shape[1:]
         return jnp.asarray(array[lane][tuple(slice(size) for size in mask[: array.ndim - 1])])
 
     def _problem(self, lane: int) -> Problem:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from hqre_jax.core._types import LogPolicy
-from hqre_jax.equilibrium._linearise import defect
+from hqre_jax.equilibrium._linearization import defect
 from hqre_jax.problem import Problem
 
 # Up to this many unknowns the linearised equation is solved densely, beyond it by GMRES without a matrix.

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.solvers.batch._interleaved import Odds, Policies, largest, total
+from hqre_jax.solvers.batch._interleaved import LogOdds, Policies, largest, total
 
 PerLane = Float[Array, " lane"]
 
@@ -16,11 +16,11 @@ def cube_root(x: PerLane) -> PerLane:
     return fourth * sixteenth * jnp.sqrt(jnp.sqrt(sixteenth))
 
 
-def dot(x: Odds, y: Odds) -> PerLane:
+def dot(x: LogOdds, y: LogOdds) -> PerLane:
     return total(jnp.stack([total(a * b) for a, b in zip(x, y, strict=True)]))
 
 
-def moved(pi: Policies, change: Odds) -> PerLane:
+def largest_change(pi: Policies, change: LogOdds) -> PerLane:
     """Largest change of a probability, to first order, when log-odds change."""
     most = jnp.zeros_like(pi[0][0])
     for p, d in zip(pi, change, strict=True):
@@ -31,7 +31,7 @@ def moved(pi: Policies, change: Odds) -> PerLane:
     return most
 
 
-def moved_odds(pi: Policies, change: Odds) -> PerLane:
+def largest_log_odds_change(pi: Policies, change: LogOdds) -> PerLane:
     """Largest change of log-odds, actions that are hardly played left out."""
     most = jnp.zeros_like(pi[0][0])
     for p, d in zip(pi, change, strict=True):

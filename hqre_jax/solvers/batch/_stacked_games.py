@@ -21,7 +21,7 @@ Form = tuple[Any, tuple[tuple[tuple[int, ...], Any], ...]]
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, eq=False)
-class Shelf:
+class StackedGames:
     """A list of games as rows of numbers.
 
     Whoever indexes all arrays of a batch alike, as ``jax.tree.map(lambda x: x[order], sols)`` does, moves whole games,
@@ -63,14 +63,14 @@ class Shelf:
         return self.forms[int(self.form[lane]) if len(self.forms) > 1 else 0]
 
 
-def shelve(games: Sequence[AbstractGame]) -> Shelf:
-    """Put games on a shelf.
+def stack_games(games: Sequence[AbstractGame]) -> StackedGames:
+    """Write games as rows of numbers.
 
     Args:
         games: The games.
 
     Returns:
-        The `Shelf`.
+        The `StackedGames`.
 
     Raises:
         InputError: If the largest game, as many times as there are games, takes more than 4 GiB.
@@ -92,7 +92,7 @@ def shelve(games: Sequence[AbstractGame]) -> Shelf:
         if width * len(games) * np.dtype(dtype).itemsize > _LARGEST:
             raise InputError("games", "differ too much in size to be kept side by side: solve the largest ones apart")
         rows[dtype] = _side_by_side(lists, width, dtype)
-    return Shelf(rows, np.array(form), tuple(forms))
+    return StackedGames(rows, np.array(form), tuple(forms))
 
 
 def _side_by_side(lists: list[list[Any]], width: int, dtype: str) -> Any:

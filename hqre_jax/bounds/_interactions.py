@@ -1,4 +1,4 @@
-"""Who meets whom in games of one simultaneous move, and how strongly the payoffs there interact (theory.md §3)."""
+"""Which decision points interact in games of one simultaneous move, and how strongly (theory.md §3)."""
 
 import itertools
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Vector = Float[Array, " n"]
 
 
 class Pairs(NamedTuple):
-    """Decision points that meet: m meetings of a row player with a column player, others' profiles k.
+    """Decision points that interact: m pairs of a row player with a column player, others' profiles k.
 
     ``to_row[m, k, a, b]`` and ``to_col[m, k, a, b]`` are their payoffs, a the row player's action.
     """
@@ -66,11 +66,11 @@ class Pairs(NamedTuple):
         return widest + 16 * jnp.finfo(total.dtype).eps * top
 
 
-class Meetings(NamedTuple):
-    """All meetings of decision points ``x = player·X + state``, under one law of worlds.
+class Interactions(NamedTuple):
+    """All interactions of decision points ``x = player·X + state``, under one law of worlds.
 
     Attributes:
-        groups: Meetings of equal shape together.
+        groups: Pairs of equal shape together.
         law: Probability of each world (1 for the edges of a polymatrix game).
         reach: Probability ``P(x)`` of each decision point; 1 where it is not kept.
         keep: The decision points that count.
@@ -83,11 +83,11 @@ class Meetings(NamedTuple):
 
     @property
     def work(self) -> int:
-        """Comparisons of one pass over all meetings."""
+        """Comparisons of one pass over all pairs."""
         return sum(g.work for g in self.groups)
 
     def ends(self) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
-        """Row and column decision point of every meeting, in the order of `own_parts` and `common_parts`."""
+        """Row and column decision point of every pair, in the order of `own_parts` and `common_parts`."""
         rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
         return rows, cols
 
@@ -97,7 +97,7 @@ class Meetings(NamedTuple):
         return self._summed(parts, parts)[0]
 
     def common_parts(self, v: Vector) -> Float[Array, " m"]:
-        """What each meeting adds to `common`."""
+        """What each pair adds to `common`."""
         return self._weighted(self._widest(v[None], v))[0]
 
     def common_and_pull(self, v: Vector) -> tuple[Matrix, Matrix]:
@@ -120,7 +120,7 @@ class Meetings(NamedTuple):
         return self._summed(to_row[None], to_col[None])[0]
 
     def own_parts(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-        """What each meeting adds to `own`: in how strongly its column moves its row, and the other way round."""
+        """What each pair adds to `own`: in how strongly its column moves its row, and the other way round."""
         one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
         seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
         to_row, to_col = self._weighted(_joined(seen, jnp.zeros((2, 0), self.reach.dtype)))
@@ -131,16 +131,16 @@ class Meetings(NamedTuple):
         return self.own() / self.reach[:, None]
 
     def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
-        """Interactions of all meetings, under k choices of the row players' multipliers."""
+        """Interactions of all pairs, under k choices of the row players' multipliers."""
         return _joined(
             [jax.vmap(g.interaction, in_axes=(0, None))(of_rows[:, g.rows], of_cols[g.cols]) for g in self.groups],
             jnp.zeros((len(of_rows), 0), of_cols.dtype),
         )
 
     def _weighted(self, values: Float[Array, "*k m"]) -> Float[Array, "*k m"]:
-        """``¼ P(w) ·`` of a quantity at every meeting; 0 at those that do not count.
+        """``¼ P(w) ·`` of a quantity of every pair; 0 at those that do not count.
 
-        Rounded up for the sums over meetings and the handful of products after them: relative errors of terms that are
+        Rounded up for the sums over pairs and the handful of products after them: relative errors of terms that are
         not negative.
         """
         rows, cols = self.ends()
@@ -149,7 +149,7 @@ class Meetings(NamedTuple):
         return values * jnp.broadcast_to(jnp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
 
     def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
-        """Matrices of k quantities at every meeting, given as seen from the row and from the column."""
+        """Matrices of k quantities of every pair, given as seen from the row and from the column."""
         n, (rows, cols) = self.keep.size, self.ends()
         values = jnp.concatenate([to_row, to_col], axis=1)
         slots = jnp.concatenate([rows * n + cols, cols * n + rows])
@@ -162,7 +162,7 @@ def _joined(parts: Sequence[Array], nothing: Array) -> Array:
 
 
 def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], Float[Array, "law n"]]:
-    """Meetings of a game, the laws that its decision points believe in, and how likely these are under each.
+    """Interactions of a game, the laws that its decision points believe in, and how likely these are under each.
 
     The first law is the prior; the second, if there is one, is what types of probability zero believe in, the uniform.
 
@@ -184,22 +184,22 @@ def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], F
     return [pairs.centered() for pairs in _world_pairs(game, problem.scale)], laws, reach
 
 
-def meetings_under(problem: Problem, law: int) -> Meetings | None:
-    """Meetings of the game without its irrelevant payoff terms, among the decision points that a law is about.
+def interactions_under(problem: Problem, law: int) -> Interactions | None:
+    """Interactions of the game without its irrelevant payoff terms, among the decision points that a law is about.
 
     Args:
         problem: A problem in which everybody moves once and at once.
         law: 0 for the prior and the points that it reaches, 1 for the uniform law and all other points.
 
     Returns:
-        The meetings; None where there is one law only and ``law`` is 1.
+        The interactions; None where there is one law only and ``law`` is 1.
     """
     groups, laws, reach = laws_of(problem.centered())
     if law >= len(laws):
         return None
     used = jnp.any(problem.mask, axis=-1).ravel()
     keep = used & (reach[0] > 0) if law == 0 else used & ~(reach[0] > 0)
-    return Meetings(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
+    return Interactions(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
 
 
 def _world_pairs(game: NormalFormGame | BayesianGame, scale: Scalar) -> list[Pairs]:

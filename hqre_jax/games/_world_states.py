@@ -2,7 +2,7 @@
 
 A world state ``w`` fixes what everybody knows, ``x = o_i(w)``, and what every joint action pays. Special
 cases differ in three answers only: how likely worlds are given ``x`` (beliefs), where play goes on
-(transitions), and which shortcut their structure allows. All of them run through `AbstractWorldGame.evaluate`.
+(transitions), and which shortcut their structure allows. All of them run through `AbstractWorldStateGame.evaluate`.
 """
 
 import abc
@@ -23,7 +23,7 @@ JointTensor = Float[Array, "player world *actions"]
 WorldArray = Float[Array, "player world"]
 
 
-class AbstractWorldGame(AbstractGame):
+class AbstractWorldStateGame(AbstractGame):
     """A game given by payoffs ``(player, world, a_1, …, a_N)`` and an information map ``(player, world)``.
 
     Attributes:
@@ -163,13 +163,13 @@ class StageGame(AbstractGame):
         targets: Continuation values ``(player, target)`` that are taken for granted.
     """
 
-    game: AbstractWorldGame
+    game: AbstractWorldStateGame
     targets: Float[Array, "player target"]
     action_mask: ActionMask
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
 
-    def __init__(self, game: AbstractWorldGame, targets: Float[Array, "player target"]):
+    def __init__(self, game: AbstractWorldStateGame, targets: Float[Array, "player target"]):
         self.game = game
         self.targets = targets
         self.action_mask = game.action_mask

@@ -1,4 +1,4 @@
-"""Logit responses in turn: the cheapest way to an equilibrium at which the players' influence on one another is small.
+"""Gauss–Seidel on logit responses: the cheapest way to an equilibrium where the players hardly move one another.
 
 One sweep replaces each player's policy by its logit response to the newest policies of the others. Where the logit map
 contracts (T1), sweeps converge to the one equilibrium, faster than responses at the same time: between two players the
@@ -17,7 +17,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.solvers.batch._homotopy import ARRIVED, LIVE, LOST, in_parts
-from hqre_jax.solvers.batch._interleaved import MOST_DRIFT, Interleaved, Odds, apart, average, drift, policies, softmax
+from hqre_jax.solvers.batch._interleaved import (
+    MOST_DRIFT,
+    Interleaved,
+    LogOdds,
+    average,
+    drift,
+    policies,
+    softmax,
+    unfused,
+)
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30
@@ -29,9 +38,9 @@ _FIRST, _SECOND, _RATIO, _LEAST = 0.25, 0.05, 0.5, 1e-3
 Rows = Float[Array, "action lane"]
 
 
-def answer_in_turn(
+def gauss_seidel(
     games: Interleaved, unique: Bool[Array, " lane"], live: Bool[Array, " lane"], tol: Float[Array, ""]
-) -> tuple[Odds, Int[Array, "2 lane"]]:
+) -> tuple[LogOdds, Int[Array, "2 lane"]]:
     """Sweep until no lane is on its way.
 
     Args:
@@ -46,14 +55,14 @@ def answer_in_turn(
     """
     sizes = [1 + len(z) for z in games.reference]
     go = jnp.any(live)
-    change = apart(go, drift, games)
+    change = unfused(go, drift, games)
 
-    def sweep(rows: Rows) -> tuple[Odds, Rows]:
-        pi, odds = list(in_parts(rows, sizes)), list(games.reference)
+    def sweep(rows: Rows) -> tuple[LogOdds, Rows]:
+        pi, log_odds = list(in_parts(rows, sizes)), list(games.reference)
         for i, tensor in enumerate(games.advantage):
-            odds[i] = games.reference[i] + average(tensor, [p for j, p in enumerate(pi) if j != i])
-            pi[i] = softmax(odds[i])
-        return tuple(odds), jnp.concatenate(pi)
+            log_odds[i] = games.reference[i] + average(tensor, [p for j, p in enumerate(pi) if j != i])
+            pi[i] = softmax(log_odds[i])
+        return tuple(log_odds), jnp.concatenate(pi)
 
     def judged(before: Rows, once: Rows, twice: Rows, progress: Array) -> tuple[Rows, Array]:
         state, sweeps = progress
@@ -72,12 +81,12 @@ def answer_in_turn(
 
     def advance(carry: tuple[Rows, Array]) -> tuple[Rows, Array]:
         rows, progress = carry
-        once = apart(go, lambda rows: sweep(rows)[1], rows)
-        twice = apart(go, lambda rows: sweep(rows)[1], once)
-        return apart(go, judged, rows, once, twice, progress)
+        once = unfused(go, lambda rows: sweep(rows)[1], rows)
+        twice = unfused(go, lambda rows: sweep(rows)[1], once)
+        return unfused(go, judged, rows, once, twice, progress)
 
     start = jnp.concatenate(policies(games.reference))
     progress = jnp.stack([jnp.where(live, LIVE, LOST), jnp.zeros(live.shape, int)])
     rows, progress = jax.lax.while_loop(lambda carry: jnp.any(carry[1][0] == LIVE), advance, (start, progress))
-    # One more sweep, whose odds are the answer, makes up for what the ratio promised too much.
-    return apart(go, lambda rows: sweep(rows)[0], rows), progress
+    # One more sweep, whose log-odds are the answer, makes up for what the ratio promised too much.
+    return unfused(go, lambda rows: sweep(rows)[0], rows), progress

@@ -10,19 +10,19 @@ from hqre_jax.games._game import Continuation, share
 from hqre_jax.problem import Entropy
 from hqre_jax.solvers.batch._interleaved import (
     Interleaved,
-    Odds,
+    LogOdds,
     Policies,
-    apart,
     average,
     gains,
     largest,
     policies,
     softmax_and_logarithm,
     total,
+    unfused,
 )
 
 
-class Readout(NamedTuple):
+class LaneEvaluation(NamedTuple):
     """Policies ``(lane, player, action)``, their logarithms, values ``(lane, player)`` and residuals ``(lane,)``."""
 
     policy: Float[Array, "lane player action"]
@@ -31,20 +31,20 @@ class Readout(NamedTuple):
     residual: Float[Array, " lane"]
 
 
-def read_out(
+def evaluate_lanes(
     games: Interleaved,
-    odds: Odds,
+    log_odds: LogOdds,
     mask: Bool[Array, "lane player action"] | None,
     uniform: bool,
     entropy: Entropy,
     continuation: Continuation,
     go: Bool[Array, ""],
-) -> Readout:
+) -> LaneEvaluation:
     """Evaluate the games at log-odds.
 
     Args:
         games: The games.
-        odds: The log-odds that were found.
+        log_odds: The log-odds that were found.
         mask: Valid actions, or None where all are.
         uniform: Whether the references are uniform over all actions.
         entropy: "kl" or "shannon": the values depend on it,
@@ -52,22 +52,22 @@ def read_out(
         go: Whether there is anything to do.
 
     Returns:
-        The `Readout`; the residual is that of exactly this policy.
+        The `LaneEvaluation`; the residual is that of exactly this policy.
     """
 
-    def residual(gain: Odds, pi: Policies) -> Float[Array, " lane"]:
+    def residual(gain: LogOdds, pi: Policies) -> Float[Array, " lane"]:
         response = policies(tuple(r + g for r, g in zip(games.reference, gain, strict=True)))
         return largest(jnp.concatenate([jnp.abs(p - q) for p, q in zip(pi, response, strict=True)]), 0.0)
 
-    def values(gain: Odds, pi: Policies, logs: Policies) -> Float[Array, "lane player"]:
+    def values(gain: LogOdds, pi: Policies, logs: Policies) -> Float[Array, "lane player"]:
         worth, bonus = [], []
         for i, (p, log_p) in enumerate(zip(pi, logs, strict=True)):
-            # Rent is log Σ exp of the reference's log-odds, the entropy of a uniform one.
-            rent = jnp.log(float(len(p))) if uniform else jnp.log(1.0 + total(jnp.exp(games.reference[i])))
-            log_reference = -rent if uniform else softmax_and_logarithm(games.reference[i])[1]
+            # The normaliser is log Σ exp of the reference's log-odds, the entropy of a uniform one.
+            log_normalizer = jnp.log(float(len(p))) if uniform else jnp.log(1.0 + total(jnp.exp(games.reference[i])))
+            log_reference = -log_normalizer if uniform else softmax_and_logarithm(games.reference[i])[1]
             # KL(π‖ρ); terms of absent actions are 0 times a finite number.
             divergence = total(p * (log_p - log_reference))
-            bonus.append(games.tau[i] * ((rent if entropy == "shannon" else 0.0) - divergence))
+            bonus.append(games.tau[i] * ((log_normalizer if entropy == "shannon" else 0.0) - divergence))
             others = [pi[j] for j in range(len(pi)) if j != i]
             worth.append(average(games.floor[i][None], others)[0] + games.tau[i] * total(p[1:] * gain[i]))
         return (jnp.stack(worth) + share(jnp.stack(bonus), continuation)).T
@@ -80,10 +80,10 @@ def read_out(
         log_policy = lanes_first(logs)
         return lanes_first(pi), log_policy if mask is None else jnp.where(mask, log_policy, 0.0)
 
-    pi, logs = zip(*(apart(go, softmax_and_logarithm, z) for z in odds), strict=True)
-    gain = apart(go, lambda p: gains(games, p), pi)
-    policy, log_policy = apart(go, arranged, pi, logs)
-    return Readout(policy, log_policy, apart(go, values, gain, pi, logs), apart(go, residual, gain, pi))
+    pi, logs = zip(*(unfused(go, softmax_and_logarithm, z) for z in log_odds), strict=True)
+    gain = unfused(go, lambda p: gains(games, p), pi)
+    policy, log_policy = unfused(go, arranged, pi, logs)
+    return LaneEvaluation(policy, log_policy, unfused(go, values, gain, pi, logs), unfused(go, residual, gain, pi))
 
 
 def contracts(games: Interleaved) -> Bool[Array, " lane"]:

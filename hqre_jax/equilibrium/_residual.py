@@ -260,17 +260,17 @@ def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerP
 
 
 def soft_values(action_values, problem: Problem) -> StateValues:
-    """``τ log Σ_a ρ(a) exp(Q(a)/τ)`` plus the rent: the regularised value of responding optimally.
+    """``τ log Σ_a ρ(a) exp(Q(a)/τ)`` plus the entropy offset: the regularised value of responding optimally.
 
     Args:
         action_values: ``Q_i(x, a)``.
-        problem: For temperatures, reference and rent.
+        problem: For temperatures, reference and entropy offset.
 
     Returns:
         ``(player, information state)``, in units of payoff.
     """
     logits = action_values / problem.tau[..., None] + problem.log_reference
-    return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.rent
+    return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.entropy_offset
 
 
 def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem, LogPolicy]:
