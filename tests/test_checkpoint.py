@@ -47,6 +47,15 @@ def test_every_field_that_decides_is_in_the_fingerprint():
     assert len(set(prints)) == len(prints)
 
 
+def test_a_class_of_the_library_may_be_moved(monkeypatch):
+    """A run goes on with its checkpoint also after the file that defines a solver has got another name."""
+    before = fingerprint(hq.FixedPoint()), fingerprint(Die(6))
+    monkeypatch.setattr(hq.FixedPoint, "__module__", "hqre_jax.elsewhere")
+    monkeypatch.setattr(Die, "__module__", "elsewhere")
+    assert fingerprint(hq.FixedPoint()) == before[0]
+    assert fingerprint(Die(6)) != before[1]
+
+
 def test_what_changes_no_number_is_not():
     named = hq.NormalFormGame(PENNIES.payoffs, labels=hq.Labels("pennies"))
     pairs = [

@@ -43,7 +43,10 @@ def _words(value: Any, above: tuple[int, ...]) -> Iterator[bytes]:
     if id(value) in above:
         return
     kind = type(value)
-    yield f"{kind.__module__}.{kind.__qualname__}".encode()
+    # The library's own classes by name alone: where one of them is written down decides nothing.
+    package, _, _ = kind.__module__.partition(".")
+    own = package == __name__.partition(".")[0]
+    yield f"{package if own else kind.__module__}.{kind.__qualname__}".encode()
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         array = _plain(value)
         yield f"{array.shape}{array.dtype}".encode()
