@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
+from hqre_jax.bounds import bounds
 from hqre_jax.certificates.rigorous import load_proof, prove, recheck
 from hqre_jax.certificates.rigorous._box import as_floats, jacobian
 from hqre_jax.certificates.rigorous._data import problem_data
@@ -328,7 +329,7 @@ def test_global_proofs_agree_with_the_bounds(name):
     """Exact claims a little weaker than the floating bounds; nothing better can be forged."""
     build, tau, continuation, kinds = GLOBAL[name]
     problem = Problem(build(), tau, continuation=continuation)
-    known = hq._bounds.bounds(problem)
+    known = bounds(problem)
     for kind in kinds:
         proof = prove(problem, kind)
         assert recheck(proof, problem)
