@@ -61,7 +61,7 @@ def _one_shot(data: Data, kind: Kind, weights: list[float], bound: Any) -> tuple
     index = {point: k for k, point in enumerate(points)}
     reach = reach_probabilities(data)
     rows = [[arb(0)] * len(points) for _ in points]
-    for x, y, chance, to_x, to_y in _meetings(data):
+    for x, y, chance, to_x, to_y in _interacting_pairs(data):
         if x not in index or y not in index:
             continue
         k, j = index[x], index[y]
@@ -98,7 +98,7 @@ def _mass(reach: tuple[Any, int]) -> Any:
     return reach[0] if reach[0] > 0 else reach[1]
 
 
-def _meetings(data: Data) -> Iterator[tuple[Point, Point, float, np.ndarray, np.ndarray]]:
+def _interacting_pairs(data: Data) -> Iterator[tuple[Point, Point, float, np.ndarray, np.ndarray]]:
     """Pairs of decision points with the probability that they meet and both payoffs ``[others' actions, a, b]``."""
     lift, mask = np.vectorize(flint().arb, otypes=[object]), data["action_mask"]
     if data["game"] == "PolymatrixGame":
