@@ -15,7 +15,7 @@ from hqre_jax._results import RESULTS
 from hqre_jax._solution import Solution
 from hqre_jax._solve import solve
 from hqre_jax._temperatures import as_float_array, concrete
-from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues
+from hqre_jax._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues, checked_choice
 
 # Temperatures are sought between these parts of the largest payoff range: colder ones play best responses and hotter
 # ones the reference, to within what counts of any usual size can tell. Play tends to its limit like a power of τ.
@@ -138,8 +138,7 @@ def fit_temperatures(
     Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014)
     for Newton steps by absolute curvature.
     """
-    if sharing not in ("common", "per_player", "per_state"):
-        raise InputError("sharing", f'is {sharing!r}; it must be "common", "per_player" or "per_state"')
+    checked_choice(sharing, ("common", "per_player", "per_state"), "sharing")
     mask = game.action_mask
     tally = _tally(counts, mask, game.dtype)
     options = {"reference": reference, "entropy": entropy, "continuation": continuation, "tol": tol}

@@ -13,7 +13,7 @@ from hqre_jax._games import BayesianGame, NormalFormGame, PolymatrixGame
 from hqre_jax._problem import Problem
 from hqre_jax._programs import compiled
 from hqre_jax._temperatures import concrete, full_tau
-from hqre_jax._types import ActionMask, InputError
+from hqre_jax._types import ActionMask, InputError, checked_choice
 
 # Steps of the descent on the weights, and the factor by which they shrink.
 _STEPS, _SHRINKING = 40, 0.85
@@ -78,8 +78,7 @@ def least_temperatures(
         )
     if not (concrete(margin) and np.ndim(margin) == 0 and np.isfinite(margin) and margin > 0):
         raise InputError("margin", f"is {margin!r}; it must be finite and greater than 0")
-    if weights not in ("joint", "equal"):
-        raise InputError("weights", f'is {weights!r}; it must be "joint" or "equal"')
+    checked_choice(weights, ("joint", "equal"), "weights")
     margin = float(margin)
     used = np.asarray(jnp.any(game.action_mask, axis=-1))
     price = _prices(cost, game.action_mask, game.dtype)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, distribution, finite
 from hqre_jax._games._world import AbstractWorldGame, center_own, conditional, keep_legal, legal_actions, with_payoffs
-from hqre_jax._types import ActionMask, InputError, Labels
+from hqre_jax._types import ActionMask, InputError, Labels, checked_labels
 
 
 class BayesianGame(AbstractWorldGame):
@@ -46,7 +46,7 @@ class BayesianGame(AbstractWorldGame):
         types, actions = payoffs.shape[1 : players + 1], payoffs.shape[players + 1 :]
         self.prior = distribution(prior, "prior", types, players, payoffs.dtype)
         self.action_mask = complete_mask(action_mask, list(types), list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), actions)
         self.payoffs = keep_legal(payoffs, legal.reshape(types + actions))

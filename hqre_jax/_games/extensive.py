@@ -16,7 +16,7 @@ from hqre_jax._games._levels import at, sums
 from hqre_jax._games._tree import TERMINAL, Tree, build_tree
 from hqre_jax._games._world import with_payoffs
 from hqre_jax._simplex import probabilities
-from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues, checked_labels
 
 _SURE = "promise_in_bounds"
 
@@ -79,7 +79,7 @@ class ExtensiveFormGame(AbstractGame):
         self.action_mask = mask & jnp.asarray(available)
         if not bool(np.all(np.asarray(self.action_mask).any(-1) == available.any(-1))):
             raise InputError("action_mask", "leaves an information set without an action")
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = False
 
     @classmethod

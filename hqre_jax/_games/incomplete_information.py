@@ -18,7 +18,7 @@ from hqre_jax._games._world import (
     with_payoffs,
 )
 from hqre_jax._temperatures import concrete, real_numbers
-from hqre_jax._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax._types import ActionMask, InputError, Labels, Scalar, checked_labels
 
 
 class IncompleteInformationMarkovGame(AbstractWorldGame):
@@ -74,7 +74,7 @@ class IncompleteInformationMarkovGame(AbstractWorldGame):
         seen, num_states = _information_map(observations, (players, num_worlds), action_mask)
         self.observations = seen
         self.action_mask = complete_mask(action_mask, num_states, list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         one_to_one = all(n == num_worlds for n in num_states)
         ends_at_once = concrete(self.discount) and float(self.discount) == 0

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from hqre_jax._games._checks import complete_mask, finite
 from hqre_jax._games._dynamics import check_discount, check_transitions, initial_distribution
 from hqre_jax._games._world import AbstractWorldGame, center_players, keep_legal, legal_actions, with_payoffs
-from hqre_jax._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax._types import ActionMask, InputError, Labels, Scalar, checked_labels
 
 
 class MarkovGame(AbstractWorldGame):
@@ -58,7 +58,7 @@ class MarkovGame(AbstractWorldGame):
             )
         num_states, actions = payoffs.shape[1], payoffs.shape[2:]
         self.action_mask = complete_mask(action_mask, [num_states] * players, list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         self.initial = initial_distribution(initial, num_states, payoffs.dtype)

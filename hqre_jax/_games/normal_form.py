@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 from hqre_jax._games._checks import complete_mask, finite
 from hqre_jax._games._world import AbstractWorldGame, center_own, keep_legal, legal_actions, with_payoffs
-from hqre_jax._types import ActionMask, InputError, Labels
+from hqre_jax._types import ActionMask, InputError, Labels, checked_labels
 
 
 class NormalFormGame(AbstractWorldGame):
@@ -39,7 +39,7 @@ class NormalFormGame(AbstractWorldGame):
                 f"has shape {tuple(payoffs.shape)}; for N players it must have N + 1 axes, the first of length N",
             )
         self.action_mask = complete_mask(action_mask, [1] * players, list(payoffs.shape[1:]))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[1:])
         self.payoffs = keep_legal(payoffs, legal)

@@ -14,7 +14,7 @@ from hqre_jax._games._world import with_payoffs
 from hqre_jax._programs import compiled
 from hqre_jax._simplex import probabilities
 from hqre_jax._temperatures import concrete, real_numbers
-from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues, checked_labels
 
 # Every player counts in memory, also those whom no edge names.
 _MOST_PLAYERS = 1_000_000
@@ -61,7 +61,7 @@ class PolymatrixGame(AbstractGame):
                     f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
                 )
         self.edges = jnp.asarray(edges)
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.payoffs = payoffs
         self.payoffs = _legal_payoffs(self)

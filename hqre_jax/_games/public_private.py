@@ -18,7 +18,7 @@ from hqre_jax._games._world import (
     legal_actions,
     with_payoffs,
 )
-from hqre_jax._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax._types import ActionMask, InputError, Labels, Scalar, checked_labels
 
 
 class PublicPrivateGame(AbstractWorldGame):
@@ -74,7 +74,7 @@ class PublicPrivateGame(AbstractWorldGame):
         types, actions = payoffs.shape[2 : players + 2], payoffs.shape[players + 2 :]
         self.type_prior = distribution(type_prior, "type_prior", (public, *types), players, payoffs.dtype)
         self.action_mask = complete_mask(action_mask, [public * t for t in types], list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         self.initial = initial_distribution(initial, public, payoffs.dtype)

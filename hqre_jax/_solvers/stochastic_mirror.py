@@ -19,7 +19,7 @@ from hqre_jax._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax._solver import AbstractSolver, Evidence, Iterate, look
 from hqre_jax._solvers.mirror_descent import step_size
 from hqre_jax._temperatures import as_float_array, concrete
-from hqre_jax._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
+from hqre_jax._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues, checked_choice
 
 Step = float | Scalar | Callable[[Any], Any] | Literal["variance_aware"] | None
 
@@ -140,8 +140,7 @@ class StochasticMirror(AbstractSolver):
         self.noise = _positive(noise, "noise", zero=True)
         if not 0 < level < 1:
             raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
-        if interval not in ("bernstein", "normal"):
-            raise InputError("interval", f'is {interval!r}; it must be "bernstein" or "normal"')
+        checked_choice(interval, ("bernstein", "normal"), "interval")
         for field, count in (
             ("batch_size", batch_size),
             ("check_every", check_every),
