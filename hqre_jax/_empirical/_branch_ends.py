@@ -1,5 +1,7 @@
 """Where the principal branch ends at other payoffs than the estimated ones: how far log-odds may be from theirs."""
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,98 +17,134 @@ from hqre_jax._types import ActionMask, LogPolicy, Policy
 _STATIONS, _STEPS = 24, 4
 # Steps towards the likely payoffs at which a log-odds is largest; the second is right to fourth order.
 _ROUNDS = 2
-# How far coarse continuation may be from the solution that was found.
+# How far two computations of one equilibrium may be apart.
 _SAME = 1e-4
 
 
-def branch_path(problem: Problem, payoffs: Float[Array, "..."]) -> Float[Array, "station player state action"]:
-    """Policies ``log π`` along the branch that starts at the reference, in the game of other payoffs.
+class Branch(NamedTuple):
+    """The branch that starts at the reference, at evenly spaced 1/τ.
 
-    A coarse continuation: Newton's method from station to station. It tells equilibria apart; it does not find them to
-    the last digit, nor does it follow sharp turns, and where it does not arrive it is not a number.
+    Attributes:
+        policies: ``log π``; the last is the solution.
+        gradients: Derivatives of each entry, of the flattened policy, by the payoffs.
+        arrives: Whether the branch was seen to end at the solution.
+    """
+
+    policies: Float[Array, "station player state action"]
+    gradients: Float[Array, "station entry player ..."]
+    arrives: Bool[Array, ""]
+
+
+def branch_to(problem: Problem, log_policy: LogPolicy) -> Branch:
+    """The branch that should end at a solution.
 
     Args:
-        problem: The problem, whose payoffs are replaced.
-        payoffs: The payoffs.
+        problem: The problem.
+        log_policy: Its solution.
 
     Returns:
-        Log-policies, padding 0, the last one at the temperatures of the problem.
+        The `Branch`.
     """
-    shape = problem.mask.shape
+    mask = problem.mask
+    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
+    policies = _path(problem, payoffs)
+    off = jnp.abs(log_odds(policies[-1], mask) - log_odds(log_policy, mask))
+    policies = policies.at[-1].set(log_policy)
+    gradients = jax.vmap(lambda scale, at: log_policy_gradient(_posed(problem, payoffs, scale), at, "payoffs"))
+    return Branch(policies, gradients(_stations(payoffs.dtype), policies), jnp.all(jnp.where(mask, off <= _SAME, True)))
+
+
+def odds_within(
+    problem: Problem,
+    branch: Branch,
+    spread: Float[Array, "player player profile"],
+    quantile: Policy,
+    elsewhere: Policy,
+) -> tuple[Policy, Policy, Bool[Array, ""]]:
+    """The range of each log-odds at the branch's end over all likely payoffs.
+
+    These are profile-likelihood intervals: the least and the largest ``ℓ_e(u + d)`` over ``dᵀ(S/n)⁻¹d ≤ t²``. The
+    step of Hasofer, Lind, Rackwitz and Fiessler ``d ← ± t S g/√(gᵀSg)``, g the gradient of ``ℓ_e`` where the last
+    one ended, starts from the gradient at the estimate. It also starts, with a larger t, from that at the station of
+    the branch at which ``ℓ_e`` is least well known: there, next to a fork, it is decided to which equilibrium the
+    branch goes. If its end is not the equilibrium into which the solution moves, it is in the range as well.
+
+    Args:
+        problem: The problem.
+        branch: The branch to its solution.
+        spread: Covariances of the estimated payoffs of each profile.
+        quantile: t of each entry.
+        elsewhere: t within which the branch is to go nowhere else.
+
+    Returns:
+        Least and largest log-odds, and whether all ends could be found.
+    """
+    mask, solution = problem.mask, branch.policies[-1]
+    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
+
+    def sensitivity(found, gradient):
+        pulls, size = _pulls(gradient, spread)
+        others = jnp.where(mask, 1.0 - jnp.exp(found), 0.0).ravel()
+        return pulls, jnp.where(others > 0, size / jnp.where(others > 0, others, 1.0), 0.0)
+
+    pulls, errors = jax.vmap(sensitivity)(branch.policies, branch.gradients)
+    entries = jnp.arange(mask.size)
+    starts = jnp.concatenate([pulls[-1], pulls[jnp.argmax(errors, axis=0), entries]])
+    times = jnp.concatenate([quantile.ravel(), elsewhere.ravel()])
+    free = jnp.arange(len(starts)) < len(entries)
+
+    def end(move, time, entry, counts):
+        ended = payoffs + time * move
+        found = _path(problem, ended)[-1]
+        posed = _posed(problem, ended, 1.0)
+        near = _checked(posed, _newton(posed, center(solution, mask).ravel(), 2 * _STEPS))
+        gradient = log_policy_gradient_of(posed, found, entry)
+        odds = log_odds(found, mask)
+        # What is not a number is not the same.
+        same = jnp.all(jnp.where(mask, jnp.abs(odds - log_odds(near, mask)) <= _SAME, True))
+        return jnp.where(counts | ~same, odds, log_odds(solution, mask)), _pulls(gradient[None], spread)[0][0]
+
+    def step(moves, _):
+        found, moves = jax.vmap(end)(
+            moves, jnp.concatenate([times, -times]), jnp.tile(entries, 4), jnp.concatenate([free, free])
+        )
+        return moves, found
+
+    found = jax.lax.scan(step, jnp.concatenate([starts, starts]), length=_ROUNDS)[1]
+    found = found.reshape(-1, *mask.shape)
+    return jnp.min(found, axis=0), jnp.max(found, axis=0), jnp.all(jnp.isfinite(jnp.where(mask, found, 0.0)))
+
+
+def _path(problem: Problem, payoffs: Float[Array, "..."]) -> Float[Array, "station player state action"]:
+    """Policies ``log π`` along the branch in the game of other payoffs, by a coarse continuation.
+
+    Newton's method goes from station to station. It tells equilibria apart; it does not find them to the last digit,
+    nor does it follow sharp turns, and where it does not arrive it is not a number.
+    """
 
     def correct(logits, scale):
         posed = _posed(problem, payoffs, scale)
-
-        def equation(z):
-            return defect(posed, z.reshape(shape)).ravel()
-
-        def newton(_, z):
-            return z - jnp.linalg.solve(jax.jacfwd(equation)(z), equation(z))
-
-        arrived = jax.lax.fori_loop(0, _STEPS, newton, logits)
-        off = jnp.max(jnp.abs(equation(arrived)))
-        return arrived, jnp.where(off < 1e-6, posed.log_policy(arrived.reshape(shape)), jnp.nan)
+        arrived = _newton(posed, logits, _STEPS)
+        return arrived, _checked(posed, arrived)
 
     start = center(problem.log_reference, problem.mask).ravel()
     return jax.lax.scan(correct, start, _stations(payoffs.dtype))[1]
 
 
-def odds_within(
-    problem: Problem,
-    log_policy: LogPolicy,
-    spread: Float[Array, "player player profile"],
-    quantile: Policy,
-) -> tuple[Policy, Policy, Bool[Array, ""]]:
-    """The range of each log-odds on the branch over all payoffs within its quantile of standard errors.
+def _newton(posed: Problem, logits: Float[Array, " entry"], steps: int) -> Float[Array, " entry"]:
+    def equation(z):
+        return defect(posed, z.reshape(posed.mask.shape)).ravel()
 
-    These are profile-likelihood intervals: the least and the largest ``ℓ_e(u + d)`` over ``dᵀ(S/n)⁻¹d ≤ t²``. The
-    step of Hasofer, Lind, Rackwitz and Fiessler ``d ← ± t S g/√(gᵀSg)``, g the gradient of ``ℓ_e`` where the last
-    one ended, starts from the gradient at the estimate, and from that at the station of the branch at which ``ℓ_e``
-    is least well known. There, next to a fork, it is decided to which equilibrium the branch goes; if it may go to
-    another, that one is in the range as well.
+    def newton(_, z):
+        return z - jnp.linalg.solve(jax.jacfwd(equation)(z), equation(z))
 
-    Args:
-        problem: The problem.
-        log_policy: Its solution.
-        spread: Covariances of the estimated payoffs of each profile.
-        quantile: How many standard errors, of each entry.
+    return jax.lax.fori_loop(0, steps, newton, logits)
 
-    Returns:
-        Least and largest log-odds, and whether the branch arrives, at the estimated payoffs where the solution is.
-    """
-    mask = problem.mask
-    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
-    odds = log_odds(log_policy, mask)
-    path = branch_path(problem, payoffs)
 
-    def sensitivity(scale, found):
-        gradient = log_policy_gradient(_posed(problem, payoffs, scale), found, "payoffs")
-        pulls, size = _pulls(gradient, spread)
-        others = jnp.where(mask, 1.0 - jnp.exp(found), 1.0).ravel()
-        return pulls, jnp.where(others > 0, size / others, 0.0)
-
-    pulls, errors = jax.vmap(sensitivity)(_stations(payoffs.dtype), path)
-    entries = jnp.arange(mask.size)
-    starts = jnp.concatenate([pulls[-1], pulls[jnp.argmax(errors, axis=0), entries]])
-    # Up and down, by the quantile of each entry.
-    signs = jnp.repeat(jnp.array([1.0, -1.0]), len(starts)) * jnp.tile(quantile.ravel(), 4)
-    along = jnp.tile(entries, 4)
-
-    def end(move, sign, entry):
-        ended = payoffs + sign * move
-        found = branch_path(problem, ended)[-1]
-        gradient = log_policy_gradient_of(_posed(problem, ended, 1.0), found, entry)
-        return log_odds(found, mask), _pulls(gradient[None], spread)[0][0]
-
-    def step(moves, _):
-        found, moves = jax.vmap(end)(moves, signs, along)
-        return moves, found
-
-    found = jax.lax.scan(step, jnp.concatenate([starts, starts]), length=_ROUNDS)[1]
-    found = found.reshape(-1, *mask.shape)
-    there = jnp.all(jnp.where(mask, jnp.abs(log_odds(path[-1], mask) - odds) <= _SAME, True))
-    arrived = there & jnp.all(jnp.isfinite(jnp.where(mask, found, 0.0)))
-    return jnp.min(found, axis=0), jnp.max(found, axis=0), arrived
+def _checked(posed: Problem, logits: Float[Array, " entry"]) -> LogPolicy:
+    """``log π`` of logits; not a number where they solve nothing."""
+    found = logits.reshape(posed.mask.shape)
+    return jnp.where(jnp.max(jnp.abs(defect(posed, found))) < 1e-6, posed.log_policy(found), jnp.nan)
 
 
 def log_odds(log_policy: LogPolicy, mask: ActionMask) -> LogPolicy:

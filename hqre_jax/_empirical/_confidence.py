@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax._empirical._branch_ends import log_odds, odds_within
+from hqre_jax._empirical._branch_ends import branch_to, log_odds, odds_within
 from hqre_jax._empirical._game import EmpiricalGame, possible_profiles
 from hqre_jax._empirical._influence import log_policy_gradient, play_variances
 from hqre_jax._empirical._quantiles import fisher_quantile
@@ -22,6 +22,8 @@ from hqre_jax._types import ActionMask, InputError, LogPolicy, Policy, Scalar, c
 _FEWEST = 20
 # Third cumulant over cubed error of an estimate, beyond which its law is too lopsided for Student's quantile.
 _LOPSIDED = 0.2
+# Part of the error that is left to a branch that goes to another equilibrium.
+_ELSEWHERE = 0.1
 _DOUBTS = (
     f"profiles of fewer than {_FEWEST} plays",
     "profiles whose payoffs never varied, and no payoff_range that bounds them",
@@ -126,7 +128,8 @@ class Confidence(eqx.Module):
 @compiled
 def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
     problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
-    gradient = log_policy_gradient(problem, log_policy, "payoffs")
+    branch = branch_to(problem, log_policy)
+    gradient = branch.gradients[-1]
     players = gradient.shape[1]
     gradient = gradient.reshape(gradient.shape[0], players, -1)
     n, spread = play_spread(empirical)
@@ -154,7 +157,8 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     quantile = jnp.sqrt(fisher_quantile(level_left, jnp.ones(shape), nu.reshape(shape)))
     odds = log_odds(log_policy, mask)
     reach = per_odds * quantile * error
-    least, largest, arrived = odds_within(problem, log_policy, spread / n[None, None], quantile)
+    elsewhere = jnp.sqrt(fisher_quantile(1.0 - _ELSEWHERE * (1.0 - level_left), jnp.ones(shape), nu.reshape(shape)))
+    least, largest, found = odds_within(problem, branch, spread / n[None, None], quantile, elsewhere)
     down, up = jnp.maximum(reach, odds - least), jnp.maximum(reach, largest - odds)
     stretch = jnp.where(mask & (reach > 0), jnp.maximum(down, up) / jnp.where(reach > 0, reach, 1.0), 1.0)
     possible = (
@@ -173,7 +177,7 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
             jnp.any(played & (n < _FEWEST)),
             jnp.any(rare * played[None] > 0) & ~known_range,
             jnp.any(lopsided),
-            ~arrived,
+            ~(branch.arrives & found),
         ]
     )
     return Confidence(
