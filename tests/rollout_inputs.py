@@ -105,6 +105,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
                 "run": 0,
                 "first_episode": 0,
                 "num_actions": table,
+                "labels": hq.Labels(),
             },
         ),
         "RolloutLog.concatenate": (hq.RolloutLog.concatenate, {"logs": logs}),
@@ -131,7 +132,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
         "EmpiricalGame.from_moments": (
             hq.EmpiricalGame.from_moments,
             {"counts": empirical.counts, "means": empirical.means, "covariances": empirical.covariances}
-            | {"third": empirical.third},
+            | {"third": empirical.third, "labels": hq.Labels()},
         ),
         "confidence_region": (
             hq.confidence_region,

@@ -15,7 +15,7 @@ from hqre_jax._types import ActionMask, LogPolicy, Policy
 
 # Stations of the branch, evenly spaced in 1/τ, and Newton steps at each.
 _STATIONS, _STEPS = 24, 4
-# Steps towards the likely payoffs at which a log-odds is largest; the second is right to fourth order.
+# Steps towards the likely payoffs at which a log-odds is largest; the second is right to fourth order in the bend.
 _ROUNDS = 2
 # How far two computations of one equilibrium may be apart.
 _SAME = 1e-4
