@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.core._types import ActionMask, InputError, Labels
+from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
 
@@ -39,7 +39,7 @@ class NormalFormGame(AbstractWorldStateGame):
                 f"has shape {tuple(payoffs.shape)}; for N players it must have N + 1 axes, the first of length N",
             )
         self.action_mask = complete_mask(action_mask, [1] * players, list(payoffs.shape[1:]))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[1:])
         self.payoffs = keep_legal(payoffs, legal)
