@@ -143,6 +143,12 @@ def as_certified(problem: hq.Problem) -> Certified:
     return Certified(problem, known_bounds(problem))
 
 
+def given_certified(problem: hq.Problem) -> Certified | None:
+    """The same, or None where nothing is certified of any: then nothing that supposes it need be measured."""
+    cases = as_certified(problem)
+    return cases if ((np.asarray(cases.known.margin) > 0) | np.asarray(cases.known.unique)).any() else None
+
+
 def certified(family: Family, rng: np.random.Generator, num: int) -> Certified:
     """Games at heterogeneous temperatures that put the margin between 0.001 and 1, payoffs being of order 1.
 

@@ -46,14 +46,12 @@ def judge(problem: hq.Problem, statements: Mapping[str, Statement], key: Any) ->
         One verdict per statement.
     """
     known = bounds(problem)
-    # Where everybody moves once, what T1 to T3 suppose is a margin or a contraction: without, no need to measure.
-    hopeless = bool(np.isfinite(float(known.margin))) and not bool(known.unique)
     verdicts = []
     for statement in statements.values():
         if not statement.about_single_games:
             verdicts.append(Verdict(statement, False, "is not about single games", ()))
             continue
-        measured = () if hopeless else statement.measure(batch_of_one(problem), key)
+        measured = statement.measure(batch_of_one(problem), key)
         judged = tuple(c.judged for c in measured if len(c.observed))
         verdicts.append(Verdict(statement, bool(judged), _reason(problem, known, bool(judged)), judged))
     return tuple(verdicts)

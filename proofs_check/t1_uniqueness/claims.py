@@ -12,7 +12,7 @@ from hqre_jax._simplex import probabilities, span
 from hqre_jax._types import LogPolicy
 from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
-from proofs_check.games.certified import COORDINATION, FAMILIES, ZERO_SUM, Certified, as_certified, certified, scaled
+from proofs_check.games.certified import COORDINATION, FAMILIES, ZERO_SUM, Certified, certified, given_certified, scaled
 from proofs_check.numerics import accuracy
 from proofs_check.numerics.counting import RESIDUAL, distinct
 from proofs_check.numerics.equilibria import find_equilibria
@@ -152,7 +152,7 @@ def _controls(drawn: _Pretended, sample: Any, drawing: Drawing) -> dict[str, tup
     }
 
 
-EXPERIMENT = Experiment(FAMILIES, sides, given=as_certified)
+EXPERIMENT = Experiment(FAMILIES, sides, given=given_certified)
 CONTROL = Experiment(
     (COORDINATION, ZERO_SUM), sides, sample=lambda drawn, drawing: None, draw=_draw_control, variants=_controls
 )

@@ -17,7 +17,7 @@ from proofs_check.games.certified import (
     ZERO_SUM,
     ZERO_SUM_FAMILIES,
     Certified,
-    as_certified,
+    given_certified,
 )
 from proofs_check.numerics import accuracy
 from proofs_check.numerics.equilibria import best_equilibrium
@@ -148,7 +148,7 @@ def _half_of(index: int) -> Callable[[Any], Any]:
 
 # As many zero-sum games more, of which (d) speaks.
 EXPERIMENTS = (
-    Experiment(FAMILIES, sides, given=as_certified, stream=_half_of(0)),
+    Experiment(FAMILIES, sides, given=given_certified, stream=_half_of(0)),
     Experiment(ZERO_SUM_FAMILIES, sides, stream=_half_of(1)),
 )
 CONTROL = Experiment((NEAR_ZERO_SUM, ZERO_SUM), sides, variants=_controls)

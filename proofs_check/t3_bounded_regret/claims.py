@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
-from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, as_certified
+from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.t3_bounded_regret.rounds import (
     IDENTITY,
@@ -93,5 +93,5 @@ def _control(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tu
     return {drawing.family.name: (cases, sample._replace(factor=_TOO_LARGE * sample.factor))}
 
 
-EXPERIMENT = Experiment(FAMILIES, sides, draw_sample, given=as_certified)
+EXPERIMENT = Experiment(FAMILIES, sides, draw_sample, given=given_certified)
 CONTROL = Experiment((NEAR_ZERO_SUM,), sides, draw_sample, variants=_control)

@@ -13,7 +13,7 @@ from hqre_jax._simplex import log_softmax, span
 from hqre_jax._types import LogPolicy, PerPlayer
 from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game
-from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, as_certified
+from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics import accuracy
 from proofs_check.numerics.confidence import betting_lower_bound
 from proofs_check.play.sampled import (
@@ -188,5 +188,5 @@ def _controls(cases: Certified, trials: Trial, drawing: Drawing) -> dict[str, tu
     return {UNDERSTATED: (cases, trials._replace(told=_DENIED * ones)), BIASED: (cases, biased)}
 
 
-EXPERIMENT = Experiment((GENERAL_SUM, NEAR_ZERO_SUM, BAYESIAN), sides, draw_sample, given=as_certified)
+EXPERIMENT = Experiment((GENERAL_SUM, NEAR_ZERO_SUM, BAYESIAN), sides, draw_sample, given=given_certified)
 CONTROL = Experiment((NEAR_ZERO_SUM,), sides, draw_sample, variants=_controls)

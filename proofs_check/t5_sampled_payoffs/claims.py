@@ -14,7 +14,7 @@ from hqre_jax._simplex import mirror_step
 from hqre_jax._types import ActionValues, LogPolicy, Scalar
 from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game
-from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, as_certified
+from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics import accuracy
 from proofs_check.numerics.equilibria import best_equilibrium
 
@@ -200,5 +200,5 @@ def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, t
     return {name: (cases, changed) for name, changed in wrong.items()}
 
 
-EXPERIMENT = Experiment((GENERAL_SUM, NEAR_ZERO_SUM, BAYESIAN), sides, draw_sample, given=as_certified)
+EXPERIMENT = Experiment((GENERAL_SUM, NEAR_ZERO_SUM, BAYESIAN), sides, draw_sample, given=given_certified)
 CONTROL = Experiment((NEAR_ZERO_SUM,), sides, draw_sample, variants=_controls)
