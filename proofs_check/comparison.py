@@ -24,16 +24,16 @@ class Sides(NamedTuple):
         observed: The left side; a scalar, or an axis for every measurement.
         bound: The right side, same shape.
         slack: What rounding may add to ``observed − bound``, derived where it is computed; same shape.
-        holds: Whether the game satisfies the claim's hypothesis; the others are not compared.
-        usable: Measurements that say something; the others count as unresolved.
+        holds: Whether the game satisfies the claim's hypothesis; the others are not compared. None: it does.
+        usable: Measurements that say something; the others count as unresolved. None: all.
         problem: The games measured, if they are not those that were drawn.
     """
 
     observed: Any
     bound: Any
     slack: Any
-    holds: Any = True
-    usable: Any = True
+    holds: Any = None
+    usable: Any = None
     problem: hq.Problem | None = None
 
 
@@ -89,8 +89,8 @@ class Comparison:
             The comparison, of the games in which the hypothesis holds.
         """
         observed, bound, slack = (np.asarray(part) for part in sides[:3])
-        chosen = np.broadcast_to(np.asarray(sides.holds), observed.shape[:1])
-        usable = np.asarray(sides.usable)
+        chosen = np.broadcast_to(True if sides.holds is None else np.asarray(sides.holds), observed.shape[:1])
+        usable = np.asarray(True if sides.usable is None else sides.usable)
         usable = np.broadcast_to(usable.reshape(*usable.shape, *(1,) * (observed.ndim - usable.ndim)), observed.shape)
         problem = problem if sides.problem is None else sides.problem
         parts = observed[chosen], bound[chosen], slack[chosen], usable[chosen]

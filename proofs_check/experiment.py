@@ -158,8 +158,11 @@ def outcome_of(experiments: tuple[Any, ...], key: Any, num_games: int) -> Outcom
     comparisons, drawn = [], Counter()
     for experiment in experiments:
         found, of_claims = experiment.run(key, num_games)
-        comparisons += [comparison for comparison in found if len(comparison.observed)]
+        comparisons += found
         drawn.update(of_claims)
+    # A claim that applies somewhere need not be mentioned where it does not.
+    applying = {comparison.claim for comparison in comparisons if len(comparison.observed)}
+    comparisons = [c for c in comparisons if len(c.observed) or c.claim not in applying]
     return Outcome(tuple(sorted(comparisons, key=lambda c: c.claim)), max(drawn.values(), default=0))
 
 

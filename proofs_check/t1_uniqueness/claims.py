@@ -98,7 +98,7 @@ def sides(cases: Certified, keys: Any) -> dict[str, Sides]:
     interactions, apart, policies, defects = _observe(cases, keys)
     # Pairs of approximate HQRE say that there is one where they are good.
     usable = (np.arange(apart.observed.shape[1]) < NUM_PAIRS) | (
-        np.asarray(apart.observed) + np.asarray(apart.slack) <= _LOCATED
+        np.asarray(apart.bound) + np.asarray(apart.slack) <= _LOCATED
     )
     counts = distinct(np.asarray(policies), np.asarray(defects) <= RESIDUAL)[:, None]
     count = Sides(1.0 * counts, np.ones(counts.shape), 0.0 * counts, cases.known.unique, counts > 0)
