@@ -181,33 +181,44 @@ def test_confidence_of_a_choice_between_two_payoffs():
 def test_confidence_of_a_choice_among_three_payoffs():
     """Log-odds ``u_a/τ − log Σ_b exp(u_b/τ)`` bend; the interval ends where they do within t standard errors of u.
 
-    The stretch is what the least of them over the ellipsoid, the best of many of its points, is beyond the linear move
-    ``t √Σ_b g_b² s_b²``, ``g = (e_a − (shares of the others))/τ``; log-odds being concave the largest is not beyond it.
+    There they are sought by two steps ``u ± t V g/√(gᵀVg)``, ``g = (e_a − (shares of the others))/τ``. The stretch is
+    what is found beyond the linear move ``t √(gᵀVg)``; at most that of the best of many points of the ellipsoid.
     """
-    means, variances, tau = np.array([0.5, 0.4, 0.0]), np.array([2.0, 2.0, 6.0]), 0.5
-    region = region_of_a_choice([30, 30, 30], means, variances, tau)
-    parts = variances / 30
-    sphere = np.random.default_rng(0).standard_normal((3, 400_000))
-    sphere = np.sqrt(parts)[:, None] * sphere / np.linalg.norm(sphere, axis=0)
-    stretched = []
-    for action in range(3):
-        shares = np.where(np.arange(3) == action, 0, np.exp(means / tau))
-        own = ((np.eye(3)[action] - shares / shares.sum()) / tau) ** 2 * parts
-        quantile = stats.t.ppf(0.975, 29 * own.sum() ** 2 / (own**2).sum())
-        reach = quantile * np.sqrt(own.sum())
-        odds = means[action] / tau - np.log(shares.sum())
-        there = (means[:, None] + quantile * sphere) / tau
-        least = (there[action] - np.log(np.exp(np.delete(there, action, axis=0)).sum(0))).min()
-        ends = np.array([min(least, odds - reach), odds + reach])
-        stretched.append((odds - ends[0]) / reach)
-        np.testing.assert_allclose(region.stretch[0, 0, action], stretched[-1], rtol=0.01)
-        lower, upper = float(region.lower[0, 0, action]), float(region.upper[0, 0, action])
-        np.testing.assert_allclose([lower, upper], 1 / (1 + np.exp(-ends)), rtol=0.02)
-    assert max(stretched) > 1.04
-    largest = max(stretched) ** 2 * 2
+    means, parts, tau = np.array([0.5, 0.4, 0.0]), np.array([2.0, 2.0, 12.0]) / 30, 0.5
+    region = region_of_a_choice([30, 30, 30], means, 30 * parts, tau)
+
+    def odds(u):
+        return np.stack([u[a] / tau - np.log(np.exp(np.delete(u, a, axis=0) / tau).sum(0)) for a in range(3)])
+
+    def slopes(u):
+        shares = (1 - np.eye(3)) * np.exp(u / tau)
+        return (np.eye(3) - shares / shares.sum(1, keepdims=True)) / tau
+
+    own = slopes(means) ** 2 * parts
+    quantiles = stats.t.ppf(0.975, 29 * own.sum(1) ** 2 / (own**2).sum(1))
+    reach = quantiles * np.sqrt(own.sum(1))
+    seen = [odds(means)]
+    for action, t in enumerate(quantiles):
+        for sign in (-t, t):
+            u = means
+            for _ in range(2):
+                g = slopes(u)[action]
+                u = means + sign * parts * g / np.sqrt(g @ (parts * g))
+                seen.append(odds(u))
+    down = np.maximum(reach, odds(means) - np.min(seen, axis=0))
+    up = np.maximum(reach, np.max(seen, axis=0) - odds(means))
+    stretch = np.maximum(down, up) / reach
+    assert stretch.max() > 1.1
+    np.testing.assert_allclose(region.stretch[0, 0], stretch, rtol=1e-6)
+    np.testing.assert_allclose(region.lower[0, 0], 1 / (1 + np.exp(down - odds(means))), rtol=1e-6)
+    np.testing.assert_allclose(region.upper[0, 0], 1 / (1 + np.exp(-up - odds(means))), rtol=1e-6)
     freedom = float(region.joint_degrees_of_freedom)
-    expected = largest * freedom / (freedom - 1) * stats.f.ppf(0.95, 2, freedom - 1)
-    np.testing.assert_allclose(region.radius, expected, rtol=0.02)
+    joint = stretch.max() ** 2 * 2 * freedom / (freedom - 1) * stats.f.ppf(0.95, 2, freedom - 1)
+    np.testing.assert_allclose(region.radius, joint, rtol=1e-6)
+    sphere = np.random.default_rng(0).standard_normal((3, 100_000))
+    sphere = np.sqrt(parts)[:, None] * sphere / np.linalg.norm(sphere, axis=0)
+    best = odds(means[:, None] + quantiles[0] * sphere)[0]
+    assert 0.95 * (odds(means)[0] - best.min()) < down[0] < 1.001 * (odds(means)[0] - best.min())
 
 
 def test_boxes_of_policies_in_which_nothing_is_singular():

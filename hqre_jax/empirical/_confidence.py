@@ -28,7 +28,7 @@ _DOUBTS = (
     f"profiles of fewer than {_FEWEST} plays",
     "profiles whose payoffs never varied, and no payoff_range that bounds them",
     "payoffs too lopsided for so few plays, or of unknown skewness",
-    "an equilibrium that bends within the interval, or could be another: near the threshold of uniqueness, or beyond",
+    "a branch that could not be followed at all likely payoffs, or does not end at this solution",
 )
 
 
@@ -46,8 +46,8 @@ class Confidence(eqx.Module):
             of the intervals, not of the joint region.
         log_covariance: Covariance of ``log π̂``, entries in the order of the flattened policy.
         joint_degrees_of_freedom: Of the joint region.
-        stretch: By what intervals of log-odds are longer than to first order, ``√(1 + (2.5b)²)`` with b the bend of
-            the equilibrium over an interval, in parts of its half-width.
+        stretch: By what the longer side of an interval of log-odds is longer than to first order, because the
+            equilibrium bends, or may be another, within the likely payoffs.
         doubts: What speaks against the level, in the order of `reasons`.
         mask: Valid actions.
     """
@@ -157,7 +157,8 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     quantile = jnp.sqrt(fisher_quantile(level_left, jnp.ones(shape), nu.reshape(shape)))
     odds = log_odds(log_policy, mask)
     reach = per_odds * quantile * error
-    elsewhere = jnp.sqrt(fisher_quantile(1.0 - _ELSEWHERE * (1.0 - level_left), jnp.ones(shape), nu.reshape(shape)))
+    rest = _ELSEWHERE * (1.0 - level_left)
+    elsewhere = jnp.sqrt(fisher_quantile(1.0 - rest, jnp.ones_like(quantile), nu.reshape(shape)))
     least, largest, found = odds_within(problem, branch, spread / n[None, None], quantile, elsewhere)
     down, up = jnp.maximum(reach, odds - least), jnp.maximum(reach, largest - odds)
     stretch = jnp.where(mask & (reach > 0), jnp.maximum(down, up) / jnp.where(reach > 0, reach, 1.0), 1.0)
@@ -201,11 +202,14 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
     """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
 
     With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
-    Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
-    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
-    equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
-    plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
-    and `reasons`; then compare with `bootstrap`.
+    Intervals are symmetric in log-odds, with Student's quantile t at Welch–Satterthwaite degrees of freedom; the
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Intervals
+    are lengthened to the least and the largest log-odds within t standard errors of the payoffs (profile likelihood),
+    where these are farther. To which equilibrium the principal branch goes is decided on its way, next to a fork or
+    at a fold: if payoffs within the quantile of a tenth of the error, in the direction to which that place is most
+    sensitive, lead elsewhere, the interval reaches there. The joint region is stretched by as much. What that cannot
+    make good (few plays, payoffs that never varied, lopsided ones, a branch that cannot be followed) is said by
+    `trusted` and `reasons`; then compare with `bootstrap`.
 
     Args:
         empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
