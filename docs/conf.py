@@ -1,0 +1,45 @@
+"""How Sphinx reads the pages that ``docs/__main__.py`` lays out; `make docs` runs it."""
+
+from pathlib import Path
+
+project = "hqre_jax"
+author = "hqre_jax contributors"
+copyright = author
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx.ext.mathjax",
+]
+html_theme = "furo"
+html_title = "hqre_jax"
+html_show_copyright = False
+
+# Pages are Markdown, notebooks are Python files with cells; both may hold mathematics between dollars.
+source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["config.cache"]  # reading functions of notebooks cannot be pickled, and need not be
+
+# Notebooks run once, from top to bottom, in an empty folder. An error ends the build, and so does anything
+# that a reader would see on stderr.
+nb_custom_formats = {".py": ["jupytext.reads", {"fmt": "py:percent"}]}
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_output_stderr = "error"
+nb_execution_show_tb = True
+
+# Docstrings: Google's sections, `name` is a reference to what is public, ``code`` is code.
+default_role = "py:obj"
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+python_use_unqualified_type_names = True
+maximum_signature_line_length = 100
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False

@@ -1,0 +1,112 @@
+"""What the documentation shows is what happens: its Python runs, its commands exist, its output is what is printed."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from hqre_jax.cli import main
+from hqre_jax.cli._parser import build_parser
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+# What no lock file installs, or what may need a compiler: blocks that import it run where it is.
+_OPTIONAL = {"jaxmarl", "pygame", "pygambit"}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page and, where the next block says so, what it prints."""
+
+    language: str
+    text: str
+    shown: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    return [Block(*found) for found in _BLOCK.findall(page.read_text(encoding="utf-8"))]
+
+
+def names(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def printed(block: Block, namespace: dict, page: str) -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as stdout:
+        if block.language == "python":
+            exec(compile(block.text, page, "exec"), namespace)
+        else:
+            for words in commands(block):
+                assert words[0] == "hqre", f"{page} shows what {words[0]} prints, which nobody checks"
+                assert main(words[1:]) == 0
+    return stdout.getvalue()
+
+
+def commands(block: Block) -> list[list[str]]:
+    return [words for line in block.text.splitlines() if (words := shlex.split(line, comments=True))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_blocks_do_what_the_page_says(page, tmp_path, monkeypatch):
+    """One after the other, as a reader would type them, in an empty folder; a first line `# NAME.toml` is a file."""
+    monkeypatch.chdir(tmp_path)
+    namespace, missing = {"__name__": "__main__"}, []
+    for block in blocks(page):
+        if file := re.match(r"# (\w+\.toml)\n", block.text):
+            Path(file[1]).write_text(block.text, encoding="utf-8")
+        if block.language not in ("python", "sh") or (block.language == "sh" and not block.shown):
+            continue
+        try:
+            output = printed(block, namespace, names(page))
+        except ModuleNotFoundError as error:
+            if error.name not in _OPTIONAL:
+                raise
+            missing.append(error.name)
+            continue
+        assert output == (block.shown or output), f"{names(page)} shows\n{block.shown}\nwhere this is printed:\n{output}"
+    if missing:
+        pytest.skip(f"ran all but the blocks that need {', '.join(missing)}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_commands_exist(page):
+    """Commands of `hqre` are understood, targets of make are there, modules can be found, extras are declared."""
+    for block in blocks(page):
+        for words in commands(block) if block.language == "sh" else ():
+            check_command(words)
+    text = page.read_text(encoding="utf-8")
+    for inline in re.findall(r"`((?:hqre|make|python -m|pip install)(?: [^`]*)?)`", text):
+        check_command(shlex.split(inline, comments=True))
+
+
+def check_command(words: list[str]) -> None:
+    if words[0] == "hqre" and len(words) > 2 and "…" not in words and "--help" not in words:
+        build_parser().parse_args(words[1:])
+    elif words[0] == "make":
+        targets = [word for word in words[1:] if "=" not in word]
+        phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        assert phony
+        assert set(targets) <= set(phony[1].split()), f"make has no {targets}"
+    elif words[:2] == ["python", "-m"]:
+        assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
+    elif words[:2] == ["pip", "install"]:
+        extras = re.findall(r"hqre-jax\[(.*?)\]", " ".join(words))
+        known = set(PROJECT["optional-dependencies"])
+        assert {extra for group in extras for extra in group.split(",")} <= known, f"no such extra: {extras}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=names)
+def test_data_can_be_read(page):
+    for block in blocks(page):
+        if block.language == "toml":
+            tomllib.loads(block.text)
+        elif block.language == "json":
+            json.loads(block.text)
