@@ -1,6 +1,6 @@
 """How Sphinx reads the pages that ``docs/__main__.py`` lays out; `make docs` runs it."""
 
-from pathlib import Path
+from typing import Any
 
 project = "hqre_jax"
 author = "hqre_jax contributors"
@@ -21,7 +21,6 @@ html_show_copyright = False
 source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
-suppress_warnings = ["config.cache"]  # reading functions of notebooks cannot be pickled, and need not be
 
 # Notebooks run once, from top to bottom, in an empty folder. An error ends the build, and so does anything
 # that a reader would see on stderr.
@@ -42,4 +41,24 @@ autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 100
 napoleon_numpy_docstring = False
+napoleon_attr_annotations = False
 napoleon_use_rtype = False
+
+# In prose every reference must lead somewhere. Types in signatures are mostly those of other libraries.
+nitpick_ignore_regex = [("py:(class|meth|data|attr|exc)", r".*")]
+
+
+def _public_name(app: Any, environment: Any, node: Any, content: Any) -> Any:
+    """Where a bare name leads that is public in another room: there is one meaning of it, or none is taken."""
+    if node.get("refdomain") != "py":
+        return None
+    domain = environment.domains.python_domain
+    meanings = [known for known in domain.objects if known.endswith(f".{node['reftarget']}")]
+    if len(meanings) != 1:
+        return None
+    return domain.resolve_xref(environment, node["refdoc"], app.builder, "obj", meanings[0], node, content)
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("missing-reference", _public_name)

@@ -56,7 +56,8 @@ def _page(room: str, names: list[tuple[str, Any]]) -> str:
     module = _rooms().get(room)
     lines = [f"# {room}", "", inspect.getdoc(module) or "" if module else "", "", "```{eval-rst}"]
     for name, value in sorted(names, key=lambda pair: (_UNDER[_kind(pair[1])], pair[0].lower())):
-        lines += [f".. auto{_kind(value)}:: {name}", *([] if _kind(value) != "class" else ["   :members:"]), ""]
+        members = [f"   :members: {', '.join(own)}"] if (own := _own_methods(value)) else []
+        lines += [f".. auto{_kind(value)}:: {name}", *members, ""]
     return "\n".join([*lines, "```", ""])
 
 
@@ -64,3 +65,12 @@ def _kind(value: Any) -> str:
     if inspect.isclass(value):
         return "class"
     return "function" if callable(value) else "data"
+
+
+def _own_methods(value: Any) -> list[str]:
+    """Public methods and properties that a class itself defines; its fields are in its docstring."""
+    if not inspect.isclass(value):
+        return []
+    kinds = property | classmethod | staticmethod
+    own = vars(value).items()
+    return [name for name, member in own if name[0] != "_" and (inspect.isroutine(member) or isinstance(member, kinds))]
