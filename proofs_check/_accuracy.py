@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import center, kl, probabilities, span
-from hqre_jax._types import ActionValues, LogPolicy, Scalar, StateValues
+from hqre_jax.core._simplex import center, kl, probabilities, span
+from hqre_jax.core._types import ActionValues, LogPolicy, Scalar, StateValues
 
 EPS = float(jnp.finfo(jnp.float64).eps)
 

@@ -16,9 +16,9 @@ import optax
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import bounds, meetings_under
-from hqre_jax._simplex import center
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax.bounds import bounds, interactions_under
+from hqre_jax.core._simplex import center
+from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from proofs_check._cases import quick_jit
 from proofs_check._equilibria import defect
 
@@ -47,7 +47,7 @@ def constants(problem: hq.Problem) -> Constants:
         The constants.
     """
     weights = bounds(jax.lax.stop_gradient(problem)).weights
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     tau, w = problem.tau.ravel(), jnp.where(meetings.keep, weights.ravel(), 1.0)
     root = jnp.sqrt(w)

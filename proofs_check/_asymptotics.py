@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax._simplex import center, mirror_step
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax.core._simplex import center, mirror_step
+from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._play import Known
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._dynamics import mirror_dynamics
-from hqre_jax._simplex import log_softmax, probabilities
-from hqre_jax._types import LogPolicy, Scalar
+from hqre_jax.core._simplex import log_softmax, probabilities
+from hqre_jax.core._types import LogPolicy, Scalar
+from hqre_jax.learning import mirror_dynamics
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_cases as markov
 from proofs_check import _markov_pairs as pairs

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._bounds import Bounds, bounds
-from hqre_jax._generators.draws import family_payoffs, generator, random_edges, random_type_law
-from hqre_jax._programs import known_options
+from hqre_jax.bounds import Bounds, bounds
+from hqre_jax.core._programs import known_options
+from hqre_jax.games.random._draws import family_payoffs, generator, random_edges, random_type_law
 
 # Options that optimise less: a program of the ledger runs for about as long as it takes to compile, and under
 # tests, which have switched optimisation off, for a moment only. Without the newer emitters of fused loops a program

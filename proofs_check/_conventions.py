@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._types import Policy
+from hqre_jax.core._types import Policy
 from proofs_check._cases import Cases, Family
 
 NUM_ACTIONS, _SIDE = 5, 3

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import center, log_softmax
+from hqre_jax.core._simplex import center, log_softmax
 from proofs_check._accuracy import operator
 
 # Averaged responses before Newton's method, for every second start; the others start raw.

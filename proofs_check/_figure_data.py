@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under, regret_majorant
-from hqre_jax._dynamics import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
-from hqre_jax._generators.draws import generator
-from hqre_jax._simplex import center, kl, log_softmax, mirror_step, safe_log, span
-from hqre_jax._types import LogPolicy, Scalar
+from hqre_jax.bounds import interactions_under, regret_majorant
+from hqre_jax.core._simplex import center, kl, log_softmax, mirror_step, safe_log, span
+from hqre_jax.core._types import LogPolicy, Scalar
+from hqre_jax.games.random._draws import generator
+from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
     BATCH,
@@ -204,7 +204,7 @@ def regret(key: Any) -> Data:
         return jnp.sum(problem.tau * kl(log_policy, answer, problem.mask))
 
     star, start = _equilibrium(problem.centered(), key), jnp.log(policies[0])
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     majorant = regret_majorant(
         problem.tau.ravel(), known.weights.ravel(), meetings.influence(), known.max_step, known.margin,

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._dynamics import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
-from hqre_jax._simplex import kl, safe_log
-from hqre_jax._types import PerPlayer, Policy, Scalar, StateValues
+from hqre_jax.core._simplex import kl, safe_log
+from hqre_jax.core._types import PerPlayer, Policy, Scalar, StateValues
+from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
 from proofs_check._cases import quick_jit
 
 # Rounds played; what is compared holds for any number of them, even for best responses.

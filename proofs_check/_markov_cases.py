@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import Nested, nested_constants
-from hqre_jax._games._world import AbstractWorldGame, legal_actions
-from hqre_jax._generators.draws import family_payoffs, random_kernel, random_type_law
+from hqre_jax.bounds import Nested, nested_constants
+from hqre_jax.games._world_states import AbstractWorldStateGame, legal_actions
+from hqre_jax.games.random._draws import family_payoffs, random_kernel, random_type_law
 from proofs_check._cases import Family, _pose, _shape, known_bounds, quick_jit
 
 _REFERENCE_SPREAD = 0.5
@@ -107,7 +107,7 @@ def _pairs_of_actions(array: Float[Array, "*rest actions"]) -> Float[Array, "*re
     return array[..., :, None] - array[..., None, :]
 
 
-def swings(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+def swings(game: AbstractWorldStateGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
     """``max_{w,a,a_j'} [|Δr_i| + γ width(V_i) TV]``, i = j included, and the width of the box, over valid actions."""
     payoffs, kernel, gamma = game.world_payoffs(), game.world_transitions(), game.discount_factor()
     legal = legal_actions(game.action_mask, game.information_map(), payoffs.shape[2:])
@@ -126,7 +126,7 @@ def swings(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Floa
     return jnp.stack(columns, axis=1), width
 
 
-def influence(game: AbstractWorldGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
+def influence(game: AbstractWorldStateGame) -> tuple[Float[Array, "player player"], Float[Array, " player"]]:
     """``B_ij``, half of what j's action may change i's payoff by, and the width of the box."""
     swing, width = swings(game)
     return 0.5 * swing * (1 - jnp.eye(game.num_players)), width

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
-from hqre_jax._equilibrium import soft_values
-from hqre_jax._simplex import probabilities
-from hqre_jax._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.equilibrium._residual import soft_values
 from proofs_check import _accuracy as accuracy
 
 _NUM_STRETCHED, _NUM_FAR = 2, 2

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
-from hqre_jax._equilibrium import soft_values
-from hqre_jax._games._world import StageGame
-from hqre_jax._simplex import center, span
-from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._simplex import center, span
+from hqre_jax.core._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.equilibrium._residual import soft_values
+from hqre_jax.games._world_states import StageGame
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_cases as markov
 from proofs_check._cases import quick_jit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._bounds import Bounds, bounds
+from hqre_jax.bounds import Bounds, bounds
 from proofs_check._shrink import batch_of_one
 from proofs_check._statement import Judged, Statement
 

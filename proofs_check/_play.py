@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under
-from hqre_jax._simplex import mirror_step
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax.bounds import interactions_under
+from hqre_jax.core._simplex import mirror_step
+from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 
 
@@ -89,7 +89,7 @@ def extragradient_run(known: Known, start: LogPolicy, eta: Scalar, rate: Scalar,
 
 def remaining_interaction(problem: hq.Problem, weights: StateValues) -> Scalar:
     """``½‖W^{-1/2} C W^{-1/2}‖_F`` with C of T1: 0 exactly where the weights cancel every interaction."""
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     w = jnp.where(meetings.keep, weights.ravel(), 1.0)
     common = meetings.common(w / meetings.reach)

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under, regret_majorant
-from hqre_jax._simplex import kl, log_softmax, probabilities, span
-from hqre_jax._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.bounds import interactions_under, regret_majorant
+from hqre_jax.core._simplex import kl, log_softmax, probabilities, span
+from hqre_jax.core._types import LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._equilibria import find_equilibria
 from proofs_check._play import mirror_update
@@ -120,7 +120,7 @@ def at_equilibrium(plain: hq.Problem, weights: StateValues, kappa: Scalar, star:
     Returns:
         The point from which `play` begins.
     """
-    problem, meetings = plain.centered(), meetings_under(plain, 0)
+    problem, meetings = plain.centered(), interactions_under(plain, 0)
     assert meetings is not None
     reach = jnp.where(meetings.keep, meetings.reach, 0.0).reshape(problem.tau.shape)
     off = accuracy.distance_to_equilibrium(problem, star, weights, kappa)
@@ -154,7 +154,7 @@ def play(point: Point, kappa: Scalar, eta: Scalar, begin: Start) -> Run:
     plain, weights = point.plain, point.weights
     problem, star, off, tau = point.problem, point.star, point.off, point.problem.tau
     mask, q = problem.mask, 1 / (1 + eta * kappa)
-    influence = meetings_under(plain, 0).influence()
+    influence = interactions_under(plain, 0).influence()
     positive = jnp.where(weights > 0, weights, 1.0)
     steepness = 2 * jnp.sqrt(jnp.sum(influence**2 / positive.ravel()[None, :], axis=1)).reshape(tau.shape)
     damping = eta * tau / (1 + eta * tau)

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 import hqre_jax as hq
-from hqre_jax._diagnostics import ActionValueEstimates, Directional, directional
-from hqre_jax._types import Policy, Scalar, StateValues
+from hqre_jax.core._types import Policy, Scalar, StateValues
+from hqre_jax.stability import ActionValueEstimates, Directional, directional
 from proofs_check._cases import quick_jit
 
 # Standard deviation of a payoff's noise, in parts of the largest payoff; half of its variance is common to both agents.

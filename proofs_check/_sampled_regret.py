@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import meetings_under, regret_majorant
-from hqre_jax._simplex import kl, mirror_step, safe_log
-from hqre_jax._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.bounds import interactions_under, regret_majorant
+from hqre_jax.core._simplex import kl, mirror_step, safe_log
+from hqre_jax.core._types import ActionValues, LogPolicy, PerPlayer, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 
 # Independent runs, their length, and the rounds in which gaps are looked at one by one.
@@ -63,14 +63,14 @@ class Constants(NamedTuple):
 
 def influence_of(problem: hq.Problem) -> Float[Array, "x x"]:
     """Λ of theory.md §3, axes (decision point, decision point)."""
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     return meetings.influence()
 
 
 def reach_of(problem: hq.Problem) -> StateValues:
     """P(x), 0 at padding."""
-    meetings = meetings_under(problem, 0)
+    meetings = interactions_under(problem, 0)
     assert meetings is not None
     return jnp.where(meetings.keep, meetings.reach, 0.0).reshape(problem.tau.shape)
 

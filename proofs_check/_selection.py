@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._bounds import Bounds
-from hqre_jax._simplex import safe_log, span
-from hqre_jax._types import LogPolicy, Policy, Scalar, StateValues
+from hqre_jax.bounds import Bounds
+from hqre_jax.core._simplex import safe_log, span
+from hqre_jax.core._types import LogPolicy, Policy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import Cases, quick_jit
 from proofs_check._losses import MIRROR_ROUNDS, Losses

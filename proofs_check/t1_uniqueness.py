@@ -65,8 +65,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import log_softmax, probabilities, span
-from hqre_jax._types import LogPolicy, Scalar, StateValues
+from hqre_jax.core._simplex import log_softmax, probabilities, span
+from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
     COORDINATION,

@@ -88,8 +88,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import log_softmax
-from hqre_jax._types import Scalar, StateValues
+from hqre_jax.core._simplex import log_softmax
+from hqre_jax.core._types import Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._asymptotics import Local, Spectrum, around, spectrum, stability_boundary
 from proofs_check._cases import (

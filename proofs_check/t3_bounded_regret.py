@@ -67,8 +67,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._generators.draws import generator
-from hqre_jax._types import Scalar
+from hqre_jax.core._types import Scalar
+from hqre_jax.games.random._draws import generator
 from proofs_check._cases import (
     BATCH,
     FAMILIES,

@@ -90,8 +90,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import log_softmax, span
-from hqre_jax._types import LogPolicy, PerPlayer, StateValues
+from hqre_jax.core._simplex import log_softmax, span
+from hqre_jax.core._types import LogPolicy, PerPlayer, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Cases, batches, certified, posed, quick_jit, taken
 from proofs_check._confidence import surely

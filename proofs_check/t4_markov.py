@@ -99,8 +99,8 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
-from hqre_jax._games._world import AbstractWorldGame
-from hqre_jax._generators.draws import generator
+from hqre_jax.games._world_states import AbstractWorldStateGame
+from hqre_jax.games.random._draws import generator
 from proofs_check import _markov_cases as markov
 from proofs_check._cases import batches, known_bounds, quick_jit, taken
 from proofs_check._markov_pairs import (
@@ -181,7 +181,7 @@ def measure(problem: hq.Problem, key: Any) -> tuple[Comparison, ...]:
         have a margin. Nothing of other games.
     """
     game, rng = problem.game, generator(key)
-    goes_on = isinstance(game, AbstractWorldGame) and hasattr(game, "transitions")
+    goes_on = isinstance(game, AbstractWorldStateGame) and hasattr(game, "transitions")
     if not (goes_on and game.policy_independent_beliefs):
         return ()
     problem = taken(problem, np.asarray(game.discount) < 1)

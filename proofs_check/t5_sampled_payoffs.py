@@ -74,8 +74,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._simplex import mirror_step
-from hqre_jax._types import ActionValues, LogPolicy, Scalar, StateValues
+from hqre_jax.core._simplex import mirror_step
+from hqre_jax.core._types import ActionValues, LogPolicy, Scalar, StateValues
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
     BAYESIAN,

@@ -61,9 +61,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._diagnostics import LEAST_RATIO
-from hqre_jax._simplex import span
-from hqre_jax._types import Scalar
+from hqre_jax.core._simplex import span
+from hqre_jax.core._types import Scalar
+from hqre_jax.stability import LEAST_RATIO
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import (
     BAYESIAN,

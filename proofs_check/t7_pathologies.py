@@ -90,7 +90,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._types import Policy
+from hqre_jax.core._types import Policy
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import BATCH, Cases, batches, certified, posed
 from proofs_check._conventions import (

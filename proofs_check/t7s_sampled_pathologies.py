@@ -74,9 +74,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import Bounds
-from hqre_jax._simplex import safe_log, span
-from hqre_jax._types import PerPlayer, Scalar
+from hqre_jax.bounds import Bounds
+from hqre_jax.core._simplex import safe_log, span
+from hqre_jax.core._types import PerPlayer, Scalar
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import Cases, batches, certified, posed, quick_jit
 from proofs_check._confidence import surely

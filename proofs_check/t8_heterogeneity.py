@@ -60,8 +60,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
-from hqre_jax._bounds import double_difference
-from hqre_jax._dynamics import mirror_dynamics
+from hqre_jax.bounds import double_difference
+from hqre_jax.learning import mirror_dynamics
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import Family, batches, known_bounds, quick_jit
 from proofs_check._losses import losses_of

@@ -55,7 +55,7 @@ import jax
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._generators.draws import generator
+from hqre_jax.games.random._draws import generator
 from proofs_check._ascent import ascend
 from proofs_check._attacks import TARGETS, Target, judge_as_if
 from proofs_check._cases import taken

@@ -1,4 +1,4 @@
-"""Imports run one way only: every module imports lower layers, and the core never the outside world."""
+"""Imports run downwards only, from floor to floor, and everything has its room."""
 
 import ast
 import importlib
@@ -19,79 +19,28 @@ PACKAGE = ROOT / "hqre_jax"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 MAX_LINES = 400
 
-LAYERS = {
-    # What everything speaks of.
-    "_types": 0,
-    "_results": 0,
-    "_compiled": 0,
-    "catalogue": 0,  # named games: files to be read
-    "_programs": 1,
-    "_simplex": 1,
-    "_temperatures": 1,
-    "_rollout_log": 1,
-    # Games, and the question asked of one.
-    "_game": 2,
-    "_observations": 2,  # recorded play, as every estimator wants it
-    "_games": 3,
-    "_problem": 3,
-    # The mathematics of an equilibrium.
-    "_equilibrium": 4,
-    "_bounds": 4,
-    "_generators": 4,
-    "_sampled": 4,  # games that are known only by playing them
-    "_linearise": 4,  # the fixed-point equation and its Jacobian, for solvers and gradients alike
-    "_certificates": 5,
-    "_least_temperatures": 5,
-    "_rigorous": 5,
-    "_checkpoint": 5,
-    "_solution": 5,
-    "_solver": 5,
-    # The algorithms.
-    "_iterate": 6,
-    "_solvers": 6,
-    "_adjoint": 6,
-    "_solve": 7,
-    "_batch": 7,
-    "_solve_batch": 7,
-    "_branch": 7,
-    "_certify": 7,
-    "_dynamics": 7,
-    "_diagnostics": 7,
-    "_controller": 7,
-    "_estimation": 7,
-    "_empirical": 7,
-    # The outside world.
-    "io": 8,
-    "plotting": 8,
-    "sweep": 8,
-    "bridge": 8,
-    "demo": 8,
-    "cli": 8,
-    # The door.
-    "__init__": 9,
-    "__main__": 9,
-}
-OUTSIDE_WORLD = 8
-# Modules of one layer do not know each other. The exceptions, each with its reason:
-SIBLINGS = {
-    ("_solution", "_certificates"),  # a solution certifies itself when asked
-    ("_solution", "_solver"),  # and says what a residual rests on that was estimated
-    ("_empirical", "_solve"),  # the bootstrap solves each resampled game
-    ("_estimation", "_solve"),  # the likelihood is that of a solved game
-    ("_rigorous", "_solution"),  # a box is put about a solution
-    ("_batch", "_solve"),  # a lane is solved as a game is
-    ("_solve_batch", "_solve"),  # options are read alike
-    ("_solve_batch", "_batch"),  # the parts of a batch solve
-    ("_certify", "_branch"),  # the search for several equilibria follows the principal branch
-    ("_controller", "_diagnostics"),  # temperatures follow estimated interactions
-    ("_solvers", "_iterate"),  # a nested method solves its stage games with the one loop
-}
+# The rooms, floor by floor. A module imports its own room and lower floors: rooms of one floor do not know each other.
+FLOORS = (
+    ("core",),  # what everything speaks of
+    ("games", "rollouts"),  # what is given: games, and logs of play
+    ("games.named", "games.random", "problem"),  # games from books and from dice; the question asked of one
+    ("bounds", "equilibrium", "games.manufactured", "sampled"),  # what an answer is, and what can be known without one
+    ("solvers",),  # the algorithms
+    ("solving",),  # the verbs that use them, and the solutions
+    ("certificates",),  # the evidence
+    ("empirical", "estimation", "learning", "stability"),  # what logs, learners and temperatures make of all this
+    ("io", "plotting"),  # the outside world: files and pictures,
+    ("bridge", "sweeps"),  # other programs, language models, thousands of games,
+    ("cli",),  # the shell
+    ("__init__", "__main__"),  # the door
+)
+FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 
 # What an extra of pyproject.toml installs may be imported where it is needed, inside functions.
 EXTRAS = {
-    "_rigorous": {"flint"},
-    "sweep": {"pyarrow"},
+    "certificates": {"flint"},
+    "sweeps": {"pyarrow"},
     "bridge": {
         *("pygambit", "pyspiel"),  # games of other programs
         *("gguf", "jinja2", "safetensors", "tokenizers"),  # local language models
@@ -100,13 +49,12 @@ EXTRAS = {
 }
 
 
-def layer_name(module: str) -> str:
-    """`hqre_jax._games.markov` belongs to `_games`; `hqre_jax` itself is `__init__`."""
-    parts = module.split(".")
-    name = parts[1] if len(parts) > 1 else "__init__"
-    assert name in LAYERS, (
-        f"hqre_jax.{name} has no layer: add it to LAYERS in tests/test_architecture.py, above what it imports"
-    )
+def room_name(module: str) -> str:
+    """The room of a module: `hqre_jax.games.markov` is in `games`, `hqre_jax` itself in `__init__`."""
+    name = module.partition(".")[2] or "__init__"
+    while name and name not in FLOOR_OF:
+        name = name.rpartition(".")[0]
+    assert name, f"{module} is in no room: add one to FLOORS in tests/test_architecture.py, above what it imports"
     return name
 
 
@@ -141,35 +89,38 @@ EDGES = sorted({(module, target) for module, file in FILES.items() for target in
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_every_module_has_a_layer(module):
-    layer_name(module)
-    assert not module.startswith("hqre_jax.catalogue."), f"{module}: the catalogue holds data, not programs"
+def test_every_module_has_a_room(module):
+    room_name(module)
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_imports_run_one_way(module):
-    importer = layer_name(module)
+def test_imports_run_downwards(module):
+    importer = room_name(module)
     for target in sorted(set(internal_imports(FILES[module]))):
-        imported = layer_name(target)
+        imported = room_name(target)
         assert target in FILES, f"{module} imports {target}, which does not exist"
-        if importer == imported or (importer, imported) in SIBLINGS:
-            continue
-        here, there = LAYERS[importer], LAYERS[imported]
-        # The outside world may know itself (the command line plots); cycles have their own test.
-        allowed = there < here or (here == there == OUTSIDE_WORLD)
-        assert allowed, f"{module} (layer {here}) imports {target} (layer {there}): only lower layers may be imported"
+        here, there = FLOOR_OF[importer], FLOOR_OF[imported]
+        assert importer == imported or there < here, (
+            f"{module} (floor {here}) imports {target} (floor {there}): only lower floors may be imported"
+        )
 
 
 def test_nothing_is_allowed_that_nobody_does():
-    """Layers, exceptions and extras that are left over would let in what nobody decided on."""
-    rooms = {layer_name(module) for module in FILES}
-    assert set(LAYERS) == rooms
-    assert {(layer_name(module), layer_name(target)) for module, target in EDGES} >= SIBLINGS
-    foreign = {(layer_name(m), name.split(".")[0]) for m, file in FILES.items() for name, _ in imported_modules(file)}
+    """Rooms and extras that are left over would let in what nobody decided on."""
+    rooms = {room_name(module) for module in FILES}
+    assert set(FLOOR_OF) == rooms
+    foreign = {(room_name(m), name.split(".")[0]) for m, file in FILES.items() for name, _ in imported_modules(file)}
     assert foreign >= {(room, name) for room, names in EXTRAS.items() for name in names}
     installed = [*FILES.values(), *(ROOT / "proofs_check").rglob("*.py")]
     imported = {name.split(".")[0] for file in installed for name, _ in imported_modules(file)}
     assert package_names(PROJECT["dependencies"]) - {"jaxlib"} <= imported, "an installed package that nothing uses"
+
+
+def test_no_room_hides_a_verb():
+    """Importing a room binds its name in the package, where a verb of that name would be lost."""
+    verbs = {name for module, name in imported_modules(FILES["hqre_jax"]) if module != "hqre_jax"}
+    assert "solve" in verbs, "the door has no verbs: the search is broken"
+    assert not verbs & set(FLOOR_OF)
 
 
 def test_imports_have_no_cycle():
@@ -183,9 +134,8 @@ def test_imports_have_no_cycle():
 @pytest.mark.parametrize("module", FILES)
 def test_installed_packages_suffice(module):
     """The library imports Python's own modules and its declared dependencies; never the tests' extras."""
-    core = LAYERS[layer_name(module)] < OUTSIDE_WORLD
-    own = {"hqre_jax"} if core else {"hqre_jax", "proofs_check"}
-    assert_declared(FILES[module], own | EXTRAS.get(layer_name(module), set()))
+    own = {"hqre_jax", "proofs_check"} if room_name(module) == "cli" else {"hqre_jax"}
+    assert_declared(FILES[module], own | EXTRAS.get(room_name(module), set()))
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "proofs_check").rglob("*.py")), ids=lambda file: file.name)

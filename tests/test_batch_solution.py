@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._batch import _shelf
+from hqre_jax.solvers.batch import _stacked_games
 
 RNG = np.random.default_rng(7)
 # As many games as players: whoever takes one for the other swaps the players of each.
@@ -59,7 +59,7 @@ def test_lists_solved_under_jit_too():
 
 
 def test_games_too_unequal_to_lie_side_by_side_are_refused(monkeypatch):
-    monkeypatch.setattr(_shelf, "_LARGEST", 100)
+    monkeypatch.setattr(_stacked_games, "_LARGEST", 100)
     with pytest.raises(hq.InputError, match=r"^games: differ too much in size"):
         hq.solve_batch(TWO, 0.5)
 

@@ -9,12 +9,12 @@ import pytest
 import scipy.optimize
 
 import hqre_jax as hq
-from hqre_jax._bounds import (
+from hqre_jax.bounds import (
     _matrices,
     _one_shot,
     bounds,
     double_difference,
-    meetings_under,
+    interactions_under,
     spectral_radius,
 )
 
@@ -308,7 +308,7 @@ def test_constants_without_matrices_are_on_the_safe_side(monkeypatch, family, gr
     assert exact.contraction * (1 - 1e-12) <= edgewise.contraction <= exact.contraction * (1 + 1e-6)
     assert exact.margin - 0.05 <= edgewise.margin <= exact.margin + 1e-12
     # Each at weights of its own: κ and L belong to the weights that go with them.
-    matrices = meetings_under(hq.Problem(game, 2.0), 0)
+    matrices = interactions_under(hq.Problem(game, 2.0), 0)
     root = np.sqrt(np.asarray(edgewise.weights).ravel())
     common = np.asarray(matrices.common(jnp.asarray(root**2)))
     kappa = np.linalg.eigvalsh(np.diag(np.full(9, 2.0)) - 0.5 * common / np.outer(root, root))[0]

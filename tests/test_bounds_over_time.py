@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._bounds import bounds, meetings_under, nested_factor, regret_majorant
+from hqre_jax.bounds import bounds, interactions_under, nested_factor, regret_majorant
 
 
 def bounds_of(game, tau, **options):
@@ -152,7 +152,7 @@ def test_regret_stays_below_its_majorant():
         policy = rng.dirichlet([0.3, 0.3], 2)
         log_ratio = np.ptp(np.log(policy) - np.log(star), axis=1)
         divergence = weights @ np.sum(star * (np.log(star) - np.log(policy)), axis=1)
-        influence = meetings_under(problem, 0).influence()
+        influence = interactions_under(problem, 0).influence()
         bound = regret_majorant(
             jnp.asarray(tau),
             jnp.asarray(weights),

@@ -7,7 +7,7 @@ from enumeration import evaluate_worlds, markov_worlds
 from scipy.optimize import brentq
 
 import hqre_jax as hq
-from hqre_jax._solvers.principal_branch import PrincipalBranch
+from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch
 
 STAG_HUNT = np.array([[[10.0, 1.0], [8.0, 5.0]], [[10.0, 8.0], [1.0, 5.0]]])
 STAG = 0.666

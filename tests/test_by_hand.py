@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 import hqre_jax as hq
-from hqre_jax._bounds import bounds, nested_constants, nested_factor, regret_majorant
-from hqre_jax._bounds._exhaustive import _Tables
-from hqre_jax._diagnostics import LEAST_RATIO, interval, student_quantile
-from hqre_jax._empirical._quantiles import fisher_quantile
-from hqre_jax._sampled import Moments, half_widths
-from hqre_jax._sampled._estimate import estimate
+from hqre_jax.bounds import bounds, nested_constants, nested_factor, regret_majorant
+from hqre_jax.bounds._exhaustive import _Tables
+from hqre_jax.empirical._quantiles import fisher_quantile
+from hqre_jax.sampled import Moments, half_widths
+from hqre_jax.sampled._estimate import estimate
+from hqre_jax.stability import LEAST_RATIO, interval, student_quantile
 
 MATCH = np.stack([np.eye(2)] * 2)
 

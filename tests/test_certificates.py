@@ -7,10 +7,10 @@ import pytest
 from scipy.optimize import brentq
 
 import hqre_jax as hq
-from hqre_jax import _certify
-from hqre_jax._bounds import bounds, exhaust
-from hqre_jax._bounds._exhaustive import _Tables
-from hqre_jax._certificates import cheap_certificate
+from hqre_jax.bounds import bounds, exhaust
+from hqre_jax.bounds._certificates import cheap_certificate
+from hqre_jax.bounds._exhaustive import _Tables
+from hqre_jax.certificates import _certify
 from proofs_check.certificates import tally
 
 STAG_HUNT = np.array([[10.0, 1.0], [8.0, 5.0]])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._checkpoint import fingerprint
-from hqre_jax._problem import Problem
+from hqre_jax.core._checkpoint import fingerprint
+from hqre_jax.problem import Problem
 
 PENNIES = hq.NormalFormGame(np.array([[[2.0, -1.0], [-1.0, 1.0]], [[-2.0, 1.0], [1.0, -1.0]]]))
 CHAIN = hq.MarkovGame(np.ones((2, 2, 2, 2)), np.full((2, 2, 2, 2), 0.5), discount=0.5)
@@ -45,6 +45,15 @@ QUESTIONS = [
 def test_every_field_that_decides_is_in_the_fingerprint():
     prints = [fingerprint(question) for question in QUESTIONS]
     assert len(set(prints)) == len(prints)
+
+
+def test_a_class_of_the_library_may_be_moved(monkeypatch):
+    """A run goes on with its checkpoint also after the file that defines a solver has got another name."""
+    before = fingerprint(hq.FixedPoint()), fingerprint(Die(6))
+    monkeypatch.setattr(hq.FixedPoint, "__module__", "hqre_jax.elsewhere")
+    monkeypatch.setattr(Die, "__module__", "elsewhere")
+    assert fingerprint(hq.FixedPoint()) == before[0]
+    assert fingerprint(Die(6)) != before[1]
 
 
 def test_what_changes_no_number_is_not():

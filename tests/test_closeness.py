@@ -11,8 +11,8 @@ import pytest
 import hqre_jax as hq
 from benchmarks.branches._systems import normal_form_system, policies_of
 from benchmarks.branches._tracer import trace
-from hqre_jax._iterate import iterate
-from hqre_jax._solvers import _closeness
+from hqre_jax.solvers._loop import iterate
+from hqre_jax.solvers.continuation import _closeness
 
 # Three places to meet at, each a little better or worse than the others.
 NEAR = np.array(
@@ -136,10 +136,11 @@ def test_without_the_guard_the_answer_is_another(monkeypatch):
 
     code, policy = solve()
     np.testing.assert_allclose(policy, NEAR_ANSWER, rtol=0, atol=2e-5)
-    monkeypatch.setattr("hqre_jax._solvers.principal_branch.judge", lambda seen, length, **facts: _closeness.Judged(
+    module = "hqre_jax.solvers.continuation.principal_branch"
+    monkeypatch.setattr(f"{module}.judge", lambda seen, length, **facts: _closeness.Judged(
         close=jnp.asarray(True), kept=seen, refused=seen, longer=jnp.asarray(3.0), shorter=0.5 * length
     ))  # fmt: skip
-    monkeypatch.setattr("hqre_jax._solvers.principal_branch.CHANGE", np.inf)
+    monkeypatch.setattr(f"{module}.CHANGE", np.inf)
     code, policy = solve()
     assert code == hq.RESULTS.successful.code
     assert np.abs(policy - 1 / 3).max() < 0.01

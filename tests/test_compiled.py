@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax import _compiled
-from hqre_jax._games import _tree
+from hqre_jax.core import _compiled
+from hqre_jax.games import _tree
 
 
 def chain(depth):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 ROUNDS, PLAYS, NOISE = 40, 400, 0.2
 

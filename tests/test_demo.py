@@ -5,7 +5,7 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax.cli import main
-from hqre_jax.demo import citation
+from hqre_jax.cli._demo import citation
 
 DEMONSTRATED = ("matching_pennies", "stag_hunt", "entry_deterrence")
 
@@ -14,7 +14,7 @@ DEMONSTRATED = ("matching_pennies", "stag_hunt", "entry_deterrence")
 def few_games(monkeypatch):
     """The demonstration with three games of its thirty: all of them take a minute and have tests of their own."""
     entries = tuple(entry for entry in hq.list_games() if entry.name in DEMONSTRATED)
-    monkeypatch.setattr("hqre_jax.demo.list_games", lambda: entries)
+    monkeypatch.setattr("hqre_jax.cli._demo.list_games", lambda: entries)
     return entries
 
 
@@ -38,7 +38,7 @@ def test_demo_fails_where_a_game_fails(capsys, tmp_path, few_games, monkeypatch)
     def hasty(*arguments, **options):
         return hq.solve(*arguments, max_steps=1, **options)
 
-    monkeypatch.setattr("hqre_jax.demo.solve", hasty)
+    monkeypatch.setattr("hqre_jax.cli._demo.solve", hasty)
     code, printed, err = main(["demo", "--out", str(tmp_path)]), *capsys.readouterr()
     assert code == 1
     assert "hqre: stag_hunt: max_steps_reached: " in err

@@ -7,9 +7,9 @@ import pytest
 import scipy.stats
 
 import hqre_jax as hq
-from hqre_jax._diagnostics import LEAST_RATIO, Plays, interval, linear_interval, student_quantile
-from hqre_jax._rollout_log import RolloutLog
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
+from hqre_jax.rollouts._rollout_log import RolloutLog
+from hqre_jax.stability import LEAST_RATIO, Plays, interval, linear_interval, student_quantile
 
 KEY = jax.random.key(0)
 MASK = np.ones((2, 1, 3), bool)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._dynamics import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
+from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
 
 KEY = jax.random.key(0)
 COORDINATION = 3.0 * np.broadcast_to(np.eye(3), (2, 3, 3))

@@ -10,9 +10,9 @@ from scipy import stats
 
 import hqre_jax as hq
 from benchmarks import rollouts, small_samples
-from hqre_jax._empirical._allocation import least_plays
-from hqre_jax._empirical._influence import log_policy_gradient
-from hqre_jax._empirical._quantiles import fisher_quantile
+from hqre_jax.empirical._allocation import least_plays
+from hqre_jax.empirical._influence import log_policy_gradient
+from hqre_jax.empirical._quantiles import fisher_quantile
 
 PAYOFFS = np.random.RandomState(1000).rand(6, 2, 3, 3)
 TAU = 0.3

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from enumeration import bayesian_worlds, evaluate_tree, evaluate_worlds, markov_worlds, public_private_worlds
 
-from hqre_jax._equilibrium import bayesian_regret, exploitability, logit_response, regularized_gap, residual
-from hqre_jax._games import ExtensiveFormGame, MarkovGame, NormalFormGame
-from hqre_jax._generators import (
-    manufactured,
+from hqre_jax.core._types import InputError
+from hqre_jax.equilibrium._residual import bayesian_regret, exploitability, logit_response, regularized_gap, residual
+from hqre_jax.games import ExtensiveFormGame, MarkovGame, NormalFormGame
+from hqre_jax.games.manufactured import manufactured
+from hqre_jax.games.random import (
     random_bayesian,
     random_extensive_form,
     random_incomplete_information_markov,
@@ -21,7 +22,6 @@ from hqre_jax._generators import (
     random_polymatrix,
     random_public_private,
 )
-from hqre_jax._types import InputError
 
 KEY = jax.random.key(11)
 TREE = ("parent", "player", "information_set", "branch", "probability", "payoffs")
@@ -161,7 +161,7 @@ def test_exploitability_is_the_best_of_all_pure_strategies(name):
 
 
 def kuhn():
-    return ExtensiveFormGame.from_efg(str(files("hqre_jax.catalogue") / "kuhn_poker.efg"))
+    return ExtensiveFormGame.from_efg(str(files("hqre_jax.games.named") / "kuhn_poker.efg"))
 
 
 def test_kuhn_poker():

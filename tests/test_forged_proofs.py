@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hqre_jax as hq
-from hqre_jax._problem import Problem
-from hqre_jax._rigorous import load_proof, prove, recheck
-from hqre_jax._rigorous._data import problem_data
-from hqre_jax._rigorous._proof import describe
+from hqre_jax.certificates.rigorous import load_proof, prove, recheck
+from hqre_jax.certificates.rigorous._data import problem_data
+from hqre_jax.certificates.rigorous._proof import describe
+from hqre_jax.problem import Problem
 
 pytest.importorskip("flint")
 mpmath = pytest.importorskip("mpmath")

@@ -219,7 +219,7 @@ def test_bad_options(option, value):
 
 # From here on: files and words, as the command line takes them.
 
-CATALOGUE = Path(hq.__file__).parent / "catalogue"
+CATALOGUE = Path(hq.__file__).parent / "games" / "named"
 # Small ones of every format: parsing is what is tested.
 SAMPLES = sorted(
     path for path in CATALOGUE.iterdir() if path.suffix in (".nfg", ".efg", ".json") and path.stat().st_size < 3000

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hqre_jax._checkpoint import load_checkpoint, save_checkpoint
-from hqre_jax._types import InputError
+from hqre_jax.core._checkpoint import load_checkpoint, save_checkpoint
+from hqre_jax.core._types import InputError
 from hqre_jax.io import load_game
 from tests.fuzzing.readers import QUESTION, READERS, check, checkpoint_like, encode, pack
 from tests.fuzzing.seeds import seeds

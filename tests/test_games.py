@@ -16,8 +16,7 @@ from enumeration import (
     public_private_worlds,
 )
 
-from hqre_jax._game import AbstractGame
-from hqre_jax._games import (
+from hqre_jax.games import (
     BayesianGame,
     ExtensiveFormGame,
     IncompleteInformationMarkovGame,
@@ -25,11 +24,9 @@ from hqre_jax._games import (
     NormalFormGame,
     PublicPrivateGame,
 )
-from hqre_jax._generators import (
-    as_bayesian,
-    as_incomplete_information,
-    as_normal_form,
-    lift_policy,
+from hqre_jax.games._game import AbstractGame
+from hqre_jax.games.conversions import as_bayesian, as_incomplete_information, as_normal_form, lift_policy
+from hqre_jax.games.random import (
     random_bayesian,
     random_extensive_form,
     random_incomplete_information_markov,

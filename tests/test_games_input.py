@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hqre_jax._games import (
+from hqre_jax.core._types import InputError
+from hqre_jax.games import (
     BayesianGame,
     ExtensiveFormGame,
     IncompleteInformationMarkovGame,
@@ -15,7 +16,6 @@ from hqre_jax._games import (
     PolymatrixGame,
     PublicPrivateGame,
 )
-from hqre_jax._types import InputError
 
 NAN = float("nan")
 STAY = np.eye(2).reshape(2, 1, 1, 2)  # two states, one action each, nothing ever changes

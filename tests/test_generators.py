@@ -6,11 +6,12 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from hqre_jax._equilibrium import residual
-from hqre_jax._games import ExtensiveFormGame, MarkovGame, PublicPrivateGame
-from hqre_jax._generators import (
-    as_incomplete_information,
-    manufactured,
+from hqre_jax.core._types import InputError
+from hqre_jax.equilibrium._residual import residual
+from hqre_jax.games import ExtensiveFormGame, MarkovGame, PublicPrivateGame
+from hqre_jax.games.conversions import as_incomplete_information, with_public_history
+from hqre_jax.games.manufactured import manufactured
+from hqre_jax.games.random import (
     random_bayesian,
     random_extensive_form,
     random_incomplete_information_markov,
@@ -19,9 +20,7 @@ from hqre_jax._generators import (
     random_policy,
     random_polymatrix,
     random_public_private,
-    with_public_history,
 )
-from hqre_jax._types import InputError
 
 KEY = jax.random.key(7)
 

@@ -8,8 +8,8 @@ import pytest
 import hqre_jax as hq
 from benchmarks._tree_case import TreeCase, action_values
 from benchmarks.entrants.numpy_tree import Iteration, Plan
-from hqre_jax._adjoint import reattach
-from hqre_jax._solvers._conjugate_residuals import conjugate_residuals
+from hqre_jax.equilibrium._implicit_gradient import reattach
+from hqre_jax.solvers.continuation._conjugate_residuals import conjugate_residuals
 
 TAU = 0.1
 
@@ -51,7 +51,7 @@ def test_gradients_without_a_matrix(monkeypatch):
 
     dense = jax.grad(first)(payoffs)
     assert np.abs(dense).max() > 0.1
-    monkeypatch.setattr("hqre_jax._adjoint._DENSE", 0)
+    monkeypatch.setattr("hqre_jax.equilibrium._implicit_gradient._DENSE", 0)
     np.testing.assert_allclose(jax.grad(first)(payoffs), dense, atol=1e-10)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax import _dynamics as dynamics
-from hqre_jax._types import InputError
+from hqre_jax import learning as dynamics
+from hqre_jax.core._types import InputError
 
 KEY = jax.random.key(0)
 PAYOFFS = np.asarray(jax.random.normal(jax.random.key(3), (2, 3, 3)))

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hqre_jax._equilibrium import residual
-from hqre_jax._games import PolymatrixGame
-from hqre_jax._generators import (
-    manufactured,
+from hqre_jax.core._types import InputError
+from hqre_jax.equilibrium._residual import residual
+from hqre_jax.games import PolymatrixGame
+from hqre_jax.games.manufactured import manufactured
+from hqre_jax.games.random import (
     random_bayesian,
     random_extensive_form,
     random_incomplete_information_markov,
@@ -21,9 +22,8 @@ from hqre_jax._generators import (
     random_polymatrix,
     random_public_private,
 )
-from hqre_jax._problem import Problem
-from hqre_jax._solve import solve
-from hqre_jax._types import InputError
+from hqre_jax.problem import Problem
+from hqre_jax.solving._solve import solve
 
 KEY = jax.random.key(5)
 TAU = 0.5

@@ -10,10 +10,11 @@ from benchmarks._markov_case import MarkovCase
 from benchmarks.entrants import numpy_markov
 from benchmarks.workloads.w3_markov import random_game
 from benchmarks.workloads.w7_symmetric_chain import symmetric_chain
-from hqre_jax._iterate import iterate
-from hqre_jax._problem import Problem
-from hqre_jax._solvers import MarkovBranch, _eliminated
-from hqre_jax._solvers._gmres import gmres
+from hqre_jax.problem import Problem
+from hqre_jax.solvers import MarkovBranch
+from hqre_jax.solvers._loop import iterate
+from hqre_jax.solvers.continuation import _eliminated
+from hqre_jax.solvers.continuation._gmres import gmres
 
 DISCOUNT = 0.95
 

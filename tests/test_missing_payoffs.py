@@ -6,8 +6,8 @@ import pytest
 from test_diagnostics import C, log_of
 
 import hqre_jax as hq
-from hqre_jax._diagnostics import Plays, linear_interval
-from hqre_jax._rollout_log import RolloutLog
+from hqre_jax.rollouts._rollout_log import RolloutLog
+from hqre_jax.stability import Plays, linear_interval
 
 PAIR_MASK = np.ones((2, 1, 2), bool)
 

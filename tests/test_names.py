@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._batch import lay_out
-from hqre_jax._games._world import StageGame
-from hqre_jax._programs import compiled, unnamed
+from hqre_jax.core._programs import compiled, unnamed
+from hqre_jax.games._world_states import StageGame
+from hqre_jax.solvers.batch import lay_out
 
 PAYOFFS = np.arange(8.0).reshape(2, 2, 2)
 

@@ -8,9 +8,9 @@ import pytest
 from host_games import HostBayesian
 
 import hqre_jax as hq
-from hqre_jax._certify import _curvature
-from hqre_jax._problem import Problem, check_zero_sum
-from hqre_jax._types import ActionMask
+from hqre_jax.certificates._certify import _curvature
+from hqre_jax.core._types import ActionMask
+from hqre_jax.problem import Problem, check_zero_sum
 
 SMALL = np.array([[0.0, 1.0], [1.0, 3.0]])
 

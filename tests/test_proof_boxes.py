@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from hqre_jax._rigorous._box import contains_one
-from hqre_jax._rigorous._evaluation import Equations
-from hqre_jax._rigorous._matrices import _stretch
+from hqre_jax.certificates.rigorous._box import contains_one
+from hqre_jax.certificates.rigorous._evaluation import Equations
+from hqre_jax.certificates.rigorous._matrices import _stretch
 
 flint = pytest.importorskip("flint")
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import norm
 
 import hqre_jax as hq
-from hqre_jax._simplex import center, kl, safe_log
+from hqre_jax.core._simplex import center, kl, safe_log
 from proofs_check import STATEMENTS, Comparison, Outcome
 from proofs_check import _accuracy as accuracy
 from proofs_check import _markov_cases as markov

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax import _generators as draw
-from hqre_jax._problem import Problem
-from hqre_jax._rigorous import load_proof, prove, recheck
-from hqre_jax._rigorous._box import as_floats, jacobian
-from hqre_jax._rigorous._data import problem_data
-from hqre_jax._rigorous._evaluation import Equations
-from hqre_jax._rigorous._proof import describe
+from hqre_jax.bounds import bounds
+from hqre_jax.certificates.rigorous import load_proof, prove, recheck
+from hqre_jax.certificates.rigorous._box import as_floats, jacobian
+from hqre_jax.certificates.rigorous._data import problem_data
+from hqre_jax.certificates.rigorous._evaluation import Equations
+from hqre_jax.certificates.rigorous._proof import describe
+from hqre_jax.games import random as draw
 
 flint = pytest.importorskip("flint")
 
@@ -55,7 +55,7 @@ def templates():
     for name, (build, options) in GAMES.items():
         game = build()
         worth = float(np.max(game.payoff_range())) / (1 - float(getattr(game, "discount", 0)))
-        out += [(name, Problem(game, worth, **option), worth) for option in options]
+        out += [(name, hq.Problem(game, worth, **option), worth) for option in options]
     return out
 
 
@@ -78,8 +78,8 @@ def random_problem(templates, k):
         kernel = np.asarray(problem.game.transitions) * rng.uniform(0.2, 1.0, problem.game.transitions.shape)
         total = kernel.sum(-1, keepdims=True)
         problem = replaced(problem, lambda p: p.game.transitions, kernel / np.where(total > 0, total, 1.0))
-    if np.asarray(problem.rent).any():
-        problem = replaced(problem, lambda p: p.rent, tau * np.log(np.maximum(mask.sum(-1), 1)))
+    if np.asarray(problem.entropy_offset).any():
+        problem = replaced(problem, lambda p: p.entropy_offset, tau * np.log(np.maximum(mask.sum(-1), 1)))
     else:
         weights = np.where(mask, rng.uniform(0.2, 1.0, mask.shape), 0.0)
         rho = weights / np.maximum(weights.sum(-1, keepdims=True), 1e-300)
@@ -271,7 +271,7 @@ def coordination(scale=1.0):
 
 
 def at_policy(game, tau, p):
-    return prove(Problem(game, tau), "krawczyk", log_policy=np.log([[[p, 1 - p]], [[p, 1 - p]]]))
+    return prove(hq.Problem(game, tau), "krawczyk", log_policy=np.log([[[p, 1 - p]], [[p, 1 - p]]]))
 
 
 def test_three_equilibria_get_three_separate_boxes():
@@ -295,14 +295,14 @@ def test_nothing_is_proved_at_the_bifurcation():
     """At τ = c/2 the Jacobian at the uniform policy is singular and the margin is 0: no proof of any kind."""
     weights = np.ones((2, 1))
     for scale in (1.0, 0.7):
-        problem = Problem(coordination(scale), scale / 2)
+        problem = hq.Problem(coordination(scale), scale / 2)
         assert at_policy(problem.game, scale / 2, 0.5) is None
         assert prove(problem, "margin", weights=weights) is None
         assert prove(problem, "contraction") is None
     near = [at_policy(coordination(), 0.5 * (1 + gap), 0.5) for gap in (1e-2, 1e-4)]
     # Near it the boxes shrink with the distance to the two HQRE that are about to split off.
     assert near[0].unique_radius > 5 * near[1].unique_radius > 0
-    above = Problem(coordination(), 0.5 * (1 + 1e-4))
+    above = hq.Problem(coordination(), 0.5 * (1 + 1e-4))
     proof = prove(above, "margin", weights=weights)
     assert recheck(proof, above)
     assert proof.bound == pytest.approx(0.5e-4, rel=1e-2)
@@ -327,8 +327,8 @@ GLOBAL = {
 def test_global_proofs_agree_with_the_bounds(name):
     """Exact claims a little weaker than the floating bounds; nothing better can be forged."""
     build, tau, continuation, kinds = GLOBAL[name]
-    problem = Problem(build(), tau, continuation=continuation)
-    known = hq._bounds.bounds(problem)
+    problem = hq.Problem(build(), tau, continuation=continuation)
+    known = bounds(problem)
     for kind in kinds:
         proof = prove(problem, kind)
         assert recheck(proof, problem)
@@ -362,10 +362,10 @@ def test_unreached_types_must_pass_too():
     payoffs[:, 1, 1] = np.eye(2)
     game = hq.BayesianGame(prior, payoffs)
     weights = np.array([[1.0, 0.0], [1.0, 0.0]])
-    assert prove(Problem(game, 0.2), "margin", weights=weights) is None
-    assert prove(Problem(game, 0.2), "contraction") is None
+    assert prove(hq.Problem(game, 0.2), "margin", weights=weights) is None
+    assert prove(hq.Problem(game, 0.2), "contraction") is None
     # Unreached types believe in uniform types, so that half of the interaction counts: the threshold is ¼.
-    warm = Problem(game, 0.26)
+    warm = hq.Problem(game, 0.26)
     assert recheck(prove(warm, "margin", weights=weights), warm)
 
 
@@ -373,8 +373,8 @@ def test_zero_sum_claims_need_opposed_payoffs_exactly():
     game = draw.random_markov(seed(3), 2, (2, 2), 0.9, family="zero_sum")
     payoffs = np.asarray(game.payoffs).copy()
     payoffs[1, 0, 0, 0] = np.nextafter(payoffs[1, 0, 0, 0], 9)
-    assert prove(Problem(hq.MarkovGame(payoffs, game.transitions, 0.9), 0.1, continuation="zero_sum")) is None
-    assert prove(Problem(game, 0.1, continuation="zero_sum")).kind == "contraction"
+    assert prove(hq.Problem(hq.MarkovGame(payoffs, game.transitions, 0.9), 0.1, continuation="zero_sum")) is None
+    assert prove(hq.Problem(game, 0.1, continuation="zero_sum")).kind == "contraction"
 
 
 def test_low_temperatures_lose_no_digits():
@@ -390,11 +390,11 @@ def test_low_temperatures_lose_no_digits():
 def test_missing_flint_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
     with pytest.raises(ValueError, match=r"^rigorous: needs python-flint: pip install python-flint$"):
-        prove(Problem(coordination(), 1.0))
+        prove(hq.Problem(coordination(), 1.0))
 
 
 def test_problems_without_a_policy_or_a_theorem():
-    tree = Problem(GAMES["tree"][0](), 1.0)
+    tree = hq.Problem(GAMES["tree"][0](), 1.0)
     assert prove(tree) is None
     with pytest.raises(ValueError, match="log_policy"):
         prove(tree, "krawczyk")

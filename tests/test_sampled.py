@@ -7,7 +7,7 @@ import pytest
 from host_games import Crashing, HostBayesian
 
 import hqre_jax as hq
-from hqre_jax._sampled import Moments, half_widths
+from hqre_jax.sampled import Moments, half_widths
 
 KEY = jax.random.key(31)
 TAU = 0.8

@@ -12,9 +12,9 @@ import pytest
 
 import hqre_jax as hq
 from benchmarks._normal_form_case import residuals
-from hqre_jax._batch import _in_turn, _interleaved, _readout
-from hqre_jax._batch._devices import num_cores, on_every_core
-from hqre_jax._batch._homotopy import ARRIVED
+from hqre_jax.solvers.batch import _evaluation, _gauss_seidel, _interleaved
+from hqre_jax.solvers.batch._devices import num_cores, on_every_core
+from hqre_jax.solvers.batch._homotopy import ARRIVED
 
 ROOT = Path(__file__).parents[1]
 PAYOFFS = np.random.RandomState(1000).rand(300, 2, 3, 3)
@@ -140,7 +140,7 @@ def test_contraction_is_claimed_where_it_holds():
     tau = np.full((40, 2), 0.35)
     with jax.numpy_rank_promotion("allow"):
         games = _interleaved.interleave(jnp.asarray(PAYOFFS[:40]), None, jnp.asarray(tau), None)
-        claimed = np.asarray(_readout.contracts(games))
+        claimed = np.asarray(_evaluation.contracts(games))
     rows = PAYOFFS[:40, :, :, None, :, None] - PAYOFFS[:40, :, None, :, :, None]
     spread = (rows - np.swapaxes(rows, -1, -2)).max((2, 3, 4, 5))
     np.testing.assert_array_equal(claimed, (spread / 4 / tau).prod(-1) < 1)
@@ -156,8 +156,8 @@ def test_answers_in_turn_stay_on_the_branch(common, tau, believed):
     with jax.numpy_rank_promotion("allow"):
         games = _interleaved.interleave(jnp.asarray(payoffs), None, jnp.full((200, 3), tau), None)
         flags = jnp.full(200, believed), jnp.ones(200, bool)
-        odds, (state, _) = jax.jit(_in_turn.answer_in_turn)(games, *flags, jnp.asarray(1e-10))
-        policy = np.stack([np.asarray(p).T for p in _interleaved.policies(odds)], axis=1)
+        log_odds, (state, _) = jax.jit(_gauss_seidel.gauss_seidel)(games, *flags, jnp.asarray(1e-10))
+        policy = np.stack([np.asarray(p).T for p in _interleaved.policies(log_odds)], axis=1)
     arrived = np.asarray(state) == ARRIVED
     off = arrived & (np.abs(policy - np.asarray(careful.policy)[:, :, 0]).max((1, 2)) > 1e-7)
     assert arrived.sum() >= 20

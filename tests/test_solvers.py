@@ -14,7 +14,7 @@ from enumeration import (
 )
 
 import hqre_jax as hq
-from hqre_jax._solvers import SOLVERS
+from hqre_jax.solvers import SOLVERS
 
 KEY = jax.random.key(23)
 TREE = ("parent", "player", "information_set", "branch", "probability", "payoffs")

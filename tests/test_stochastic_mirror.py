@@ -15,7 +15,7 @@ import pytest
 from host_games import HostBayesian
 
 import hqre_jax as hq
-from hqre_jax._solvers.stochastic_mirror import residual_bound
+from hqre_jax.solvers.stochastic_mirror import residual_bound
 
 PAYOFFS = np.array([[2.0, -1.0], [-1.0, 1.0]])
 PENNIES = hq.NormalFormGame(np.stack([PAYOFFS, -PAYOFFS]))

@@ -15,8 +15,8 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax.cli import main
-from hqre_jax.sweep import read_config, summarise
-from hqre_jax.sweep._families import GameFamily
+from hqre_jax.sweeps import read_config, summarise
+from hqre_jax.sweeps._families import GameFamily
 
 pytest.importorskip("pyarrow", reason="sweeps write Parquet files; the extra `sweep` installs pyarrow")
 

@@ -98,7 +98,7 @@ def test_packages_carry_the_catalogue(tmp_path):
     with tarfile.open(sdist) as archive:
         in_sdist = {name.partition("/")[2] for name in archive.getnames()}
     library = source_files("hqre_jax", "proofs_check")
-    assert any(name.startswith("hqre_jax/catalogue/") for name in library), "no catalogue: the search is broken"
+    assert any(name.startswith("hqre_jax/games/named/") for name in library), "no catalogue: the search is broken"
     assert library <= in_wheel, f"not in the wheel: {sorted(library - in_wheel)}"
     needed = library | source_files("tests", "docs", "benchmarks", "notebooks")
     needed |= {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile", "README.md", "LICENSE", "pyproject.toml"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax._solvers import SOLVERS
+from hqre_jax.solvers import SOLVERS
 
 DRAW = np.random.RandomState(3)
 PAYOFFS = DRAW.uniform(-1, 1, (2, 3, 2))

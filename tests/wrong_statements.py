@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._simplex import mirror_step
+from hqre_jax.core._simplex import mirror_step
 from proofs_check import Comparison, Example, Outcome, Statement
 from proofs_check import _accuracy as accuracy
 from proofs_check._cases import known_bounds, quick_jit

@@ -11,7 +11,7 @@ import numpy as np
 import hqre_jax as hq
 from benchmarks.branches._systems import normal_form_system, policies_of
 from benchmarks.branches._tracer import System
-from hqre_jax._linearise import dense_jacobian
+from hqre_jax.equilibrium._linearization import dense_jacobian
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from benchmarks.language_models._cells import MODEL, all_cells
 from benchmarks.language_models._collect import collect
 from benchmarks.language_models._table import build_table, markdown
-from hqre_jax._types import InputError
 from hqre_jax.bridge import models
 from hqre_jax.bridge.store import Budget, Store, StoredModel, export_archive, import_archive
+from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

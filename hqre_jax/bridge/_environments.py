@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hqre_jax._types import InputError, Labels
+from hqre_jax.core._types import InputError, Labels
 
 
 def action_mask(

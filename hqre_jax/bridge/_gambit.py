@@ -3,10 +3,10 @@
 import io
 from typing import Any
 
-from hqre_jax._game import AbstractGame
-from hqre_jax._games import ExtensiveFormGame, NormalFormGame
-from hqre_jax._games._efg import format_efg, parse_efg
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
+from hqre_jax.games import ExtensiveFormGame, NormalFormGame
+from hqre_jax.games._efg import format_efg, parse_efg
+from hqre_jax.games._game import AbstractGame
 from hqre_jax.io._nfg import format_nfg, parse_nfg
 
 

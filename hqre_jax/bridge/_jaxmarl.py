@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int
 
-from hqre_jax._sampled import AbstractSimulator
-from hqre_jax._types import ActionMask, InputError, Labels, PerPlayer, Scalar
 from hqre_jax.bridge._environments import action_mask, player_labels, return_range
+from hqre_jax.core._types import ActionMask, InputError, Labels, PerPlayer, Scalar
+from hqre_jax.sampled import AbstractSimulator
 
 
 class JaxMARLSimulator(AbstractSimulator):

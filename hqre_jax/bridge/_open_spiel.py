@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax._games import ExtensiveFormGame
-from hqre_jax._sampled import AbstractHostSimulator
-from hqre_jax._types import InputError, Labels
+from hqre_jax.core._types import InputError, Labels
+from hqre_jax.games import ExtensiveFormGame
+from hqre_jax.sampled import AbstractHostSimulator
 
 # Nodes of a game that are visited to number its information states; larger games need fewer cards or turns.
 MAX_NODES = 1_000_000

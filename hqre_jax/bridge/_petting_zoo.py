@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax._sampled import AbstractHostSimulator
-from hqre_jax._types import InputError
 from hqre_jax.bridge._environments import action_mask, player_labels, return_range
+from hqre_jax.core._types import InputError
+from hqre_jax.sampled import AbstractHostSimulator
 
 
 class PettingZooSimulator(AbstractHostSimulator):

@@ -4,9 +4,9 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Controls, Message
 from hqre_jax.bridge.tasks import AbstractTask, Item
+from hqre_jax.core._types import InputError
 
 _DIRECT = "Answer the question with the answer alone."
 _STEPS = 'Think step by step, in few words. End with the sentence "The answer is ...".'

@@ -21,12 +21,12 @@ import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import build_messages
 from hqre_jax.bridge.models import AbstractModel, Failure, Request
 from hqre_jax.bridge.models._well_formed import well_formed
 from hqre_jax.bridge.tasks import AbstractTask, Item
 from hqre_jax.bridge.tasks._interface import Split
+from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:
     from inspect_ai.dataset import Sample

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import build_messages, find_control
 from hqre_jax.bridge.models import AbstractModel, Failure, Message, Reply, Request
 from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractInteractiveTask, AbstractTask, Item, Judgement
 from hqre_jax.bridge.team import Agent, Choice
+from hqre_jax.core._types import InputError
 
 # No task of ours is as long; a dialogue that does not end is a fault.
 MAX_TURNS = 200

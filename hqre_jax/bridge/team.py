@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 VERSION = 1
 Seen = Literal["class", "round", "agreement"]

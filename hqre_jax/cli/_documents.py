@@ -6,11 +6,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._branch import Branch
-from hqre_jax._certificates import Certificate
-from hqre_jax._problem import Problem
-from hqre_jax._rigorous import Proof
-from hqre_jax._solution import Solution
+from hqre_jax.bounds._certificates import Certificate
+from hqre_jax.certificates.rigorous import Proof
+from hqre_jax.problem import Problem
+from hqre_jax.solving._branch import Branch
+from hqre_jax.solving._solution import Solution
 
 
 def solution_document(sol: Solution, tau_origin: str) -> dict[str, Any]:

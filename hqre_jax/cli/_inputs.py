@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax._game import AbstractGame
-from hqre_jax._problem import full_policy
-from hqre_jax._temperatures import full_tau
-from hqre_jax._types import InputError
+from hqre_jax.core._temperatures import full_tau
+from hqre_jax.core._types import InputError
+from hqre_jax.games._game import AbstractGame
 from hqre_jax.io import list_games, load_game
+from hqre_jax.problem import full_policy
 
 
 class Question(NamedTuple):

@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from hqre_jax._types import InputError
 from hqre_jax.cli._inputs import number
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_play import transcript_document, transcript_tables
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.cli._text import harmless
+from hqre_jax.core._types import InputError
 
 # The bridge is imported by the functions below, when it is wanted.
 

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hqre_jax import plotting
-from hqre_jax._branch import trace_branch
-from hqre_jax._certify import certify
-from hqre_jax._problem import Problem
-from hqre_jax._results import RESULTS
-from hqre_jax._rigorous import prove
-from hqre_jax._solve import solve
-from hqre_jax._types import InputError
+from hqre_jax.certificates._certify import certify
+from hqre_jax.certificates.rigorous import prove
+from hqre_jax.cli._demo import demo
 from hqre_jax.cli._documents import (
     branch_document,
     certificate_document,
@@ -39,9 +35,13 @@ from hqre_jax.cli._tables import (
 )
 from hqre_jax.cli._text import harmless
 from hqre_jax.cli._verify import verify
-from hqre_jax.demo import demo
+from hqre_jax.core._results import RESULTS
+from hqre_jax.core._types import InputError
 from hqre_jax.io import list_games
-from hqre_jax.sweep import summarise, sweep
+from hqre_jax.problem import Problem
+from hqre_jax.solving._branch import trace_branch
+from hqre_jax.solving._solve import solve
+from hqre_jax.sweeps import summarise, sweep
 
 DONE, NOT_REACHED, BAD_INPUT = 0, 1, 2
 

@@ -5,11 +5,11 @@ import re
 from importlib.metadata import version
 from typing import NoReturn, get_args
 
-from hqre_jax._game import Continuation
-from hqre_jax._problem import Entropy
-from hqre_jax._solvers import SOLVERS
-from hqre_jax._types import InputError
 from hqre_jax.cli import _llm, _sweep, _verify
+from hqre_jax.core._types import InputError
+from hqre_jax.games._game import Continuation
+from hqre_jax.problem import Entropy
+from hqre_jax.solvers import SOLVERS
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given

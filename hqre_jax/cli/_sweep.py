@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hqre_jax._types import InputError
 from hqre_jax.cli._tables import facts, table
-from hqre_jax.sweep import Processes, Summary, shown_tau
+from hqre_jax.core._types import InputError
+from hqre_jax.sweeps import Processes, Summary, shown_tau
 
 EPILOG = """\
 A configuration names families, sizes, temperatures, solvers and seeds; every combination is a cell of num_games games:

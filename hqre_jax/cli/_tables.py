@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from hqre_jax._branch import Branch
-from hqre_jax._certificates import Certificate
-from hqre_jax._problem import Problem
-from hqre_jax._results import RESULTS
-from hqre_jax._solution import Solution
-from hqre_jax.demo import Report
+from hqre_jax.bounds._certificates import Certificate
+from hqre_jax.cli._demo import Report
+from hqre_jax.core._results import RESULTS
+from hqre_jax.problem import Problem
+from hqre_jax.solving._branch import Branch
+from hqre_jax.solving._solution import Solution
 
 # Nothing is cut or wrapped where nobody's screen sets a width.
 _UNLIMITED = 10_000

@@ -17,11 +17,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hqre_jax._problem import Problem
-from hqre_jax._types import InputError
 from hqre_jax.cli._inputs import number, read_question
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._tables import facts, rendered, table
+from hqre_jax.core._types import InputError
+from hqre_jax.problem import Problem
 
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._games._efg import format_efg, parse_efg
-from hqre_jax._types import InputError
-from hqre_jax.io._catalogue import CatalogueEntry, list_games, named_game
+from hqre_jax.core._types import InputError
+from hqre_jax.games._efg import format_efg, parse_efg
+from hqre_jax.games.named._catalogue import CatalogueEntry, list_games, named_game
 from hqre_jax.io._document import arguments_from_document, build_game, document_from_game
 from hqre_jax.io._files import decode, display, read_bytes, write_whole
 from hqre_jax.io._json import format_json, parse_json

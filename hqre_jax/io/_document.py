@@ -14,17 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax import _games
-from hqre_jax._types import InputError, Labels
+from hqre_jax import games
+from hqre_jax.core._types import InputError, Labels
 
 KINDS: dict[str, type] = {
-    "normal_form": _games.NormalFormGame,
-    "polymatrix": _games.PolymatrixGame,
-    "bayesian": _games.BayesianGame,
-    "markov": _games.MarkovGame,
-    "incomplete_information_markov": _games.IncompleteInformationMarkovGame,
-    "public_private": _games.PublicPrivateGame,
-    "extensive_form": _games.ExtensiveFormGame,
+    "normal_form": games.NormalFormGame,
+    "polymatrix": games.PolymatrixGame,
+    "bayesian": games.BayesianGame,
+    "markov": games.MarkovGame,
+    "incomplete_information_markov": games.IncompleteInformationMarkovGame,
+    "public_private": games.PublicPrivateGame,
+    "extensive_form": games.ExtensiveFormGame,
 }
 _INTEGERS = ("edges", "observations", "parent", "player", "information_set", "branch")
 _TYPES: dict[str, type] = dict.fromkeys(_INTEGERS, np.int64) | {"action_mask": np.bool_}

@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 
 def read_bytes(path: Path) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 
 def parse_json(text: str, name: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._games._gambit_text import Tokens, format_number, quote, read_header, read_names
-from hqre_jax._types import InputError, Labels, name_at, spoken
+from hqre_jax.core._types import InputError, Labels, name_at, spoken
+from hqre_jax.games._gambit_text import Tokens, format_number, quote, read_header, read_names
 
 
 def parse_nfg(text: str, name: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 from hqre_jax.io._document import NAME_KEYS
 from hqre_jax.io._json import parse_json
 

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hqre_jax._rollout_log import COLUMNS, RolloutLog
-from hqre_jax._types import InputError, checked_kind, shown
+from hqre_jax.core._types import InputError, checked_kind, shown
 from hqre_jax.io._document import GENERAL_NAME_KEYS, document_from_labels, labels_from_document
 from hqre_jax.io._files import decode, display, read_bytes, reason, write_whole
 from hqre_jax.io._json import parse_json
 from hqre_jax.io._npz import parse_npz
+from hqre_jax.rollouts._rollout_log import COLUMNS, RolloutLog
 
 SCHEMA = "hqre-rollout-log"
 VERSION = 1

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._branch import Branch
 from hqre_jax.plotting._canvas import GREY, action_styles, axes_or_new, legend, point_name, set_title, text
+from hqre_jax.solving._branch import Branch
 
 
 def branch(branch: Branch, ax: Any = None) -> Any:

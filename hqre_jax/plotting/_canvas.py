@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import Labels
+from hqre_jax.core._types import Labels
 
 # Okabe and Ito (2008), without the yellow that is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

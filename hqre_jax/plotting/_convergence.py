@@ -6,9 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from hqre_jax._solution import Solution
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, legend, set_title
+from hqre_jax.solving._solution import Solution
 
 # An iterate as close to the answer as the answer to the truth has no distance worth drawing.
 _RESOLVED = 10.0

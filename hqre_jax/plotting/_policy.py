@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._solution import Solution
 from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, decision_points, point_name, set_title, text
+from hqre_jax.solving._solution import Solution
 
 # More bars than this in one picture cannot be read.
 _MAX_BARS = 24

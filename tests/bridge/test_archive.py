@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import QUESTIONS, Scripted, echo, filled, joined, request
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge import store as st_store
 from hqre_jax.bridge.models import Controls, Message, Reply, Request, Usage, load
 from hqre_jax.bridge.store import Store, StoredModel, Tally, call_key
 from hqre_jax.bridge.store._encoding import decode_request, encode_request
+from hqre_jax.core._types import InputError
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripted import QUESTIONS, Scripted, echo, filled, request
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Failure, Reply, Request, Usage
 from hqre_jax.bridge.store import Budget, Store, StoredModel, Tally, read_prices
+from hqre_jax.core._types import InputError
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge import models
 from hqre_jax.bridge.models import _smollm2
 from hqre_jax.bridge.models._decoder import forward
+from hqre_jax.core._types import InputError
 
 LLAMA_CPP = json.loads((Path(__file__).parent / "data" / "llama_cpp.json").read_text(encoding="utf-8"))
 MAX_LOGIT_DIFFERENCE = 0.06

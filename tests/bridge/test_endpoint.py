@@ -8,9 +8,9 @@ import time
 import faulty_endpoint as faulty
 import pytest
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Controls, Failure, Message, Reply, Request, Usage
 from hqre_jax.bridge.store import Budget, Store, StoredModel
+from hqre_jax.core._types import InputError
 
 pytest.importorskip("openai")
 

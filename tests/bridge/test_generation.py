@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge import models
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import Linear, forward
 from hqre_jax.bridge.models._programs import Sampling, _draw
+from hqre_jax.core._types import InputError
 
 program = jax.jit(forward)
 TINY = Path(__file__).parent / "data" / "tiny_models"

@@ -5,11 +5,11 @@ import sys
 import pytest
 from scripted import Scripted
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge import inspect as bridge
 from hqre_jax.bridge.models import Failure
 from hqre_jax.bridge.store import Store, StoredModel
 from hqre_jax.bridge.tasks import all_tasks
+from hqre_jax.core._types import InputError
 
 TASK = all_tasks()["arithmetic"]
 ITEMS = TASK.items("sum", "dev", 6)

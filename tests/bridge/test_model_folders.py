@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge import models
 from hqre_jax.bridge.models import _smollm2
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
 from hqre_jax.bridge.models._folder import ModelFolder
+from hqre_jax.core._types import InputError
 
 TINY = Path(__file__).parent / "data" / "tiny_models"
 THEIRS = json.loads((TINY / "transformers.json").read_text(encoding="utf-8"))

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from scripted import Scripted, request
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Failure, Reply, Usage, from_python
+from hqre_jax.core._types import InputError
 
 QUESTIONS = [request(str(k)) for k in range(6)]
 

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from scripted import QUESTIONS, Scripted, echo, filled, request
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Controls, Failure, Message, Reply, Request, Usage
 from hqre_jax.bridge.store import Store, StoredModel, call_key
 from hqre_jax.bridge.store._encoding import encode_request
 from hqre_jax.bridge.store._owner import new_owner
 from hqre_jax.bridge.store._prices import Tally
 from hqre_jax.bridge.store._store import Wanted
+from hqre_jax.core._types import InputError
 
 ROOT = Path(__file__).parents[2]
 

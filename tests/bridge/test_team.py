@@ -4,10 +4,10 @@ import tomllib
 
 import pytest
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import CONTROLS
 from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.bridge.team import default_team, read_team
+from hqre_jax.core._types import InputError
 
 SMALL = """
 version = 1

@@ -76,8 +76,8 @@ def _fuzz(arguments: argparse.Namespace) -> None:
     """Does not return: libFuzzer ends the process."""
     import atheris
 
-    library = ["hqre_jax.io", "hqre_jax._games", "hqre_jax.sweep", "hqre_jax._rollout_log", "hqre_jax._checkpoint"]
-    with atheris.instrument_imports(include=[*library, "hqre_jax._rigorous"]):
+    rooms = ("io", "games", "sweeps", "rollouts", "core._checkpoint", "certificates.rigorous")
+    with atheris.instrument_imports(include=[f"hqre_jax.{room}" for room in rooms]):
         from tests.fuzzing.readers import READERS, check, encode
     import jax
 

@@ -15,11 +15,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from hqre_jax._checkpoint import load_checkpoint
-from hqre_jax._rigorous import load_proof
-from hqre_jax._types import InputError
+from hqre_jax.certificates.rigorous import load_proof
+from hqre_jax.core._checkpoint import load_checkpoint
+from hqre_jax.core._types import InputError
 from hqre_jax.io import load_game, load_rollout_log
-from hqre_jax.sweep import read_config
+from hqre_jax.sweeps import read_config
 
 QUESTION = "0" * 64
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax._checkpoint import save_checkpoint
-from hqre_jax._problem import Problem
-from hqre_jax._rigorous import Proof
-from hqre_jax._rigorous._data import problem_data
+from hqre_jax.certificates.rigorous import Proof
+from hqre_jax.certificates.rigorous._data import problem_data
+from hqre_jax.core._checkpoint import save_checkpoint
 from hqre_jax.io import list_games
+from hqre_jax.problem import Problem
 from tests.fuzzing.readers import QUESTION, checkpoint_like
 
 sys.path.append(str(Path(__file__).parents[1] / "io"))

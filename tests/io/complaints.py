@@ -2,7 +2,7 @@
 
 import pytest
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 from hqre_jax.io import load_game
 
 

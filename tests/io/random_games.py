@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import hqre_jax._games as games
-from hqre_jax._types import Labels, spoken
+import hqre_jax.games as games
+from hqre_jax.core._types import Labels, spoken
 
 # The constructors' arguments, written out once more: the files must not change them.
 ARGUMENTS = {

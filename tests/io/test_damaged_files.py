@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gambit_samples import EFG, NFG
 
-import hqre_jax._games as games
-from hqre_jax._types import InputError, Labels
+import hqre_jax.games as games
+from hqre_jax.core._types import InputError, Labels
 from hqre_jax.io import load_game, save_game
 
 LABELS = Labels(title='A "title"', source="Züri", players=("Ann", "Bob"))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from complaints import complaint
 
-import hqre_jax._games as games
-from hqre_jax._types import InputError
+import hqre_jax.games as games
+from hqre_jax.core._types import InputError
 from hqre_jax.io import load_game
 
 NORMAL_FORM = {"kind": "normal_form", "payoffs": [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]}

@@ -3,7 +3,7 @@
 import pytest
 from complaints import complaint
 
-from hqre_jax._games._efg import parse_efg
+from hqre_jax.games._efg import parse_efg
 from hqre_jax.io._nfg import parse_nfg
 
 TABLE = 'NFG 1 R "" { "A" "B" } { 2 1 }\n'

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from random_games import normal_form, trees
 
-from hqre_jax._games._efg import format_efg, parse_efg
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
+from hqre_jax.games._efg import format_efg, parse_efg
 from hqre_jax.io import list_games
 from hqre_jax.io._nfg import format_nfg, parse_nfg
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gambit_samples import EFG, NFG
 
-from hqre_jax._games._efg import format_efg, parse_efg
-from hqre_jax._types import Labels
+from hqre_jax.core._types import Labels
+from hqre_jax.games._efg import format_efg, parse_efg
 from hqre_jax.io import load_game
 from hqre_jax.io._nfg import format_nfg, parse_nfg
 

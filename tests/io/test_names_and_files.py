@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from random_games import assert_same
 
-import hqre_jax._games as games
-from hqre_jax._types import InputError
+import hqre_jax.games as games
+from hqre_jax.core._types import InputError
+from hqre_jax.games.named._catalogue import read_catalogue
 from hqre_jax.io import CatalogueEntry, list_games, load_game, named_game, save_game
-from hqre_jax.io._catalogue import read_catalogue
 
 GAME = games.NormalFormGame(np.arange(8.0).reshape(2, 2, 2))
 

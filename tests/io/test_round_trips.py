@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_games import ARGUMENTS, KINDS, LABELS, assert_same, labels, normal_form, trees
 
-import hqre_jax._games as games
-from hqre_jax._games._efg import format_efg, parse_efg
-from hqre_jax._types import InputError, Labels
+import hqre_jax.games as games
+from hqre_jax.core._types import InputError, Labels
+from hqre_jax.games._efg import format_efg, parse_efg
 from hqre_jax.io import list_games, load_game, save_game
 from hqre_jax.io._document import KINDS as FILE_KINDS
 from hqre_jax.io._document import argument_names

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import hqre_jax.catalogue
+import hqre_jax.games.named
 
 from .cases import CASES
 
 pygambit = pytest.importorskip("pygambit")
 
-FOLDER = Path(hqre_jax.catalogue.__file__).parent
+FOLDER = Path(hqre_jax.games.named.__file__).parent
 TABLES = tomllib.loads((FOLDER / "catalogue.toml").read_text(encoding="utf-8"))
 GAMBIT = {name: table["file"] for name, table in TABLES.items() if table["file"].endswith((".nfg", ".efg"))}
 CONSTANT_SUM = {

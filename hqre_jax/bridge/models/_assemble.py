@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._decoder import Architecture, Attention, Block, Decoder, Linear, Mlp
+from hqre_jax.core._types import InputError
 
 
 def assemble(shape: Architecture, arrays: Mapping[str, np.ndarray], dtype: jnp.dtype) -> Decoder:

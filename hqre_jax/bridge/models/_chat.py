@@ -6,9 +6,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._interface import Message
 from hqre_jax.bridge.models._tokenizer import Tokenizer
+from hqre_jax.core._types import InputError
 
 _ROLES = ("system", "user", "assistant")
 

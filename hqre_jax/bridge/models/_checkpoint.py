@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._assemble import assemble
 from hqre_jax.bridge.models._folder import ModelFolder
 from hqre_jax.bridge.models._gguf import GgufFile
 from hqre_jax.bridge.models._local import LocalModel, to_dtype
+from hqre_jax.core._types import InputError
 
 
 def load(path: str, dtype: str = "float32", max_batch: int = 32) -> LocalModel:

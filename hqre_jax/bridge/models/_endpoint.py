@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._chat_completion import read_completion, request_body
 from hqre_jax.bridge.models._concurrent import AbstractConcurrentModel
 from hqre_jax.bridge.models._interface import Failure, Reply, Request
 from hqre_jax.bridge.models._retries import Retries, Transient, read_retry_after
 from hqre_jax.bridge.models._secrets import Secrets
+from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI

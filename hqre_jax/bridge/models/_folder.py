@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._chat import ChatTemplate
 from hqre_jax.bridge.models._decoder import Architecture
 from hqre_jax.bridge.models._rotary import rotary_frequencies
 from hqre_jax.bridge.models._tokenizer import Tokenizer, read_description
+from hqre_jax.core._types import InputError
 
 _FAMILIES = ("llama", "qwen2")
 # Names in the folder, and here; those of blocks stand after "model.layers.N.".

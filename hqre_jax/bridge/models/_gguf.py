@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._chat import ChatTemplate
 from hqre_jax.bridge.models._decoder import Architecture
 from hqre_jax.bridge.models._rotary import rotary_frequencies
 from hqre_jax.bridge.models._tokenizer import PRE_TOKENIZERS, ControlToken, Tokenizer, byte_level_description
+from hqre_jax.core._types import InputError
 
 _CONTROL, _USER_DEFINED = 3, 4  # kinds of tokens
 # Names in the file, and here; those of blocks stand after "blk.N.".

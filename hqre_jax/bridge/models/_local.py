@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._chat import ChatTemplate
 from hqre_jax.bridge.models._decoder import Decoder
 from hqre_jax.bridge.models._generation import Row, generate
@@ -23,6 +22,7 @@ from hqre_jax.bridge.models._interface import (
 )
 from hqre_jax.bridge.models._prompts import PromptReader
 from hqre_jax.bridge.models._tokenizer import Tokenizer
+from hqre_jax.core._types import InputError
 
 
 class LocalModel(AbstractModel):

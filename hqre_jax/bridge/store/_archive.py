@@ -11,10 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.store._encoding import decode_reply, decode_request, encode_reply, encode_request, key_of, to_json
 from hqre_jax.bridge.store._file import damaged
 from hqre_jax.bridge.store._store import Store
+from hqre_jax.core._types import InputError
 
 VERSION = 1
 _HEADING = "hqre-jax store archive"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.store._prices import PriceTable, Tally
+from hqre_jax.core._types import InputError
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import hashlib
 import json
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.models import Controls, Message, Reply, Request, Usage
+from hqre_jax.core._types import InputError
 
 
 def to_json(value: Any) -> str:

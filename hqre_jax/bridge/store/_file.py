@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 FORMAT = 1
 _APPLICATION = 0x48515245  # "HQRE": tells a store from other programs' SQLite files

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 _PER = Decimal(1_000_000)
 _KEYS = {"model", "since", "prompt", "cached", "completion"}

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._literals import read_literal, read_tree
+from hqre_jax.core._types import InputError
 
 MAX_CHARS, MAX_DEPTH = 20_000, 40
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 
 def read_text(path: str | Path) -> str:

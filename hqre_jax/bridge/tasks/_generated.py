@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._interface import AbstractTask, Item, Split
+from hqre_jax.core._types import InputError
 
 # Of all the questions a generator can ask.
 SHARES: Mapping[Split, float] = {"train": 0.4, "dev": 0.2, "test": 0.4}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 COLOURS, RANKS, HAND_SIZE = ("red", "yellow"), 2, 2
 GAME = f"hanabi(players=2,colors=2,ranks={RANKS},hand_size={HAND_SIZE},max_information_tokens=3,max_life_tokens=2)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hqre_jax._types import InputError
+from hqre_jax.core._types import InputError
 
 Domain = Literal["reasoning", "planning", "active information seeking", "coordination"]
 Split = Literal["train", "dev", "test"]

@@ -6,8 +6,8 @@ import re
 import warnings
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._replies import plain_text
+from hqre_jax.core._types import InputError
 
 # Of text that is parsed as Python: reading takes a few hundred bytes a character at worst.
 MAX_FILE_CHARS, MAX_REPLY_CHARS = 500_000, 25_000

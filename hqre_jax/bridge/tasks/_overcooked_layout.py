@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import field, read_text
 from hqre_jax.bridge.tasks._literals import read_literal
+from hqre_jax.core._types import InputError
 
 MAX_SIDE = 50
 _THINGS = {"O": "onion_pile_idx", "D": "plate_pile_idx", "S": "goal_idx", "P": "pot_idx"}

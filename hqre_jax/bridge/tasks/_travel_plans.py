@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import field
 from hqre_jax.bridge.tasks._interface import Judgement
 from hqre_jax.bridge.tasks._literals import canonical, find_literal, read_literal
 from hqre_jax.bridge.tasks._travel_reference import Reference, Restaurant, Room, entries_of, read_reference, spaced
+from hqre_jax.core._types import InputError
 
 MEALS = ("breakfast", "lunch", "dinner")
 FIELDS = ("current_city", "transportation", *MEALS, "attraction", "accommodation")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._literals import read_literal
+from hqre_jax.core._types import InputError
 
 _PLACES = re.compile(r"(Attractions|Restaurants|Accommodations) in (.{1,80})")
 _FLIGHT = re.compile(r"Flight from (.{1,80}) to (.{1,80}) on (\d{4}-\d{2}-\d{2})")

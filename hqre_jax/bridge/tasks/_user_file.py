@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import json_lines, read_text
 from hqre_jax.bridge.tasks._generated import split_of
 from hqre_jax.bridge.tasks._interface import AbstractTask, Item, Judgement, Split
 from hqre_jax.bridge.tasks._judging import judge_choice, judge_formula, judge_number
+from hqre_jax.core._types import InputError
 
 _NUMBER = re.compile(r"-?\d{1,30}(?:\.\d{1,30}|/\d{1,30})?")
 _KEYS = ("question", "answer", "class", "split", "solution", "choices")

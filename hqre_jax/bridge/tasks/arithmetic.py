@@ -5,12 +5,12 @@ import random
 import re
 from pathlib import Path
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._judging import judge_formula, judge_number
 from hqre_jax.bridge.tasks._replies import stated_answer
+from hqre_jax.core._types import InputError
 
 _SUMS = (
     "What is {a} + {b}?",

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._blocks import HAND, TABLE, Goal, Move, State, follow, legal_moves, reached, shortest_plan
 from hqre_jax.bridge.tasks._files import field, json_document, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._judging import judge_choice
 from hqre_jax.bridge.tasks._replies import plain_text, stated_answer
+from hqre_jax.core._types import InputError
 
 _COLOURS: tuple[str, ...] = ("red", "blue", "yellow", "green", "orange", "white", "black", "purple")
 _RULES = (

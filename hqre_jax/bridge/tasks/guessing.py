@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import json_document
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import (
@@ -19,6 +18,7 @@ from hqre_jax.bridge.tasks._interface import (
 )
 from hqre_jax.bridge.tasks._judging import judge_number
 from hqre_jax.bridge.tasks._replies import find_number, plain_text, stated_answer
+from hqre_jax.core._types import InputError
 
 _RANGES = {"range_8": 8, "range_16": 16, "range_64": 64}
 # Length of the code, number of digits it is made of (from 1 on).

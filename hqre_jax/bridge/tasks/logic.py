@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._constraint_interpreter import TooMuch, broken_constraint
 from hqre_jax.bridge.tasks._constraint_language import read_program
 from hqre_jax.bridge.tasks._files import field, json_lines
@@ -15,6 +14,7 @@ from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._literals import canonical, find_literal
 from hqre_jax.bridge.tasks._replies import names_in_order, plain_text, stated_answer
+from hqre_jax.core._types import InputError
 
 _NAMES: tuple[str, ...] = (
     "Anna",

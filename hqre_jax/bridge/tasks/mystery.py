@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import field, json_document
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import (
@@ -19,6 +18,7 @@ from hqre_jax.bridge.tasks._interface import (
 )
 from hqre_jax.bridge.tasks._judging import judge_choice
 from hqre_jax.bridge.tasks._replies import mentioned, plain_text
+from hqre_jax.core._types import InputError
 
 _PEOPLE = (
     *("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Hugo", "Ida", "Jack", "Kate", "Leo", "Mia"),

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._bargaining import (
     CONCESSIONS,
     THINGS,
@@ -31,6 +30,7 @@ from hqre_jax.bridge.tasks._interface import (
 )
 from hqre_jax.bridge.tasks._judging import judge_number
 from hqre_jax.bridge.tasks._replies import plain_text
+from hqre_jax.core._types import InputError
 
 _NAMES = ("Anna", "Clara", "Emma", "Grace", "Ida", "Kate", "Mia", "Olga", "Rosa", "Tina")
 _GOODS = ("book", "hat", "ball", "lamp", "chair", "clock", "mirror", "basket", "carpet", "vase")

@@ -4,11 +4,11 @@ import itertools
 import random
 from pathlib import Path
 
-from hqre_jax._types import InputError
 from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._judging import judge_choice
+from hqre_jax.core._types import InputError
 
 _NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Hugo")
 _ATTRIBUTES = {

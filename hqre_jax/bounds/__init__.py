@@ -1,0 +1,75 @@
+"""The constants of theory.md §3–4: interactions, margin, Lipschitz constant, largest step, contraction.
+
+Every number is a bound that survives rounding: margins are rounded down, everything else up.
+"""
+
+import jax.numpy as jnp
+
+from hqre_jax.bounds._continuing import continuing_contraction
+from hqre_jax.bounds._exhaustive import Exhaustion, can_exhaust, exhaust
+from hqre_jax.bounds._interactions import Interactions, interactions_under
+from hqre_jax.bounds._matrices import double_difference, spectral_radius
+from hqre_jax.bounds._nested import Nested, nested_constants, nested_factor
+from hqre_jax.bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
+from hqre_jax.bounds._regret import RegretMajorant, regret_majorant
+from hqre_jax.core._programs import compiled
+from hqre_jax.games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
+from hqre_jax.games._world_states import AbstractWorldStateGame
+from hqre_jax.problem import Problem
+
+__all__ = [
+    "Bounds",
+    "Exhaustion",
+    "Interactions",
+    "Nested",
+    "RegretMajorant",
+    "bounds",
+    "can_exhaust",
+    "cancelling_scales",
+    "double_difference",
+    "exhaust",
+    "interactions_under",
+    "nested_constants",
+    "nested_factor",
+    "regret_majorant",
+    "spectral_radius",
+]
+
+
+@compiled
+def bounds(problem: Problem) -> Bounds:
+    """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
+
+    Normal forms, polymatrix and Bayesian games have a margin and a contraction factor. Games that go on with
+    policy-independent beliefs have a contraction factor, and Markov games the nested one of T4 as a second proof.
+    Trees, γ = 1 and policy-dependent beliefs have nothing.
+
+    Args:
+        problem: The problem; its continuation and entropy matter only where play goes on.
+
+    Returns:
+        `Bounds`, traceable under ``jit`` and ``vmap``. Any positive weights give a valid margin; the search takes
+        the best of w = 1, of ``y/x`` with ``x = (T−Λ)⁻¹1, y = (T−Λ)⁻ᵀ1`` (Perron vectors where the logit map does
+        not contract), of the weights that make
+        ``w_x Λ_xy`` symmetric (which cancel zero-sum interactions of any scale), and of the ends of a subgradient
+        descent from each.
+
+    Source: theory.md §3, T1, T2, T4.
+    """
+    problem = problem.centered()
+    game = problem.game
+    if isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+        return one_shot_bounds(problem)
+    goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
+    if isinstance(game, AbstractWorldStateGame) and goes_on:
+        factor = continuing_contraction(problem, game)
+        unique = factor < 1
+        if isinstance(game, MarkovGame):
+            unique = unique | (nested_factor(problem, game) < 1)
+        return _nothing(problem)._replace(contraction=factor, unique=unique)
+    return _nothing(problem)
+
+
+def _nothing(problem: Problem) -> Bounds:
+    nan = jnp.full((), jnp.nan, problem.game.dtype)
+    return Bounds(nan, jnp.full_like(problem.tau, jnp.nan), nan, nan, nan, jnp.zeros((), bool))

@@ -1,0 +1,240 @@
+"""Which decision points interact in games of one simultaneous move, and how strongly (theory.md §3)."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax.bounds._matrices import affords_exact, double_difference, doubly_centered
+from hqre_jax.core._types import InputError, Scalar
+from hqre_jax.games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax.problem import Problem
+
+Matrix = Float[Array, "n n"]
+Vector = Float[Array, " n"]
+
+
+class Pairs(NamedTuple):
+    """Decision points that interact: m pairs of a row player with a column player, others' profiles k.
+
+    ``to_row[m, k, a, b]`` and ``to_col[m, k, a, b]`` are their payoffs, a the row player's action.
+    """
+
+    rows: Int[Array, " m"]
+    cols: Int[Array, " m"]
+    to_row: Float[Array, "m k a b"]
+    to_col: Float[Array, "m k a b"]
+    row_mask: Bool[Array, "m a"]
+    col_mask: Bool[Array, "m b"]
+
+    @property
+    def work(self) -> int:
+        """Comparisons of one pass."""
+        return self.to_row.size * min(self.to_row.shape[-2:])
+
+    def centered(self) -> "Pairs":
+        """The same interactions; payoffs that are too many for exact double differences are doubly centred.
+
+        Centring is linear: done once, it serves every combination of the two players' payoffs.
+        """
+        if affords_exact(self.to_row.shape):
+            return self
+        masks = self._masks()
+        return self._replace(to_row=doubly_centered(self.to_row, *masks), to_col=doubly_centered(self.to_col, *masks))
+
+    def _masks(self) -> tuple[Bool[Array, "m k a"], Bool[Array, "m k b"]]:
+        shape = self.to_row.shape
+        rows = jnp.broadcast_to(self.row_mask[:, None], shape[:3])
+        return rows, jnp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
+
+    def interaction(self, p: Float[Array, " m"], q: Float[Array, " m"]) -> Float[Array, " m"]:
+        """``max_k dd(p u_row + q u_col)``, rounded up; a bound on it where the payoffs are doubly `centered`.
+
+        Rounding: each entry of the sum is wrong by at most eps·top, ``top = p max|u_row| + q max|u_col|``; four
+        entries make 4 eps·top, the three subtractions another 4, the centring of the payoffs 2: 16 covers them.
+        """
+        total = p[:, None, None, None] * self.to_row + q[:, None, None, None] * self.to_col
+        if affords_exact(total.shape):
+            widest = jnp.max(double_difference(total, *self._masks()), axis=1)
+        else:
+            # Row by row first: that the compiler spreads over the cores.
+            widest = 4.0 * jnp.max(jnp.max(jnp.abs(total), axis=3), axis=(1, 2))
+        top = p * jnp.max(jnp.abs(self.to_row), axis=(1, 2, 3)) + q * jnp.max(jnp.abs(self.to_col), axis=(1, 2, 3))
+        return widest + 16 * jnp.finfo(total.dtype).eps * top
+
+
+class Interactions(NamedTuple):
+    """All interactions of decision points ``x = player·X + state``, under one law of worlds.
+
+    Attributes:
+        groups: Pairs of equal shape together.
+        law: Probability of each world (1 for the edges of a polymatrix game).
+        reach: Probability ``P(x)`` of each decision point; 1 where it is not kept.
+        keep: The decision points that count.
+    """
+
+    groups: Sequence[Pairs]
+    law: Float[Array, " m"]
+    reach: Vector
+    keep: Bool[Array, " n"]
+
+    @property
+    def work(self) -> int:
+        """Comparisons of one pass over all pairs."""
+        return sum(g.work for g in self.groups)
+
+    def ends(self) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
+        """Row and column decision point of every pair, in the order of `own_parts` and `common_parts`."""
+        rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
+        return rows, cols
+
+    def common(self, v: Vector) -> Matrix:
+        """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up; symmetric with zero diagonal."""
+        parts = self.common_parts(v)[None]
+        return self._summed(parts, parts)[0]
+
+    def common_parts(self, v: Vector) -> Float[Array, " m"]:
+        """What each pair adds to `common`."""
+        return self._weighted(self._widest(v[None], v))[0]
+
+    def common_and_pull(self, v: Vector) -> tuple[Matrix, Matrix]:
+        """`common`, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
+
+        A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives the other, and the second matrix
+        is antisymmetric. A difference quotient is enough, for C is piecewise linear.
+        """
+        step = jnp.finfo(v.dtype).eps ** (1 / 3)
+        widest, nudged = self._widest(jnp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
+        pull = (nudged - widest) / step - 0.5 * widest
+        common, pulls = self._summed(
+            *self._weighted(jnp.stack([jnp.stack([widest, pull]), jnp.stack([widest, -pull])]))
+        )
+        return common, pulls
+
+    def own(self) -> Matrix:
+        """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
+        to_row, to_col = self.own_parts()
+        return self._summed(to_row[None], to_col[None])[0]
+
+    def own_parts(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
+        """What each pair adds to `own`: in how strongly its column moves its row, and the other way round."""
+        one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
+        seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
+        to_row, to_col = self._weighted(_joined(seen, jnp.zeros((2, 0), self.reach.dtype)))
+        return to_row, to_col
+
+    def influence(self) -> Matrix:
+        """``Λ_xy = ¼ Σ_w P(w|x) max dd(u_i)``, rounded up."""
+        return self.own() / self.reach[:, None]
+
+    def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
+        """Interactions of all pairs, under k choices of the row players' multipliers."""
+        return _joined(
+            [jax.vmap(g.interaction, in_axes=(0, None))(of_rows[:, g.rows], of_cols[g.cols]) for g in self.groups],
+            jnp.zeros((len(of_rows), 0), of_cols.dtype),
+        )
+
+    def _weighted(self, values: Float[Array, "*k m"]) -> Float[Array, "*k m"]:
+        """``¼ P(w) ·`` of a quantity of every pair; 0 at those that do not count.
+
+        Rounded up for the sums over pairs and the handful of products after them: relative errors of terms that are
+        not negative.
+        """
+        rows, cols = self.ends()
+        up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
+        share = jnp.tile(0.25 * self.law, rows.size // self.law.size) * up
+        return values * jnp.broadcast_to(jnp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
+
+    def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
+        """Matrices of k quantities of every pair, given as seen from the row and from the column."""
+        n, (rows, cols) = self.keep.size, self.ends()
+        values = jnp.concatenate([to_row, to_col], axis=1)
+        slots = jnp.concatenate([rows * n + cols, cols * n + rows])
+        return jax.ops.segment_sum(values.T, slots, n * n).T.reshape(-1, n, n)
+
+
+def _joined(parts: Sequence[Array], nothing: Array) -> Array:
+    """The parts one behind the other; nothing where there are none, as in a game of one player."""
+    return jnp.concatenate([nothing, *parts], axis=-1)
+
+
+def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], Float[Array, "law n"]]:
+    """Interactions of a game, the laws that its decision points believe in, and how likely these are under each.
+
+    The first law is the prior; the second, if there is one, is what types of probability zero believe in, the uniform.
+
+    Raises:
+        InputError: If not everybody moves once and at once.
+    """
+    game = problem.game
+    if isinstance(game, PolymatrixGame):
+        return (
+            [_joined_edges(game, problem.scale).centered()],
+            jnp.ones((1, game.edges.shape[0]), game.dtype),
+            jnp.ones((1, problem.tau.size), game.dtype),
+        )
+    if not isinstance(game, NormalFormGame | BayesianGame):
+        raise InputError("game", "must be a normal form, a polymatrix or a Bayesian game: everybody moves once")
+    prior = game.world_initial()[None]
+    laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
+    reach = jnp.stack([game.aggregate(jnp.tile(law, (game.num_players, 1))).ravel() for law in laws])
+    return [pairs.centered() for pairs in _world_pairs(game, problem.scale)], laws, reach
+
+
+def interactions_under(problem: Problem, law: int) -> Interactions | None:
+    """Interactions of the game without its irrelevant payoff terms, among the decision points that a law is about.
+
+    Args:
+        problem: A problem in which everybody moves once and at once.
+        law: 0 for the prior and the points that it reaches, 1 for the uniform law and all other points.
+
+    Returns:
+        The interactions; None where there is one law only and ``law`` is 1.
+    """
+    groups, laws, reach = laws_of(problem.centered())
+    if law >= len(laws):
+        return None
+    used = jnp.any(problem.mask, axis=-1).ravel()
+    keep = used & (reach[0] > 0) if law == 0 else used & ~(reach[0] > 0)
+    return Interactions(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
+
+
+def _world_pairs(game: NormalFormGame | BayesianGame, scale: Scalar) -> list[Pairs]:
+    """Every pair of players in every world (the one world, or a profile of types)."""
+    payoffs, seen = game.world_payoffs() * scale, game.information_map()
+    num_states, num_actions = game.num_information_states, payoffs.shape[2:]
+
+    def matrices(owner: int, i: int, j: int) -> Float[Array, "world k a b"]:
+        last = jnp.moveaxis(payoffs[owner], (i + 1, j + 1), (-2, -1))
+        return last.reshape(payoffs.shape[1], -1, num_actions[i], num_actions[j])
+
+    def mask(i: int) -> Bool[Array, "world a"]:
+        return game.action_mask[i, seen[i], : num_actions[i]]
+
+    alike: dict[tuple[int, ...], list[Pairs]] = {}
+    for i, j in itertools.combinations(range(game.num_players), 2):
+        points = i * num_states + seen[i], j * num_states + seen[j]
+        pairs = Pairs(*points, matrices(i, i, j), matrices(j, i, j), mask(i), mask(j))
+        alike.setdefault(pairs.to_row.shape[1:], []).append(pairs)
+    # Pairs of one shape are one group: the compiled program does not grow with the number of players.
+    return [jax.tree.map(lambda *parts: jnp.concatenate(parts), *group) for group in alike.values()]
+
+
+def _joined_edges(game: PolymatrixGame, scale: Scalar) -> Pairs:
+    """Every edge, turned so that the lower player is the row; edges that join the same pair are summed."""
+    payoffs = game.payoffs * scale
+    low, high = jnp.min(game.edges, axis=1), jnp.max(game.edges, axis=1)
+    turned = (game.edges[:, 0] > game.edges[:, 1])[:, None, None, None]
+    payoffs = jnp.where(turned, jnp.swapaxes(payoffs[:, ::-1], -1, -2), payoffs)
+    pair = low * game.num_players + high
+    order = jnp.argsort(pair)
+    pair = pair[order]
+    slot = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), pair[1:] != pair[:-1]]))
+    total = jax.ops.segment_sum(payoffs[order], slot, pair.size)
+    rows = jnp.zeros_like(low).at[slot].set(low[order])
+    cols = jnp.zeros_like(high).at[slot].set(high[order])
+    mask = game.action_mask[:, 0]
+    return Pairs(rows, cols, total[:, :1], total[:, 1:], mask[rows], mask[cols])

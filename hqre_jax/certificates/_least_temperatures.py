@@ -1,0 +1,177 @@
+"""`least_temperatures`: how little randomness is enough to prove that there is one HQRE, and who should carry it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_under
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._temperatures import concrete, full_tau
+from hqre_jax.core._types import ActionMask, InputError
+from hqre_jax.games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax.games._game import AbstractGame
+from hqre_jax.problem import Problem
+
+# Steps of the descent on the weights, and the factor by which they shrink.
+_STEPS, _SHRINKING = 40, 0.85
+# Rounds in which temperatures are raised until the margin is certified; one is nearly always enough.
+_ROUNDS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class LeastTemperatures:
+    """Least temperatures that are certified to make the HQRE unique, and the least common one to compare with.
+
+    Attributes:
+        tau: Temperatures, ``(player, information state)``, units of payoff; padding 1.
+        margin: The margin κ certified at ``tau``, at least the one asked for; units of payoff.
+        weights: The weights w that prove it, ``(player, information state)``.
+        common: The least common temperature with the same margin, units of payoff.
+        total_cost: ``Σ cost·tau``.
+        common_cost: ``Σ cost·common``.
+    """
+
+    tau: Float[np.ndarray, "player state"]
+    margin: float
+    weights: Float[np.ndarray, "player state"]
+    common: float
+    total_cost: float
+    common_cost: float
+
+
+def least_temperatures(
+    game: AbstractGame, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
+) -> LeastTemperatures:
+    """Temperatures of least cost ``Σ cost_x τ_x`` at which the margin κ of theory.md §3 is certified.
+
+    With ``A = ½ W^{-1/2} C W^{-1/2} ≥ 0`` the margin at τ is ``λ_min(diag(τ) − A)``. By Perron and Frobenius it is at
+    least κ exactly where some ``s > 0`` has ``A s ≤ (τ − κ) s``: the least τ are ``κ + (A s)_x / s_x``. Their cost is
+    convex in ``log s``, with gradient zero where ``cost_x A_xy s_y / s_x`` is balanced; A being symmetric,
+    ``s = √cost`` balances it: ``τ_x = κ + Σ_y A_xy √(cost_y / cost_x)``, in all ``κ Σ cost + √costᵀ A √cost``.
+
+    This is done at w = 1 and, if wanted, at weights found by a descent on log w (C depends on them).
+
+    Args:
+        game: A normal form, a polymatrix or a Bayesian game.
+        cost: Price of each unit of temperature: a number, one per player, or ``(player, information state)``,
+            greater than 0. By default ``log A`` (the most that entropy can weigh) where numbers of actions
+            differ, and 1 where they do not.
+        margin: The margin κ wanted, greater than 0, units of payoff.
+        weights: ``"joint"``: temperatures and weights are chosen together, and the best of w = 1, of the descent and
+            of the common temperature is returned; ``"equal"``: the optimum at w = 1, in closed form.
+
+    Returns:
+        `LeastTemperatures`; ``certify(game, result.tau).margin >= margin`` holds, rounding included. Joint weights are
+        those of a search: certainly no worse than w = 1, and never dearer than the common temperature.
+
+    Raises:
+        InputError: For trees and games that go on, which have no margin, and on bad input.
+
+    Source: theory.md §3 (least temperatures), T8; Osborne (1960) for balancing.
+    """
+    if not isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+        raise InputError(
+            "game", "must be a normal form, a polymatrix or a Bayesian game: trees and games that go on have no margin"
+        )
+    if not (concrete(margin) and np.ndim(margin) == 0 and np.isfinite(margin) and margin > 0):
+        raise InputError("margin", f"is {margin!r}; it must be finite and greater than 0")
+    if weights not in ("joint", "equal"):
+        raise InputError("weights", f'is {weights!r}; it must be "joint" or "equal"')
+    margin = float(margin)
+    used = np.asarray(jnp.any(game.action_mask, axis=-1))
+    price = _prices(cost, game.action_mask, game.dtype)
+    # At a common temperature t the margin is t less a number that does not depend on t.
+    unit = max(1.0, float(np.max(np.asarray(game.payoff_range()), initial=0.0)), margin)
+    reference = Problem(game, unit)
+    start = bounds(reference)
+    common, known = _raised(game, np.where(used, margin + unit - float(start.margin), 1.0), margin)
+    proposals = _proposals(reference, start, price, margin, weights == "joint")
+    found = [_raised(game, np.where(used, tau, 1.0), margin) for tau in proposals]
+    if weights == "joint":
+        found.append((common, known))
+    tau, known = min(found, key=lambda candidate: np.sum((price * candidate[0])[used]))
+    return LeastTemperatures(
+        tau=tau,
+        margin=float(known.margin),
+        weights=np.asarray(known.weights),
+        common=float(np.max(common[used])),
+        total_cost=float(np.sum((price * tau)[used])),
+        common_cost=float(np.sum((price * common)[used])),
+    )
+
+
+def _prices(cost: Any, mask: ActionMask, dtype: Any) -> Float[np.ndarray, "player state"]:
+    if cost is not None:
+        return np.asarray(full_tau(cost, mask, dtype, "cost"), np.float64)
+    counts = np.asarray(mask).sum(-1)
+    used = counts[counts > 0]
+    return np.log(np.maximum(counts, 1)) if np.ptp(used) else np.ones(counts.shape)
+
+
+def _raised(
+    game: AbstractGame, tau: Float[np.ndarray, "player state"], margin: float
+) -> tuple[Float[np.ndarray, "player state"], Bounds]:
+    """Temperatures raised, all by the same amount, until the margin is certified: at fixed weights κ rises as much.
+
+    The certificate searches its weights anew each time, and may find worse ones: if that goes on, more is added.
+    """
+    for k in range(_ROUNDS):
+        known = bounds(Problem(game, tau))
+        missing = margin - float(known.margin)
+        if missing <= 0:
+            return tau, known
+        more = missing if k < _ROUNDS // 4 else 2 * missing
+        tau = tau + (more + 2.0**k * 8 * float(jnp.finfo(game.dtype).eps) * (np.max(tau) + margin))
+    raise InputError("margin", f"of {margin:g} is too small beside the payoffs: rounding hides it; ask for more")
+
+
+def _proposals(
+    reference: Problem, start: Bounds, price: Float[np.ndarray, "player state"], margin: float, search: bool
+) -> list[Float[np.ndarray, "player state"]]:
+    """Temperatures at w = 1 and, after a search, at the best weights of descents; those of unreached types at w = 1."""
+    interactions = interactions_under(reference, 0)
+    assert interactions is not None
+    keep = np.asarray(interactions.keep)
+    p = np.asarray(interactions.reach)
+    # A player without a choice interacts with nobody; any positive number may stand for its price.
+    flat = np.where(price.ravel() > 0, price.ravel(), 1.0)
+    given = np.where(keep, np.asarray(start.weights).ravel() / p, 1.0)
+    starts = -np.log(p), np.asarray(cancelling_scales(reference)), np.log(np.maximum(given, np.finfo(float).tiny))
+    base = margin + np.zeros(flat.shape)
+    rest = interactions_under(reference, 1)
+    if rest is not None:
+        base = base + _surplus(reference, 1, -np.log(np.asarray(rest.reach)), flat)[0]
+    level = _surplus(reference, 0, starts[0], flat)[0]
+    best, found = float(np.sum((flat * level)[keep])), level
+    for log_v in starts if search else ():
+        log_v = np.where(keep & np.isfinite(log_v), log_v, 0.0)
+        for k in range(_STEPS):
+            surplus, slope = _surplus(reference, 0, log_v, flat)
+            total = float(np.sum((flat * surplus)[keep]))
+            if total < best:
+                best, found = total, surplus
+            log_v = log_v - 2 * _SHRINKING**k * slope
+    return [(base + surplus).reshape(price.shape) for surplus in ((level, found) if search else (level,))]
+
+
+def _surplus(reference: Problem, law: int, log_v: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    surplus, slope = _surplus_and_slope(reference, law, jnp.asarray(log_v), jnp.asarray(price))
+    return np.asarray(surplus), np.asarray(slope)
+
+
+@compiled
+def _surplus_and_slope(
+    reference: Problem, law: int, log_v: Float[Array, " n"], price: Float[Array, " n"]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """``Σ_y A_xy √(cost_y/cost_x)``, and the slope of its cost in log v, per point relative to the terms it has."""
+    interactions = interactions_under(reference, law)
+    assert interactions is not None
+    common, pull = interactions.common_and_pull(jnp.exp(log_v))
+    root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * interactions.reach)
+    scale = 0.5 * root[:, None] * root[None, :]
+    terms = jnp.sum(common * scale, axis=1)
+    slope = jnp.sum(pull * scale, axis=1) / jnp.where(terms > 0, terms, 1.0)
+    return jnp.where(interactions.keep, terms / price, 0.0), slope

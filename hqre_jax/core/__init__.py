@@ -1,0 +1,1 @@
+"""What everything speaks of: axes, arrays, input errors, results, simplices, temperatures, programs, checkpoints."""

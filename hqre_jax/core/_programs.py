@@ -1,0 +1,81 @@
+"""Compiled functions that share one program among games which differ in their names alone."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+
+from hqre_jax.core._types import Labels
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(function: Function) -> Function:
+    """`eqx.filter_jit` of a function that does not look at names.
+
+    Names are static: games of other names are other types to a compiler, as they must be to whoever returns a game
+    from a compiled function. Here they are taken off before, so that nothing is compiled twice because of them.
+
+    Args:
+        function: The function; no game that it returns has names.
+
+    Returns:
+        The compiled function.
+    """
+    program = eqx.filter_jit(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return program(*unnamed(args), **unnamed(kwargs))
+
+    return call  # type: ignore[return-value]
+
+
+@functools.cache
+def _known(options: tuple[tuple[str, Any], ...]) -> bool:
+    program = jax.jit(lambda x: x).lower(jax.ShapeDtypeStruct((), "float32"))
+    try:
+        program.compile(compiler_options=dict(options))
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
+
+
+def known_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The compiler's options, or none where this version of it knows one of them no longer.
+
+    Args:
+        options: As for ``jax.jit(compiler_options=…)``; they may change how fast a program is, but not what is right.
+    """
+    return options if _known(tuple(options.items())) else {}
+
+
+def unnamed(value: Any) -> Any:
+    """The value with every `Labels` in it empty; what holds none is the same object.
+
+    Args:
+        value: A module, or tuples, lists and dictionaries of such.
+    """
+    if isinstance(value, Labels):
+        return value if value == Labels() else Labels()
+    if isinstance(value, dict):
+        return {key: unnamed(part) for key, part in value.items()}
+    if isinstance(value, tuple | list):
+        parts = [unnamed(part) for part in value]
+        if all(new is old for new, old in zip(parts, value, strict=True)):
+            return value
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    if not isinstance(value, eqx.Module):
+        return value
+    parts = {f.name: value.__dict__[f.name] for f in dataclasses.fields(value) if f.name in value.__dict__}
+    plain = {name: unnamed(part) for name, part in parts.items()}
+    if all(plain[name] is part for name, part in parts.items()):
+        return value
+    # As equinox puts modules together after a transformation: their constructors have had their say.
+    copy = object.__new__(type(value))
+    for name, part in plain.items():
+        object.__setattr__(copy, name, part)
+    return copy

@@ -1,0 +1,371 @@
+"""Confidence regions of an equilibrium whose payoffs were estimated from play (delta method)."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._simplex import safe_log
+from hqre_jax.core._temperatures import concrete
+from hqre_jax.core._types import ActionMask, InputError, LogPolicy, Policy, Scalar, checked_kind
+from hqre_jax.empirical._branch_ends import branch_ends
+from hqre_jax.empirical._game import EmpiricalGame, possible_profiles
+from hqre_jax.empirical._influence import log_policy_curvature, log_policy_gradient, play_variances
+from hqre_jax.empirical._quantiles import fisher_quantile
+from hqre_jax.problem import Problem
+from hqre_jax.rollouts._observations import checked_level
+from hqre_jax.solving._solution import Solution
+
+# Fewer plays of a profile say too little of their own spread.
+_FEWEST = 20
+# Third cumulant over cubed error of an estimate, beyond which its law is too lopsided for Student's quantile.
+_LOPSIDED = 0.2
+# Bend of the equilibrium over an interval, in parts of its half-width, up to which second order is enough.
+_BENT = 2.0
+# Multiples of the distance to an interval's end at which the branch must still be the same one: that far from it by
+# `_FAR` times as much at most, up to what coarse continuation may err.
+_WITHIN, _FAR, _SAME = (1.0, 3.0), 1.25, 1e-4
+_DOUBTS = (
+    f"profiles of fewer than {_FEWEST} plays",
+    "profiles whose payoffs never varied, and no payoff_range that bounds them",
+    "payoffs too lopsided for so few plays, or of unknown skewness",
+    "an equilibrium that bends within the interval, or could be another: near the threshold of uniqueness, or beyond",
+)
+
+
+class Confidence(eqx.Module):
+    """What sampled payoffs say about where the equilibrium of the true payoffs is.
+
+    Attributes:
+        level: Probability with which each interval, and separately the joint region, covers where it is `trusted`.
+        policy: The equilibrium of the mean payoffs, ``(player, information state, action)``.
+        lower: Lower ends of the intervals of single probabilities.
+        upper: Upper ends.
+        standard_error: Of each probability.
+        degrees_of_freedom: Of each interval (Welch–Satterthwaite).
+        unknown: How far profiles that were never played may move each probability, to first order; it is part
+            of the intervals, not of the joint region.
+        log_covariance: Covariance of ``log π̂``, entries in the order of the flattened policy.
+        joint_degrees_of_freedom: Of the joint region.
+        stretch: By what intervals of log-odds are longer than to first order, ``√(1 + (2.5b)²)`` with b the bend of
+            the equilibrium over an interval, in parts of its half-width.
+        doubts: What speaks against the level, in the order of `reasons`.
+        mask: Valid actions.
+    """
+
+    level: Scalar
+    policy: Policy
+    lower: Policy
+    upper: Policy
+    standard_error: Policy
+    degrees_of_freedom: Policy
+    unknown: Policy
+    log_policy: LogPolicy
+    log_covariance: Float[Array, "entry entry"]
+    joint_degrees_of_freedom: Scalar
+    stretch: Policy
+    doubts: Bool[Array, " doubt"]
+    mask: ActionMask
+
+    @property
+    def trusted(self) -> Bool[Array, ""]:
+        """Whether the level can be relied upon; if not, `reasons` says why, and intervals may cover less often."""
+        return ~jnp.any(self.doubts)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the level is not to be trusted; empty where it is."""
+        return tuple(reason for reason, holds in zip(_DOUBTS, np.asarray(self.doubts), strict=True) if holds)
+
+    @property
+    def half_width(self) -> Scalar:
+        """The largest distance between a probability and an end of its interval."""
+        return jnp.max(jnp.maximum(self.upper - self.policy, self.policy - self.lower))
+
+    def distance(self, policy: Policy) -> Scalar:
+        """Hotelling's ``T² = δᵀ Σ⁻¹ δ`` of a policy, δ the difference of log-ratios to each row's last action.
+
+        Args:
+            policy: Interior policy of the same shape.
+
+        Returns:
+            T², infinite where the policy differs in a direction in which nothing is uncertain.
+        """
+        basis, free = _log_ratios(self.mask)
+        delta = basis @ (safe_log(policy, self.mask) - self.log_policy).ravel()
+        covariance = basis @ self.log_covariance @ basis.T
+        scale = jnp.sqrt(jnp.diagonal(covariance))
+        # Coordinates that stand for nothing, and those that are known exactly, get a unit of their own.
+        sure = scale == 0
+        impossible = jnp.any(sure & free & (delta != 0))
+        scale = jnp.where(sure, 1.0, scale)
+        correlation = covariance / scale[:, None] / scale[None, :] + jnp.diag(jnp.where(sure, 1.0, 0.0))
+        delta = jnp.where(sure, 0.0, delta / scale)
+        return jnp.where(impossible, jnp.inf, delta @ jnp.linalg.solve(correlation, delta))
+
+    @property
+    def radius(self) -> Scalar:
+        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
+        d = jnp.sum(_log_ratios(self.mask)[1]).astype(self.level.dtype)
+        rest = jnp.maximum(self.joint_degrees_of_freedom - d + 1.0, 1.0)
+        return jnp.max(self.stretch) ** 2 * d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)
+
+    def contains(self, policy: Policy) -> Bool[Array, ""]:
+        """Whether a policy lies in the joint region, an ellipsoid of log-ratios."""
+        return self.distance(policy) <= self.radius
+
+    def covers(self, policy: Policy) -> Bool[Array, "player state action"]:
+        """Whether each probability of a policy lies in its interval; padding does."""
+        return (self.lower <= policy) & (policy <= self.upper)
+
+    def __repr__(self) -> str:
+        if not concrete(self.policy) or self.policy.ndim != 3:
+            return "Confidence(batch)"
+        shown = f"level={float(self.level):g}, half_width={float(self.half_width):.3g}"
+        doubt = f", level not to be trusted: {'; '.join(self.reasons)}" if self.reasons else ""
+        return f"Confidence({shown}{doubt})"
+
+
+@compiled
+def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
+    problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
+    gradient = log_policy_gradient(problem, log_policy, "payoffs")
+    players = gradient.shape[1]
+    gradient = gradient.reshape(gradient.shape[0], players, -1)
+    n, spread = play_spread(empirical)
+    rare, level_left = _rare(empirical, n, level)
+    shares = play_variances(gradient, spread) / n[None, None]
+    covariance = jnp.sum(shares, axis=-1)
+    freedom = jnp.maximum(n - 1.0, 1.0)
+    own = jnp.diagonal(shares).T  # (entry, profile)
+    if empirical.prior is not None:
+        counted = _prior_share(empirical, solution)
+        covariance = covariance + counted
+        own = jnp.concatenate([own, jnp.diagonal(counted)[:, None]], axis=-1)
+        freedom = jnp.append(freedom, jnp.maximum(empirical.prior_plays - 1.0, 1.0))
+    variance = jnp.sum(own, axis=-1)
+    nu = _ratio(variance**2, jnp.sum(own**2 / freedom[None], axis=-1))
+    # On the scale of log-odds intervals stay within [0, 1] and errors are closer to normal.
+    policy = solution.policy
+    others = jnp.sum(jnp.where(mask, policy, 0.0), -1, keepdims=True) - policy
+    odds = _log_odds(log_policy, mask)
+    stretch = 1.0 / jnp.where(mask & (others > 0), others, jnp.inf)  # d log-odds / d log π
+    shape = mask.shape
+    error = jnp.sqrt(variance).reshape(shape)
+    known_range = jnp.isfinite(empirical.width)
+    half = empirical.unknown.reshape(players, -1) + jnp.where(known_range, rare, 0.0)
+    unknown = jnp.sum(jnp.abs(gradient) * half[None], axis=(1, 2)).reshape(shape)
+    quantile = jnp.sqrt(fisher_quantile(level_left, jnp.ones(shape), nu.reshape(shape)))
+    ends = _interval_ends(gradient, spread / n[None, None]).reshape(-1, *empirical.means.shape)
+    bend = _bend(problem, log_policy, ends, quantile.ravel(), error.ravel()).reshape(shape)
+    longer = jnp.where(mask, jnp.sqrt(1.0 + (2.5 * bend) ** 2), 1.0)
+    reach = stretch * (quantile * longer * error + unknown)
+    possible = (
+        jnp.ones(n.shape, bool)
+        if empirical.prior is None
+        else jnp.broadcast_to(
+            (empirical.prior > 0).reshape(empirical.prior.shape + (1,) * players), empirical.counts.shape
+        ).ravel()
+    )
+    played = possible & (jnp.max(empirical.unknown.reshape(players, -1), axis=0) == 0)
+    third = jnp.where(played[None], empirical.third.reshape(players, -1), 0.0)
+    cubes = jnp.sum(jnp.abs(gradient**3 * third[None] / n[None, None] ** 2), axis=(1, 2))
+    lopsided = (variance > 0) & ~(cubes <= _LOPSIDED * variance**1.5)
+    doubts = jnp.stack(
+        [
+            jnp.any(played & (n < _FEWEST)),
+            jnp.any(rare * played[None] > 0) & ~known_range,
+            jnp.any(lopsided),
+            ~jnp.all(jnp.where(mask, bend, 0.0) <= _BENT)
+            | _leaves(problem, quantile.reshape(-1, *(1,) * empirical.means.ndim) * ends, odds, reach),
+        ]
+    )
+    return Confidence(
+        level=level,
+        policy=policy,
+        lower=jnp.where(mask & (others > 0), _sigmoid(odds - reach), policy),
+        upper=jnp.where(mask & (others > 0), _sigmoid(odds + reach), policy),
+        standard_error=policy * error,
+        degrees_of_freedom=nu.reshape(shape),
+        unknown=policy * unknown,
+        log_policy=log_policy,
+        log_covariance=covariance,
+        joint_degrees_of_freedom=_joint_freedom(shares, covariance, n, mask),
+        stretch=longer,
+        doubts=doubts,
+        mask=mask,
+    )
+
+
+def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any = 0.95) -> Confidence:
+    """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
+
+    With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
+    Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
+    equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
+    plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
+    and `reasons`; then compare with `bootstrap`.
+
+    Args:
+        empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
+            else by ``1 − δ^{1/(n−1)}`` of a stated range, δ half of the error left, shared by all of these.
+        solution: A solution of ``empirical.game``, at any temperatures.
+        level: Probability of covering; 0.95 by default.
+
+    Returns:
+        The `Confidence`. Works under ``jit`` and ``vmap``.
+
+    Raises:
+        InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
+            probability.
+    """
+    level = checked_level(level)
+    check_solution(empirical, solution)
+    return _confidence(empirical, solution, jnp.asarray(level, solution.policy.dtype))
+
+
+def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
+    """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
+    checked_kind(empirical, EmpiricalGame, "empirical", "EmpiricalGame.from_log(log) gives one")
+    checked_kind(solution, Solution, "solution", "solve(empirical.game, tau) gives one")
+    game = solution.problem.game
+    payoffs = getattr(game, "payoffs", None)
+    if payoffs is None or payoffs.shape != empirical.means.shape:
+        raise InputError("solution", "is of another game: solve empirical.game")
+    if not (concrete(payoffs) and concrete(empirical.means)):
+        return
+    relevant = _relevant(empirical)
+    if not np.array_equal(np.asarray(payoffs) * relevant, np.asarray(empirical.means) * relevant):
+        raise InputError("solution", "is of other payoffs: solve empirical.game")
+    known = np.asarray(empirical.unknown).max(0) == 0
+    few = np.argwhere(known & relevant & (np.asarray(empirical.counts) < 2))
+    if few.size:
+        raise InputError(
+            "empirical", f"has {len(few)} profiles of fewer than two plays, {tuple(map(int, few[0]))} first: play them"
+        )
+
+
+def _relevant(empirical: EmpiricalGame) -> np.ndarray:
+    """Profiles whose types are possible."""
+    shape = empirical.means.shape[1:]
+    return np.ones(shape, bool) if empirical.prior is None else possible_profiles(np.asarray(empirical.prior), shape)
+
+
+def play_spread(empirical: EmpiricalGame) -> tuple[Float[Array, " profile"], Float[Array, "player player profile"]]:
+    """Plays of each profile, and covariances of one play; what is not known adds nothing here."""
+    players = empirical.means.shape[0]
+    n = jnp.maximum(empirical.counts.reshape(-1), 1.0)
+    spread = empirical.covariances.reshape(players, players, -1)
+    return n, jnp.where(jnp.isnan(spread), 0.0, spread)
+
+
+def _rare(
+    empirical: EmpiricalGame, n: Float[Array, " profile"], level: Scalar
+) -> tuple[Float[Array, "player profile"], Scalar]:
+    """How far means that never varied may be off (1 where no range is stated), and the level left to the rest."""
+    players = empirical.means.shape[0]
+    variance = jnp.moveaxis(jnp.diagonal(empirical.covariances), -1, 0).reshape(players, -1)
+    rounding = (4 * jnp.finfo(variance.dtype).eps * empirical.means.reshape(players, -1)) ** 2
+    constant = (variance <= rounding) & (empirical.counts.reshape(1, -1) >= 2)
+    number = jnp.maximum(jnp.sum(constant), 1)
+    bounded = jnp.isfinite(empirical.width) & jnp.any(constant)
+    delta = 0.5 * (1.0 - level) / number
+    share = -jnp.expm1(jnp.log(delta) / jnp.maximum(n - 1.0, 1.0))
+    width = jnp.where(jnp.isfinite(empirical.width), empirical.width, 1.0)
+    return jnp.where(constant, width * share[None], 0.0), jnp.where(bounded, 0.5 * (1.0 + level), level)
+
+
+def _interval_ends(
+    gradient: Float[Array, "entry player profile"], spread: Float[Array, "player player profile"]
+) -> Float[Array, "entry player profile"]:
+    """``S g_e/n / error_e``: the nearest payoffs at which the linear part of ``log π_e`` is one standard error away."""
+    pulls = jnp.einsum("ija,eja->eia", spread, gradient)
+    size = jnp.sqrt(jnp.sum(gradient * pulls, axis=(1, 2)))
+    return pulls / jnp.where(size > 0, size, 1.0)[:, None, None]
+
+
+def _bend(
+    problem: Problem,
+    log_policy: LogPolicy,
+    ends: Float[Array, "entry ..."],
+    quantile: Float[Array, " entry"],
+    error: Float[Array, " entry"],
+) -> Float[Array, " entry"]:
+    """``½t²|∂²log π/∂s²| / t·error`` of each entry, the largest over the payoffs at the ends of all intervals."""
+    second = log_policy_curvature(problem, log_policy, ends)
+    bend = 0.5 * jnp.max(jnp.abs(second) * quantile[:, None] ** 2, axis=0) / jnp.where(error > 0, quantile * error, 1.0)
+    # A derivative that does not exist is one that is too large.
+    return jnp.where(error > 0, jnp.where(jnp.isfinite(bend), bend, 1e6), 0.0)
+
+
+def _leaves(problem: Problem, moves: Float[Array, "entry ..."], odds: Policy, reach: Policy) -> Bool[Array, ""]:
+    """Whether the principal branch ends far from the intervals at payoffs about as likely as their ends.
+
+    There it has gone to another equilibrium: which one the true payoffs select is then not known.
+    """
+    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
+    times = jnp.concatenate([jnp.zeros(1), jnp.repeat(jnp.asarray(_WITHIN), 2 * len(moves))]).astype(payoffs.dtype)
+    moved = jnp.concatenate([jnp.zeros_like(moves[:1]), *[moves, -moves] * len(_WITHIN)])
+    ends = payoffs[None] + times.reshape(-1, *(1,) * payoffs.ndim) * moved
+    found = jax.vmap(lambda log_policy: _log_odds(log_policy, problem.mask))(branch_ends(problem, ends))
+    # At the estimated payoffs it must be where it was found to be.
+    allowed = _FAR * times[:, None, None, None] * reach[None] + _SAME
+    return ~jnp.all(jnp.where(problem.mask[None], jnp.abs(found - odds[None]) <= allowed, True))
+
+
+def _log_odds(log_policy: LogPolicy, mask: ActionMask) -> LogPolicy:
+    """``log π − log(1 − π)``; where there is no other action 0, and so it is at padded entries."""
+    policy = jnp.where(mask, jnp.exp(log_policy), 0.0)
+    others = jnp.sum(policy, -1, keepdims=True) - policy
+    free = mask & (others > 0)
+    return jnp.where(free, log_policy - jnp.log(jnp.where(free, others, 1.0)), 0.0)
+
+
+def _prior_share(empirical: EmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:
+    """Covariance of ``log π̂`` by the sampling error of a counted prior: multinomial."""
+    gradient = log_policy_gradient(solution.problem, solution.log_policy, "prior")
+    gradient = gradient.reshape(gradient.shape[0], -1)
+    prior = solution.problem.game.prior.reshape(-1)  # pyright: ignore[reportAttributeAccessIssue]
+    mean = gradient @ prior
+    return ((gradient * prior[None]) @ gradient.T - mean[:, None] * mean[None, :]) / empirical.prior_plays
+
+
+def _log_ratios(mask: ActionMask) -> tuple[Float[Array, "entry entry"], Bool[Array, " entry"]]:
+    """The matrix from ``log π`` to log-ratios to each row's last valid action, and which of them are free."""
+    last = mask.shape[-1] - 1 - jnp.argmax(mask[..., ::-1], axis=-1)  # (player, state)
+    index = jnp.arange(mask.size).reshape(mask.shape)
+    reference = jnp.take_along_axis(index, last[..., None], axis=-1)
+    free = mask & (index != reference)
+    rows = jnp.broadcast_to(reference, mask.shape).ravel()
+    basis = jnp.eye(mask.size) - jnp.eye(mask.size)[rows]
+    return jnp.where(free.ravel()[:, None], basis, 0.0), free.ravel()
+
+
+def _joint_freedom(shares, covariance, n, mask) -> Scalar:
+    """``(d + d²) / Σ_a [tr((Σ_a Σ⁻¹)²) + tr(Σ_a Σ⁻¹)²]/(n_a − 1)`` in log-ratios."""
+    basis, free = _log_ratios(mask)
+    d = jnp.sum(free)
+    total = basis @ covariance @ basis.T
+    scale = jnp.sqrt(jnp.diagonal(total))
+    sure = scale == 0
+    scale = jnp.where(sure, 1.0, scale)
+    reduced = jnp.einsum("ie,efa,jf->aij", basis, shares, basis) / (scale[:, None] * scale[None, :])[None]
+    total = total / scale[:, None] / scale[None, :] + jnp.diag(jnp.where(sure, 1.0, 0.0))
+    part = jnp.linalg.solve(total[None], reduced)
+    trace = jnp.trace(part, axis1=1, axis2=2)
+    square = jnp.einsum("aij,aji->a", part, part)
+    return _ratio(d + d**2, jnp.sum((square + trace**2) / jnp.maximum(n - 1.0, 1.0)))
+
+
+def _ratio(a, b):
+    """``a/b``, infinite where nothing is uncertain."""
+    return jnp.where(b > 0, a / jnp.where(b > 0, b, 1.0), jnp.inf)
+
+
+def _sigmoid(x):
+    return 1.0 / (1.0 + jnp.exp(-x))

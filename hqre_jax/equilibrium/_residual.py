@@ -1,0 +1,279 @@
+"""What an equilibrium is and how far a policy is from one: functions of a problem and a policy."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
+from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
+from hqre_jax.problem import Entropy, Problem, full_policy
+
+# Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
+_MAX_IMPROVEMENTS = 200
+
+
+def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Problem) -> Scalar:
+    """``max_{i,x,a} |π_i(a|x) − softmax(response)_i(a|x)|``: the one number that decides success.
+
+    Args:
+        log_policy: ``log π``.
+        response: ``Q^π/τ + log ρ``.
+        problem: For the mask of valid actions.
+
+    Returns:
+        The undamped residual, a pure number in [0, 1].
+    """
+    gap = probabilities(log_policy, problem.mask) - problem.policy(response)
+    return jnp.max(jnp.abs(gap))
+
+
+@compiled
+def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
+    problem = problem.centered()
+    return residual_between(log_policy, problem.response_logits(log_policy), problem)
+
+
+@compiled
+def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
+    problem = problem.centered()
+    return problem.policy(problem.response_logits(log_policy))
+
+
+@compiled
+def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
+    """`regularized_gap` of a problem and a log-policy."""
+    centered = problem.centered()
+    evaluation = centered.evaluate(log_policy)
+    logits = evaluation.action_values / centered.tau[..., None] + centered.log_reference
+    best = log_softmax(logits, centered.mask)
+    return jnp.sum(evaluation.reach * centered.tau * kl(log_policy, best, centered.mask), axis=-1)
+
+
+def logit_response(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> Policy:
+    """Logit (quantal) response ``ρ_i(a|x) exp(Q_i^π(x,a)/τ_i(x)) / Z`` of every player to a policy.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        The response, ``(player, information state, action)``; an HQRE is its fixed point.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: McKelvey & Palfrey (1995, 1998); theory.md §2.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return _response(problem, log_policy)
+
+
+def residual(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> Scalar:
+    """Distance of a policy from its own logit response, ``max |π_i(a|x) − softmax(Q_i^π/τ_i + log ρ)(a)|``.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        The residual, a pure number in [0, 1]; 0 exactly at an HQRE.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md §2.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return _residual(problem, log_policy)
+
+
+def regularized_gap(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """What one regularised best reply would gain, ``g_i = Σ_x P_i(x) τ_i(x) KL(π_i(x) ‖ BR_i(x))``.
+
+    For γ = 0 this is exactly player i's regularised Bayesian gap (T3); for γ > 0 or trees it is the sum of the
+    one-step gaps, weighted with the (normalised) occupancy of information states.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Gap of each player, in units of payoff, ≥ 0 and 0 exactly at an HQRE.
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md, T3.
+    """
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    return problem_gap(problem, log_policy)
+
+
+def bayesian_regret(
+    game: AbstractGame,
+    policies: Sequence[Any],
+    tau: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """Regularised Bayesian regret of a run of policies, ``Σ_k g_i^k``.
+
+    Args:
+        game: The game.
+        policies: π^0, π^1, …, each ``(player, information state, action)``.
+        tau: Temperatures as in `solve`, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Regret of each player, in units of payoff; bounded in the number of rounds under T2 (T3).
+
+    Raises:
+        InputError: On bad input.
+
+    Source: theory.md, T3.
+    """
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    total = jnp.zeros(game.num_players, game.dtype)
+    for policy in policies:
+        log_policy = safe_log(full_policy(policy, game.action_mask, game.dtype, "policies"), game.action_mask)
+        total = total + problem_gap(problem, log_policy)
+    return total
+
+
+def exploitability(
+    game: AbstractGame,
+    policy: Any,
+    tau: Any = None,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+) -> PerPlayer:
+    """What each player would gain from its exact best response, the others held fixed.
+
+    The best response is found by policy iteration: evaluate the player's policy exactly, improve it at every
+    information state at once, until nothing improves. Where beliefs do not depend on the player's own policy
+    (all games but the general incomplete-information Markov game, trees by perfect recall) this ends at the
+    true optimum of the player's decision process.
+
+    Args:
+        game: The game.
+        policy: π, ``(player, information state, action)``.
+        tau: None for the hard best response in payoffs alone; temperatures for the soft best response in
+            regularised returns ("plain" continuation leaves nothing to plan for beyond payoffs, so it is
+            refused where play goes on).
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+
+    Returns:
+        Gain of each player under the initial distribution, in units of payoff.
+
+    Raises:
+        InputError: On bad input, or where beliefs depend on the player's own policy.
+    """
+    hard = tau is None
+    # A hard best response uses no temperature; the payoff range stands in for one.
+    tau = jnp.maximum(game.payoff_range(), 1.0) if hard else tau
+    problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
+    if not game.beliefs_ignore_own_policy:
+        raise InputError("game", "has beliefs that depend on one's own policy: a best response is no decision process")
+    if not hard and continuation == "plain" and game.plays_on:
+        raise InputError("continuation", '"plain" pays no entropy in continuation values; use "soft", or tau=None')
+    return _exploitability(problem, log_policy, hard)
+
+
+@compiled
+def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
+    mask = problem.mask
+
+    def evaluate(candidate: LogPolicy) -> Evaluation:
+        bonus = jnp.zeros_like(problem.tau) if hard else problem.bonus(candidate)
+        return problem.game.evaluate(candidate, bonus, problem.continuation)
+
+    def improve(worth: ActionValues) -> LogPolicy:
+        if hard:
+            best = jnp.argmax(jnp.where(mask, worth, -jnp.inf), axis=-1)
+            chosen = jnp.arange(mask.shape[-1])[None, None, :] == best[..., None]
+            return jnp.where(mask & ~chosen, -jnp.inf, 0.0)
+        return log_softmax(worth / problem.tau[..., None] + problem.log_reference, mask)
+
+    def best_value(i: int) -> Scalar:
+        def body(carry):
+            candidate, evaluation, _, count = carry
+            candidate = candidate.at[i].set(improve(evaluation.action_values)[i])
+            improved = evaluate(candidate)
+            gained = jnp.max(improved.values[i] - evaluation.values[i])
+            rounding = 16 * jnp.finfo(gained.dtype).eps * jnp.max(jnp.abs(improved.values[i]))
+            return candidate, improved, gained > rounding, count + 1
+
+        start = (log_policy, evaluate(log_policy), jnp.asarray(True), 0)
+        _, evaluation, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < _MAX_IMPROVEMENTS), body, start)
+        return evaluation.initial_values[i]
+
+    best = jnp.stack([best_value(i) for i in range(mask.shape[0])])
+    return jnp.maximum(best - evaluate(log_policy).initial_values, 0.0)
+
+
+def soft_values(action_values, problem: Problem) -> StateValues:
+    """``τ log Σ_a ρ(a) exp(Q(a)/τ)`` plus the entropy offset: the regularised value of responding optimally.
+
+    Args:
+        action_values: ``Q_i(x, a)``.
+        problem: For temperatures, reference and entropy offset.
+
+    Returns:
+        ``(player, information state)``, in units of payoff.
+    """
+    logits = action_values / problem.tau[..., None] + problem.log_reference
+    return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.entropy_offset
+
+
+def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem, LogPolicy]:
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    given = full_policy(policy, game.action_mask, game.dtype, "policy")
+    return problem, safe_log(given, game.action_mask)

@@ -1,0 +1,142 @@
+"""What every game can do: say what each action is worth when everybody follows a policy."""
+
+import abc
+from typing import Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+
+Continuation = Literal["soft", "plain", "zero_sum"]
+
+
+class Evaluation(NamedTuple):
+    """A policy's worth, in units of payoff.
+
+    Attributes:
+        action_values: ``Q_i^π(x, a)``, 0 at padded entries.
+        values: ``E_{b_i(w|x)} V_i^π(w)``, the current regularisation under ``E`` included.
+        initial_values: ``E_{w~ν} V_i^π(w)`` per player.
+        reach: ``P_i(x)``: probability of the information state (trees, γ = 0), or its normalised discounted
+            occupancy ``(1−γ) Σ_t γ^t P(x_t = x)``; with γ = 1 the expected number of visits.
+        continuation: Values ``(player, target)`` one backup later, at the states that transitions lead to;
+            of size 0 where play ends at once.
+    """
+
+    action_values: ActionValues
+    values: StateValues
+    initial_values: PerPlayer
+    reach: StateValues
+    continuation: Float[Array, "player target"]
+
+
+class AbstractGame(eqx.Module):
+    """A discounted incomplete-information Markov game, seen only through the values of its actions.
+
+    Attributes:
+        action_mask: Valid actions, ``(player, information state, action)``.
+        labels: Names for people.
+        policy_independent_beliefs: Whether ``b_i(w|x)`` is the same under every policy, which the theorems
+            on Markov games need; a static property of the game.
+    """
+
+    action_mask: eqx.AbstractVar[ActionMask]
+    labels: eqx.AbstractVar[Labels]
+    policy_independent_beliefs: eqx.AbstractVar[bool]
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float = 1.0,
+    ) -> Evaluation:
+        """Worth of a policy when entropy is paid and payoffs are scaled.
+
+        Args:
+            log_policy: Log-probabilities; 0 at padded entries, ``−inf`` allowed at valid ones.
+            bonus: ``τ_j(x) H_j(x)`` of each player at each of its information states.
+            continuation: Who is paid whose bonus in continuation values (theory.md §2).
+            payoff_scale: Factor on every payoff (not on the bonus); the homotopy moves it from 0 to 1.
+
+        Returns:
+            The `Evaluation`; linear in ``(payoff_scale, bonus)`` at a fixed policy.
+        """
+
+    @abc.abstractmethod
+    def centered(self) -> "AbstractGame":
+        """The same game without the strategically irrelevant payoff terms that cost digits at low τ."""
+
+    @abc.abstractmethod
+    def payoff_range(self) -> PerPlayer:
+        """Largest minus smallest payoff of each player, the unit in which its temperatures count."""
+
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """Second derivatives of action values by logits, relative to their size: ``Σ_j m_j`` over the moves that count.
+
+        Action values are multilinear in policies. If j's policy p moves by at most ``m_j`` (L1, per unit of logits)
+        then i's action values have second derivatives of at most ``N · range_i ·`` what is returned here.
+
+        Args:
+            mixing: m, a pure number for each player.
+
+        Returns:
+            One number per player; ∞ where nothing is known, as of any game that does not say more.
+        """
+        return jnp.full_like(mixing, jnp.inf)
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """Whether what one of two players gets is what the other pays; None where that is not known."""
+        return None
+
+    @property
+    def plays_on(self) -> bool:
+        """Whether a move can lead to another move, so that continuation values matter."""
+        return False
+
+    @property
+    def beliefs_ignore_own_policy(self) -> bool:
+        """Whether a player's best response is a decision process: its own policy does not move its beliefs."""
+        return self.policy_independent_beliefs
+
+    @property
+    def num_players(self) -> int:
+        """Number of agents N."""
+        return self.action_mask.shape[-3]
+
+    @property
+    def num_information_states(self) -> int:
+        """Largest number X of information states of any player."""
+        return self.action_mask.shape[-2]
+
+    @property
+    def num_actions(self) -> int:
+        """Largest number A of actions of any player."""
+        return self.action_mask.shape[-1]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Floating type of the payoffs and of everything computed from them."""
+        return jax.eval_shape(self.payoff_range).dtype
+
+
+def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[Array, "player w"]:
+    """``Σ_j E_ij τ_j H_j`` at each world state: the regularisation that agent i is paid there.
+
+    Args:
+        bonus: ``τ_j H_j(o_j(w))`` of player j at world state w.
+        continuation: ``soft`` (E = 1), ``plain`` (E = 0) or ``zero_sum`` (E = [[1,−1],[−1,1]]).
+
+    Returns:
+        The shared bonus, same shape.
+    """
+    if continuation == "soft":
+        return bonus
+    if continuation == "plain":
+        return jnp.zeros_like(bonus)
+    return bonus - bonus[::-1]

@@ -1,0 +1,276 @@
+"""Games written down by their world states: one evaluation for all of them.
+
+A world state ``w`` fixes what everybody knows, ``x = o_i(w)``, and what every joint action pays. Special
+cases differ in three answers only: how likely worlds are given ``x`` (beliefs), where play goes on
+(transitions), and which shortcut their structure allows. All of them run through `AbstractWorldStateGame.evaluate`.
+"""
+
+import abc
+import string
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.games._checks import cancel
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
+
+JointTensor = Float[Array, "player world *actions"]
+WorldArray = Float[Array, "player world"]
+
+
+class AbstractWorldStateGame(AbstractGame):
+    """A game given by payoffs ``(player, world, a_1, …, a_N)`` and an information map ``(player, world)``.
+
+    Attributes:
+        payoffs: `world_payoffs` in the shape in which the user gives them.
+    """
+
+    payoffs: eqx.AbstractVar[Float[Array, "player *rest"]]
+
+    @abc.abstractmethod
+    def world_payoffs(self) -> JointTensor:
+        """Payoffs ``r_i(w, a)``, 0 where an action is masked."""
+
+    @abc.abstractmethod
+    def information_map(self) -> Int[Array, "player world"]:
+        """Information map ``o_i(w)``."""
+
+    @abc.abstractmethod
+    def world_initial(self) -> Float[Array, " world"]:
+        """Distribution ν of the first world state."""
+
+    @abc.abstractmethod
+    def beliefs(self, occupancy: Float[Array, " world"]) -> WorldArray:
+        """``b_i(w | o_i(w))``, given (if it matters) the discounted occupancy of worlds."""
+
+    @property
+    def plays_on(self) -> bool:
+        """Whether there are transitions."""
+        return self.world_transitions() is not None
+
+    def world_transitions(self) -> Float[Array, "world *actions target"] | None:
+        """Kernel ``P(t | w, a)`` to the targets that `spread` resolves into worlds; None when play ends at once."""
+        return None
+
+    def spread(self, over_targets: Float[Array, "... target"]) -> Float[Array, "... world"]:
+        """Distribution over worlds that a distribution over targets stands for."""
+        return over_targets
+
+    def gather(self, over_worlds: Float[Array, "... world"]) -> Float[Array, "... target"]:
+        """Expectation of a function of worlds at each target: the transpose of `spread`."""
+        return over_worlds
+
+    def discount_factor(self) -> Scalar:
+        """Discount γ; 0 where play ends at once."""
+        return jnp.zeros((), self.dtype)
+
+    def aggregate(self, per_world: Float[Array, "player world *rest"]) -> Float[Array, "player state *rest"]:
+        """Sum over the worlds of each information state."""
+        num_states = self.num_information_states
+        return jax.vmap(lambda f, o: jax.ops.segment_sum(f, o, num_states))(per_world, self.information_map())
+
+    def at_worlds(self, per_state: Float[Array, "player state *rest"]) -> Float[Array, "player world *rest"]:
+        """Value at ``o_i(w)`` of a function of information states."""
+        return jax.vmap(lambda f, o: f[o])(per_state, self.information_map())
+
+    def evaluate(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float = 1.0,
+        *,
+        targets: Float[Array, "player target"] | None = None,
+    ) -> Evaluation:
+        """See `AbstractGame.evaluate`; ``targets`` freezes the continuation values instead of solving for them."""
+        payoffs = self.world_payoffs()
+        num_actions = payoffs.shape[2:]
+        at_worlds = self.at_worlds(probabilities(log_policy, self.action_mask))
+        policies = [at_worlds[j, :, :a] for j, a in enumerate(num_actions)]
+        paid = share(self.at_worlds(bonus), continuation)
+        gamma = self.discount_factor()
+        transitions = self.world_transitions()
+        occupancy = self.world_initial()
+        continues = jnp.zeros((self.num_players, 0), payoffs.dtype)
+        # Where play ends at once each player's payoffs are scaled by themselves: the compiler takes that out of a
+        # solver's loop, and the player's slice with it, which it would otherwise copy at every evaluation.
+        own_scale = payoff_scale
+        if transitions is not None:
+            payoffs, own_scale = payoffs * payoff_scale, 1.0
+            moves = _average_all(transitions, policies)
+            identity = jnp.eye(moves.shape[-1], dtype=payoffs.dtype)
+            chain = identity - gamma * self.gather(moves.T).T
+            rewards = _average_all(jnp.moveaxis(payoffs, 0, -1), policies).T + paid
+            if targets is None:
+                targets = jnp.linalg.solve(chain, self.gather(rewards).T).T
+            # Occupancy of targets d solves d (I − γP) = (ν P) γ …; worlds: d = ν + γ spread(d P).
+            entered = jnp.linalg.solve(chain.T, gamma * occupancy @ moves)
+            occupancy = occupancy + self.spread(entered)
+            payoffs = payoffs + gamma * jnp.einsum("w...t,it->iw...", transitions, targets)
+        beliefs = self.beliefs(occupancy)
+        own = jnp.stack(
+            [
+                jnp.pad(_average_others(own_scale * payoffs[i], policies, i), ((0, 0), (0, max(num_actions) - a)))
+                for i, a in enumerate(num_actions)
+            ]
+        )
+        world_values = jnp.sum(at_worlds * own, axis=-1) + paid
+        normalised = occupancy * jnp.where(gamma < 1, 1 - gamma, 1)
+        return Evaluation(
+            action_values=jnp.where(self.action_mask, self.aggregate(beliefs[..., None] * own), 0.0),
+            values=self.aggregate(beliefs * world_values),
+            initial_values=world_values @ self.world_initial(),
+            reach=self.aggregate(jnp.broadcast_to(normalised, beliefs.shape)),
+            continuation=continues if transitions is None else self.gather(world_values),
+        )
+
+    def payoff_range(self) -> PerPlayer:
+        """See `AbstractGame.payoff_range`; what nobody can play is not paid."""
+        payoffs = self.world_payoffs()
+        legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[2:])[None]
+        axes = tuple(range(1, payoffs.ndim))
+        return jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes) - jnp.min(
+            jnp.where(legal, payoffs, jnp.inf), axis=axes
+        )
+
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """See `AbstractGame.curvature`.
+
+        Where play goes on, own moves count too and the sum is multiplied by ``(1−γ)⁻³``, an estimate: three resolvents
+        of the kernel stand in the second derivative. Nothing is known where γ = 1.
+        """
+        if not self.plays_on:
+            return jnp.sum(mixing) - mixing
+        gamma = self.discount_factor()
+        resolvents = jnp.where(gamma < 1, 1 / jnp.where(gamma < 1, 1 - gamma, 1.0) ** 3, jnp.inf)
+        return jnp.sum(mixing) * resolvents * jnp.ones_like(mixing)
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """See `AbstractGame.opposed`."""
+        return cancel(self.payoffs[0], self.payoffs[1])
+
+
+class StageGame(AbstractGame):
+    """A game whose continuation values are frozen: the stage game that value iteration solves.
+
+    Attributes:
+        game: The Markov game.
+        targets: Continuation values ``(player, target)`` that are taken for granted.
+    """
+
+    game: AbstractWorldStateGame
+    targets: Float[Array, "player target"]
+    action_mask: ActionMask
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+
+    def __init__(self, game: AbstractWorldStateGame, targets: Float[Array, "player target"]):
+        self.game = game
+        self.targets = targets
+        self.action_mask = game.action_mask
+        self.labels = game.labels
+        self.policy_independent_beliefs = game.policy_independent_beliefs
+
+    def evaluate(self, log_policy, bonus, continuation, payoff_scale=1.0) -> Evaluation:
+        """See `AbstractGame.evaluate`; one backup, no linear solve."""
+        return self.game.evaluate(log_policy, bonus, continuation, payoff_scale, targets=self.targets)
+
+    def centered(self) -> "StageGame":
+        """The stage game itself: its payoffs are centred already."""
+        return self
+
+    def payoff_range(self) -> PerPlayer:
+        """The Markov game's."""
+        return self.game.payoff_range()
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """As in the Markov game."""
+        return self.game.opposed()
+
+
+def _average_all(
+    tensor: Float[Array, "world *actions rest"], policies: list[Float[Array, "world _"]]
+) -> Float[Array, "world rest"]:
+    """``E_{a~π(w)}`` of a tensor over joint actions, the last axis kept."""
+    for policy in reversed(policies):
+        tensor = jnp.einsum("w...at,wa->w...t", tensor, policy)
+    return tensor
+
+
+def _average_others(
+    tensor: Float[Array, "world *actions"], policies: list[Float[Array, "world _"]], player: int
+) -> Float[Array, "world own"]:
+    """``E_{a_-i~π_-i(w)}`` of a tensor over joint actions, player i's own action kept."""
+    letters = string.ascii_letters[1 : len(policies) + 1]
+    for j in reversed(range(len(policies))):
+        if j != player:
+            kept = letters[: j + 1] + (letters[player] if j < player else "")
+            tensor = jnp.einsum(f"A{kept},A{letters[j]}->A{kept.replace(letters[j], '')}", tensor, policies[j])
+    return tensor
+
+
+@eqx.filter_jit
+def legal_actions(
+    action_mask: Bool[Array, "player state action"],
+    observations: Int[Array, "player world"],
+    num_actions: tuple[int, ...],
+) -> Bool[Array, "world *actions"]:
+    """Joint actions that every player may take, per world."""
+    legal = jnp.ones((observations.shape[1],) + (1,) * len(num_actions), bool)
+    for j, a in enumerate(num_actions):
+        shape = [observations.shape[1]] + [1] * len(num_actions)
+        shape[j + 1] = a
+        legal = legal & action_mask[j, observations[j], :a].reshape(shape)
+    return legal
+
+
+@jax.jit
+def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "..."]) -> Float[Array, "*shape"]:
+    """The array with 0 where nobody can go."""
+    return jnp.where(legal, array, 0.0)
+
+
+def conditional(
+    weights: Float[Array, " world"], observations: Int[Array, "player world"], num_states: int
+) -> WorldArray:
+    """``P(w | o_i(w))`` for unnormalised world weights; uniform over the worlds of an unreached state."""
+
+    def of_player(seen: Int[Array, " world"]) -> Float[Array, " world"]:
+        total = jax.ops.segment_sum(weights, seen, num_states)[seen]
+        count = jax.ops.segment_sum(jnp.ones_like(weights), seen, num_states)[seen]
+        return jnp.where(total > 0, weights / jnp.where(total > 0, total, 1.0), 1.0 / count)
+
+    return jax.vmap(of_player)(observations)
+
+
+def center_own(payoffs: JointTensor, legal: Bool[Array, "world *actions"]) -> JointTensor:
+    """Take out of ``payoffs[i]`` the midrange over i's own action: what i's choice cannot change.
+
+    The midrange of integers is exact in binary, so that no rounding enters a game that had none.
+    """
+
+    def of_player(i: int) -> Float[Array, "world *actions"]:
+        high = jnp.max(jnp.where(legal, payoffs[i], -jnp.inf), axis=i + 1, keepdims=True)
+        low = jnp.min(jnp.where(legal, payoffs[i], jnp.inf), axis=i + 1, keepdims=True)
+        middle = jnp.where(jnp.isfinite(high), 0.5 * low + 0.5 * high, 0.0)
+        return jnp.where(legal, payoffs[i] - middle, 0.0)
+
+    return jnp.stack([of_player(i) for i in range(payoffs.shape[0])])
+
+
+def center_players(payoffs: JointTensor, legal: Bool[Array, "world *actions"]) -> JointTensor:
+    """Take each player's midrange payoff out of a discounted game: every value moves by the same constant."""
+    axes = tuple(range(1, payoffs.ndim))
+    high = jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes, keepdims=True)
+    low = jnp.min(jnp.where(legal, payoffs, jnp.inf), axis=axes, keepdims=True)
+    return jnp.where(legal, payoffs - (0.5 * low + 0.5 * high), 0.0)
+
+
+def with_payoffs(game, payoffs):
+    """The same game with other payoffs of the same shape, its checks not run again."""
+    return eqx.tree_at(lambda g: g.payoffs, game, payoffs)

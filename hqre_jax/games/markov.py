@@ -1,0 +1,117 @@
+"""Markov (stochastic) games: everybody sees the state, play goes on with probability γ."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax.games._checks import complete_mask, finite
+from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
+from hqre_jax.games._world_states import AbstractWorldStateGame, center_players, keep_legal, legal_actions, with_payoffs
+
+
+class MarkovGame(AbstractWorldStateGame):
+    """A discounted stochastic game with full observation, ``o_i(s) = s``.
+
+    ``Q_i(s, a_i) = E_{a_-i}[ r_i(s, a) + γ Σ_s' P(s'|s, a) V_i(s') ]``, values not normalised by ``1−γ``.
+
+    Args:
+        payoffs: ``payoffs[i, s, a_1, …, a_N]`` per period, in units of payoff.
+        transitions: ``transitions[s, a_1, …, a_N, s']``; rows sum to 1 within 1e-8. Smaller sums (play ends)
+            only with ``discount=1``, and then only if play ends under every policy.
+        discount: γ in [0, 1), or 1 as said above.
+        initial: Distribution of the first state; uniform by default.
+        action_mask: Optional valid actions ``(N, S, max A)``.
+        labels: Optional names.
+
+    Raises:
+        InputError: If shapes do not fit, a row is no distribution, or γ = 1 and play may go on for ever.
+    """
+
+    payoffs: Float[Array, "player state *actions"]
+    transitions: Float[Array, "state *actions next"]
+    discount: Scalar
+    initial: Float[Array, " state"]
+    action_mask: ActionMask
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+    undiscounted: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        payoffs: Any,
+        transitions: Any,
+        discount: Any,
+        initial: Any = None,
+        *,
+        action_mask: Any = None,
+        labels: Labels | None = None,
+    ):
+        payoffs = finite(payoffs, "payoffs")
+        players = payoffs.shape[0] if payoffs.ndim else 0
+        if payoffs.ndim < 3 or payoffs.ndim != players + 2:
+            raise InputError(
+                "payoffs",
+                f"has shape {tuple(payoffs.shape)}; for N players it must have N + 2 axes: player, state, actions",
+            )
+        num_states, actions = payoffs.shape[1], payoffs.shape[2:]
+        self.action_mask = complete_mask(action_mask, [num_states] * players, list(actions))
+        self.labels = labels or Labels()
+        self.policy_independent_beliefs = True
+        self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
+        self.initial = initial_distribution(initial, num_states, payoffs.dtype)
+        legal = legal_actions(self.action_mask, self._observations(players, num_states), actions)
+        self.transitions = check_transitions(
+            transitions,
+            legal,
+            num_states,
+            self.undiscounted,
+            payoffs.dtype,
+            spread=lambda over_targets: over_targets,
+        )
+        self.payoffs = keep_legal(payoffs, legal)
+
+    @staticmethod
+    def _observations(players, num_states):
+        return jnp.tile(jnp.arange(num_states), (players, 1))
+
+    def world_payoffs(self):
+        """A world is a state."""
+        return self.payoffs
+
+    def information_map(self):
+        """``o_i(s) = s``."""
+        return self._observations(self.num_players, self.num_information_states)
+
+    def world_initial(self):
+        """The given initial distribution."""
+        return self.initial
+
+    def world_transitions(self):
+        """The given kernel."""
+        return self.transitions
+
+    def discount_factor(self):
+        """γ."""
+        return self.discount
+
+    def beliefs(self, occupancy):
+        """Certainty."""
+        return jnp.ones((self.num_players, self.num_information_states), self.payoffs.dtype)
+
+    def aggregate(self, per_world):
+        """A state is an information state."""
+        return per_world
+
+    def at_worlds(self, per_state):
+        """An information state is a state."""
+        return per_state
+
+    def centered(self) -> "MarkovGame":
+        """Payoffs less each player's midrange; unchanged where γ = 1 makes the constant matter."""
+        if self.undiscounted:
+            return self
+        legal = legal_actions(self.action_mask, self.information_map(), self.payoffs.shape[2:])
+        return with_payoffs(self, center_players(self.payoffs, legal))

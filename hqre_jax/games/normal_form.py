@@ -1,0 +1,74 @@
+"""Normal-form games: one information state, everybody moves once and at once."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax.core._types import ActionMask, InputError, Labels
+from hqre_jax.games._checks import complete_mask, finite
+from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
+
+
+class NormalFormGame(AbstractWorldStateGame):
+    """A finite game in normal form.
+
+    ``Q_i(a_i) = Σ_{a_-i} u_i(a) Π_{j≠i} π_j(a_j)``. Players may have different numbers of actions.
+
+    Args:
+        payoffs: ``payoffs[i, a_1, …, a_N]``, shape ``(N, A_1, …, A_N)``, in units of payoff.
+        action_mask: Optional valid actions ``(N, 1, max A)``.
+        labels: Optional names.
+
+    Raises:
+        InputError: If the number of axes does not fit the number of players, or a payoff is not finite.
+    """
+
+    payoffs: Float[Array, "player *actions"]
+    action_mask: ActionMask
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+
+    def __init__(self, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
+        payoffs = finite(payoffs, "payoffs")
+        players = payoffs.shape[0] if payoffs.ndim else 0
+        if payoffs.ndim < 2 or payoffs.ndim != players + 1:
+            raise InputError(
+                "payoffs",
+                f"has shape {tuple(payoffs.shape)}; for N players it must have N + 1 axes, the first of length N",
+            )
+        self.action_mask = complete_mask(action_mask, [1] * players, list(payoffs.shape[1:]))
+        self.labels = labels or Labels()
+        self.policy_independent_beliefs = True
+        legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[1:])
+        self.payoffs = keep_legal(payoffs, legal)
+
+    def world_payoffs(self):
+        """See `AbstractWorldStateGame`; one world."""
+        return self.payoffs[:, None]
+
+    def information_map(self):
+        """Everybody sees the one world."""
+        return jnp.zeros((self.num_players, 1), int)
+
+    def world_initial(self):
+        """The one world, for certain."""
+        return jnp.ones(1, self.payoffs.dtype)
+
+    def beliefs(self, occupancy):
+        """Certainty."""
+        return jnp.ones((self.num_players, 1), self.payoffs.dtype)
+
+    def aggregate(self, per_world):
+        """One world is one information state."""
+        return per_world
+
+    def at_worlds(self, per_state):
+        """One information state is one world."""
+        return per_state
+
+    def centered(self) -> "NormalFormGame":
+        """Payoffs less their midrange over each player's own action."""
+        legal = legal_actions(self.action_mask, self.information_map(), self.payoffs.shape[1:])
+        return with_payoffs(self, center_own(self.world_payoffs(), legal)[:, 0])

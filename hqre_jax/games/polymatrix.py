@@ -1,0 +1,150 @@
+"""Polymatrix games: payoffs are sums over pairs, so that hundreds of players cost edges, not ``A^N``."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._temperatures import concrete, real_numbers
+from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.games._checks import cancel, complete_mask, expect_shape, finite
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
+from hqre_jax.games._world_states import with_payoffs
+
+# Every player counts in memory, also those whom no edge names.
+_MOST_PLAYERS = 1_000_000
+
+
+class PolymatrixGame(AbstractGame):
+    """A normal form whose payoffs are sums of two-player games on the edges of a graph.
+
+    ``Q_i(a_i) = Σ_{e∋i} Σ_{a_j} u_i^e(a_i, a_j) π_j(a_j)``. Several edges may join the same pair.
+
+    Args:
+        edges: ``edges[e] = (i, j)``, players counted from 0, ``i ≠ j``.
+        payoffs: ``payoffs[e, 0, a_i, a_j]`` to i and ``payoffs[e, 1, a_i, a_j]`` to j, shape ``(E, 2, A, A)``.
+        action_mask: Optional valid actions ``(N, 1, A)``; it also sets N where the last players have no edge.
+        labels: Optional names.
+
+    Raises:
+        InputError: If an edge joins a player to itself or names no player, or a payoff is not finite.
+    """
+
+    edges: Int[Array, "edge 2"]
+    payoffs: Float[Array, "edge 2 action action"]
+    action_mask: ActionMask
+    labels: Labels = eqx.field(static=True)
+    policy_independent_beliefs: bool = eqx.field(static=True)
+
+    def __init__(self, edges: Any, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
+        payoffs = finite(payoffs, "payoffs", ndim=4)
+        if payoffs.shape[1] != 2 or payoffs.shape[2] != payoffs.shape[3]:
+            raise InputError("payoffs", f"has shape {tuple(payoffs.shape)}, where (edges, 2, A, A) is wanted")
+        edges = _edges(edges, payoffs.shape[0])
+        if action_mask is not None:
+            players = np.shape(action_mask)[0] if np.ndim(action_mask) == 3 else 1
+        elif concrete(edges):
+            players = int(np.max(np.asarray(edges))) + 1
+        else:
+            raise InputError("action_mask", "is needed to count the players of a game that is built while tracing")
+        self.action_mask = complete_mask(action_mask, [1] * players, [payoffs.shape[2]] * players)
+        if concrete(edges):
+            beyond = np.argwhere(np.asarray(edges) >= players)
+            if len(beyond):
+                e, end = beyond[0]
+                raise InputError(
+                    f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
+                )
+        self.edges = jnp.asarray(edges)
+        self.labels = labels or Labels()
+        self.policy_independent_beliefs = True
+        self.payoffs = payoffs
+        self.payoffs = _legal_payoffs(self)
+
+    def legal_pairs(self):
+        """Valid pairs of actions on each edge, ``(E, A, A)``."""
+        mask = self.action_mask[:, 0]
+        return mask[self.edges[:, 0]][:, :, None] & mask[self.edges[:, 1]][:, None, :]
+
+    def evaluate(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float = 1.0,
+    ) -> Evaluation:
+        """See `AbstractGame.evaluate`; one pass over the edges."""
+        policy = probabilities(log_policy, self.action_mask)[:, 0]
+        first, second = self.edges[:, 0], self.edges[:, 1]
+        to_first = jnp.einsum("eab,eb->ea", self.payoffs[:, 0], policy[second])
+        to_second = jnp.einsum("eab,ea->eb", self.payoffs[:, 1], policy[first])
+        worth = jax.ops.segment_sum(to_first, first, self.num_players)
+        worth = worth + jax.ops.segment_sum(to_second, second, self.num_players)
+        worth = jnp.where(self.action_mask[:, 0], worth * payoff_scale, 0.0)
+        values = jnp.sum(policy * worth, axis=-1) + share(bonus, continuation)[:, 0]
+        return Evaluation(
+            action_values=worth[:, None],
+            values=values[:, None],
+            initial_values=values,
+            reach=jnp.ones_like(values)[:, None],
+            continuation=jnp.zeros((self.num_players, 0), values.dtype),
+        )
+
+    def centered(self) -> "PolymatrixGame":
+        """Payoffs less their midrange over the payee's own action, edge by edge."""
+        legal = self.legal_pairs()
+
+        def less_midrange(u: Float[Array, "edge a b"], own: int) -> Float[Array, "edge a b"]:
+            high = jnp.max(jnp.where(legal, u, -jnp.inf), axis=own, keepdims=True)
+            low = jnp.min(jnp.where(legal, u, jnp.inf), axis=own, keepdims=True)
+            return jnp.where(legal, u - jnp.where(jnp.isfinite(high), 0.5 * low + 0.5 * high, 0.0), 0.0)
+
+        pair = less_midrange(self.payoffs[:, 0], 1), less_midrange(self.payoffs[:, 1], 2)
+        return with_payoffs(self, jnp.stack(pair, axis=1))
+
+    def payoff_range(self) -> PerPlayer:
+        """Sum over a player's edges of largest minus smallest payoff: a bound on its range."""
+        legal = self.legal_pairs()[:, None]
+        high = jnp.max(jnp.where(legal, self.payoffs, -jnp.inf), axis=(2, 3))
+        width = high - jnp.min(jnp.where(legal, self.payoffs, jnp.inf), axis=(2, 3))
+        by_first = jax.ops.segment_sum(width[:, 0], self.edges[:, 0], self.num_players)
+        return by_first + jax.ops.segment_sum(width[:, 1], self.edges[:, 1], self.num_players)
+
+    def curvature(self, mixing: PerPlayer) -> PerPlayer:
+        """See `AbstractGame.curvature`."""
+        return jnp.sum(mixing) - mixing
+
+    def opposed(self) -> Bool[Array, ""] | np.bool | None:
+        """See `AbstractGame.opposed`; on every edge."""
+        return cancel(self.payoffs[:, 0], self.payoffs[:, 1])
+
+
+@compiled
+def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]:
+    return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
+
+
+def _edges(edges: Any, num_edges: int) -> Any:
+    """The edges, checked; numpy where they can be seen, also while the rest is traced."""
+    if concrete(edges):
+        values = np.asarray(real_numbers(edges, "edges"), np.float64)
+        expect_shape(values, "edges", (num_edges, 2))
+        bad = np.argwhere((values != np.floor(values)) | (values < 0) | ~np.isfinite(values))
+        if len(bad):
+            e, end = bad[0]
+            raise InputError(f"edges[{e}][{end}]", f"is {values[e, end]:g}; players are counted 0, 1, 2, …")
+        beyond = np.argwhere(values >= _MOST_PLAYERS)
+        if len(beyond):
+            e, end = beyond[0]
+            raise InputError(f"edges[{e}][{end}]", f"is {values[e, end]:g}; there can be {_MOST_PLAYERS} players")
+        loops = np.argwhere(values[:, 0] == values[:, 1])
+        if len(loops):
+            raise InputError(f"edges[{loops[0, 0]}]", f"joins player {int(values[loops[0, 0], 0])} to itself")
+        return values.astype(int)
+    expect_shape(edges, "edges", (num_edges, 2))
+    return edges

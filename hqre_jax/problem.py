@@ -1,0 +1,236 @@
+"""The whole question in one object: which game, at which temperatures, around which reference, who is paid what."""
+
+from typing import Any, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from hqre_jax.core._compiled import make_room
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._simplex import kl, log_softmax, probabilities
+from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
+from hqre_jax.core._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
+
+Entropy = Literal["kl", "shannon"]
+
+# Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
+_MAX_RATIONALITY = 1e13
+
+
+class Problem(eqx.Module):
+    """HQRE problem ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
+
+    Args:
+        game: The game.
+        tau: Temperatures, scalar, per player or ``(player, information state)``; units of payoff.
+        reference: Interior reference policy ρ, ``(player, information state, action)``; uniform by default.
+        entropy: ``"kl"``: ``H = −KL(π‖ρ)``; ``"shannon"``: ``H = −Σ π log π``, which is KL to the uniform
+            reference plus ``log A`` and so allows no other reference.
+        continuation: ``"soft"``, ``"plain"`` or ``"zero_sum"`` (theory.md §2).
+
+    Attributes:
+        tau: Temperatures in full, padding 1.
+        log_reference: ``log ρ``, padding 0.
+        entropy_offset: The part of ``τ H`` that no choice changes: ``τ log A`` for Shannon entropy, 0 for KL.
+        scale: Position s on the path ``τ/s`` from the reference (s = 0) to the problem itself (s = 1). What is
+            scaled is ``s·payoffs`` at fixed τ, which is the same and finite at s = 0.
+
+    Raises:
+        InputError: Naming the argument at fault.
+    """
+
+    game: AbstractGame
+    tau: StateValues
+    log_reference: LogPolicy
+    entropy_offset: StateValues
+    scale: Scalar
+    entropy: Entropy = eqx.field(static=True)
+    continuation: Continuation = eqx.field(static=True)
+
+    def __init__(
+        self,
+        game: AbstractGame,
+        tau: Any,
+        *,
+        reference: Any = None,
+        entropy: Entropy = "kl",
+        continuation: Continuation = "soft",
+    ):
+        if not isinstance(game, AbstractGame):
+            raise InputError(
+                "game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)"
+            )
+        make_room()
+        mask = game.action_mask
+        self.game = game
+        self.tau = full_tau(tau, mask, game.dtype)
+        if entropy not in ("kl", "shannon"):
+            raise InputError("entropy", f'is {entropy!r}; it must be "kl" or "shannon"')
+        if entropy == "shannon" and reference is not None:
+            raise InputError("reference", 'goes with entropy="kl": Shannon entropy means the uniform reference')
+        if continuation not in ("soft", "plain", "zero_sum"):
+            raise InputError("continuation", f'is {continuation!r}; it must be "soft", "plain" or "zero_sum"')
+        if continuation == "zero_sum":
+            check_zero_sum(game)
+        _check_rationality(game, self.tau)
+        rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
+        self.log_reference, self.entropy_offset = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
+        self.scale = jnp.asarray(1.0, game.dtype)
+        self.entropy = entropy
+        self.continuation = continuation
+
+    @property
+    def mask(self) -> ActionMask:
+        """Valid actions."""
+        return self.game.action_mask
+
+    def well_posed(self) -> Bool[Array, ""]:
+        """Whether temperatures and payoffs are what the constructor demands where it can see them."""
+        ratio = self.game.payoff_range()[:, None] / self.tau
+        return jnp.all((self.tau > 0) & jnp.isfinite(self.tau) & (ratio <= _MAX_RATIONALITY))
+
+    def at_scale(self, scale: Scalar | float) -> "Problem":
+        """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
+        return eqx.tree_at(lambda p: p.scale, self, jnp.asarray(scale, self.game.dtype))
+
+    def centered(self) -> "Problem":
+        """The same problem on the game without its strategically irrelevant payoff terms."""
+        return eqx.tree_at(lambda p: p.game, self, self.game.centered())
+
+    def bonus(self, log_policy: LogPolicy) -> StateValues:
+        """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
+        return self.scale * self.entropy_offset - self.tau * kl(log_policy, self.log_reference, self.mask)
+
+    def evaluate(self, log_policy: LogPolicy) -> Evaluation:
+        """Worth of a policy under this problem's regularisation."""
+        return self.game.evaluate(log_policy, self.bonus(log_policy), self.continuation, self.scale)
+
+    def response_logits(self, log_policy: LogPolicy) -> LogPolicy:
+        """``Q_i^π(x,·)/τ_i(x) + log ρ_i(·|x)``, padding 0."""
+        values = self.evaluate(log_policy).action_values
+        return jnp.where(self.mask, values / self.tau[..., None] + self.log_reference, 0.0)
+
+    def log_policy(self, logits: LogPolicy) -> LogPolicy:
+        """The log-policy of unnormalised logits."""
+        return log_softmax(logits, self.mask)
+
+    def policy(self, logits: LogPolicy) -> Policy:
+        """The policy of unnormalised logits."""
+        return probabilities(self.log_policy(logits), self.mask)
+
+
+@eqx.filter_jit
+def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
+    """``log ρ``, and the part ``τ log A`` of Shannon entropy."""
+    log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
+    log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
+    log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))
+    return jnp.where(mask, log_reference, 0.0), tau * log_count if shannon else jnp.zeros_like(tau)
+
+
+def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:
+    """A policy given as padded array or as nested lists (player, information state, action) without padding.
+
+    Args:
+        value: The policy; each valid row sums to 1 within 1e-8 (single precision: 1e-5).
+        mask: Valid actions.
+        dtype: Floating type of the result.
+        field: The name that error messages give it.
+        interior: Whether every valid action must have positive probability.
+
+    Returns:
+        Array of the mask's shape, rows normalised, padding 0.
+
+    Raises:
+        InputError: On a wrong shape, a negative or non-finite entry, or a row that sums to something else.
+    """
+    if isinstance(value, list | tuple):
+        value = padded_rows(value, np.asarray(mask), field)
+    array = as_float_array(value, field, dtype)
+    if array.shape != mask.shape:
+        raise InputError(field, f"has shape {tuple(array.shape)}, where {mask.shape} (player, state, action) is wanted")
+    array = jnp.where(mask, array, 0.0)
+    if concrete(array) and concrete(mask):
+        p, valid = np.asarray(array, np.float64), np.asarray(mask)
+        bad = np.argwhere(valid & ~(np.isfinite(p) & ((p > 0) if interior else (p >= 0))))
+        if len(bad):
+            place = "".join(f"[{k}]" for k in bad[0])
+            wanted = "finite and positive" if interior else "finite and not negative"
+            raise InputError(field + place, f"is {p[tuple(bad[0])]:g}; it must be {wanted}")
+        sums, tol = p.sum(-1), max(1e-8, 64 * float(jnp.finfo(dtype).eps))
+        off = np.argwhere(valid.any(-1) & (np.abs(sums - 1) > tol))
+        if len(off):
+            i, x = off[0]
+            raise InputError(f"{field}[{i}][{x}]", f"sums to {sums[i, x]:.12g}, not to 1")
+    total = jnp.sum(array, axis=-1, keepdims=True)
+    return array / jnp.where(total > 0, total, 1.0)
+
+
+def tolerance(tol: float | None, problem: Problem) -> Scalar:
+    """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
+    return jnp.asarray(tolerance_in(tol, problem.game.dtype))
+
+
+def tolerance_in(tol: float | None, dtype: Any) -> Float[Array | np.ndarray, ""]:
+    """`tolerance` of problems whose floating type is ``dtype``, of numpy if it is known."""
+    if tol is None:
+        tol = 1e-10 if dtype == jnp.float64 else 1e-5
+    elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
+        raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
+    return (np if concrete(tol) else jnp).asarray(tol, dtype)
+
+
+def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
+    """Nested lists without padding, laid into a padded array; padded lists pass as they are."""
+    out = np.zeros(mask.shape)
+    if len(value) != mask.shape[0]:
+        raise InputError(field, f"has {len(value)} players, where the game has {mask.shape[0]}")
+    for i, states in enumerate(value):
+        used = int(mask[i].any(-1).sum())
+        if not isinstance(states, list | tuple | np.ndarray) or len(states) not in (used, mask.shape[1]):
+            raise InputError(f"{field}[{i}]", f"must list {used} information states")
+        for x, row in enumerate(states):
+            place = f"{field}[{i}][{x}]"
+            numbers = np.asarray(real_numbers(row, place), np.float64)
+            last = int(np.flatnonzero(mask[i, x]).max(initial=-1))
+            if numbers.ndim != 1 or not last < len(numbers) <= mask.shape[2]:
+                raise InputError(place, f"must list {last + 1} probabilities")
+            out[i, x, : len(numbers)] = numbers
+    return out
+
+
+def check_zero_sum(game: AbstractGame) -> None:
+    """Refuses "zero_sum" continuation of a game whose two players are not paid opposite amounts."""
+    if game.num_players != 2:
+        raise InputError("continuation", f'"zero_sum" is for two players; this game has {game.num_players}')
+    opposed = game.opposed()
+    if opposed is None:
+        raise InputError("continuation", '"zero_sum" needs a game whose `opposed()` says that payoffs[1] = −payoffs[0]')
+    if concrete(opposed) and not opposed:
+        raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
+
+
+@compiled
+def _payoff_range(game: AbstractGame) -> PerPlayer:
+    return game.payoff_range()
+
+
+def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
+    width = _payoff_range(game)
+    if not (concrete(width) and concrete(tau)):
+        return
+    width, limit = np.asarray(width), _MAX_RATIONALITY
+    if not np.isfinite(width).all():
+        raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
+    with np.errstate(over="ignore"):
+        ratio = width[:, None] / np.asarray(tau)
+    i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
+    if ratio[i, x] > limit:
+        raise InputError(
+            "tau",
+            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {width[i]:g} "
+            f"(ratio above {limit:g}): rounding would decide the answer; raise tau",
+        )

@@ -1,0 +1,155 @@
+"""The only loop over a solver: compiled to the end, or a stretch at a time, recorded or kept in a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._results import RESULTS
+from hqre_jax.core._types import LogPolicy, Scalar
+from hqre_jax.problem import Problem
+from hqre_jax.solvers._solver import AbstractSolver
+
+_STRETCH = 64
+
+
+def iterate(
+    solver: AbstractSolver, problem: Problem, log_policy: LogPolicy, tol: Scalar, max_steps: int | Int[Array, ""]
+) -> tuple[Any, Int[Array, ""], Int[Array, ""]]:
+    """Run a solver until it terminates or the steps run out.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+
+    Returns:
+        Final state, result code, number of steps taken.
+    """
+
+    def unfinished(carry):
+        state, steps = carry
+        return ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
+
+    def advance(carry):
+        state, steps = carry
+        return solver.step(problem, state), steps + 1
+
+    start = (solver.init(problem, log_policy), jnp.zeros((), int))
+    state, steps = jax.lax.while_loop(unfinished, advance, start)
+    return state, verdict(solver, problem, state, tol), steps
+
+
+def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -> Int[Array, ""]:
+    """Result code of a final state: what `terminate` says, softened to "almost" near the tolerance."""
+    done, code = solver.terminate(problem, state, tol)
+    code = jnp.where(done, code, RESULTS.max_steps_reached.code)
+    near = (code != RESULTS.successful.code) & (state.iterate.residual <= solver.almost * tol)
+    return jnp.where(near, RESULTS.almost_successful.code, code)
+
+
+@compiled
+def _begin(solver, problem, log_policy):
+    return solver.init(problem, log_policy)
+
+
+@compiled
+def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STRETCH):
+    """Up to ``length`` steps, each observed; finished states stand still."""
+
+    def advance(carry, _):
+        state, steps = carry
+        live = ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
+        state = jax.lax.cond(live, lambda s: solver.step(problem, s), lambda s: s, state)
+        return (state, steps + live), (observe(problem, state), live)
+
+    (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=length)
+    finished = solver.terminate(problem, state, tol)[0] | (steps >= max_steps)
+    return state, steps, finished, seen, live
+
+
+def record(
+    solver: AbstractSolver,
+    problem: Problem,
+    log_policy: LogPolicy,
+    tol: Scalar,
+    max_steps: int | Int[Array, ""],
+    observe: Callable[[Problem, Any], Any],
+) -> tuple[Any, Int[Array, ""], Int[Array, ""], Any]:
+    """Run a solver as `iterate` does, and keep what ``observe(problem, state)`` sees after each step.
+
+    The loop is compiled a stretch of steps at a time, so that memory grows with the steps taken and an
+    interrupt from the keyboard is heard.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+        observe: Function of problem and state with arrays as results.
+
+    Returns:
+        Final state, result code, number of steps, and the observations stacked along a first axis of length
+        steps + 1 (the start included), as numpy arrays.
+    """
+    state, steps, finished = _begin(solver, problem, log_policy), jnp.zeros((), int), False
+    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], observe(problem, state))]
+    while not finished:
+        state, steps, finished, seen, live = _stretch(solver, problem, state, tol, steps, max_steps, observe)
+        keep = np.asarray(live)
+        pieces.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[keep], seen))
+    trace = jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
+    return state, verdict(solver, problem, state, tol), steps, trace
+
+
+def resume(
+    solver: AbstractSolver,
+    problem: Problem,
+    log_policy: LogPolicy,
+    tol: Scalar,
+    max_steps: int | Int[Array, ""],
+    path: str | Path,
+    every: int,
+) -> tuple[Any, Int[Array, ""], Int[Array, ""]]:
+    """Run a solver as `iterate` does, from the checkpoint if there is one, and keep the checkpoint up to date.
+
+    A run that is killed at any moment and started again ends with the same bits as one that was not: every stretch
+    is the same compiled program, and what it starts from is stored exactly.
+
+    Args:
+        solver: The method.
+        problem: The question, already centred.
+        log_policy: Start.
+        tol: Largest acceptable residual.
+        max_steps: Largest number of steps.
+        path: The file; its folder must exist.
+        every: Steps between writing it.
+
+    Returns:
+        Final state, result code, number of steps taken in all.
+
+    Raises:
+        InputError: If the file is there and is no checkpoint of this question.
+    """
+    question = fingerprint(solver, problem, log_policy, tol, every)
+    state, steps = _begin(solver, problem, log_policy), jnp.zeros((), int)
+    if Path(path).exists():
+        state, steps = load_checkpoint(path, (state, steps), question)
+    finished = False
+    while not finished:
+        state, steps, finished, _, _ = _stretch(solver, problem, state, tol, steps, max_steps, _nothing, every)
+        save_checkpoint(path, state, steps, question)
+    return state, verdict(solver, problem, state, tol), steps
+
+
+def _nothing(problem: Problem, state: Any) -> None:
+    """Nothing is observed."""

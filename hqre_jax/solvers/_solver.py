@@ -1,0 +1,111 @@
+"""What a solver is: ``init``, ``step``, ``terminate``. One loop (`_loop.py`) runs them all."""
+
+import abc
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
+
+from hqre_jax.core._results import RESULTS
+from hqre_jax.core._types import LogPolicy, Scalar
+from hqre_jax.equilibrium._residual import residual_between
+from hqre_jax.problem import Problem
+
+# "Almost" means within this factor of the tolerance.
+ALMOST = 1000.0
+
+
+class Iterate(NamedTuple):
+    """A point and how good it is.
+
+    Attributes:
+        logits: Unnormalised log-policy z, padding 0.
+        response: ``Q^π/τ + log ρ`` at ``π = softmax(z)``.
+        residual: The undamped residual at the requested temperatures.
+        best: Least residual so far.
+        stalled: Steps since then.
+    """
+
+    logits: LogPolicy
+    response: LogPolicy
+    residual: Scalar
+    best: Scalar
+    stalled: Int[Array, ""]
+
+
+def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> Iterate:
+    """Evaluate the game at ``logits``: one pass, from which both residual and next step follow."""
+    log_policy = problem.log_policy(logits)
+    response = problem.response_logits(log_policy)
+    residual = residual_between(log_policy, response, problem)
+    if before is None:
+        return Iterate(logits, response, residual, residual, jnp.zeros((), int))
+    better = residual < before.best
+    return Iterate(
+        logits,
+        response,
+        residual,
+        jnp.where(better, residual, before.best),
+        jnp.where(better, 0, before.stalled + 1),
+    )
+
+
+class Evidence(NamedTuple):
+    """What a residual rests on that is the upper end of a confidence interval.
+
+    Attributes:
+        level: Probability with which the interval holds, over everything that was looked at.
+        estimate: The residual as estimated, without allowance for errors.
+        num_looks: How often a policy was judged.
+        num_episodes: Plays that judged it, in all, none of which had any part in finding it.
+        num_failed: Plays that broke down; each counts as if it could have paid anything.
+    """
+
+    level: Scalar
+    estimate: Scalar
+    num_looks: Int[Array, ""]
+    num_episodes: Int[Array, ""]
+    num_failed: Int[Array, ""]
+
+
+class AbstractSolver(eqx.Module):
+    """A method for computing an HQRE.
+
+    ``init`` makes a state from a problem and a starting log-policy, ``step`` improves it, ``terminate`` says
+    whether to stop and with which result. Every state holds its current `Iterate` as ``state.iterate``.
+    """
+
+    name: ClassVar[str]
+    default_max_steps: ClassVar[int]
+    # Steps without a new least residual after which the iteration is taken to cycle or to sit on rounding.
+    patience: ClassVar[int]
+    # A residual within this factor of the tolerance is almost a success.
+    almost: ClassVar[float] = ALMOST
+
+    def seeded(self, key: Any) -> "AbstractSolver":
+        """The method with the key of its random numbers; most draw none."""
+        return self
+
+    @abc.abstractmethod
+    def init(self, problem: Problem, log_policy: LogPolicy) -> Any:
+        """State before the first step."""
+
+    @abc.abstractmethod
+    def step(self, problem: Problem, state: Any) -> Any:
+        """State after one more step."""
+
+    def terminate(self, problem: Problem, state: Any, tol: Scalar) -> tuple[Bool[Array, ""], Int[Array, ""]]:
+        """Whether to stop, and the code of the result if so."""
+        iterate = state.iterate
+        finite = jnp.isfinite(iterate.residual) & jnp.all(jnp.isfinite(iterate.logits))
+        code = jnp.where(
+            finite,
+            jnp.where(iterate.residual <= tol, RESULTS.successful.code, RESULTS.diverged.code),
+            RESULTS.nonfinite.code,
+        )
+        return ~finite | (iterate.residual <= tol) | (iterate.stalled >= self.patience), code
+
+    def on_branch(self, problem: Problem, state: Any) -> Bool[Array, ""]:
+        """Whether a state lies where the principal branch first arrives at the requested temperatures."""
+        return jnp.asarray(False)

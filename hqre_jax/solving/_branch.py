@@ -1,0 +1,219 @@
+"""The principal branch as a curve: every point of it, with its turning points."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._results import RESULTS
+from hqre_jax.core._temperatures import real_numbers
+from hqre_jax.core._types import InputError
+from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.problem import Entropy, Problem, tolerance
+from hqre_jax.solvers._loop import record
+from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch, State, correct, rationality
+
+# A turning point is found to this relative length along the curve.
+_FOLD_PRECISION = 1e-13
+_FOLD_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A turning point of the branch.
+
+    Attributes:
+        scale: s of ``τ = tau_to/s``.
+        tau: Temperatures there, ``(player, information state)``, in units of payoff.
+        policy: The policy there, ``(player, information state, action)``.
+    """
+
+    scale: float
+    tau: Float[np.ndarray, "player state"]
+    policy: Float[np.ndarray, "player state action"]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A stretch of the principal branch, in the order in which it is travelled.
+
+    Attributes:
+        problem: The question at the final temperatures.
+        scales: s of ``τ = tau_to/s`` at each point; not monotone where the branch turns back.
+        taus: Temperatures at each point, ``(point, player, information state)``; infinite at the reference.
+        policies: ``(point, player, information state, action)``.
+        folds: Turning points, in order.
+        num_bifurcations: Bifurcations passed that are no folds.
+        result: How the tracing ended.
+    """
+
+    problem: Problem
+    scales: Float[np.ndarray, " point"]
+    taus: Float[np.ndarray, "point player state"]
+    policies: Float[np.ndarray, "point player state action"]
+    folds: tuple[Fold, ...]
+    num_bifurcations: int
+    result: RESULTS
+
+
+class BranchError(RuntimeError):
+    """A branch that could not be followed to its end; what was traced hangs on the error as ``.branch``."""
+
+    def __init__(self, branch: Branch):
+        self.branch = branch
+        reached = float(branch.scales[-1])
+        super().__init__(f"{branch.result}: the branch was followed to tau_to/{reached:.3g}. {branch.result.message}")
+
+
+def trace_branch(
+    game: AbstractGame,
+    tau_from: Any,
+    tau_to: Any,
+    *,
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+    tol: float | None = None,
+    max_steps: int | None = None,
+    throw: bool = True,
+) -> Branch:
+    """Trace the principal branch, ``τ(s) = tau_to/s``, from the reference policy at s = 0 to s = 1.
+
+    Args:
+        game: The game.
+        tau_from: Where to begin to report: ``inf``, or a temperature (or temperatures in proportion to
+            ``tau_to``) of at least ``tau_to``. The branch is always followed from ``τ = ∞``.
+        tau_to: Where to end: a number, one per player, or ``(player, information state)``, in units of payoff.
+        reference: ρ, uniform by default.
+        entropy: "kl" or "shannon".
+        continuation: "soft", "plain" or "zero_sum".
+        tol: Residual wanted at the end, in probability; 1e-10 in float64, 1e-5 in float32.
+        max_steps: Largest number of continuation steps.
+        throw: Whether to raise where the end is not reached.
+
+    Returns:
+        The `Branch`; its last point is the HQRE that ``solve(..., solver="principal_branch")`` returns.
+
+    Raises:
+        InputError: On bad input.
+        BranchError: If ``throw`` and the branch was lost.
+
+    Source: theory.md §6; Turocy (2005).
+    """
+    try:
+        problem = Problem(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)
+    except InputError as error:
+        raise InputError("tau_to" if error.field == "tau" else error.field, error.problem) from None
+    first = _first_scale(problem, tau_from)
+    solver = PrincipalBranch()
+    if max_steps is not None and (isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 0):
+        raise InputError("max_steps", f"is {max_steps!r}; it must be a whole number, 0 or more")
+    limit = solver.default_max_steps if max_steps is None else max_steps
+    centered = problem.centered()
+    state, code, _, trace = record(
+        solver, centered, problem.log_reference, tolerance(tol, problem), jnp.asarray(limit), _observe
+    )
+    result = list(RESULTS)[int(code)]
+    if result == RESULTS.almost_successful and float(state.position) < float(rationality(centered)):
+        # Being nearly an answer counts at the end of the branch only.
+        result = RESULTS.max_steps_reached
+    keep = trace["accepted"] & _moved(trace["position"], trace["policy"])
+    trace = {name: values[keep] for name, values in trace.items()}
+    goal = float(rationality(centered))
+    scales = trace["position"] / goal
+    tau = np.asarray(problem.tau)
+    folds = tuple(
+        _fold(centered, trace, int(k), goal, tau)
+        for k in np.flatnonzero(np.diff(np.sign(trace["tangent"][:, -1])) != 0)
+    )
+    reported = _reported(scales, first)
+    with np.errstate(divide="ignore"):
+        taus = tau / scales[reported][:, None, None]
+    branch = Branch(
+        problem=problem,
+        scales=scales[reported],
+        taus=taus,
+        policies=trace["policy"][reported],
+        folds=folds,
+        num_bifurcations=int(state.watch.bifurcations),
+        result=result,
+    )
+    if throw and result != RESULTS.successful:
+        raise BranchError(branch)
+    return branch
+
+
+def _observe(problem: Problem, state: State) -> dict[str, Any]:
+    return {
+        "position": state.position,
+        "logits": state.iterate.logits,
+        "policy": problem.policy(state.iterate.logits),
+        "tangent": state.tangent,
+        "accepted": state.accepted,
+    }
+
+
+def _moved(position: np.ndarray, policy: np.ndarray) -> np.ndarray:
+    """Drop polishing steps, which stay where they are, but for the last."""
+    same = np.append(position[1:] == position[:-1], False)
+    return ~same
+
+
+def _first_scale(problem: Problem, tau_from: Any) -> float:
+    start = np.asarray(real_numbers(tau_from, "tau_from"), np.float64)
+    used = np.asarray(jnp.any(problem.mask, axis=-1))
+    tau = np.asarray(problem.tau, np.float64)
+    if np.isnan(start).any() or (start <= 0).any():
+        raise InputError("tau_from", "must be a number greater than 0; inf starts at the reference policy")
+    if start.ndim == 1 and start.shape == (tau.shape[0],):
+        start = start[:, None]
+    if start.ndim and start.shape not in ((tau.shape[0], 1), tau.shape):
+        raise InputError("tau_from", f"has shape {start.shape}; it must be a number or have the shape of tau_to")
+    ratios = (tau / start)[used] if start.ndim else tau[used].max() / start[None]
+    if np.ptp(ratios) > 1e-9 * ratios.max():
+        raise InputError("tau_from", "must be in proportion to tau_to: the branch keeps the ratios of temperatures")
+    if ratios.max() > 1 + 1e-12:
+        raise InputError(
+            "tau_from", f"is below tau_to (ratio {1 / ratios.max():.3g}); the branch is followed downwards"
+        )
+    return float(ratios.max())
+
+
+def _reported(scales: np.ndarray, first: float) -> np.ndarray:
+    """Points from the last one before ``tau_from`` on."""
+    later = np.flatnonzero(scales >= first)
+    start = max(int(later[0]) - 1, 0) if len(later) else len(scales) - 1
+    return np.arange(0 if first == 0 else start, len(scales))
+
+
+@compiled
+def _corrected(problem, logits, position, tangent, length):
+    return correct(problem, logits, position, tangent, tangent, length, jnp.asarray(False))
+
+
+def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -> Fold:
+    """The turning point between points k and k + 1, where the tangent's t-component vanishes.
+
+    From point k on, steps that fail or go beyond the turn are halved; all others are taken.
+    """
+    logits, position, tangent = (jnp.asarray(trace[name][k]) for name in ("logits", "position", "tangent"))
+    step = np.append(trace["logits"][k + 1].ravel() - trace["logits"][k].ravel(), 0.0)
+    step[-1] = trace["position"][k + 1] - trace["position"][k]
+    points = int(np.asarray(problem.mask).any(-1).sum())
+    weight = np.append(np.full(len(step) - 1, 1 / points), 1.0)
+    length = float(np.sum(weight * step * np.asarray(tangent)))
+    shortest = _FOLD_PRECISION * max(1.0, length)
+    rising = float(tangent[-1]) > 0
+    for _ in range(_FOLD_STEPS):
+        if length <= shortest:
+            break
+        at = _corrected(problem, logits, position, tangent, jnp.asarray(length, logits.dtype))
+        if bool(at.good) and (float(at.tangent[-1]) > 0) == rising:
+            logits, position, tangent = at.logits, at.position, at.tangent
+        else:
+            length *= 0.5
+    scale = float(position) / goal
+    return Fold(scale=scale, tau=tau / scale, policy=np.asarray(problem.policy(logits)))

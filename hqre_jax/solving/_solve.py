@@ -1,0 +1,300 @@
+"""`solve`: pose the question, choose the method, run it, verify the answer, say which equilibrium it is."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from hqre_jax.bounds import bounds
+from hqre_jax.core._programs import compiled
+from hqre_jax.core._results import RESULTS, SELECTIONS
+from hqre_jax.core._simplex import log_softmax, safe_log
+from hqre_jax.core._temperatures import concrete
+from hqre_jax.core._types import InputError, LogPolicy, Scalar
+from hqre_jax.equilibrium._implicit_gradient import reattach
+from hqre_jax.games import ExtensiveFormGame
+from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.problem import Entropy, Problem, full_policy, tolerance
+from hqre_jax.sampled import SampledGame
+from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
+from hqre_jax.solvers._loop import iterate, record, resume
+from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
+from hqre_jax.solvers.continuation._eliminated import is_open
+from hqre_jax.solvers.continuation.krylov_branch import State as KrylovState
+from hqre_jax.solvers.continuation.markov_branch import State as MarkovState
+from hqre_jax.solvers.continuation.principal_branch import State as BranchState
+from hqre_jax.solvers.continuation.principal_branch import rationality
+from hqre_jax.solving._solution import History, Solution, SolveError
+
+# Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
+# Krylov iterations are up to a hundred times as fast, and where those fail.
+_DENSE_FIRST, _DENSE_AT_ALL = 200, 1500
+# Tolerance of sampled games where none is given: plays grow as its inverse square.
+SAMPLED_TOL = 0.05
+
+
+class Found(NamedTuple):
+    """What a run of one solver left.
+
+    Attributes:
+        logits: The final ones.
+        residual: There, at the requested temperatures.
+        code: Of the result.
+        steps: Taken.
+        on_branch: Whether the principal branch was followed to its end.
+        evidence: What the residual rests on, where that is an estimate.
+    """
+
+    logits: LogPolicy
+    residual: Scalar
+    code: Int[Array, ""]
+    steps: Int[Array, ""]
+    on_branch: Bool[Array, ""]
+    evidence: Evidence | None = None
+
+
+def solve(
+    game: AbstractGame,
+    tau: Any,
+    *,
+    solver: str | AbstractSolver = "auto",
+    reference: Any = None,
+    entropy: Entropy = "kl",
+    continuation: Continuation = "soft",
+    tol: float | None = None,
+    max_steps: int | None = None,
+    initial_policy: Any = None,
+    key: Any = None,
+    history: bool = False,
+    throw: bool = True,
+) -> Solution:
+    """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
+
+    ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
+    tracing nothing is raised: ask ``sol.successful``.
+
+    Args:
+        game: The game.
+        tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
+        solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
+            ``"principal_branch"``, ``"krylov_branch"``, ``"markov_branch"``, ``"soft_value_iteration"``,
+            ``"stochastic_mirror"``) or a solver object; a
+            `SampledGame` is always solved by ``"stochastic_mirror"``. ``"auto"`` returns the unique
+            HQRE where uniqueness is certified and otherwise the one on the principal branch; where that cannot be
+            followed in a game of more than 1500 padded policy entries, the answer is marked "unselected".
+        reference: Interior reference policy ρ; uniform by default.
+        entropy: ``"kl"`` to ρ, or ``"shannon"``.
+        continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
+        tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32; in sampled games the
+            largest acceptable upper confidence bound on it, 0.05.
+        max_steps: Largest number of steps; each solver has its own default.
+        initial_policy: Where to start; the reference by default (``"principal_branch"`` always starts there).
+        key: Typed key for ``"stochastic_mirror"``, which draws random numbers; ``jax.random.key(0)`` by default.
+        history: Whether to keep every iterate in ``sol.history`` (not under tracing).
+        throw: Whether to raise `SolveError` where the result is not ``"successful"``.
+
+    Returns:
+        The `Solution`: policy, values, residual, result, selection and certificate.
+
+    Raises:
+        InputError: On bad input, naming the argument.
+        SolveError: If ``throw`` and the tolerance was not reached; the solution hangs on the error.
+
+    Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+    """
+    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    sampled = isinstance(game, SampledGame)
+    method = _sampling_method(solver) if sampled else method_of(solver)
+    method = None if method is None else method.seeded(key)
+    tol_value = tolerance(SAMPLED_TOL if sampled and tol is None else tol, problem)
+    start = starting_point(problem, initial_policy)
+    steps = step_limit(max_steps)
+    traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
+    if history and traced:
+        raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
+    unique = certified(problem)
+    kept = None
+    if method is None and traced:
+        found = _auto(problem, start, tol_value, steps, unique)
+    else:
+        methods = [method] if method is not None else choice(problem, bool(unique))
+        for method in methods:
+            found, kept = _attempt(problem, method, start, tol_value, steps, history)
+            if method is methods[-1]:  # its values may be traced
+                break
+            if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
+                break
+    name = "auto" if method is None else method.name
+    answer = finish(problem, found, unique)
+    # The problem itself goes round the compiled code: labels that come back from there may be another game's.
+    solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
+    if throw and not traced and solution.result != RESULTS.successful:
+        raise SolveError(solution)
+    return solution
+
+
+def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, History | None]:
+    if isinstance(method, StochasticMirror) and method.checkpoint is not None:
+        return _resumed(problem, method, start, tol, max_steps, history), None
+    if history:
+        return _recorded(problem, method, start, tol, max_steps)
+    return _run(problem, method, start, tol, max_steps), None
+
+
+def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
+    """Methods to try in turn until one succeeds."""
+    methods = uncertified_choice(problem)
+    return [FixedPoint(), *filter(follows_branch, methods)] if unique else methods
+
+
+def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
+    """The same where nothing is known of uniqueness; what does not follow the branch comes last, if at all."""
+    fast: list[AbstractSolver] = [MarkovBranch()] if is_open(problem) else []
+    unselected = [FixedPoint()] if problem.mask.size > _DENSE_AT_ALL else []
+    return [*fast, *followers(problem), *unselected]
+
+
+def followers(problem: Problem) -> list[AbstractSolver]:
+    """The methods that follow the principal branch of any such game wherever it leads, the fastest first."""
+    dense: list[AbstractSolver] = [PrincipalBranch()] if problem.mask.size <= _DENSE_AT_ALL else []
+    return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
+
+
+def follows_branch(method: AbstractSolver) -> bool:
+    return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
+
+
+@compiled
+def certified(problem: Problem) -> Bool[Array, ""]:
+    return bounds(frozen(problem)).unique
+
+
+@compiled
+def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
+    centered = frozen(problem).centered()
+    limit = method.default_max_steps if max_steps is None else max_steps
+    state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
+    return found_by(method, centered, state, code, steps, tol)
+
+
+def found_by(
+    method: AbstractSolver, centered: Problem, state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar
+) -> Found:
+    """What a solver's final state says. The residual alone decides success, also where a branch was lost."""
+    iterate = state.iterate
+    code = jnp.where(iterate.residual <= tol, RESULTS.successful.code, code)
+    on_branch = method.on_branch(centered, state)
+    return Found(iterate.logits, iterate.residual, code, steps, on_branch, getattr(state, "evidence", None))
+
+
+def _auto(problem, start, tol, max_steps, unique) -> Found:
+    """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
+    follow = followers(problem)[0]
+    if isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
+        return _run(problem, follow, start, tol, max_steps)
+    first = _run(problem, FixedPoint(), start, tol, max_steps)
+    settled = unique & (first.code == RESULTS.successful.code)
+    return jax.lax.cond(settled, lambda: first, lambda: _run(problem, follow, start, tol, max_steps))
+
+
+def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
+    centered = frozen(problem).centered()
+    limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
+    state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
+    return found_by(method, centered, state, code, steps, tol), History(policies, residuals, scales)
+
+
+def _resumed(problem, method, start, tol, max_steps, history) -> Found:
+    if history:
+        raise InputError("history", "is not kept in checkpoints: pass history=False, or no checkpoint")
+    if not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol, method))):
+        raise InputError("checkpoint", "cannot be written under jit, vmap or grad")
+    limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
+    centered = frozen(problem).centered()
+    state, code, steps = resume(method, centered, start, tol, limit, method.checkpoint, method.checkpoint_every)
+    return found_by(method, centered, state, code, steps, tol)
+
+
+def _observe(problem: Problem, state: Any):
+    """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
+    if isinstance(state, MarkovState):
+        # Its iterate is a point at s = 1 only.
+        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
+        return problem.policy(logits), look(problem, logits).residual, jnp.minimum(state.point.scale, 1.0)
+    on_the_way = isinstance(state, BranchState | KrylovState)
+    scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
+    return problem.policy(state.iterate.logits), state.iterate.residual, scale
+
+
+@compiled
+def finish(problem: Problem, found: Found, unique) -> dict[str, Any]:
+    """What a solution says of the policy that was found, with derivatives reattached."""
+    # No derivative of an answer is known whose game is known by samples only.
+    sampled = isinstance(problem.game, SampledGame)
+    logits = found.logits if sampled else reattach(problem.centered(), found.logits)
+    log_policy = log_softmax(logits, problem.mask)
+    evaluation = problem.evaluate(log_policy)
+    # Under tracing no temperature can be refused: what would have been is no success.
+    code = jnp.where(problem.well_posed(), found.code, RESULTS.nonfinite.code)
+    good = (code == RESULTS.successful.code) | (code == RESULTS.almost_successful.code)
+    selection = jnp.where(
+        good & unique,
+        SELECTIONS.unique.code,
+        jnp.where(good & found.on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
+    )
+    return {
+        "log_policy": log_policy,
+        "policy": problem.policy(logits),
+        "values": evaluation.values,
+        "initial_values": evaluation.initial_values,
+        "residual": found.residual,
+        "num_steps": found.steps,
+        "result_code": code,
+        "selection_code": selection,
+    }
+
+
+def frozen(problem: Problem) -> Problem:
+    """The problem as a constant: loops are not differentiated through."""
+    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
+
+
+def method_of(solver: str | AbstractSolver) -> AbstractSolver | None:
+    if isinstance(solver, AbstractSolver):
+        return solver
+    if solver == "auto":
+        return None
+    if isinstance(solver, str) and solver in SOLVERS:
+        return SOLVERS[solver]()
+    if solver == StochasticMirror.name:
+        return StochasticMirror()
+    names = ", ".join([*SOLVERS, StochasticMirror.name])
+    raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {names}")
+
+
+def _sampling_method(solver: str | AbstractSolver) -> AbstractSolver:
+    """The method for a game that is known by samples only."""
+    method = StochasticMirror() if solver == "auto" else method_of(solver)
+    if not isinstance(method, StochasticMirror):
+        raise InputError("solver", "needs exact action values; a sampled game is solved by stochastic_mirror (or auto)")
+    return method
+
+
+def step_limit(max_steps: int | None) -> Int[Array, ""] | None:
+    if max_steps is None:
+        return None
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 0:
+        raise InputError("max_steps", f"is {max_steps!r}; it must be a whole number, 0 or more")
+    return jnp.asarray(min(int(max_steps), np.iinfo(np.int32).max))
+
+
+def starting_point(problem: Problem, initial_policy: Any) -> LogPolicy:
+    if initial_policy is None:
+        return problem.log_reference
+    policy = full_policy(initial_policy, problem.mask, problem.game.dtype, "initial_policy")
+    # An action of probability zero would never come back; the least normal number can.
+    floor = jnp.log(jnp.finfo(problem.game.dtype).tiny)
+    return jnp.where(problem.mask, jnp.maximum(safe_log(policy, problem.mask), floor), 0.0)

@@ -1,0 +1,62 @@
+"""How a run of policies moved: swinging to and fro, wandering, or arriving. Exact; no payoffs are needed."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from hqre_jax.core._temperatures import as_float_array
+from hqre_jax.core._types import InputError, StateValues
+
+
+def oscillation_index(policies: Any) -> StateValues:
+    """Cosine of successive steps of each decision point, weighted with their lengths.
+
+    ``Σ_k ⟨s_k, s_{k+1}⟩ / Σ_k ‖s_k‖ ‖s_{k+1}‖`` with ``s_k = π^{k+1}_x − π^k_x``: −1 for play that jumps to and fro, 1
+    for play that goes one way, about −½ for independent noise about a fixed point. Convergence may oscillate too:
+    the index says how play moves, not whether it settles.
+
+    Args:
+        policies: π^0, …, π^K, ``(time, player, information state, action)``, K ≥ 2.
+
+    Returns:
+        The index in [−1, 1], ``(player, information state)``; 0 where nothing moved twice.
+
+    Raises:
+        InputError: If there are fewer than three policies.
+    """
+    steps = _steps(policies, 3)
+    length = jnp.linalg.norm(steps, axis=-1)
+    turns = jnp.sum(jnp.sum(steps[1:] * steps[:-1], axis=-1), axis=0)
+    sizes = jnp.sum(length[1:] * length[:-1], axis=0)
+    return jnp.where(sizes > 0, turns / jnp.where(sizes > 0, sizes, 1.0), 0.0)
+
+
+def drift_index(policies: Any) -> StateValues:
+    """Path length over displacement, ``Σ_k ‖s_k‖ / ‖π^K_x − π^0_x‖``, of each decision point.
+
+    1 for play that goes straight; of order √K for a random walk, K for oscillation; infinite for play that ends
+    where it began.
+
+    Args:
+        policies: π^0, …, π^K, ``(time, player, information state, action)``, K ≥ 1.
+
+    Returns:
+        The index, at least 1, ``(player, information state)``; 1 where nothing moved.
+
+    Raises:
+        InputError: If there are fewer than two policies.
+    """
+    steps = _steps(policies, 2)
+    length = jnp.sum(jnp.linalg.norm(steps, axis=-1), axis=0)
+    far = jnp.linalg.norm(jnp.sum(steps, axis=0), axis=-1)
+    # What is left of a sum of K steps that cancel is rounding.
+    lost = far <= len(steps) * jnp.finfo(steps.dtype).eps
+    return jnp.where(length > 0, jnp.where(lost, jnp.inf, length / jnp.where(lost, 1.0, far)), 1.0)
+
+
+def _steps(policies: Any, least: int):
+    array = as_float_array(policies, "policies")
+    if array.ndim != 4 or len(array) < least:
+        wanted = f"at least {least} policies, (time, player, information state, action), are wanted"
+        raise InputError("policies", f"have shape {array.shape}; {wanted}")
+    return array[1:] - array[:-1]

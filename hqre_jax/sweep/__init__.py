@@ -1,7 +1,0 @@
-"""Sweeps: random games by the thousand or the million, solved, written down, summarised."""
-
-from hqre_jax.sweep._config import Config, read_config, shown_tau
-from hqre_jax.sweep._report import Row, Summary, summarise
-from hqre_jax.sweep._run import Processes, sweep
-
-__all__ = ["Config", "Processes", "Row", "Summary", "read_config", "shown_tau", "summarise", "sweep"]

@@ -1,0 +1,146 @@
+"""Doing a sweep: what is there already is kept, the rest is done shard by shard, by any number of processes."""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from hqre_jax.core._types import InputError
+from hqre_jax.io._files import write_whole
+from hqre_jax.sweeps._config import Config, Shard, read_config
+from hqre_jax.sweeps._report import Summary, summarise
+from hqre_jax.sweeps._shards import parquet, solve_shard, write_shard
+
+_DEFAULT_FOLDER, _MANIFEST = "out/sweep", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Several processes that share the work of one sweep through a common folder.
+
+    Attributes:
+        coordinator: ``HOST:PORT`` of process 0; None lets JAX ask the cluster (Slurm, Open MPI, Kubernetes).
+        count: Number of processes; None likewise.
+        index: This process, from 0; None likewise.
+    """
+
+    coordinator: str | None = None
+    count: int | None = None
+    index: int | None = None
+
+
+def sweep(
+    config: Any,
+    out: str | Path = _DEFAULT_FOLDER,
+    *,
+    processes: Processes | None = None,
+    announce: Callable[[int, int, int], None] = lambda done, total, games: None,
+) -> Summary:
+    """Solve thousands to millions of random games and keep every answer.
+
+    Every combination of family, temperature, solver and seed is a cell of ``num_games`` games; the same games are
+    solved at every temperature and by every solver. Work is cut into shards, each written atomically as
+    ``DIR/shards/NNNNNN.parquet``. Calling again with the same configuration does only what is missing: after a
+    crash at most the shard in work (one per process) is lost, and none is repeated. Shards are bit-equal whatever the
+    number of processes and interruptions.
+
+    Args:
+        config: Path of a TOML file, its contents as a dictionary, or a `Config`.
+        out: Folder; made if need be. A folder that holds another sweep is refused.
+        processes: To share the work with other processes, each calling this with the same arguments and its own index:
+            shard k is done by process k modulo their number. ``jax.distributed`` is initialised, and all wait for
+            the last.
+        announce: Called with shards done, shards in all, and games in the shard, after each.
+
+    Returns:
+        The `Summary` of all shards in the folder.
+
+    Raises:
+        InputError: On a bad configuration, or a folder that holds something else.
+    """
+    parquet()
+    sweep_config, folder = read_config(config), Path(out)
+    with _joined(processes) as (index, count):
+        _claim(folder, sweep_config, first=index == 0)
+        mine = [shard for shard in sweep_config.shards if shard.number % count == index]
+        for done, shard in enumerate(mine):
+            if not (folder / shard.file).exists():
+                began = time.perf_counter()
+                write_shard(folder, sweep_config, shard, solve_shard(sweep_config, shard))
+                _note_time(folder, index, shard, time.perf_counter() - began)
+            announce(done + 1, len(mine), shard.count)
+    return summarise(folder)
+
+
+@contextmanager
+def _joined(processes: Processes | None) -> Iterator[tuple[int, int]]:
+    """This process's index and the number of processes; at the end all wait for each other."""
+    if processes is None:
+        yield 0, 1
+        return
+    try:
+        jax.distributed.initialize(processes.coordinator, processes.count, processes.index)
+    except (RuntimeError, ValueError) as error:
+        raise InputError("processes", f"cannot join the others: {str(error).splitlines()[0]}") from None
+    from jax.experimental.multihost_utils import sync_global_devices
+
+    try:
+        yield jax.process_index(), jax.process_count()
+        sync_global_devices("sweep finished")
+    finally:
+        jax.distributed.shutdown()
+
+
+def _claim(folder: Path, config: Config, first: bool) -> None:
+    """Check that a manifest that is there is of the same sweep; if there is none, the first process writes it.
+
+    Every process checks: none adds shards to a folder that holds something else. Versions are compared too, since
+    anything that can change a result belongs to what a sweep is.
+    """
+    manifest = {
+        "digest": config.digest,
+        "versions": _versions(),
+        "double_precision": jnp.result_type(float) == jnp.float64,
+        "seeds": list(config.seeds),
+        "config": asdict(config),
+        "shards": [
+            {"file": shard.file, "cell": shard.cell.title, "first": shard.first, "count": shard.count}
+            for shard in config.shards
+        ],
+    }
+    path = folder / _MANIFEST
+    try:
+        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise InputError(str(path), f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    if found is None:
+        if not first:
+            return
+        write_whole(path, (json.dumps(manifest, indent=1) + "\n").encode())
+        return
+    for key, what in (("digest", "configuration"), ("versions", "versions"), ("double_precision", "precision")):
+        if found.get(key) != manifest[key]:
+            detail = "" if key == "digest" else f": {found.get(key)} there, {manifest[key]} here"
+            raise InputError(str(folder), f"holds a sweep with another {what}{detail}; give another folder")
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    names = ("hqre-jax", "jax", "jaxlib", "numpy", "pyarrow")
+    return {name: version(name) for name in names} | {"python": platform.python_version()}
+
+
+def _note_time(folder: Path, index: int, shard: Shard, seconds: float) -> None:
+    """Seconds of a shard, beside the shards: these are to be the same whoever makes them."""
+    line = json.dumps({"shard": shard.number, "games": shard.count, "seconds": round(seconds, 6)})
+    with (folder / f"times-{index}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
