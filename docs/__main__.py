@@ -12,7 +12,6 @@ import shutil
 import sys
 from pathlib import Path
 
-from rooms import api_pages
 from sphinx.cmd.build import main as sphinx_build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,6 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python docs", description=__doc__.partition("\n")[0])
     parser.add_argument("--out", metavar="DIR", type=Path, default=ROOT / "out" / "docs", help="default: out/docs")
     out = parser.parse_args(arguments).out.resolve()
+    # Here as in the kernels of notebooks, which begin elsewhere, the library is the one beside this folder.
+    sys.path.insert(0, str(ROOT))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    from rooms import api_pages
+
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
     for path in sorted({path for pattern in PAGES for path in ROOT.glob(pattern)}):
@@ -39,8 +43,6 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text in api_pages().items():
         (source / "api").mkdir(exist_ok=True)
         (source / "api" / name).write_text(text, encoding="utf-8")
-    # Kernels of notebooks begin elsewhere, and what they import is this library.
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     strict = ["--fail-on-warning", "--keep-going", "--nitpicky", "--fresh-env", "--quiet"]
     folders = [str(source), str(out / "html")]
     return sphinx_build([*strict, "-c", str(ROOT / "docs"), "-d", str(out / "doctrees"), *folders])
@@ -72,5 +74,4 @@ def _place(path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

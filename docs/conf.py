@@ -1,5 +1,6 @@
 """How Sphinx reads the pages that ``docs/__main__.py`` lays out; `make docs` runs it."""
 
+import re
 from typing import Any
 
 project = "hqre_jax"
@@ -29,6 +30,7 @@ nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
+nb_merge_streams = True
 nb_output_stderr = "error"
 nb_execution_show_tb = True
 
@@ -52,11 +54,16 @@ def _public_name(app: Any, environment: Any, node: Any, content: Any) -> Any:
     """Where a bare name leads that is public in another room: there is one meaning of it, or none is taken."""
     if node.get("refdomain") != "py":
         return None
+    if not re.fullmatch(r"[\w.]+", node["reftarget"]):
+        return content  # no name but a piece of code
     domain = environment.domains.python_domain
-    meanings = [known for known in domain.objects if known.endswith(f".{node['reftarget']}")]
+    ending = f".{node['reftarget']}"
+    # An object is known under the name of its module too; both lead to one place.
+    meanings = {(known.docname, known.node_id): name for name, known in domain.objects.items() if name.endswith(ending)}
     if len(meanings) != 1:
         return None
-    return domain.resolve_xref(environment, node["refdoc"], app.builder, "obj", meanings[0], node, content)
+    (name,) = meanings.values()
+    return domain.resolve_xref(environment, node["refdoc"], app.builder, "obj", name, node, content)
 
 
 def setup(app: Any) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 from typing import Any
 
 import hqre_jax
@@ -26,7 +27,7 @@ def api_pages() -> dict[str, str]:
             rooms.setdefault(_home(value), []).append((f"hqre_jax.{name}", value))
     known = {id(value) for names in rooms.values() for _, value in names}
     for room, module in _rooms().items():
-        for name in getattr(module, "__all__", ()):
+        for name in _public_names(module):
             value = getattr(module, name)
             if id(value) not in known and not inspect.ismodule(value):
                 known.add(id(value))
@@ -43,7 +44,15 @@ def _rooms() -> dict[str, Any]:
     found = pkgutil.walk_packages(hqre_jax.__path__, "hqre_jax.")
     public = [info.name for info in found if not any(part.startswith("_") for part in info.name.split("."))]
     modules = {name.removeprefix("hqre_jax."): importlib.import_module(name) for name in public}
-    return {name: module for name, module in modules.items() if hasattr(module, "__all__")}
+    return {name: module for name, module in modules.items() if _public_names(module)}
+
+
+def _public_names(module: Any) -> list[str]:
+    """What a room lists; rooms of the bridge list nothing apart, and what they hold themselves is public."""
+    if hasattr(module, "__all__") or module.__name__.rpartition(".")[0] != "hqre_jax.bridge":
+        return list(getattr(module, "__all__", ()))
+    held = {name: getattr(value, "__module__", None) or "" for name, value in vars(module).items() if name[0] != "_"}
+    return [name for name, home in held.items() if home.startswith(module.__name__)]
 
 
 def _home(value: Any) -> str:
@@ -54,10 +63,13 @@ def _home(value: Any) -> str:
 def _page(room: str, names: list[tuple[str, Any]]) -> str:
     """A page: the room's own description, then every name with its docstring."""
     module = _rooms().get(room)
-    lines = [f"# {room}", "", inspect.getdoc(module) or "" if module else "", "", "```{eval-rst}"]
+    described = inspect.getdoc(module) if module else ""
+    lines = [f"# {room}", "", described or "", "", "```{eval-rst}", f".. py:module:: hqre_jax.{room}", ""]
     for name, value in sorted(names, key=lambda pair: (_UNDER[_kind(pair[1])], pair[0].lower())):
         members = [f"   :members: {', '.join(own)}"] if (own := _own_methods(value)) else []
-        lines += [f".. auto{_kind(value)}:: {name}", *members, ""]
+        # A constant has no docstring: what Python says of its type explains nothing.
+        documented = "auto" if _kind(value) != "data" else "py:"
+        lines += [f".. {documented}{_kind(value)}:: {name}", *members, ""]
     return "\n".join([*lines, "```", ""])
 
 
@@ -68,9 +80,10 @@ def _kind(value: Any) -> str:
 
 
 def _own_methods(value: Any) -> list[str]:
-    """Public methods and properties that a class itself defines; its fields are in its docstring."""
+    """Public methods and properties that a class itself defines, but for what its docstring lists as attributes."""
     if not inspect.isclass(value):
         return []
     kinds = property | classmethod | staticmethod
-    own = vars(value).items()
-    return [name for name, member in own if name[0] != "_" and (inspect.isroutine(member) or isinstance(member, kinds))]
+    own = [name for name, member in vars(value).items() if inspect.isroutine(member) or isinstance(member, kinds)]
+    listed = re.findall(r"^    (\w+): ", inspect.getdoc(value) or "", re.MULTILINE)
+    return [name for name in own if not name.startswith("_") and name not in listed]

@@ -209,7 +209,7 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
     joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
     equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
     plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
-    and `reasons`; then compare with `bootstrap`.
+    and `Confidence.reasons`; then compare with `bootstrap`.
 
     Args:
         empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something

@@ -175,7 +175,7 @@ Partner = Literal["scripted", "model"]
 
 
 class AbstractInteractiveTask(AbstractTask):
-    """A task that is played in turns. Its `judge` judges the one-shot form of an item (the next move or answer).
+    """A task that is played in turns. Its ``judge`` judges the one-shot form of an item (the next move or answer).
 
     Attributes:
         interactive: Classes whose items can be played.
