@@ -37,7 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     from rooms import api_pages
 
     source = out / "source"
-    shutil.rmtree(source, ignore_errors=True)
+    for folder in (source, out / "html"):
+        shutil.rmtree(folder, ignore_errors=True)
     for path in sorted({path for pattern in PAGES for path in ROOT.glob(pattern)}):
         lay_out(path, source)
     for name, text in api_pages().items():

@@ -109,7 +109,7 @@ class Confidence(eqx.Module):
 
     @property
     def radius(self) -> Scalar:
-        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
+        """The largest T² of the joint region, ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
         d = jnp.sum(_log_ratios(self.mask)[1]).astype(self.level.dtype)
         rest = jnp.maximum(self.joint_degrees_of_freedom - d + 1.0, 1.0)
         return jnp.max(self.stretch) ** 2 * d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)

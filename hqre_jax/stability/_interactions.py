@@ -134,7 +134,7 @@ class InteractionEstimates:
 
     @property
     def chance(self) -> Float[np.ndarray, "n n"]:
-        """``P(y | x)``: how often y acts when x does, every play counted that may have been a meeting."""
+        """``P(y | x)``, how often y acts when x does, every play counted that may have been a meeting."""
         return np.where(self.meets, self.met / np.maximum(self.possible, 1), 0.0)
 
     @property

@@ -118,7 +118,9 @@ class PriceTable:
 
 
 def read_prices(path: str | Path) -> PriceTable:
-    """A price table from TOML::
+    """A price table from TOML.
+
+    For instance::
 
         currency = "USD"
 

@@ -146,7 +146,7 @@ class AbstractDialogue(abc.ABC):
 
     @property
     def turn(self) -> int:
-        """Whose turn it is: 0, or 1 for the second agent of a task that two models play."""
+        """Whose turn it is; 0, or 1 for the second agent of a task that two models play."""
         return 0
 
     @abc.abstractmethod

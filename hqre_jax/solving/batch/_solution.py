@@ -99,7 +99,7 @@ class BatchSolution:
 
     @property
     def result(self) -> np.ndarray:
-        """How each solve ended: an array of `RESULTS` strings."""
+        """How each solve ended, an array of `RESULTS` strings."""
         return _names(self.result_code, RESULTS, "result")
 
     @property
