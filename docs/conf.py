@@ -36,6 +36,7 @@ nb_execution_show_tb = True
 
 # Docstrings: Google's sections, `name` is a reference to what is public, ``code`` is code.
 default_role = "py:obj"
+toc_object_entries = False  # names have headings; their members would make every page's navigation long
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -1,5 +1,6 @@
 """The pages of the API: one for each room of the library, made from what the room lists as public."""
 
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -39,6 +40,7 @@ def api_pages() -> dict[str, str]:
     return pages
 
 
+@functools.cache
 def _rooms() -> dict[str, Any]:
     """The public packages and modules of the library, nested ones too, by name below ``hqre_jax``."""
     found = pkgutil.walk_packages(hqre_jax.__path__, "hqre_jax.")
@@ -64,13 +66,14 @@ def _page(room: str, names: list[tuple[str, Any]]) -> str:
     """A page: the room's own description, then every name with its docstring."""
     module = _rooms().get(room)
     described = inspect.getdoc(module) if module else ""
-    lines = [f"# {room}", "", described or "", "", "```{eval-rst}", f".. py:module:: hqre_jax.{room}", ""]
+    lines = [f"# {room}", "", described or "", "", "```{eval-rst}", f".. py:module:: hqre_jax.{room}", "```", ""]
     for name, value in sorted(names, key=lambda pair: (_UNDER[_kind(pair[1])], pair[0].lower())):
         members = [f"   :members: {', '.join(own)}"] if (own := _own_methods(value)) else []
         # A constant has no docstring: what Python says of its type explains nothing.
         documented = "auto" if _kind(value) != "data" else "py:"
-        lines += [f".. {documented}{_kind(value)}:: {name}", *members, ""]
-    return "\n".join([*lines, "```", ""])
+        lines += [f"## {name.rpartition('.')[2]}", "", "```{eval-rst}"]
+        lines += [f".. {documented}{_kind(value)}:: {name}", *members, "```", ""]
+    return "\n".join(lines)
 
 
 def _kind(value: Any) -> str:

@@ -129,3 +129,22 @@ def test_data_can_be_read(page):
             tomllib.loads(block.text)
         elif block.language == "json":
             json.loads(block.text)
+
+
+def test_readme_is_short_and_shows_what_it_prints():
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) < 150
+    assert [block.shown for block in blocks(PAGES[0]) if block.language == "python"] != [None]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pictures_are_there(page):
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / picture).stat().st_size < 300_000
+
+
+def test_citation_is_of_this_version():
+    yaml = pytest.importorskip("yaml")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == PROJECT["version"]
+    assert citation["license"] == PROJECT["license"]
+    assert any("2606.08068" in str(reference["identifiers"]) for reference in citation["references"])
