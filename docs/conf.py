@@ -17,6 +17,8 @@ extensions = [
 html_theme = "furo"
 html_title = "hqre_jax"
 html_show_copyright = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 # Pages are Markdown, notebooks are Python files with cells; both may hold mathematics between dollars.
 source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
