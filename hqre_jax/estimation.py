@@ -79,7 +79,7 @@ class TemperatureFit(eqx.Module):
 
     @property
     def rationality_standard_errors(self) -> Float[Array, " parameter"]:
-        """Standard errors of λ, to first order: ``se(τ)/τ²``."""
+        """Standard errors of λ, to first order, ``se(τ)/τ²``."""
         return self.standard_errors / self.estimates**2
 
 

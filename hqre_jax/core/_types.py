@@ -81,8 +81,8 @@ class Labels:
     """Names that people read: they never change what is computed.
 
     Labels are equal if all names are: a compiled function returns a game with the names that it was given. The
-    library's own programs are compiled without names, once for all of them (`hqre_jax.core._programs`). An empty tuple
-    stands for "numbered from 1".
+    library's own programs are compiled without names, once for all of them (``hqre_jax.core._programs``). An empty
+    tuple stands for "numbered from 1".
 
     Args:
         title: What the game is called.

@@ -24,7 +24,7 @@ class EmpiricalGame(eqx.Module):
     A *profile* is a joint action ``(a_1, …, a_N)`` or, where players have several information states, types and
     actions ``(θ_1, …, θ_N, a_1, …, a_N)``, as in `BayesianGame`. Public states are types that all players share.
     Plays of a profile are taken to be independent draws of one law; the payoffs that the players get in one play may
-    depend on each other. Make one with `from_log` or `from_plays`.
+    depend on each other. Make one with `EmpiricalGame.from_log`.
 
     Attributes:
         counts: ``n(a)``, plays whose payoffs were observed, ``(*profile)``.

@@ -45,7 +45,7 @@ class NormalFormGame(AbstractWorldStateGame):
         self.payoffs = keep_legal(payoffs, legal)
 
     def world_payoffs(self):
-        """See `AbstractWorldStateGame`; one world."""
+        """See ``AbstractWorldStateGame``; one world."""
         return self.payoffs[:, None]
 
     def information_map(self):

@@ -235,7 +235,7 @@ class RolloutLog:
 
     @property
     def num_players(self) -> int:
-        """Number of players: those of `num_actions`, else up to the last one who is seen to act."""
+        """Number of players, those of `num_actions`, else up to the last one who is seen to act."""
         return len(self.num_actions) if self.num_actions is not None else int(self.agent.max(initial=-1)) + 1
 
     @property

@@ -204,7 +204,7 @@ class Store:
 
         Args:
             wanted: Calls with different keys.
-            owner: Who asks, `new_owner`.
+            owner: Who asks, ``new_owner``.
             run: What the calls are counted for.
             refusal: Given what the run would have spent per model: why that is too much, or None.
             most: Largest number of calls to claim.
