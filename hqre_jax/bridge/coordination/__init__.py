@@ -15,6 +15,8 @@ returns an `AbstractPlayer`, whose ``play`` is a generator that yields `Ask`s, i
 reply that is the answer (see `_plays`). It never sees a score; costs, batches, replay and judging are `play_all`'s.
 """
 
+from hqre_jax.bridge.coordination._collect import Collected as Collected
+from hqre_jax.bridge.coordination._collect import collect as collect
 from hqre_jax.bridge.coordination._game import TeamGame as TeamGame
 from hqre_jax.bridge.coordination._game import uniform_law as uniform_law
 from hqre_jax.bridge.coordination._plays import AbstractMethod as AbstractMethod
@@ -31,5 +33,10 @@ from hqre_jax.bridge.coordination._samples import Said as Said
 from hqre_jax.bridge.coordination._samples import Sample as Sample
 from hqre_jax.bridge.coordination._samples import Samples as Samples
 from hqre_jax.bridge.coordination._samples import load_tasks as load_tasks
+from hqre_jax.bridge.coordination._stages import GameCertificate as GameCertificate
+from hqre_jax.bridge.coordination._stages import certify_stages as certify_stages
+from hqre_jax.bridge.coordination._stages import find_equilibria as find_equilibria
+from hqre_jax.bridge.coordination._stages import least_stage_temperatures as least_stage_temperatures
+from hqre_jax.bridge.coordination._stages import stage_games as stage_games
 from hqre_jax.bridge.coordination._states import PublicStates as PublicStates
 from hqre_jax.bridge.coordination._states import State as State

@@ -17,6 +17,7 @@ from hqre_jax.bridge.controls import find_control
 from hqre_jax.bridge.coordination._replies import MISSING, NO_ANSWER, Replies, generator, price
 from hqre_jax.bridge.coordination._samples import Ask
 from hqre_jax.bridge.coordination._votes import AGREED, NONE, agreement
+from hqre_jax.bridge.models import Failure
 
 # Votes that are compared with each other at once: bounds memory.
 _CHUNK = 4_000_000
@@ -67,11 +68,13 @@ class Heard:
         votes: ``(history, agent, choice)``; `MISSING` where unknown.
         costs: What it pays, same shape, units of score; not a number where unknown.
         texts: What it says, same shape.
+        failures: Calls that were made for this round and failed.
     """
 
     votes: Int[np.ndarray, "history agent choice"]
     costs: Float[np.ndarray, "history agent choice"]
     texts: np.ndarray
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -152,10 +155,11 @@ def hear(replies: Replies, histories: Histories, number: int) -> Heard:
                 cells = i, k, histories.question, histories.order[:, i, k, number]
                 for here, there in ((votes, replies.votes), (costs, replies.costs), (texts, replies.texts)):
                     here[:, i, k] = there[cells]
-    for (h, i, k), found in zip(places, samples.get(wanted), strict=True):
+    heard = samples.get(wanted)
+    for (h, i, k), found in zip(places, heard, strict=True):
         votes[h, i, k] = replies.answers[histories.question[h]].number(found, int(replies.slots[i, k]))
         costs[h, i, k], texts[h, i, k] = price(team.agents[i], found), found.said.text
-    return Heard(votes, costs, texts)
+    return Heard(votes, costs, texts, tuple(one.said.failure for one in heard if one.said.failure is not None))
 
 
 def evaluate(replies: Replies, histories: Histories, heard: Heard, number: int) -> Outcomes:

@@ -32,6 +32,7 @@ from hqre_jax.bridge.coordination._counterfactuals import (
 from hqre_jax.bridge.coordination._replies import MISSING, Replies
 from hqre_jax.bridge.coordination._samples import Samples
 from hqre_jax.bridge.coordination._states import PublicStates
+from hqre_jax.bridge.models import Failure
 from hqre_jax.bridge.tasks import Item
 
 # Beginnings of a question, and plays of it that go on to the next round: many where that costs nothing, few where
@@ -138,6 +139,11 @@ class TeamGame:
     def under(self, law: Law) -> "TeamGame":
         """The same samples, for another law of play before the state that is looked at."""
         return TeamGame(self.states, self.replies, self.stages, self.drawn, law)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Calls of readers that failed."""
+        return [failure for stages in self.stages for stage in stages for failure in stage.heard.failures]
 
     @cached_property
     def moments(self) -> tuple[Moments, ...]:

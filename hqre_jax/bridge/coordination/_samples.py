@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hqre_jax._types import InputError
 from hqre_jax.bridge.controls import Control, build_messages, find_control
@@ -100,6 +101,7 @@ class Samples:
     ):  # fmt: skip
         self.team, self.models, self.seed, self.size = team, models, seed, team.samples
         self.tasks = load_tasks(team) if tasks is None else tasks
+        self._kept: dict[tuple[Any, ...], Reply] = {}
         self._judged: dict[tuple[str, str, str, int, str | None, str], Judgement] = {}
 
     def task(self, item: Item) -> AbstractTask:
@@ -167,16 +169,23 @@ class Samples:
         Returns:
             One sample for each.
         """
-        requests = [self.request(*one) for one in wanted]
-        batches: dict[str, list[int]] = {}
-        for place, ((_, ask, _), request) in enumerate(zip(wanted, requests, strict=True)):
-            if request is not None:
-                batches.setdefault(self.team.agent(ask.agent).model, []).append(place)
-        results: dict[int, Reply | Failure] = {}
-        for model, places in batches.items():
-            said = self.models[model].generate([request for k in places if (request := requests[k]) is not None])
-            results |= dict(zip(places, said, strict=True))
-        return [self._sample(item, ask, results.get(place)) for place, (item, ask, _) in enumerate(wanted)]
+        keys = [self._key(*one) for one in wanted]
+        missing = {key: one for key, one in zip(keys, wanted, strict=True) if key is not None and key not in self._kept}
+        batches: dict[str, list[tuple[Any, ...]]] = {}
+        for key, (_, ask, _) in missing.items():
+            batches.setdefault(self.team.agent(ask.agent).model, []).append(key)
+        failed = dict[tuple[Any, ...], Failure]()
+        for model, batch in batches.items():
+            requests = [request for key in batch if (request := self.request(*missing[key])) is not None]
+            for key, result in zip(batch, self.models[model].generate(requests), strict=True):
+                if isinstance(result, Reply):
+                    self._kept[key] = result
+                else:
+                    failed[key] = result
+        return [
+            self._sample(item, ask, None if key is None else self._kept.get(key) or failed[key])
+            for key, (item, ask, _) in zip(keys, wanted, strict=True)
+        ]
 
     def judge(self, item: Item, part: str | None, text: str) -> Judgement:
         """The verdict on a reply to an item, or to a part of it; the same reply is judged once."""
@@ -201,6 +210,18 @@ class Samples:
         task = self.task(item)
         assert isinstance(task, AbstractDividedTask)
         return task.combine(item, {said.part: said.text for said in answers if said.part is not None})
+
+    def _key(self, item: Item, ask: Ask, index: int) -> tuple[Any, ...] | None:
+        """What a sample is known by in this process; None where the agent abstains."""
+        agent = self.team.agent(ask.agent)
+        choice = agent.choice(ask.choice)
+        control = find_control(choice.control)
+        if control.instruction is None:
+            return None
+        index = index if self.varies(choice) or ask.messages is not None else 0
+        place = (item.task, item.task_class, item.split, item.index)
+        stream = ask.stream if control.reads_stream else ()
+        return (*place, self.voice(agent), choice.name, stream, ask.messages, index)
 
     def _sample(self, item: Item, ask: Ask, result: Reply | Failure | None) -> Sample:
         choice = self.team.agent(ask.agent).choice(ask.choice)
