@@ -43,7 +43,7 @@ def test_the_policy_is_an_hqre_of_its_own_game(pool):
     asked = len(model.asked)
     trained = train_offline(game, 0.05)
     sol = trained.solution
-    assert float(hq.residual(trained.game.game, trained.tau, sol.policy)) <= 1e-10
+    assert float(hq.residual(trained.game.game, sol.policy, trained.tau)) <= 1e-10
     assert trained.settled < 0.01, "the law of the histories is the policy's own"
     assert trained.selection in ("unique", "principal_branch")
     # Whoever answers thinks: that is worth its price; where both agree nobody does anything more.
