@@ -31,7 +31,8 @@ class Ask:
         choice: Name of an entry of its menu.
         stream: What the team has said so far; read by controls that read the stream.
         messages: A conversation to be asked in place of the item's own, under the entry's temperature and length; for
-            players with prompts of their own. What it says is no answer to the item.
+            players with prompts of their own.
+        is_answer: Whether the reply to such a conversation answers the item, and is judged as such.
         probability: With which the agent chose this, for transcripts.
         why: What it was chosen for, for transcripts.
     """
@@ -40,6 +41,7 @@ class Ask:
     choice: str
     stream: tuple[str, ...] = ()
     messages: tuple[Message, ...] | None = None
+    is_answer: bool = False
     probability: float | None = None
     why: str = ""
 
@@ -230,7 +232,7 @@ class Samples:
             return Sample(Said(*who, "", None, _FREE), 0.0)
         if isinstance(result, Failure):
             return Sample(Said(*who, "", None, result.usage, failure=result), None)
-        if ask.messages is not None:
+        if ask.messages is not None and not ask.is_answer:
             return Sample(Said(*who, result.text, None, result.usage, result.log_probs), None)
         verdict = self.judge(item, choice.part, result.text)
         return Sample(Said(*who, result.text, verdict.answer, result.usage, result.log_probs), verdict.score)
