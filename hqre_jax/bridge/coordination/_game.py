@@ -32,6 +32,7 @@ from hqre_jax.bridge.coordination._counterfactuals import (
 from hqre_jax.bridge.coordination._replies import MISSING, Replies
 from hqre_jax.bridge.coordination._samples import Samples
 from hqre_jax.bridge.coordination._states import PublicStates
+from hqre_jax.bridge.coordination._worth import Estimated
 from hqre_jax.bridge.models import Failure
 from hqre_jax.bridge.tasks import Item
 
@@ -150,16 +151,21 @@ class TeamGame:
         """The sums, class by class."""
         return tuple(self._class_moments(c) for c in range(len(self.stages)))
 
-    @cached_property
+    @property
     def game(self) -> MarkovGame:
         """The game of all questions.
 
         Raises:
             InputError: Of some joint profile nothing is known in a state that play may reach.
         """
+        return self.estimated.game
+
+    @cached_property
+    def estimated(self) -> Estimated:
+        """The game of all questions, its payoffs taken apart."""
         return self.resampled(None)
 
-    def resampled(self, times: Sequence[Int[np.ndarray, " question"]] | None) -> MarkovGame:
+    def resampled(self, times: Sequence[Float[np.ndarray, " question"]] | None) -> Estimated:
         """The game of other questions: those of each class, each so many times.
 
         Args:
@@ -193,7 +199,7 @@ class TeamGame:
         shape = (choices,) * agents
         first = np.zeros(num_states)
         np.add.at(first, self.states.table[:, 0, 0], 1 / len(self.replies))
-        return MarkovGame(
+        game = MarkovGame(
             payoffs.reshape(agents, num_states, *shape),
             (moves / safe[..., None]).reshape(num_states, *shape, num_states),
             1.0,
@@ -201,6 +207,7 @@ class TeamGame:
             action_mask=self.states.mask,
             labels=self.labels,
         )
+        return Estimated(game, gain / safe, own)
 
     @cached_property
     def labels(self) -> Labels:

@@ -186,7 +186,7 @@ class _Play:
         name = f"{self.item.task}/{self.item.task_class}/{self.item.split}/{self.item.index}"
         root = np.random.SeedSequence([self.seed, zlib.crc32(name.encode())])
         own, drawing = (np.random.default_rng(part) for part in root.spawn(2))
-        self._draws = _Draws(self.samples, drawing)
+        self._draws = Draws(self.samples, drawing)
         self._course = self.player.play(self.item, own)
         self._over: Sequence[Said] | None = None
         self._go_on(None)
@@ -207,7 +207,7 @@ class _Play:
     def _go_on(self, said: Sequence[Said] | None) -> None:
         try:
             asks = next(self._course) if said is None else self._course.send(said)
-            self.wanted = [(self.item, ask, self._draws.index(self.item, ask)) for ask in asks]
+            self.wanted = [(self.item, ask, self._draws.index(ask)) for ask in asks]
         except StopIteration as end:
             self._over, self.wanted = end.value or (), []
 
@@ -222,21 +222,27 @@ class _Play:
         return Outcome(self.item, verdict, usage, calls, tuple(self.steps), tuple(answers), failure)
 
 
-class _Draws:
-    """Which sample of the pool comes next: the pool's own in random order, then fresh ones."""
+class Draws:
+    """Which sample of a pool comes next in a play: the pool's own in random order, then fresh ones.
+
+    Args:
+        samples: The pool.
+        rng: All the randomness.
+    """
 
     def __init__(self, samples: Samples, rng: np.random.Generator):
-        self._samples, self._rng = samples, rng
+        self._samples, self._root = samples, rng.integers(2**32, size=2).tolist()
         self._left: dict[tuple[str, str], list[int]] = {}
         self._fresh: dict[tuple[str, str], int] = {}
 
-    def index(self, item: Item, ask: Ask) -> int:
+    def index(self, ask: Ask) -> int:
+        """The number of the sample that answers this ask."""
         agent = self._samples.team.agent(ask.agent)
         pool = (self._samples.voice(agent), agent.choice(ask.choice).name)
         if pool not in self._left:
-            # One stream of randomness for every pool, whatever else is drawn before.
-            seed = [*self._rng.bit_generator.seed_seq.generate_state(2), zlib.crc32("/".join(pool).encode())]  # type: ignore[attr-defined]
-            self._left[pool] = np.random.default_rng(seed).permutation(self._samples.size).tolist()
+            # Its own randomness, whatever else was drawn before.
+            rng = np.random.default_rng([*self._root, zlib.crc32("/".join(pool).encode())])
+            self._left[pool] = rng.permutation(self._samples.size).tolist()
             self._fresh[pool] = self._samples.size
         if self._left[pool]:
             return self._left[pool].pop()

@@ -127,6 +127,11 @@ class Board:
         self._slots: list[int] = []
 
     @property
+    def round(self) -> int:
+        """Number of the round that comes next, from 0 on."""
+        return len(self._votes) // len(self.states.team.agents)
+
+    @property
     def stream(self) -> tuple[str, ...]:
         """All that was said, in order."""
         return tuple(said.text for said in self._said if said.text)

@@ -6,6 +6,7 @@ have said. They share a pool and take different samples of it, so a sample serve
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +104,7 @@ class Samples:
     ):  # fmt: skip
         self.team, self.models, self.seed, self.size = team, models, seed, team.samples
         self.tasks = load_tasks(team) if tasks is None else tasks
+        self._lock = threading.Lock()
         self._kept: dict[tuple[Any, ...], Reply] = {}
         self._judged: dict[tuple[str, str, str, int, str | None, str], Judgement] = {}
 
@@ -171,6 +173,10 @@ class Samples:
         Returns:
             One sample for each.
         """
+        with self._lock:
+            return self._get(wanted)
+
+    def _get(self, wanted: Sequence[tuple[Item, Ask, int]]) -> list[Sample]:
         keys = [self._key(*one) for one in wanted]
         missing = {key: one for key, one in zip(keys, wanted, strict=True) if key is not None and key not in self._kept}
         batches: dict[str, list[tuple[Any, ...]]] = {}
