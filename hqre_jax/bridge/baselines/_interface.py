@@ -94,9 +94,11 @@ class AbstractBaseline(AbstractMethod):
 
     Attributes:
         family: The class of methods that it belongs to.
+        trained_once: Whether training knows no chance: then all seeds share what the first one came to.
     """
 
     family: Family
+    trained_once: bool = False
 
     @abc.abstractmethod
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterable[Setting]:

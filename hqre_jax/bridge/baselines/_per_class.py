@@ -1,10 +1,10 @@
 """Choosing for each class apart, under one budget: where a token more helps most.
 
-With scores s and tokens t of each class's candidates, the choice that maximises ``Σ s − λ Σ t`` is, for some λ ≥ 0, best
-among all that cost as much or less; between two such choices only mixtures lie. λ need only be tried where two
-candidates of a class change places.
+With scores s and tokens t of each class's candidates, the choice that maximises ``Σ s − λ Σ t`` is best among all that
+cost as much or less, for each λ ≥ 0. λ need only be tried where two candidates of a class change places.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -54,7 +54,7 @@ def assignments(table: Mapping[Kind, Sequence[Worth[Candidate]]]) -> Iterator[di
                     rates.add((one.score - other.score) / (one.tokens - other.tokens))
     ordered = sorted(rates)
     # Between the places where candidates change, and beyond the last.
-    tried = [0.0, *((low + high) / 2 for low, high in zip(ordered, ordered[1:], strict=False)), ordered[-1] * 2 + 1.0]
+    tried = [0.0, *((low + high) / 2 for low, high in itertools.pairwise(ordered)), ordered[-1] * 2 + 1.0]
     if len(tried) > _MOST:
         tried = [tried[round(k * (len(tried) - 1) / (_MOST - 1))] for k in range(_MOST)]
     seen = list[dict[Kind, Candidate]]()

@@ -36,7 +36,7 @@ class BestProfile(AbstractBaseline):
         everywhere = [profiles(states, c) for c in sorted(kinds)]
         for profile in everywhere[0]:
             if all(profile in own for own in everywhere):
-                yield Setting(_words(profile), OneRound(states, {kind: profile for kind in states.classes}))
+                yield Setting(_words(profile), OneRound(states, dict.fromkeys(states.classes, profile)))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Agents of one model and one set of instructions have one *voice*: what one says 
 have said. They share a pool and take different samples of it, so a sample serves every agent and every joint profile.
 """
 
+import copy
 import hashlib
 import json
 import threading
@@ -107,6 +108,16 @@ class Samples:
         self._lock = threading.Lock()
         self._kept: dict[tuple[Any, ...], Reply] = {}
         self._judged: dict[tuple[str, str, str, int, str | None, str], Judgement] = {}
+
+    def of(self, team: Team) -> "Samples":
+        """The same pool for a team with the same models and controls: what is known to one is known to the other.
+
+        Args:
+            team: May differ in prices, in what agents see, and in what ends a play.
+        """
+        other = copy.copy(self)
+        other.team = team
+        return other
 
     def task(self, item: Item) -> AbstractTask:
         """The task of an item."""
