@@ -24,8 +24,8 @@ class Plan:
         policies: For each policy its name and digest.
         split: What is judged: "test", or "dev" while one develops.
         classes: Task and class.
-        questions: How many are judged, class by class.
-        dev: How many hyper-parameters are chosen on, class by class.
+        questions: Most that are judged of a class.
+        dev: Most that hyper-parameters are chosen on.
         budgets: Most tokens a question, rising.
         methods: Names, DICE-PC's first.
         families: The class of methods that each belongs to.
@@ -40,8 +40,8 @@ class Plan:
     policies: tuple[tuple[str, str], ...]
     split: Literal["dev", "test"]
     classes: tuple[tuple[str, str], ...]
-    questions: tuple[int, ...]
-    dev: tuple[int, ...]
+    questions: int
+    dev: int
     budgets: tuple[float, ...]
     methods: tuple[str, ...]
     families: tuple[str, ...]

@@ -9,7 +9,7 @@ from hqre_jax.bridge.tasks import Item
 
 
 @dataclass(frozen=True)
-class DicePC(AbstractBaseline):
+class Policies(AbstractBaseline):
     """Policies that were trained before.
 
     Attributes:

@@ -9,6 +9,9 @@ from typing import Any
 from hqre_jax._types import InputError
 from hqre_jax.bridge.coordination import Outcome, Said, Samples
 
+# Answers are kept to be counted, not to be read.
+_LONGEST = 40
+
 
 @dataclass(frozen=True)
 class Record:
@@ -27,6 +30,7 @@ class Record:
         completion: Tokens generated.
         calls: Calls to models.
         rounds: How often agents were asked.
+        answers: The team's answers in canonical form, long ones cut; None for no answer.
     """
 
     method: str
@@ -41,6 +45,7 @@ class Record:
     completion: tuple[int, ...]
     calls: tuple[int, ...]
     rounds: tuple[int, ...]
+    answers: tuple[str | None, ...]
 
     @property
     def key(self) -> tuple[str, int, int, int]:
@@ -81,7 +86,13 @@ class Record:
             prompt, cached, completion,
             tuple(outcome.calls for outcome in outcomes),
             tuple(outcome.rounds for outcome in outcomes),
+            tuple(_answer(outcome) for outcome in outcomes),
         )  # fmt: skip
+
+
+def _answer(outcome: Outcome) -> str | None:
+    answer = None if outcome.judgement is None else outcome.judgement.answer
+    return None if answer is None else answer[:_LONGEST]
 
 
 class Lines:
@@ -119,9 +130,11 @@ class Lines:
         lines = "".join(json.dumps(document, allow_nan=False) + "\n" for document in documents)
         try:
             with self.path.open("ab+") as file:
-                file.seek(0)
-                whole = file.read().rfind(b"\n") + 1 if file.seek(0, 2) else 0
-                file.truncate(whole)
+                if size := file.seek(0, 2):
+                    file.seek(size - 1)
+                    if file.read(1) != b"\n":  # a line that was cut off
+                        file.seek(0)
+                        file.truncate(file.read().rfind(b"\n") + 1)
                 file.write(lines.encode("ascii"))
         except OSError as error:
             raise InputError("out", f"{str(self.path)!a} cannot be written: {error.strerror}") from None
@@ -184,8 +197,6 @@ def transcript_of(samples: Samples, outcome: Outcome) -> dict[str, Any]:
             for step in outcome.trace
         ],
     }
-
-
 
 
 def _cost(samples: Samples, said: Said) -> float | None:
