@@ -98,3 +98,20 @@ def collect(
         heard = TeamGame.from_samples(samples, items, say=lambda where: say(where, result.done, result.total))
         result.failures += heard.failures
     return result
+
+
+def available(samples: Samples, states: PublicStates, items: Mapping[int, Sequence[Item]]) -> int:
+    """How many samples of each question and control there are, holes of less than half the questions not counted.
+
+    Args:
+        samples: A pool of recorded models.
+        states: The public states.
+        items: Questions of each class.
+    """
+    found: dict[tuple[int, str, str, int], list[bool]] = {}
+    for _, wanted in cells(samples, states, items):
+        for (item, ask, index), sample in zip(wanted, samples.get(wanted), strict=True):
+            place = (index, ask.agent, ask.choice, states.class_of(item))
+            found.setdefault(place, []).append(sample.said.failure is None)
+    missing = [place[0] for place, there in found.items() if 2 * sum(there) < len(there)]
+    return min(missing, default=samples.size)

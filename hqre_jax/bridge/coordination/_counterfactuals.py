@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from hqre_jax.bridge.controls import find_control
 from hqre_jax.bridge.coordination._replies import MISSING, NO_ANSWER, Replies, generator, price
-from hqre_jax.bridge.coordination._samples import Ask
+from hqre_jax.bridge.coordination._samples import Ask, Samples
 from hqre_jax.bridge.coordination._votes import AGREED, NONE, agreement
 from hqre_jax.bridge.models import Failure
 
@@ -107,7 +107,7 @@ def begin(replies: Replies, replicates: int, seed: int) -> Histories:
     order = np.zeros((questions, replicates, agents, choices, team.rounds), int)
     for q, one in enumerate(replies.answers):
         rng = generator(seed, one.item)
-        for members in pools(replies):
+        for members in pools(replies.samples):
             # Agents of one voice share a pool: none of its samples is used twice in a play.
             drawn = rng.random((replicates, replies.votes.shape[-1])).argsort(axis=1)
             for place, (i, k) in enumerate(members):
@@ -120,14 +120,19 @@ def begin(replies: Replies, replicates: int, seed: int) -> Histories:
     )  # fmt: skip
 
 
-def pools(replies: Replies) -> list[list[tuple[int, int]]]:
+def pools(samples: Samples) -> list[list[tuple[int, int]]]:
     """Agents and choices that draw from one pool of samples that differ, pool by pool."""
-    samples, found = replies.samples, dict[tuple[str, str], list[tuple[int, int]]]()
+    found = dict[tuple[str, str], list[tuple[int, int]]]()
     for i, agent in enumerate(samples.team.agents):
         for k, choice in enumerate(agent.choices):
             if samples.varies(choice) and not find_control(choice.control).reads_stream:
                 found.setdefault((samples.voice(agent), choice.name), []).append((i, k))
     return list(found.values())
+
+
+def needed(samples: Samples) -> int:
+    """How many samples of a control a play may need: one for each agent of a voice and round."""
+    return samples.team.rounds * max(map(len, pools(samples)), default=0)
 
 
 def hear(replies: Replies, histories: Histories, number: int) -> Heard:

@@ -10,7 +10,7 @@ for which law of play it holds, the *law of the histories*; with the equilibrium
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -27,7 +27,7 @@ from hqre_jax.bridge.coordination._counterfactuals import (
     evaluate,
     go_on,
     hear,
-    pools,
+    needed,
 )
 from hqre_jax.bridge.coordination._replies import MISSING, Replies
 from hqre_jax.bridge.coordination._samples import Samples
@@ -81,6 +81,7 @@ class TeamGame:
         stages: For each class its rounds.
         drawn: The law by which the histories' choices were drawn.
         law: The law of play for which the game holds.
+        price_scale: Factor on the prices of the team file.
     """
 
     states: PublicStates
@@ -88,6 +89,7 @@ class TeamGame:
     stages: tuple[tuple[Stage, ...], ...]
     drawn: Law
     law: Law
+    price_scale: float = 1.0
 
     @classmethod
     def from_samples(
@@ -119,11 +121,16 @@ class TeamGame:
         """
         states = PublicStates.of(samples.team, samples.tasks)
         drawn = uniform_law(states)
+        if samples.size < (least := needed(samples)):
+            raise InputError(
+                "samples",
+                f"are {samples.size} of each question and control, and a play may need {least} (one for each agent of "
+                "a voice and round): let the team file say so",
+            )
         going = per_question or (PER_QUESTION_READ if states.readers else PER_QUESTION)
         every, stages = [], []
         for c in range(len(states.classes)):
             replies = Replies.read(samples, states, c, items[c])
-            _check_enough(replies)
             rounds = list[Stage]()
             histories = begin(replies, replicates, seed)
             for number in range(samples.team.rounds):
@@ -139,7 +146,11 @@ class TeamGame:
 
     def under(self, law: Law) -> "TeamGame":
         """The same samples, for another law of play before the state that is looked at."""
-        return TeamGame(self.states, self.replies, self.stages, self.drawn, law)
+        return replace(self, law=law)
+
+    def priced(self, scale: float) -> "TeamGame":
+        """The same samples, every token at so many times the price of the team file."""
+        return replace(self, price_scale=scale)
 
     @property
     def failures(self) -> list[Failure]:
@@ -185,7 +196,7 @@ class TeamGame:
             moves[np.ix_(x, np.arange(flat), x)] += np.tensordot(share, moments.moves, 1)
             cost[:, x] += np.tensordot(share, moments.cost, 1)
             paid[:, x] += np.tensordot(share, moments.paid, 1)
-        own = self._own_costs(cost, paid)
+        own = self.price_scale * self._own_costs(cost, paid)
         legal = self._legal()
         reached = weight.max(1) > 0
         unknown = np.argwhere(legal & reached[:, None] & (weight <= 0))
@@ -205,23 +216,9 @@ class TeamGame:
             1.0,
             first,
             action_mask=self.states.mask,
-            labels=self.labels,
+            labels=team_labels(self.states),
         )
         return Estimated(game, gain / safe, own)
-
-    @cached_property
-    def labels(self) -> Labels:
-        """Names of agents, states and controls."""
-        team = self.states.team
-        return Labels(
-            title=team.title,
-            players=tuple(agent.name for agent in team.agents),
-            information_states=tuple(tuple(map(str, self.states.states)) for _ in team.agents),
-            actions=tuple(
-                tuple(tuple(choice.name for choice in agent.choices) for _ in self.states.states)
-                for agent in team.agents
-            ),
-        )
 
     def _class_moments(self, c: int) -> Moments:
         agents, _, choices = self.states.mask.shape
@@ -273,17 +270,20 @@ class TeamGame:
         return f"({', '.join(names)})"
 
 
+def team_labels(states: PublicStates) -> Labels:
+    """Names of agents, states and controls."""
+    team = states.team
+    return Labels(
+        title=team.title,
+        players=tuple(agent.name for agent in team.agents),
+        information_states=tuple(tuple(map(str, states.states)) for _ in team.agents),
+        actions=tuple(
+            tuple(tuple(choice.name for choice in agent.choices) for _ in states.states) for agent in team.agents
+        ),
+    )
+
+
 def uniform_law(states: PublicStates) -> Law:
     """Everybody takes any control that fits, in every state."""
     count = states.mask.sum(-1, keepdims=True)
     return np.where(states.mask, 1.0 / np.maximum(count, 1), 0.0)
-
-
-def _check_enough(replies: Replies) -> None:
-    needed = replies.samples.team.rounds * max(map(len, pools(replies)), default=0)
-    if replies.votes.shape[-1] < needed:
-        raise InputError(
-            "samples",
-            f"are {replies.votes.shape[-1]} of each question and control, and a play may need {needed} "
-            "(one for each agent of a voice and round): let the team file say so",
-        )

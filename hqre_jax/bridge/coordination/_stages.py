@@ -54,40 +54,45 @@ def backwards(game: MarkovGame) -> list[int] | None:
 
 @dataclass(frozen=True)
 class Stagewise:
-    """Temperatures and what follows from them, state by state.
+    """A game solved backwards: the HQRE on the principal branch of every state's game.
 
     Attributes:
         tau: Temperatures, ``(player, state)``, units of payoff.
-        policy: The HQRE on the principal branch, ``(player, state, action)``.
+        policy: ``(player, state, action)``.
         values: Of the states, ``(player, state)``, own entropy included.
+        on_branch: Whether the principal branch was followed to its end in every state, or the HQRE is unique there.
     """
 
     tau: Float[np.ndarray, "player state"]
     policy: Float[np.ndarray, "player state action"]
     values: Float[np.ndarray, "player state"]
+    on_branch: bool
 
 
-def least_stage_temperatures(game: MarkovGame, margin: float = LEAST_MARGIN) -> Stagewise | None:
-    """Least temperatures at which every state's game has the margin, later states first.
+def solve_stages(game: MarkovGame, tau: Float[np.ndarray, "player state"] | None = None) -> Stagewise | None:
+    """Solve a game backwards, later states first.
 
     Args:
         game: A game in which play does not come back to a state.
-        margin: The margin, units of payoff.
+        tau: Temperatures; None for the least ones at which every state's game has the margin `LEAST_MARGIN`.
 
     Returns:
-        The temperatures and the HQRE at them; None where play may come back.
+        The HQRE; None where play may come back to a state.
     """
     order = backwards(game)
     if order is None:
         return None
     mask = np.asarray(game.action_mask)
-    tau, values, policy = np.ones(mask.shape[:2]), np.zeros(mask.shape[:2]), np.zeros(mask.shape)
+    used, values, policy = np.ones(mask.shape[:2]), np.zeros(mask.shape[:2]), np.zeros(mask.shape)
+    on_branch = True
     for x in order:
         stage = stage_games(game, values)[x]
-        tau[:, x] = np.asarray(least_temperatures(stage, margin=margin).tau)[:, 0]
-        found = solve(stage, tau[:, x : x + 1])
-        policy[:, x], values[:, x] = np.asarray(found.policy)[:, 0], np.asarray(found.values)[:, 0]
-    return Stagewise(tau, policy, values)
+        own = np.asarray(least_temperatures(stage, margin=LEAST_MARGIN).tau) if tau is None else tau[:, x : x + 1]
+        found = solve(stage, own, throw=False)
+        on_branch &= str(found.selection) != "unselected"
+        used[:, x], values[:, x] = own[:, 0], np.asarray(found.values)[:, 0]
+        policy[:, x] = np.asarray(found.policy)[:, 0]
+    return Stagewise(used, policy, values, on_branch)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The store: claims, finished calls and failures in one SQLite file that several processes share."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -140,6 +141,13 @@ class Store:
     def __len__(self) -> int:
         """Number of finished calls."""
         return int(self._rows("SELECT count(*) FROM calls")[0][0])
+
+    def digest(self) -> str:
+        """SHA-256 of all finished calls with their replies, whatever the order in which they were made."""
+        total = hashlib.sha256()
+        for key, sealed in self._rows("SELECT key, seal FROM calls ORDER BY key"):
+            total.update(f"{key} {sealed}\n".encode("ascii"))
+        return total.hexdigest()
 
     def models(self) -> list[tuple[str, str]]:
         """Name and identity of every model with a finished call."""
