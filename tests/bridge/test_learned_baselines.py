@@ -14,8 +14,7 @@ from hqre_jax.bridge.baselines.exp3 import ExponentialLearner
 from hqre_jax.bridge.baselines.independent_ucb import IndependentLearner
 from hqre_jax.bridge.baselines.joint_ucb import JointLearner
 from hqre_jax.bridge.baselines.mirror import ZERO, MirrorLearner
-from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, play_all
-from hqre_jax.bridge.coordination._offline import train_offline
+from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, play_all, train_offline
 from hqre_jax.bridge.models import Reply, Usage
 
 MENU = [

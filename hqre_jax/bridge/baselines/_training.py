@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from hqre_jax.bridge.coordination import PublicStates, Samples
-from hqre_jax.bridge.coordination._simulator import TeamSimulator
+from hqre_jax.bridge.coordination import PublicStates, Samples, TeamSimulator
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.team import TokenPrice
 

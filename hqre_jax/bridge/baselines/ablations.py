@@ -10,8 +10,7 @@ from hqre_jax._dynamics import MultiplicativeWeights, play
 from hqre_jax._problem import Problem
 from hqre_jax._solution import SolveError
 from hqre_jax.bridge.baselines._interface import AbstractBaseline, NothingFits, Setting
-from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamGame
-from hqre_jax.bridge.coordination._offline import train_offline
+from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamGame, train_offline
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.team import Seen
 

@@ -16,7 +16,7 @@ from hqre_jax.bridge.coordination import (
     TeamPolicy,
     certify_stages,
     find_equilibria,
-    least_stage_temperatures,
+    solve_stages,
     stage_games,
     uniform_law,
 )
@@ -51,7 +51,7 @@ def margins(
     whole = TeamGame.from_samples(samples, dev)
     law = (1 - _TREMBLE) * policy.probabilities + _TREMBLE * uniform_law(whole.states)
     game = whole.under(law)
-    least = least_stage_temperatures(game.game)
+    least = solve_stages(game.game)
     known = np.isfinite(policy.tau)
     tau = np.where(known, policy.tau, LOW if least is None else least.tau)
     values = np.asarray(solve(game.game, tau, throw=False).values)

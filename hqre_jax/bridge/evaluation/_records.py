@@ -149,7 +149,8 @@ def read_records(folder: Path) -> dict[tuple[str, int, int, int], Record]:
     found = {}
     for document in Lines(folder / "records.jsonl").read():
         try:
-            record = Record(**{key: tuple(one) if isinstance(one, list) else one for key, one in document.items()})
+            arrays: dict[str, Any] = {k: tuple(one) if isinstance(one, list) else one for k, one in document.items()}
+            record = Record(**arrays)
         except TypeError as error:
             raise InputError(str(folder / "records.jsonl"), f"holds no record: {error}") from None
         found[record.key] = record

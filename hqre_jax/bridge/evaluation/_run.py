@@ -52,6 +52,7 @@ class Evaluation:
         dev: Questions of each class that hyper-parameters are chosen on.
         judged: Opens the questions that are judged: called once everything is chosen.
         folder: Where everything is kept.
+        prices: Factors on the team's prices at which DICE-PC is trained again on dev, for budgets to pick from.
     """
 
     samples: Samples
@@ -60,11 +61,12 @@ class Evaluation:
     dev: Mapping[int, Sequence[Item]]
     judged: Callable[[], Mapping[int, Sequence[Item]]]
     folder: Path
+    prices: tuple[float, ...] = ()
 
     @property
     def methods(self) -> tuple[AbstractBaseline, ...]:
         """All methods, DICE-PC first."""
-        return (Policies(self.policies), *self.baselines)
+        return (Policies(self.policies, self.prices), *self.baselines)
 
     @property
     def dev_items(self) -> list[Item]:
@@ -124,7 +126,7 @@ class Evaluation:
 
     def _fronts(self, plan: Plan, say: Say) -> dict[tuple[str, int], Front]:
         """Every method's settings, measured on dev with every seed."""
-        lines, finished = Lines(self.folder / "settings.jsonl"), self._finished(plan)
+        lines, finished = Lines(self.folder / "settings.jsonl"), self._finished()
         known = {(document["method"], document["seed"]) for document in lines.read()}
         fronts, total = dict[tuple[str, int], Front](), plan.seeds * len(self.methods)
         for seed in range(plan.seeds):
@@ -140,14 +142,14 @@ class Evaluation:
                     lines.add(_front_document(front, seed, plan.budgets))
         return fronts
 
-    def _finished(self, plan: Plan) -> set[tuple[str, int]]:
+    def _finished(self) -> set[tuple[str, int]]:
         """Methods and seeds of which nothing is left to do."""
         done, found = read_records(self.folder), set[tuple[str, int]]()
-        whole = {key for key, record in done.items() if not record.missing}
+        whole, kinds = {key for key, record in done.items() if not record.missing}, {key[-1] for key in done}
         for document in Lines(self.folder / "settings.jsonl").read():
             method, seed = document["method"], document["seed"]
             wanted = [number for number, chosen in enumerate(document["chosen"]) if chosen is not None]
-            if all((method, number, seed, kind) in whole for number in wanted for kind in range(len(plan.classes))):
+            if not wanted or (kinds and all((method, n, seed, kind) in whole for n in wanted for kind in kinds)):
                 found.add((method, seed))
         return found
 
@@ -213,4 +215,3 @@ def _front_document(front: Front, seed: int, budgets: Sequence[float]) -> dict[s
         "chosen": chosen,
         "why": why,
     }
-

@@ -12,13 +12,19 @@ from hqre_jax.bridge.report._page import page
 from hqre_jax.bridge.report._shown import shown
 from hqre_jax.bridge.report._statistics import LEVEL, RESAMPLES, Resampling
 from hqre_jax.bridge.report._statistics import Estimate as Estimate
-from hqre_jax.bridge.report._tables import tables
+from hqre_jax.bridge.report._tables import accuracy, tables
 from hqre_jax.bridge.report._words import story
 
 FORMAT, VERSION = "hqre-jax report", 1
 
 
-def report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
+def accuracy_rows(folder: Path, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
+    """Score and tokens of every method within every budget, as far as an evaluation has come."""
+    data = read_evaluation(folder)
+    return accuracy(data, Resampling(data.kinds, data.plan.seeds, resamples)) if data.plays else []
+
+
+def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Write ``report.html``, ``report.json`` and ``report.md`` into the folder of an evaluation.
 
     Args:
@@ -35,6 +41,7 @@ def report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
     if not data.plays:
         raise InputError("DIR", f"{str(folder)!a} holds no results yet: let `hqre llm eval` go on")
     found = tables(data, Resampling(data.kinds, data.plan.seeds, resamples))
+    cells, told = shown(data, found), story(data, found)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -42,9 +49,9 @@ def report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
         "whole": data.whole,
         "level": LEVEL,
         "resamples": resamples,
+        "story": told,
         "tables": found,
     }
-    cells, told = shown(data, found), story(data, found)
     written = {
         "report.json": json.dumps(document, indent=1, allow_nan=False) + "\n",
         "report.md": markdown(data.plan.team, told, cells),

@@ -100,7 +100,7 @@ def read_evaluation(folder: Path) -> Data:
     whole = all(
         (method, seed) in settings
         and all(
-            chosen is None or all((method, number, seed, kind) in records for kind in range(len(plan.classes)))
+            chosen is None or all((method, number, seed, kind) in records for kind in asked)
             for number, chosen in enumerate(settings[method, seed]["chosen"])
         )
         for method in plan.methods

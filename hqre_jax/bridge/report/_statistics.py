@@ -6,7 +6,6 @@ Classes weigh alike.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -52,17 +51,12 @@ class Resampling:
     def __init__(self, kinds: Int[np.ndarray, " question"], seeds: int, resamples: int = RESAMPLES, seed: int = 0):
         rng = np.random.default_rng(seed)
         self.kinds, self.num_seeds, self.resamples = kinds, seeds, resamples
-        self._classes = [np.flatnonzero(kinds == c) for c in range(int(kinds.max()) + 1)]
-        self._questions = [
-            np.concatenate([np.ones((1, len(own))), rng.multinomial(len(own), _even(len(own)), size=resamples)])
-            for own in self._classes
-        ]
+        self._classes = {int(c): np.flatnonzero(kinds == c) for c in np.unique(kinds)}
+        self._questions = {
+            c: np.concatenate([np.ones((1, len(own))), rng.multinomial(len(own), _even(len(own)), size=resamples)])
+            for c, own in self._classes.items()
+        }
         self._seeds = np.concatenate([np.ones((1, seeds)), rng.multinomial(seeds, _even(seeds), size=resamples)])
-
-    @cached_property
-    def num_classes(self) -> int:
-        """How many classes there are."""
-        return len(self._classes)
 
     def means(self, values: Float[np.ndarray, "seed question"], *only: int) -> Float[np.ndarray, " sample"]:
         """Mean over classes of the mean over questions and seeds: of the sample itself, then of each resample.
@@ -72,7 +66,7 @@ class Resampling:
             *only: Numbers of the classes to look at; all by default.
         """
         per_class = []
-        for c in only or range(self.num_classes):
+        for c in only or self._classes:
             own = values[:, self._classes[c]]
             known = np.isfinite(own)
             total = np.einsum("rs,sr->r", self._seeds, np.where(known, own, 0.0) @ self._questions[c].T)

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -69,12 +69,12 @@ def gains(data: Data, resampling: Resampling) -> list[Row]:
         published = [name for name in means if data.family[name] in PUBLISHED]
         if published:
             best = max(published, key=lambda name: means[name][0])
-            row = {"budget": budget, "against": "best published", "method": best, "family": data.family[best]}
+            row: Row = {"budget": budget, "against": "best published", "method": best, "family": data.family[best]}
             rows.append(row | _interval("gain", gain(mine, means[best])))
             anew = gain(mine, *(means[name] for name in published))
             rows.append({**row, "against": "best published, found anew"} | _interval("gain", anew))
         for name, others in means.items():
-            row = {"budget": budget, "against": name, "method": name, "family": data.family[name]}
+            row: Row = {"budget": budget, "against": name, "method": name, "family": data.family[name]}
             rows.append(row | _interval("gain", gain(mine, others)))
     return rows
 
@@ -149,7 +149,7 @@ def _mean(values: Sequence[Sequence[float | None]]) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-def _interval(name: str, estimate: Estimate) -> Mapping[str, Any]:
+def _interval(name: str, estimate: Estimate) -> Row:
     low, high = number(estimate.low), number(estimate.high)
     return {name: number(estimate.value), f"{name}_low": low, f"{name}_high": high}
 
