@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,11 +114,10 @@ def write_json(path: Path, document: Any) -> None:
     Raises:
         InputError: It cannot be written.
     """
+    text, fresh = json.dumps(document, indent=1, allow_nan=False), path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.write("\n")
-        os.replace(file.name, path)
+        fresh.write_text(f"{text}\n", encoding="utf-8")
+        os.replace(fresh, path)
     except OSError as error:
         raise InputError("out", f"{str(path)!a} cannot be written: {(error.strerror or str(error)).lower()}") from None
 
