@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data
 from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.cli._text import harmless
 from hqre_jax.plotting._canvas import COLOURS, GREY, text
 
 _ACCENT = COLOURS[1]
@@ -23,49 +25,58 @@ _MARKERS = "osDv^<>PX*"
 
 def pareto(rows: Sequence[Row]) -> str:
     """Accuracy against tokens actually used, with intervals; the front of all methods is a line."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     known = [row for row in rows if row.get("score") is not None]
-    figure, ax = _figure(8.6, 5.2)
+    figure, ax = _figure(9.6, 5.6)
     names = list(dict.fromkeys(row["method"] for row in known))
     for method in names:
         own = [row for row in known if row["method"] == method]
         family, first = own[0]["family"], method == OURS
-        x, y = ([row[key] for row in own] for key in ("tokens", "score"))
-        error = np.array([[row["score"] - row["score_low"], row["score_high"] - row["score"]] for row in own]).T
+        x, y, low, high = ([row[key] for row in own] for key in ("tokens", "score", "score_low", "score_high"))
         alike = [name for name in names if next(r["family"] for r in known if r["method"] == name) == family]
-        ax.errorbar(
-            x, y, yerr=np.maximum(error, 0), fmt=_MARKERS[alike.index(method) % len(_MARKERS)] if not first else "*",
-            color=_FAMILY_COLOURS[family], markersize=13 if first else 5, elinewidth=1.6 if first else 0.7,
-            alpha=1.0 if first else 0.75, zorder=5 if first else 3, linestyle="-" if first else "none", linewidth=1.2,
-            label=text(_title(method)),
+        ax.vlines(x, low, high, color=_FAMILY_COLOURS[family], alpha=0.9 if first else 0.25,
+                  linewidth=2 if first else 1, zorder=4 if first else 2)  # fmt: skip
+        ax.plot(
+            x, y, "*" if first else _MARKERS[alike.index(method) % len(_MARKERS)], color=_FAMILY_COLOURS[family],
+            markersize=15 if first else 5.5, markeredgecolor="white", markeredgewidth=0.6, zorder=5 if first else 3,
+            linestyle="none", label=_label(_title(method)),
         )  # fmt: skip
     front = _front([(row["tokens"], row["score"]) for row in known])
     if front:
         ax.step(*zip(*front, strict=True), where="post", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("tokens a question (prompts and replies together)")
     ax.set_ylabel("score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7.5, frameon=False)
     return _svg(figure, "pareto")
 
 
-def gain_plot(rows: Sequence[Row], budget: float) -> str:
-    """Gains of DICE-PC over every method within a budget, paired intervals, published classes first."""
-    own = [row for row in rows if row["budget"] == budget and row["against"] == row["method"]]
-    own = [row for row in own if row["gain"] is not None]
-    own.sort(key=lambda row: (row["family"] not in PUBLISHED, row["gain"]))
-    figure, ax = _figure(7.2, 0.9 + 0.27 * max(len(own), 1))
-    for place, row in enumerate(own):
-        colour = _ACCENT if row["gain_low"] > 0 else "#0072B2" if row["gain_high"] < 0 else GREY
-        ax.plot([100 * row["gain_low"], 100 * row["gain_high"]], [place, place], color=colour, linewidth=2.2)
-        ax.plot([100 * row["gain"]], [place], "o", color=colour, markersize=5)
-    split = sum(row["family"] in PUBLISHED for row in own) - 0.5
-    if -0.5 < split < len(own) - 0.5:
-        ax.axhline(split, color="#CCCCCC", linewidth=0.8)
-    ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(range(len(own)), [text(_title(row["method"])) for row in own], fontsize=8)
-    ax.set_ylim(-0.7, max(len(own), 1) - 0.3)
-    ax.set_xlabel("points that DICE-PC is above (right) or below (left)")
-    return _svg(figure, f"gains{budget:g}")
+def gain_plot(rows: Sequence[Row]) -> str:
+    """Gains of DICE-PC over every method within every budget, paired intervals; published classes stand apart."""
+    own = [row for row in rows if row["against"] == row["method"] and row["gain"] is not None]
+    budgets = sorted({row["budget"] for row in own})
+    order = {row["method"]: (row["family"] in PUBLISHED, -row["gain"]) for row in own}  # the largest budget's count
+    names = sorted(order, key=lambda name: order[name])
+    figure, axes = _figure(9.6, 1.1 + 0.23 * max(len(names), 1), max(len(budgets), 1), sharey=True)
+    split = sum(not published for published, _ in order.values()) - 0.5
+    for ax, budget in zip(np.atleast_1d(axes), budgets, strict=False):
+        for row in [row for row in own if row["budget"] == budget]:
+            place, low, high = names.index(row["method"]), row["gain_low"], row["gain_high"]
+            colour = _ACCENT if low > 0 else COLOURS[0] if high < 0 else GREY
+            ax.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
+            ax.plot([100 * row["gain"]], [place], "o", color=colour, markersize=4.5)
+        if 0 < split < len(names) - 1:
+            ax.axhline(split, color="#BBBBBB", linewidth=0.9)
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set_title(f"up to {budget:g} tokens", fontsize=9, color=GREY)
+        ax.set_yticks(range(len(names)), [_label(_title(name)) for name in names], fontsize=8)
+        ax.set_ylim(-0.7, max(len(names), 1) - 0.3)
+    figure.supxlabel("points that DICE-PC is above (right of 0) or below (left)", fontsize=9)
+    return _svg(figure, "gains")
 
 
 def learning_plot(data: Data) -> str:
@@ -77,7 +88,7 @@ def learning_plot(data: Data) -> str:
         plays = np.array(own[0]["plays"], float)
         scores = np.array([[np.nan if one is None else one for one in run["scores"]] for run in own])
         smooth = _smoothed(scores)
-        left.plot(plays, smooth.mean(0), color=colour, label=text(rule), linewidth=1.8)
+        left.plot(plays, smooth.mean(0), color=colour, label=_label(rule), linewidth=1.8)
         left.fill_between(plays, smooth.min(0), smooth.max(0), color=colour, alpha=0.15, linewidth=0)
         for run in own:
             policies = np.array(run["policies"])
@@ -100,7 +111,7 @@ def margin_plot(rows: Sequence[Row]) -> str:
         ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2)
         ax.plot([row["margin"]], [place], "o", color=colour, markersize=4.5)
     ax.axvline(0, color="black", linewidth=0.8)
-    ax.set_yticks(range(len(known)), [text(state_name(row), 60) for row in reversed(known)], fontsize=7.5)
+    ax.set_yticks(range(len(known)), [_label(state_name(row)) for row in reversed(known)], fontsize=7.5)
     ax.set_xlabel("margin κ, units of score")
     return _svg(figure, "margins")
 
@@ -113,6 +124,10 @@ def state_name(row: Row) -> str:
 
 def _title(method: str) -> str:
     return "DICE-PC" if method == OURS else method.replace("_", " ")
+
+
+def _label(name: str) -> str:
+    return text(harmless(name), 60)
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -132,11 +147,11 @@ def _smoothed(scores: np.ndarray, width: int = 8) -> np.ndarray:
     return total / np.maximum(count, 1)
 
 
-def _figure(width: float, height: float, columns: int = 1) -> Any:
+def _figure(width: float, height: float, columns: int = 1, sharey: bool = False) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns)
+    axes = figure.subplots(1, columns, sharey=sharey)
     for ax in np.atleast_1d(axes):
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="both", color="#EEEEEE", linewidth=0.7)
@@ -148,7 +163,10 @@ def _svg(figure: Any, name: str) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}):
+    options = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    with mpl.rc_context(options), warnings.catch_warnings():
+        # The reader's fonts are used, whatever characters ours lack.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]

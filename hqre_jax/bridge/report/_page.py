@@ -13,6 +13,11 @@ from hqre_jax.bridge.report._words import points, tokens, verdict
 
 # Nothing may be loaded and nothing may run, whatever finds its way into the page.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_PARETO = "Every method within every budget; 95 % intervals. Nothing is better for fewer tokens than the dotted line."
+_GAINS = (
+    "DICE-PC less each method on the same questions and seeds. Above the grey line: the classes of methods that the "
+    "paper names. Orange: DICE-PC is better, blue: worse, grey: not to be told."
+)
 _CURVES = (
     "The mirror update on bandit feedback: mean, least and largest score over runs; on the right one line a run, how "
     "far policies moved. Swing: largest less least probability in the second half. Oscillation: cosine of successive "
@@ -30,18 +35,6 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         story: The evaluation in a few sentences.
     """
     title = for_html(f"{data.plan.team}: DICE-PC and its baselines")
-    pareto_caption = (
-        "Every method within every budget. Bars are 95 % intervals; nothing is better for fewer tokens than the dotted "
-        "line."
-    )
-    gain_plots = [
-        _figure(
-            gain_plot(numbers["gains"], budget),
-            f"Within {budget:g} tokens a question; above the grey line, methods outside the published classes. Orange: "
-            "DICE-PC is better, blue: worse.",
-        )
-        for budget in data.plan.budgets
-    ]
     policies = ", ".join(name for name, _ in data.plan.policies)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -50,8 +43,8 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         f"<header><p>DICE-PC</p><h1>{for_html(data.plan.team)}</h1></header><main>",
         _tiles(numbers),
         f'<ul class="story">{"".join(f"<li>{for_html(line)}</li>" for line in story)}</ul>',
-        _section("Accuracy against tokens", _figure(pareto(numbers["accuracy"]), pareto_caption), tables["accuracy"]),
-        _section("Gains, paired", "".join(gain_plots), tables["gains"]),
+        _section("Accuracy against tokens", _figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
+        _section("Gains, paired", _figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"]),
         _section("Class by class", "", tables["classes"]),
         _section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
         _section("Learning curves", _learning(data), tables["learning"]),

@@ -6,6 +6,8 @@ from hqre_jax.bridge.report._data import Data
 from hqre_jax.bridge.report._safe import for_html
 from hqre_jax.bridge.report._tables import OURS
 
+_COLUMNS = ("agent", "control", "chance", "why", "said", "answer", "tokens (price)")
+
 
 def transcripts(data: Data) -> str:
     """All questions as DICE-PC answered them within the smallest budget it can be played in, and some of others."""
@@ -58,7 +60,7 @@ def _play(play: dict[str, Any]) -> str:
 
 def _round(number: int, step: list[dict[str, Any]]) -> str:
     rows = "".join(_turn(turn) for turn in step)
-    head = "".join(f"<th>{name}</th>" for name in ("agent", "control", "chance", "why", "said", "answer", "tokens"))
+    head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
     return f"<h4>Round {number}</h4><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 

@@ -16,11 +16,12 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         lines.append("UNFINISHED: the evaluation was interrupted; what is there is shown.")
     for row in tables["gains"]:
         if row["against"] == "best published":
-            lines.append(f"At {row['budget']:g} tokens DICE-PC is {verdict(row)} the best published baseline, "
+            lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {verdict(row)} the best published baseline, "
                          f"{row['method']}: {points(row, 'gain')} points.")  # fmt: skip
     bandits = [row for row in tables["gains"] if row["family"] == "bandit" and row["against"] == row["method"]]
     for row in [one for one in bandits if one["budget"] == plan.budgets[-1]]:
-        lines.append(f"Against {row['method']}: {verdict(row)}, {points(row, 'gain')} points.")
+        about = f"{verdict(row)} {row['method']}: {points(row, 'gain')} points."
+        lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {about}")
     states = [row for row in tables["margins"] if row["margin"] is not None]
     if states:
         sure = sum(row["low"] > 0 for row in states)
@@ -38,7 +39,7 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
 def verdict(row: Row) -> str:
     """Whether a gain is one."""
     if row["gain_low"] is None or row["gain_low"] <= 0 <= row["gain_high"]:
-        return "not to be told from"
+        return "level with"
     return "above" if row["gain_low"] > 0 else "below"
 
 
