@@ -202,7 +202,7 @@ class TeamGame:
         unknown = np.argwhere(legal & reached[:, None] & (weight <= 0))
         if len(unknown):
             x, profile = unknown[0]
-            raise InputError("samples", f"show nothing of {self._name(profile)} in state {self.states.states[x]}: "
+            raise InputError("samples", f"show nothing of {self._name(int(profile))} in state {self.states.states[x]}: "
                              "collect more")  # fmt: skip
         safe = np.where(weight > 0, weight, 1.0)
         profiles = np.array(np.unravel_index(np.arange(flat), (choices,) * agents))

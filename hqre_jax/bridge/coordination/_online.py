@@ -38,7 +38,7 @@ class Learnt:
         solution: The last stretch's solution; its residual is the upper end of a confidence interval.
         tau: Temperatures, ``(agent, state)``, units of score.
         policies: After each stretch, the first one uniform, ``(stretch, agent, state, choice)``.
-        taus: Temperatures of each stretch.
+        taus: Temperatures of each stretch, ``(stretch, agent, state)``.
         logs: What was played under each policy.
         report: Verdict on stability.
         plays: Plays in all.
@@ -49,7 +49,7 @@ class Learnt:
     solution: Solution
     tau: Float[np.ndarray, "agent state"]
     policies: Float[np.ndarray, "stretch agent state choice"]
-    taus: Float[np.ndarray, "stretch agent state"]
+    taus: Float[np.ndarray, "played agent state"]
     logs: tuple[RolloutLog, ...]
     report: StabilityReport | None
     plays: int

@@ -152,6 +152,8 @@ class Samples:
         if control.instruction is None:
             return None
         index = index if self.varies(choice) or ask.messages is not None else 0
+        if control.reads_stream:
+            index += self.team.samples  # with nothing to read it might ask what another control has asked
         asked = self.asked(item, choice)
         seed = self._seed(control, index)
         task, temperature, stream = self.task(item), choice.temperature, ask.stream
