@@ -10,7 +10,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from hqre_jax.cli._llm_ask import play
+from hqre_jax.cli._llm_eval import add_eval, evaluate
 from hqre_jax.cli._llm_options import add_common, say
+from hqre_jax.cli._llm_report import add_report, report
 from hqre_jax.cli._llm_team import collect, train
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.cli._text import harmless
@@ -27,6 +29,8 @@ start here:
   hqre llm collect team.toml --store s.sqlite       samples of every question under every control
   hqre llm train team.toml --store s.sqlite --out policy.json
   hqre llm play team.toml --task arithmetic --policy policy.json
+  hqre llm eval team.toml --policy policy.json --store s.sqlite --out results
+  hqre llm report results                           results/report.html
 
 Keys come from the environment (OPENAI_API_KEY). With --store FILE every call is kept in FILE: the same question is not
 paid for twice. Exit codes: 0 done, 1 a call failed for good or a budget ended the run (what was bought is kept),
@@ -105,6 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperatures", metavar="T", default=None,
         help="offline: grid, least, or a number; online: the first one, kept if a number (default: grid; 0.25)",
     )  # fmt: skip
+    add_eval(command)
+    add_report(command)
     training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
 
 
@@ -118,7 +124,10 @@ def llm(arguments: Namespace) -> int:
         InputError: On bad options or files, and where the extra is not installed.
     """
     _check_extra()
-    commands = {"init": _init, "tasks": _tasks, "models": _models, "play": play, "collect": collect, "train": train}
+    commands = {
+        "init": _init, "tasks": _tasks, "models": _models, "play": play, "collect": collect, "train": train,
+        "eval": evaluate, "report": report,
+    }  # fmt: skip
     if arguments.llm_command is None:
         raise InputError("COMMAND", f"is missing: {', '.join(commands)}; `hqre llm --help` explains")
     return commands[arguments.llm_command](arguments)

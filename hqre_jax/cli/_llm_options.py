@@ -5,8 +5,12 @@ import shlex
 import sys
 import uuid
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hqre_jax.cli._inputs import number
 from hqre_jax.cli._text import harmless
@@ -43,6 +47,8 @@ def same_again(arguments: Namespace) -> str:
         option = "--class" if name == "task_class" else f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
+        elif isinstance(value, list):
+            words += [f"{option}={one}" for one in value]
         elif name not in ("command", "llm_command", "team") and value not in (None, False):
             words.append(f"{option}={value}")
     return shlex.join(words)
@@ -89,3 +95,14 @@ def budget_of(arguments: Namespace) -> "Budget":
 def say(message: str) -> None:
     """One line to stderr, whatever characters it quotes."""
     print(f"hqre: {harmless(message)}", file=sys.stderr)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=harmless(what), completed=done, total=total or None
+        )

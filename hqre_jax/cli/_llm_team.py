@@ -3,18 +3,14 @@
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import budget_of, models_of, same_again, say, whole
+from hqre_jax.cli._llm_options import budget_of, models_of, progress, same_again, say, whole
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.cli._text import harmless
 from hqre_jax.core._types import InputError
@@ -37,7 +33,7 @@ def collect(arguments: Namespace) -> int:
         models = models_of(team, arguments, store)
         samples, states, items = _pool(arguments, team, dict(models))
         goes_on_with(same_again(arguments))
-        with _progress() as show:
+        with progress() as show:
             found = sample_all(samples, states, items, show)
         run = next(iter(models.values())).run
         stopped = next((model.stopped for model in models.values() if model.stopped), None)
@@ -109,7 +105,7 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
             f"holds {samples.size} samples of each question and control, and a play may need "
             f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
         )
-    with _progress() as show:
+    with progress() as show:
         game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)
@@ -126,7 +122,7 @@ def _online(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPo
     options: dict[str, Any] = {} if arguments.tol is None else {"tol": number(arguments.tol, "tol", float, "a number")}
     if isinstance(tau, float):
         options |= {"tau": tau, "controlled": False}
-    with _progress() as show:
+    with progress() as show:
         learnt = train_online(
             samples, states, items, seed=samples.seed, say=lambda what: show(what, 0, 0),
             stopped=lambda: next((model.stopped for model in models.values() if model.stopped), None), **options,
@@ -222,14 +218,3 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
         lines["on dev"] = f"score {worth['score']:.3f}, less tokens {worth['team']:.3f}"
     shown = {name: harmless(text) for name, text in lines.items()}
     return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=harmless(what), completed=done, total=total or None
-        )

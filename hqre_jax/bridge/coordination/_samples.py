@@ -4,6 +4,7 @@ Agents of one model and one set of instructions have one *voice*: what one says 
 have said. They share a pool and take different samples of it, so a sample serves every agent and every joint profile.
 """
 
+import copy
 import hashlib
 import json
 import threading
@@ -32,7 +33,8 @@ class Ask:
         choice: Name of an entry of its menu.
         stream: What the team has said so far; read by controls that read the stream.
         messages: A conversation to be asked in place of the item's own, under the entry's temperature and length; for
-            players with prompts of their own. What it says is no answer to the item.
+            players with prompts of their own.
+        is_answer: Whether the reply to such a conversation answers the item, and is judged as such.
         probability: With which the agent chose this, for transcripts.
         why: What it was chosen for, for transcripts.
     """
@@ -41,6 +43,7 @@ class Ask:
     choice: str
     stream: tuple[str, ...] = ()
     messages: tuple[Message, ...] | None = None
+    is_answer: bool = False
     probability: float | None = None
     why: str = ""
 
@@ -105,6 +108,16 @@ class Samples:
         self._lock = threading.Lock()
         self._kept: dict[tuple[Any, ...], Reply] = {}
         self._judged: dict[tuple[str, str, str, int, str | None, str], Judgement] = {}
+
+    def of(self, team: Team) -> "Samples":
+        """The same pool for a team with the same models and controls: what is known to one is known to the other.
+
+        Args:
+            team: May differ in prices, in what agents see, and in what ends a play.
+        """
+        other = copy.copy(self)
+        other.team = team
+        return other
 
     def task(self, item: Item) -> AbstractTask:
         """The task of an item."""
@@ -238,7 +251,7 @@ class Samples:
             return Sample(Said(*who, "", None, _FREE), 0.0)
         if isinstance(result, Failure):
             return Sample(Said(*who, "", None, result.usage, failure=result), None)
-        if ask.messages is not None:
+        if ask.messages is not None and not ask.is_answer:
             return Sample(Said(*who, result.text, None, result.usage, result.log_probs), None)
         verdict = self.judge(item, choice.part, result.text)
         return Sample(Said(*who, result.text, verdict.answer, result.usage, result.log_probs), verdict.score)
