@@ -47,7 +47,7 @@ from hqre_jax._batch._interleaved import (
 from hqre_jax._batch._moves import cube_root, dot, moved, moved_odds
 
 # Steps aim at this fraction of the largest correction, and of the largest change of the Jacobian.
-_AIM, _AIM_CHANGE = 0.4, 0.6
+_AIM, _AIM_CHANGE = 0.4, 0.8
 # Tangents are the more sensitive sign of an error: they may miss by this multiple of the largest correction.
 _SLANT = 2.0
 # Corrections of log-odds beyond this are not small, whatever the probabilities; certified lanes bear more.
