@@ -75,6 +75,11 @@ def unchanged(cases: Any, sample: Any, drawing: Drawing) -> dict[str, tuple[Any,
     return {drawing.family.name: (cases, sample)}
 
 
+def share_of_key(index: int, of: int) -> Callable[[Any], Any]:
+    """The stream of one experiment of several."""
+    return lambda key: jax.random.split(key, of)[index]
+
+
 def each_game(function: Callable[..., Any]) -> Callable[..., Any]:
     """A pure function of one game for batches of them: all arguments with a leading axis (game), compiled quickly."""
     return quick_jit(jax.vmap(function))
