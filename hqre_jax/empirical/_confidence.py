@@ -201,42 +201,28 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
 def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any = 0.95) -> Confidence:
     """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
 
-        With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
-    <<<<<<< ours
-        Intervals are symmetric in log-odds, with Student's quantile t at Welch–Satterthwaite degrees of freedom; the
-        joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Intervals
-        are lengthened to the least and the largest log-odds within t standard errors of the payoffs (profile likelihood),
-        where these are farther. To which equilibrium the principal branch goes is decided on its way, next to a fork or
-        at a fold: if payoffs within the quantile of a tenth of the error, in the direction to which that place is most
-        sensitive, lead elsewhere, the interval reaches there. The joint region is stretched by as much. What that cannot
-        make good (few plays, payoffs that never varied, lopsided ones, a branch that cannot be followed) is said by
-        `trusted` and `reasons`; then compare with `bootstrap`.
-    ||||||| base
-        Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
-        joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
-        equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
-        plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
-        and `reasons`; then compare with `bootstrap`.
-    =======
-        Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
-        joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
-        equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
-        plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
-        and `Confidence.reasons`; then compare with `bootstrap`.
-    >>>>>>> theirs
+    With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
+    Intervals are symmetric in log-odds, with Student's quantile t at Welch–Satterthwaite degrees of freedom; the
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Intervals
+    are lengthened to the least and the largest log-odds within t standard errors of the payoffs (profile likelihood),
+    where these are farther. To which equilibrium the principal branch goes is decided on its way, next to a fork or
+    at a fold: if payoffs within the quantile of a tenth of the error, in the direction to which that place is most
+    sensitive, lead elsewhere, the interval reaches there. The joint region is stretched by as much. What that cannot
+    make good (few plays, payoffs that never varied, lopsided ones, a branch that cannot be followed) is said by
+    `trusted` and `Confidence.reasons`; then compare with `bootstrap`.
 
-        Args:
-            empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
-                else by ``1 − δ^{1/(n−1)}`` of a stated range, δ half of the error left, shared by all of these.
-            solution: A solution of ``empirical.game``, at any temperatures.
-            level: Probability of covering; 0.95 by default.
+    Args:
+        empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
+            else by ``1 − δ^{1/(n−1)}`` of a stated range, δ half of the error left, shared by all of these.
+        solution: A solution of ``empirical.game``, at any temperatures.
+        level: Probability of covering; 0.95 by default.
 
-        Returns:
-            The `Confidence`. Works under ``jit`` and ``vmap``.
+    Returns:
+        The `Confidence`. Works under ``jit`` and ``vmap``.
 
-        Raises:
-            InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
-                probability.
+    Raises:
+        InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
+            probability.
     """
     level = checked_level(level)
     check_solution(empirical, solution)
