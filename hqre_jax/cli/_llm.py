@@ -15,7 +15,7 @@ from hqre_jax.cli._llm_options import add_common, say
 from hqre_jax.cli._llm_report import add_report, report
 from hqre_jax.cli._llm_team import collect, train
 from hqre_jax.cli._tables import rendered, table
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
 # The bridge is imported by the functions below, when it is wanted.

@@ -11,7 +11,7 @@ import numpy as np
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data
 from hqre_jax.bridge.report._tables import OURS, Row
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.plotting._canvas import COLOURS, GREY, text
 
 _ACCENT = COLOURS[1]
