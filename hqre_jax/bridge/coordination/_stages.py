@@ -76,7 +76,7 @@ def solve_stages(game: MarkovGame, tau: Float[np.ndarray, "player state"] | None
 
     Args:
         game: A game in which play does not come back to a state.
-        tau: Temperatures; None for the least ones at which every state's game has the margin `LEAST_MARGIN`.
+        tau: Temperatures; None for the least ones at which every state's game has the margin ``LEAST_MARGIN``.
 
     Returns:
         The HQRE; None where play may come back to a state.
