@@ -333,7 +333,7 @@ def test_a_failed_call_is_missing_and_a_dear_setting_is_not_asked():
     assert [(one.score, one.missing) for one in front.measured] == [(1, 1), (1, 1)]
     samples, model, items = pool(in_order("A"), 3)
     front = debate.measure(items, samples, 50, 0)
-    assert front == Front("debate", (), 90)
+    assert front == Front("debate", (), 90.0)
     assert all(len(request.messages) == 2 for request in model.asked)
 
 

@@ -10,9 +10,9 @@ from hqre_jax._bounds import bounds
 from hqre_jax._games import NormalFormGame
 from hqre_jax._problem import Problem
 from hqre_jax._solve import solve
+from hqre_jax.bridge.baselines.ablations import team_game
 from hqre_jax.bridge.coordination import (
     Samples,
-    TeamGame,
     TeamPolicy,
     certify_stages,
     find_equilibria,
@@ -48,7 +48,7 @@ def margins(
         which it is positive, temperatures, least temperatures, verdict, and how many HQRE were found at these
         temperatures and at low ones.
     """
-    whole = TeamGame.from_samples(samples, dev)
+    whole = team_game(samples, [item for own in dev.values() for item in own])
     law = (1 - _TREMBLE) * policy.probabilities + _TREMBLE * uniform_law(whole.states)
     game = whole.under(law)
     least = solve_stages(game.game)

@@ -32,6 +32,7 @@ def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
     return {
         "accuracy": _accuracy(tables["accuracy"]),
         "gains": _gains(tables["gains"]),
+        "training": _training(tables["training"]),
         "classes": _classes(tables["classes"]),
         "margins": _margins(tables["margins"]),
         "learning": _learning(tables["learning"]),
@@ -56,6 +57,12 @@ def _gains(rows: Sequence[Row]) -> Shown:
     marked = frozenset(k for k, row in enumerate(rows) if row["against"].startswith("best"))
     columns = ("budget", "against", "method", "gain, points", "DICE-PC is")
     return Shown("What DICE-PC is above others, paired", columns, cells, marked)
+
+
+def _training(rows: Sequence[Row]) -> Shown:
+    cells = [(f"{row['budget']:g}", row["plays"], row["method"], points(row, "gain"), verdict(row)) for row in rows]
+    columns = ("budget", "training plays", "method", "gain, points", "DICE-PC online is")
+    return Shown("At equal training, paired", columns, cells)
 
 
 def _classes(rows: Sequence[Row]) -> Shown:
