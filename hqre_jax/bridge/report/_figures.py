@@ -127,7 +127,7 @@ def learning_plot(data: Data) -> str:
 
 def margin_plot(rows: Sequence[Row]) -> str:
     """Margin of every state's game with its interval; right of zero the theory's condition holds."""
-    known = [row for row in rows if row["margin"] is not None]
+    known = [row for row in rows if row["margin"] is not None and row["low"] is not None]
     figure, ax = _figure(7.2, 0.9 + 0.24 * max(len(known), 1))
     for place, row in enumerate(reversed(known)):
         colour = COLOURS[2] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else GREY

@@ -81,7 +81,7 @@ def _classes(rows: Sequence[Row]) -> Shown:
 def _margins(rows: Sequence[Row]) -> Shown:
     cells = [
         (
-            state_name(row), span(row, "margin", "low", "high"), f"{row['positive']:.0%}", _list(row["tau"]),
+            state_name(row), span(row, "margin", "low", "high"), _percent(row["positive"]), _list(row["tau"]),
             _list(row["least_tau"]), row["verdict"], str(row["equilibria"]), str(row["equilibria_low"]),
         )
         for row in rows
@@ -125,6 +125,10 @@ def _marks(rows: Sequence[Row], key: str, value: Any) -> frozenset[int]:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
 
 
 def _list(values: Sequence[float] | None) -> str:
