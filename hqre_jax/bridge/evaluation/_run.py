@@ -137,9 +137,10 @@ class Evaluation:
                 if (method.name, seed) in finished:
                     continue
                 say(f"{method.name}, seed {seed + 1}, settings on dev", seed * len(self.methods) + number, total)
-                front = fronts.get((method.name, 0)) if method.trained_once else None
+                first = 0 if method.trained_once else seed
+                front = fronts.get((method.name, first))
                 if front is None:
-                    front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + seed)
+                    front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + first)
                 fronts[method.name, seed] = front
                 if (method.name, seed) not in known:
                     lines.add(_front_document(front, seed, plan.budgets))
