@@ -56,6 +56,15 @@ def test_every_lane_of_a_batch():
     assert policies[1, :, 0].min() > 0.999
 
 
+def test_just_before_a_fold():
+    """At temperatures a little hotter than a fold's the branch arrives before it: no step may go around the fold."""
+    fold = hq.trace_branch(hq.NormalFormGame(NEAR), np.inf, 0.1).folds[0]
+    tau = fold.tau[0, 0] * (1 + np.logspace(-6, -2, 16))
+    solution = hq.solve_batch(np.stack([NEAR] * 16), tau[:, None])
+    assert set(solution.selection) == {"principal_branch"}
+    np.testing.assert_allclose(solution.policy, np.stack([fold.policy] * 16), rtol=0, atol=0.2)
+
+
 def test_imperfections_of_every_size():
     """From 1e-1 to 1e-12: as the independent tracer has it; nobody stays where symmetry would have left them."""
     rng = np.random.RandomState(0)

@@ -89,7 +89,14 @@ def train(arguments: Namespace) -> int:
 
 
 def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
-    from hqre_jax.bridge.coordination import TeamGame, available, needed, stability_of, train_offline
+    from hqre_jax.bridge.coordination import (
+        TeamGame,
+        available,
+        bootstrap_team,
+        needed,
+        stability_of,
+        train_offline,
+    )
     from hqre_jax.bridge.models import AbstractModel, load
     from hqre_jax.bridge.models._replay import ReplayModel
 
@@ -110,7 +117,9 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)
         report = stability_of(trained, samples, items, seed=samples.seed)
-    return trained.to_policy(report, **_origin(arguments, team, store, samples, items, None)), "done"
+        show("intervals", 0, 0)
+        sure = bootstrap_team(trained.game, trained.policy, trained.tau, seed=samples.seed)
+    return trained.to_policy(report, sure, **_origin(arguments, team, store, samples, items, None)), "done"
 
 
 def _online(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
@@ -215,6 +224,9 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
     }
     if known.get("worth") is not None:
         worth = known["worth"]
-        lines["on dev"] = f"score {worth['score']:.3f}, less tokens {worth['team']:.3f}"
+        low, high = worth["score_interval"]
+        lines["on dev"] = (
+            f"score {worth['score']:.3f} [{low:.3f}, {high:.3f}], less what the tokens cost {worth['team']:.3f}"
+        )
     shown = {name: harmless(text) for name, text in lines.items()}
     return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from hqre_jax.bounds._certificates import Verdict
 from hqre_jax.bridge.coordination._counterfactuals import Law
 from hqre_jax.bridge.coordination._game import TeamGame, uniform_law
+from hqre_jax.bridge.coordination._intervals import Bootstrapped
 from hqre_jax.bridge.coordination._policy import TeamPolicy
 from hqre_jax.bridge.coordination._samples import Samples
 from hqre_jax.bridge.coordination._simulator import TeamSimulator
@@ -67,14 +68,18 @@ class Trained:
         """Probabilities of choices."""
         return np.asarray(self.solution.policy)
 
-    def to_policy(self, report: StabilityReport | None = None, **facts: Any) -> TeamPolicy:
+    def to_policy(
+        self, report: StabilityReport | None = None, bootstrapped: Bootstrapped | None = None, **facts: Any
+    ) -> TeamPolicy:
         """The policy with what is known of it.
 
         Args:
             report: The verdict on stability.
+            bootstrapped: How sure it is.
             **facts: Digests and budgets.
         """
-        certificate = self.certificate
+        certificate, sure = self.certificate, bootstrapped
+        margins = None if sure is None or not len(sure.margins) else sure.interval(sure.margins).T.tolist()
         return TeamPolicy.of(
             self.game.states, self.policy, self.tau,
             method="offline",
@@ -85,9 +90,17 @@ class Trained:
                 "verdict": str(certificate.verdict),
                 "reason": certificate.reason,
                 "margins": certificate.margins,
+                "margin_intervals": margins,
                 "least_temperatures": None if self.least is None else self.least.tolist(),
             },
-            worth={"score": self.worth.score, "costs": self.worth.costs.tolist(), "team": self.worth.team},
+            worth={
+                "score": self.worth.score,
+                "score_interval": None if sure is None else sure.interval(sure.scores).tolist(),
+                "costs": self.worth.costs.tolist(),
+                "team": self.worth.team,
+                "team_interval": None if sure is None else sure.interval(sure.teams).tolist(),
+                "level": None if sure is None else sure.level,
+            },
             training={
                 "factor": self.factor,
                 "grid": [[factor, value] for factor, value in self.grid.items()],

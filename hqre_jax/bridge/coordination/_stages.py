@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from hqre_jax.bounds import bounds
 from hqre_jax.bounds._certificates import Certificate, Verdict
 from hqre_jax.certificates._certify import certify
 from hqre_jax.certificates._least_temperatures import least_temperatures
 from hqre_jax.games import MarkovGame, NormalFormGame
+from hqre_jax.problem import Problem
 from hqre_jax.solving._solve import solve
 
 # A margin that is only there to be positive, units of score.
@@ -138,6 +140,15 @@ def certify_stages(
         return GameCertificate(Verdict.unique, found, "the game of every state has one HQRE, by induction from the end")
     why = "play may come back to a state" if verdicts == {Verdict.unique} else "some state's game is undecided"
     return GameCertificate(Verdict.undecided, found, why)
+
+
+def stage_margins(
+    game: MarkovGame, tau: Float[np.ndarray, "player state"], values: Float[np.ndarray, "player state"]
+) -> Float[np.ndarray, " state"]:
+    """The margin of every state's game, given what the next states are worth; units of payoff."""
+    return np.array(
+        [float(bounds(Problem(stage, tau[:, x : x + 1])).margin) for x, stage in enumerate(stage_games(game, values))]
+    )
 
 
 def find_equilibria(
