@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from pygments.lexers.special import TextLexer
+
 project = "hqre_jax"
 author = "hqre_jax contributors"
 copyright = author
@@ -72,3 +74,4 @@ def _public_name(app: Any, environment: Any, node: Any, content: Any) -> Any:
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("missing-reference", _public_name)
+    app.add_lexer("csv", TextLexer)
