@@ -107,7 +107,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--online", action="store_true", help="learn by playing, with a controller of temperatures")
     training.add_argument(
         "--temperatures", metavar="T", default=None,
+<<<<<<< ours
         help="offline: grid, least, controller or a number; online: the first, kept if a number (default: grid; 0.25)",
+||||||| base
+        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
+=======
+        help="offline: grid (default), least, controller, a number; online: a number, which is kept",
+>>>>>>> theirs
     )  # fmt: skip
     add_eval(command)
     add_report(command)
