@@ -240,7 +240,7 @@ def test_resampling_by_hand():
 
 def test_intervals_cover():
     """Of many samples, about 95 in 100 intervals hold the truth, questions and seeds being random both."""
-    rng, hits, runs = np.random.default_rng(0), 0, 200
+    rng, hits, runs = np.random.default_rng(0), 0, 150
     for k in range(runs):
         hard, luck = rng.normal(0, 1, (1, 60)), rng.normal(0, 0.3, (6, 1))
         values = 2 + hard + luck + rng.normal(0, 0.5, (6, 60))
