@@ -116,7 +116,7 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)
-        report = stability_of(trained, samples, items, seed=samples.seed)
+        report = stability_of(trained, seed=samples.seed)
         show("intervals", 0, 0)
         sure = bootstrap_team(trained.game, trained.policy, trained.tau, seed=samples.seed)
     return trained.to_policy(report, sure, **_origin(arguments, team, store, samples, items, None)), "done"
@@ -165,9 +165,9 @@ def _pool(
 def _temperatures(arguments: Namespace) -> Any:
     """A number, or the word for how they are to be found."""
     given = arguments.temperatures
-    if given is None or (given in ("grid", "least") and not arguments.online):
+    if given is None or (given in ("grid", "least", "controller") and not arguments.online):
         return given or "grid"
-    wanted = "a number above 0" if arguments.online else "grid, least, or a number above 0"
+    wanted = "a number above 0" if arguments.online else "grid, least, controller, or a number above 0"
     tau = number(given, "temperatures", float, wanted)
     if not (tau > 0 and tau < float("inf")):
         raise InputError("temperatures", f"is {given!a}; {wanted} is wanted")
@@ -218,7 +218,7 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
     known, certificate = policy.facts, policy.facts["certificate"]
     stability = known.get("stability")
     lines = {
-        "method": f"{known['method']}: {known['result']}, residual {known['residual']:.3g}, {known['selection']}",
+        "method": f"{known['method']}: {known['result']}, residual {_shown(known['residual'])}, {known['selection']}",
         "certificate": f"{certificate['verdict']}: {certificate['reason']}",
         "stability": "not judged" if stability is None else stability["text"].partition("\n")[0],
     }
@@ -230,3 +230,7 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
         )
     shown = {name: harmless(text) for name, text in lines.items()}
     return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"

@@ -176,12 +176,11 @@ class TeamGame:
         Args:
             rng: Of the weights.
         """
-        omega = []
+        omega = list[np.ndarray]()
         for replies in self.replies:
             drawn = np.ones(replies.votes.shape[:2] + replies.votes.shape[3:])
             for members in pools(replies.samples):
-                weights = rng.exponential(size=drawn.shape[-1])
-                weights /= weights.mean()  # the Bayesian bootstrap
+                weights = rng.dirichlet(np.ones(drawn.shape[-1])) * drawn.shape[-1]  # the Bayesian bootstrap
                 for i, k in members:  # agents of one voice share the samples, and so their weights
                     drawn[i, k] = weights
             omega.append(drawn)
