@@ -373,3 +373,14 @@ def test_the_page_lists_every_method_and_its_example_works():
     samples, _, items = pool(in_order("BA"), 1)
     front = names["METHODS"][0].measure(items, samples, math.inf, 0)
     assert [(one.score, one.tokens) for one in front.measured] == [(1, 30), (1, 30)]
+
+
+def test_a_random_profile_takes_every_control_as_often():
+    samples, _, items = pool(control_scores("A", "A"), 300)
+    (method,) = find_methods(["random_profile"])
+    front = method.measure(items, samples, math.inf, 0)
+    plays = play_all(front.within(math.inf).setting.player, items, samples)
+    chosen = [ask.choice for play in plays for ask in play.trace[0].asks]
+    assert all(abs(chosen.count(name) / len(chosen) - 1 / 3) < 0.06 for name in ("abstain", "direct", "step_by_step"))
+    # Nobody answers where both abstain: one time in nine.
+    assert abs(front.measured[0].score - 8 / 9) < 0.06

@@ -6,13 +6,19 @@ import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluations import METHODS, evaluation, silent, skilled
+from evaluations import METHODS, evaluation, policy_of, silent, skilled, small_team
+from teams import samples_of
 
+import hqre_jax.bridge.evaluation._policies as evaluation_policies
+from hqre_jax.bridge.baselines._training import one_hot
+from hqre_jax.bridge.baselines.mirror import ZERO
 from hqre_jax.bridge.coordination import play_all
 from hqre_jax.bridge.evaluation import Lines, read_plan, read_records
+from hqre_jax.bridge.evaluation._learning import temperatures
 from hqre_jax.bridge.models import Failure, Reply, Request
 from hqre_jax.bridge.report import read_evaluation, write_report
 from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_runs
@@ -240,7 +246,7 @@ def test_resampling_by_hand():
 
 def test_intervals_cover():
     """Of many samples, about 95 in 100 intervals hold the truth, questions and seeds being random both."""
-    rng, hits, runs = np.random.default_rng(0), 0, 200
+    rng, hits, runs = np.random.default_rng(0), 0, 150
     for k in range(runs):
         hard, luck = rng.normal(0, 1, (1, 60)), rng.normal(0, 0.3, (6, 1))
         values = 2 + hard + luck + rng.normal(0, 0.5, (6, 60))
@@ -277,3 +283,36 @@ def test_an_evaluation_needs_the_teams_own_policy(tmp_path):
     with pytest.raises(InputError, match="other agents"):
         replace(run, policies=(("policy.json", other),)).run(plan, silent)
     assert list(tmp_path.iterdir()) == []
+
+
+class NoEquilibrium(Exception):
+    """Stands for `SolveError`, which wants a solution to speak of."""
+
+
+def test_policies_at_other_prices_are_settings_of_dice_pc(tmp_path, monkeypatch):
+    """Every price is trained at once; one at which no equilibrium is found is left out."""
+    seen = list[float]()
+
+    def trained(game):
+        seen.append(game.price_scale)
+        if game.price_scale == 2:
+            raise NoEquilibrium
+        return SimpleNamespace(policy=one_hot(np.zeros(game.states.mask.shape[:2], int), game.states.mask))
+
+    monkeypatch.setattr(evaluation_policies, "train_offline", trained)
+    monkeypatch.setattr(evaluation_policies, "SolveError", NoEquilibrium)
+    run, _, _ = evaluation(tmp_path)
+    front = replace(run, prices=(0.5, 2.0, 8.0)).methods[0].measure(run.dev_items, run.samples, math.inf, 0)
+    assert seen == [0.5, 2, 8]
+    assert [one.setting.label for one in front.measured] == [
+        "policy.json", "trained again, price × 0.5", "trained again, price × 8",
+    ]  # fmt: skip
+    assert [(one.score, one.tokens) for one in front.measured[1:]] == [(0, 0), (0, 0)]
+
+
+def test_learning_sees_a_reference_and_own_temperatures():
+    policy = policy_of(samples_of(small_team(), skilled)[0])
+    rules = temperatures(replace(policy, tau=np.array([[0.1, 0.3], [np.nan, 0.2]])))
+    assert np.allclose(rules["DICE-PC's temperatures"], [[0.1, 0.3], [0.2, 0.2]])
+    assert rules["one temperature"] == pytest.approx(0.2)
+    assert rules["τ → 0"] == ZERO

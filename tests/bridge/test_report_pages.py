@@ -69,7 +69,7 @@ def play(text: str) -> dict:
 
 
 @given(texts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_transcript_has_the_same_skeleton_whatever_is_said(text):
     plain, shown = Skeleton(_play(play("plain"))), Skeleton(_play(play(text)))
     assert shown.tags == plain.tags
@@ -78,7 +78,7 @@ def test_a_transcript_has_the_same_skeleton_whatever_is_said(text):
 
 
 @given(texts)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_text_comes_back_as_it_was(text):
     assert html.unescape(for_html(text)) == harmless(text, keep="\n")
     assert not set("<>\"'") & set(for_html(text))

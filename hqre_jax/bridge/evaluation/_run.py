@@ -130,7 +130,7 @@ class Evaluation:
     def _fronts(self, plan: Plan, say: Say) -> dict[tuple[str, int], Front]:
         """Every method's settings, measured on dev with every seed."""
         lines, finished = Lines(self.folder / "settings.jsonl"), self._finished()
-        known = {(document["method"], document["seed"]) for document in lines.read()}
+        known = {(document["method"], document["seed"]): document for document in lines.read()}
         fronts, total = dict[tuple[str, int], Front](), plan.seeds * len(self.methods)
         for seed in range(plan.seeds):
             for number, method in enumerate(self.methods):
@@ -142,16 +142,17 @@ class Evaluation:
                 if front is None:
                     front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + first)
                 fronts[method.name, seed] = front
-                if (method.name, seed) not in known:
-                    lines.add(_front_document(front, seed, plan.budgets))
+                document = _front_document(front, seed, plan.budgets)
+                if known.get((method.name, seed)) != document:  # a call that failed before may have come through
+                    lines.add(document)
         return fronts
 
     def _finished(self) -> set[tuple[str, int]]:
         """Methods and seeds of which nothing is left to do."""
         done, found = read_records(self.folder), set[tuple[str, int]]()
         whole, kinds = {key for key, record in done.items() if not record.missing}, {key[-1] for key in done}
-        for document in Lines(self.folder / "settings.jsonl").read():
-            method, seed = document["method"], document["seed"]
+        latest = {(one["method"], one["seed"]): one for one in Lines(self.folder / "settings.jsonl").read()}
+        for (method, seed), document in latest.items():
             wanted = [number for number, chosen in enumerate(document["chosen"]) if chosen is not None]
             if not wanted or (kinds and all((method, n, seed, kind) in whole for n in wanted for kind in kinds)):
                 found.add((method, seed))
