@@ -36,7 +36,6 @@ __all__ = [
 ]
 
 
-@compiled
 def bounds(problem: Problem) -> Bounds:
     """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
 
@@ -56,7 +55,11 @@ def bounds(problem: Problem) -> Bounds:
 
     Source: theory.md §3, T1, T2, T4.
     """
-    problem = problem.centered()
+    return _bounds(problem.centered())
+
+
+@compiled
+def _bounds(problem: Problem) -> Bounds:
     game = problem.game
     if isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
         return one_shot_bounds(problem)

@@ -43,7 +43,7 @@ class LeastTemperatures:
 
 
 def least_temperatures(
-    game: AbstractGame, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
+    game: AbstractGame | Problem, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
 ) -> LeastTemperatures:
     """Temperatures of least cost ``Σ cost_x τ_x`` at which the margin κ of theory.md §3 is certified.
 
@@ -55,7 +55,7 @@ def least_temperatures(
     This is done at w = 1 and, if wanted, at weights found by a descent on log w (C depends on them).
 
     Args:
-        game: A normal form, a polymatrix or a Bayesian game.
+        game: A normal form, a polymatrix or a Bayesian game; or a `Problem` of one, whose temperatures do not count.
         cost: Price of each unit of temperature: a number, one per player, or ``(player, information state)``,
             greater than 0. By default ``log A`` (the most that entropy can weigh) where numbers of actions
             differ, and 1 where they do not.
@@ -72,6 +72,8 @@ def least_temperatures(
 
     Source: theory.md §3 (least temperatures), T8; Osborne (1960) for balancing.
     """
+    if isinstance(game, Problem):
+        game = game.game
     if not isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
         raise InputError(
             "game", "must be a normal form, a polymatrix or a Bayesian game: trees and games that go on have no margin"
