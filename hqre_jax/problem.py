@@ -13,7 +13,7 @@ from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
-from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 Entropy = Literal["kl", "shannon"]
 
@@ -62,7 +62,7 @@ class Problem(eqx.Module):
         entropy: Entropy = "kl",
         continuation: Continuation = "soft",
     ):
-        if not isinstance(game, AbstractGame):
+        if not is_game(game):
             raise InputError(
                 "game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)"
             )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -11,8 +12,7 @@ from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_unde
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete, full_tau
 from hqre_jax.core._types import ActionMask, InputError
-from hqre_jax.games import BayesianGame, NormalFormGame, PolymatrixGame
-from hqre_jax.games._game import AbstractGame
+from hqre_jax.games._game import AbstractGame, is_game
 from hqre_jax.problem import Problem
 
 # Steps of the descent on the weights, and the factor by which they shrink.
@@ -74,7 +74,7 @@ def least_temperatures(
     """
     if isinstance(game, Problem):
         game = game.game
-    if not isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+    if not is_game(game) or jax.eval_shape(lambda: game.pairwise_payoffs()) is None:
         raise InputError(
             "game", "must be a normal form, a polymatrix or a Bayesian game: trees and games that go on have no margin"
         )

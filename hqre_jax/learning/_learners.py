@@ -14,7 +14,6 @@ from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, full_policy, posed
-from hqre_jax.sampled import SampledGame
 
 
 class AbstractDynamics(eqx.Module):
@@ -331,11 +330,7 @@ def _play(
         bonus = problem.bonus(against) if dynamics.regularised else nothing
         continuation = problem.continuation if dynamics.regularised else "plain"
         # A game that is known by playing only is played anew each round.
-        game = (
-            problem.game.resampled(jax.random.fold_in(key, 0))
-            if isinstance(problem.game, SampledGame)
-            else problem.game
-        )
+        game = problem.game.resampled(jax.random.fold_in(key, 0))
         values = game.evaluate(against, bonus, continuation, problem.scale).action_values
         values = values + jnp.where(problem.mask, noise * jax.random.normal(noise_key, values.shape, values.dtype), 0.0)
         following = dynamics.step(problem, state, values, step_key)

@@ -14,6 +14,7 @@ from hqre_jax.core._types import InputError
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers._loop import record
+from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch, State, correct, rationality
 
 # A turning point is found to this relative length along the curve.
@@ -146,7 +147,7 @@ def trace_branch(
     return branch
 
 
-def _observe(problem: Problem, state: State) -> dict[str, Any]:
+def _observe(solver: AbstractSolver, problem: Problem, state: State) -> dict[str, Any]:
     return {
         "position": state.position,
         "logits": state.iterate.logits,

@@ -8,25 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from hqre_jax.bounds import bounds
+from hqre_jax.bounds import bounds, can_bound
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
 from hqre_jax.equilibrium._implicit_gradient import reattach
-from hqre_jax.games import ExtensiveFormGame
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, full_policy, posed, tolerance
-from hqre_jax.sampled import SampledGame
 from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
 from hqre_jax.solvers.continuation._eliminated import is_open
-from hqre_jax.solvers.continuation.krylov_branch import State as KrylovState
-from hqre_jax.solvers.continuation.markov_branch import State as MarkovState
-from hqre_jax.solvers.continuation.principal_branch import State as BranchState
-from hqre_jax.solvers.continuation.principal_branch import rationality
 from hqre_jax.solving._solution import History, Solution, SolveError
 
 # Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
@@ -106,7 +100,7 @@ def solve(
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
     problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    sampled = isinstance(problem.game, SampledGame)
+    sampled = problem.game.sampler() is not None
     method = _sampling_method(solver) if sampled else method_of(solver)
     method = None if method is None else method.seeded(key)
     tol_value = tolerance(SAMPLED_TOL if sampled and tol is None else tol, problem)
@@ -148,7 +142,7 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
 def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
     """Methods to try in turn until one succeeds."""
     methods = uncertified_choice(problem)
-    return [FixedPoint(), *filter(follows_branch, methods)] if unique else methods
+    return [FixedPoint(), *(method for method in methods if method.follows_branch)] if unique else methods
 
 
 def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
@@ -162,10 +156,6 @@ def followers(problem: Problem) -> list[AbstractSolver]:
     """The methods that follow the principal branch of any such game wherever it leads, the fastest first."""
     dense: list[AbstractSolver] = [PrincipalBranch()] if problem.mask.size <= _DENSE_AT_ALL else []
     return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
-
-
-def follows_branch(method: AbstractSolver) -> bool:
-    return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
 
 
 @compiled
@@ -194,7 +184,7 @@ def found_by(
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
     follow = followers(problem)[0]
-    if isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
+    if not can_bound(problem.game):
         return _run(problem, follow, start, tol, max_steps)
     first = _run(problem, FixedPoint(), start, tol, max_steps)
     settled = unique & (first.code == RESULTS.successful.code)
@@ -217,22 +207,19 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
     return found_by(method, problem, state, code, steps, tol)
 
 
-def _observe(problem: Problem, state: Any):
-    """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
-    if isinstance(state, MarkovState):
-        # Its iterate is a point at s = 1 only.
-        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
-        return problem.policy(logits), look(problem, logits).residual, jnp.minimum(state.point.scale, 1.0)
-    on_the_way = isinstance(state, BranchState | KrylovState)
-    scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
-    return problem.policy(state.iterate.logits), state.iterate.residual, scale
+def _observe(method: AbstractSolver, problem: Problem, state: Any):
+    """Policy, residual at the requested temperatures, and s of ``τ/s``."""
+    logits, scale = method.position(problem, state)
+    seen = logits is state.iterate.logits  # then no second look is needed
+    residual = state.iterate.residual if seen else look(problem, logits).residual
+    return problem.policy(logits), residual, scale
 
 
 @compiled
 def finish(problem: Problem, centered: Problem, found: Found, unique) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached; worth by payoffs as given."""
     # No derivative of an answer is known whose game is known by samples only.
-    sampled = isinstance(problem.game, SampledGame)
+    sampled = problem.game.sampler() is not None
     logits = found.logits if sampled else reattach(centered, found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)

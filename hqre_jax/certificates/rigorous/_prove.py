@@ -13,7 +13,7 @@ from hqre_jax.certificates.rigorous._matrices import decision_points, global_tes
 from hqre_jax.certificates.rigorous._proof import Kind, Proof, describe
 from hqre_jax.certificates.rigorous._recheck import matrix_holds
 from hqre_jax.core._types import InputError
-from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.games._game import AbstractGame, Continuation, is_game
 from hqre_jax.problem import Entropy, Problem, posed
 from hqre_jax.solving._solution import Solution
 
@@ -57,7 +57,7 @@ def prove(
     Source: theory.md §3 ("Local certificate"), T1, T4.
     """
     given = question.problem if isinstance(question, Solution) else question
-    if not isinstance(given, Problem | AbstractGame):
+    if not (isinstance(given, Problem) or is_game(given)):
         kind_of = type(given).__name__
         raise InputError("question", f"is a {kind_of}; give a solution, or a problem: Problem(game, tau)")
     problem = posed(given, tau, reference=reference, entropy=entropy, continuation=continuation)

@@ -13,7 +13,6 @@ from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError
 from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy, tolerance_in
-from hqre_jax.sampled import SampledGame
 from hqre_jax.solvers import StochasticMirror
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.batch import FIELDS, Arrays, Lanes, Options, lay_out
@@ -90,7 +89,7 @@ def solve_batch(
         max_steps=step_limit(max_steps),
     )
     if isinstance(options.method, StochasticMirror) or any(
-        isinstance(group.question.game, SampledGame) for group in lanes.groups
+        group.question.game.sampler() is not None for group in lanes.groups
     ):
         raise InputError("games", "that are known by samples only are solved one by one: use solve for each")
     budget = _bytes(memory)
