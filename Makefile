@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants fuzz bench notebooks lock clean
+.PHONY: help demo test mutants fuzz bench docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -39,24 +39,18 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks.fits
 	$(BIN)/python -m benchmarks.language_model
 
-notebooks: $(VENV)/.stamp-test  ## execute the notebooks; results in out/notebooks
-	@mkdir -p out/notebooks
-	@set -e; for source in notebooks/*.py; do \
-		target="out/notebooks/$$(basename "$$source" .py).ipynb"; \
-		echo "$$source -> $$target"; \
-		$(BIN)/jupytext --quiet --to ipynb --output "$$target" "$$source"; \
-		$(BIN)/jupyter-execute --kernel_name=python3 --inplace "$$target"; \
-	done
+docs: $(VENV)/.stamp-test  ## build the documentation, notebooks executed; out/docs/html/index.html
+	$(BIN)/python docs --out out/docs
 
 lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.toml
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra dev --extra llm --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra dev --extra docs --extra llm --constraint requirements.lock --output-file requirements-dev.lock
 	$(LOCK) --extra peers --constraint requirements-dev.lock --output-file requirements-peers.lock
 	$(LOCK) --extra peers --extra bench --constraint requirements-dev.lock --constraint requirements-peers.lock \
 		--output-file requirements-bench.lock
 
-clean:  ## remove the environment, caches and what demo and notebooks wrote
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/notebooks
+clean:  ## remove the environment, caches and what demo and docs wrote
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/docs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are files inside the environment: they go when it goes.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues
+from hqre_jax.core._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues, checked_choice
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, padded_rows, tolerance
 from hqre_jax.solving._solution import Solution
@@ -79,7 +79,7 @@ class TemperatureFit(eqx.Module):
 
     @property
     def rationality_standard_errors(self) -> Float[Array, " parameter"]:
-        """Standard errors of λ, to first order: ``se(τ)/τ²``."""
+        """Standard errors of λ, to first order, ``se(τ)/τ²``."""
         return self.standard_errors / self.estimates**2
 
 
@@ -138,8 +138,7 @@ def fit_temperatures(
     Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014)
     for Newton steps by absolute curvature.
     """
-    if sharing not in ("common", "per_player", "per_state"):
-        raise InputError("sharing", f'is {sharing!r}; it must be "common", "per_player" or "per_state"')
+    checked_choice(sharing, ("common", "per_player", "per_state"), "sharing")
     mask = game.action_mask
     tally = _tally(counts, mask, game.dtype)
     options = {"reference": reference, "entropy": entropy, "continuation": continuation, "tol": tol}

@@ -12,7 +12,16 @@ from hqre_jax.core._compiled import make_room
 from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
-from hqre_jax.core._types import ActionMask, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
+from hqre_jax.core._types import (
+    ActionMask,
+    InputError,
+    LogPolicy,
+    PerPlayer,
+    Policy,
+    Scalar,
+    StateValues,
+    checked_choice,
+)
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 Entropy = Literal["kl", "shannon"]
@@ -70,12 +79,10 @@ class Problem(eqx.Module):
         mask = game.action_mask
         self.game = game
         self.tau = full_tau(tau, mask, game.dtype)
-        if entropy not in ("kl", "shannon"):
-            raise InputError("entropy", f'is {entropy!r}; it must be "kl" or "shannon"')
+        checked_choice(entropy, ("kl", "shannon"), "entropy")
         if entropy == "shannon" and reference is not None:
             raise InputError("reference", 'goes with entropy="kl": Shannon entropy means the uniform reference')
-        if continuation not in ("soft", "plain", "zero_sum"):
-            raise InputError("continuation", f'is {continuation!r}; it must be "soft", "plain" or "zero_sum"')
+        checked_choice(continuation, ("soft", "plain", "zero_sum"), "continuation")
         if continuation == "zero_sum":
             check_zero_sum(game)
         _check_rationality(game, self.tau)

@@ -12,8 +12,9 @@ import jax
 import numpy as np
 
 import hqre_jax as hq
-from proofs_check._cases import BATCH, posed
-from proofs_check.t1_uniqueness import num_equilibria
+from proofs_check.experiment import BATCH
+from proofs_check.games.certified import posed
+from proofs_check.numerics.counting import num_equilibria
 
 SIZES, TEMPERATURES = ((2, 2), (3, 3)), (0.1, 0.3, 1.0)
 # Residual of a witness, and how far apart two of them must be, so that they are not one HQRE computed twice.
@@ -57,7 +58,9 @@ def tally(size: tuple[int, int], tau: float, num_games: int, seed: int = 0) -> T
     """
     payoffs = np.random.RandomState(seed).rand(num_games, 2, *size)
     parts = [payoffs[first : first + BATCH] for first in range(0, num_games, BATCH)]
-    found = np.concatenate([num_equilibria(posed(hq.NormalFormGame, (u,), np.full(len(u), tau))) for u in parts])
+    found = np.concatenate(
+        [num_equilibria(posed(hq.NormalFormGame, (u,), np.full(len(u), tau)).problem) for u in parts]
+    )
     verdicts, refuted = [], []
     for g, (game, count) in enumerate(zip(payoffs, found, strict=True)):
         certificate = hq.certify(hq.NormalFormGame(game), tau)

@@ -38,7 +38,7 @@ _MEMORY_MAPS = Path("/proc/self/maps")
 
 
 # The longest files, first, so that none of them runs on when all others have ended.
-_LONG = ("test_proofs_check.py", "test_notebooks.py", "test_ledger.py", "test_stochastic_mirror.py")
+_LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochastic_mirror.py")
 
 
 @pytest.hookimpl(tryfirst=True)

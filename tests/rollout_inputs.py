@@ -1,14 +1,19 @@
 """Every public function that takes rollouts, called with every argument spoilt in every way, one at a time.
 
 Run as a program, without checked annotations: it prints one line for each call that ends in anything but a result
-or an `InputError`, and the number of calls. A result is allowed because some of what is tried is valid.
+or an `InputError`, for each function that compiles again what it compiled before, and for each that has arguments
+which are not tried. A result is allowed because some of what is tried is valid.
 """
 
+import argparse
+import inspect
+import itertools
+import os
 import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +22,40 @@ import numpy as np
 
 import hqre_jax as hq
 
-NUMBERS = (None, "x", b"x", True, float("nan"), float("inf"), -1, -7, 2.5, 2, 0, 10**400, 1j, [], {}, object())
+# Not an argument to get wrong: what makes random numbers.
+UNSPOILT = {"key"}
+COMPILATION = "/jax/core/compile/backend_compile_duration"
+
+# What is spoilt, by kind: what is no number, what is no number that is wanted, and tables of no use.
+WORDS = (None, "x", b"x", [], {}, object())
+NUMBERS = (True, float("nan"), float("inf"), -1, -7, 2.5, 2, 0, 10**400, 1j)
 TABLES = ([[1.0], [2.0, 3.0]], [[[]]], np.array("a"), np.array([None, 1.0]), np.zeros((0, 2)), np.zeros((2, 0)))
 
 
-def spoilt(value: Any) -> Iterator[Any]:
-    """Values that are not, or may not be, what is wanted."""
-    yield from NUMBERS
-    yield from TABLES
+def spoilt(value: Any) -> dict[str, Sequence[Any]]:
+    """Values that are not, or may not be, what is wanted, by kind."""
+    kinds: dict[str, Sequence[Any]] = {"words": WORDS, "numbers": NUMBERS, "tables": TABLES}
     if isinstance(value, list | tuple) and not isinstance(value, hq.Episodes):
-        yield from (value[:1], [*value, *value], [*value, None], [None] * len(value), value[0] if value else 0)
-    if not isinstance(value, np.ndarray | jax.Array):
-        return
-    array = np.asarray(value)
-    yield from (array[None], array[:-1], array.T[:1], array.astype(str), array.astype(object), array.astype(complex))
-    yield array.astype(float) * 1.5
-    for entry in (np.nan, np.inf, -7, 999, -1, 0.5):
-        changed = array.astype(float)
-        if changed.size:
-            changed.flat[0] = entry
-        yield changed
-        if float(entry).is_integer():
-            whole = array.astype(int)
-            if whole.size:
-                whole.flat[-1] = int(entry)
-            yield whole
+        kinds["lists"] = (
+            *(value[:1], [*value, *value], [*value, None], [None] * len(value), value[0] if value else 0),
+        )
+    if isinstance(value, np.ndarray | jax.Array):
+        array = np.asarray(value)
+        kinds["shapes"] = (array[None], array[:-1], array.T[:1])
+        kinds["types"] = (array.astype(str), array.astype(object), array.astype(complex), array.astype(float) * 1.5)
+        kinds["entries"] = [
+            changed(array.astype(kind), place, entry)
+            for kind, place, entries in ((float, 0, (np.nan, np.inf, -7, 999, -1, 0.5)), (int, -1, (-7, 999, -1)))
+            for entry in entries
+        ]
+    return kinds
+
+
+def changed(array: np.ndarray, place: int, entry: float) -> np.ndarray:
+    """The array, of its own, with another entry; an empty one has none."""
+    if array.size:
+        array.flat[place] = entry
+    return array
 
 
 def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, Any]]], list[Any]]:
@@ -59,7 +73,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
     logs = [log_of(run, policy) for run, policy in enumerate(policies)]
     other = hq.RolloutLog.from_plays(np.full((4, 3), 2), np.zeros((4, 3)), num_actions=[[3]] * 3)
     empirical = hq.EmpiricalGame.from_log(logs[0])
-    solution = hq.solve(empirical.game, 0.8, solver="principal_branch")
+    solution = hq.solve(empirical.game, 0.8, solver="fixed_point")
     estimates = hq.ActionValueEstimates.from_rollouts(actions, paid, mask)
     interactions = hq.InteractionEstimates.from_plays(actions, paid, mask)
     controller = hq.TemperatureController()
@@ -91,6 +105,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
                 "run": 0,
                 "first_episode": 0,
                 "num_actions": table,
+                "labels": hq.Labels(),
             },
         ),
         "RolloutLog.concatenate": (hq.RolloutLog.concatenate, {"logs": logs}),
@@ -117,7 +132,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
         "EmpiricalGame.from_moments": (
             hq.EmpiricalGame.from_moments,
             {"counts": empirical.counts, "means": empirical.means, "covariances": empirical.covariances}
-            | {"third": empirical.third},
+            | {"third": empirical.third, "labels": hq.Labels()},
         ),
         "confidence_region": (
             hq.confidence_region,
@@ -241,33 +256,52 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
     return functions, elsewhere
 
 
+def arguments_of(function: Callable[..., Any]) -> set[str]:
+    """What a caller can name."""
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {name for name, one in inspect.signature(function).parameters.items() if one.kind in named} - UNSPOILT
+
+
+def wrong_values(value: Any, objects: list[Any], turns: Iterator[int] | None) -> Iterator[Any]:
+    """All values to try for an argument, or one of each kind, another one for every argument."""
+    for values in (spoilt(value) | {"objects": objects}).values():
+        yield from values if turns is None else [values[next(turns) % len(values)]]
+
+
 def main() -> int:
+    # Compiling is nearly all of the work.
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_disable_most_optimizations", True)
-    # Every so many calls, one is made: all of them take minutes.
-    stride, chosen = int(sys.argv[1]) if len(sys.argv) > 1 else 1, tuple(sys.argv[2:])
-    calls, bad, turn = 0, 0, 0
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("functions", nargs="*", help="beginnings of names (all)")
+    parser.add_argument("--sample", action="store_true", help="of every kind one value for each argument")
+    chosen = parser.parse_args()
+    compiled: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+    arguments, calls, bad = 0, 0, 0
+    turns = itertools.count() if chosen.sample else None
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("error")
         functions, objects = cases(Path(folder))
+        functions = {name: case for name, case in functions.items() if name.startswith(tuple(chosen.functions) or "")}
         for name, (function, right) in functions.items():
-            if chosen and not name.startswith(chosen):
-                continue
             function(**right)
+            compiled.clear()
+            function(**right)
+            if COMPILATION in compiled:
+                bad += 1
+                print(f"{name}: compiles the same again at every call")
+            if left := arguments_of(function) - set(right):
+                bad += 1
+                print(f"{name}: {', '.join(sorted(left))} not tried")
             for field, value in right.items():
-                if field == "key":
+                if field in UNSPOILT:
                     continue
-                for wrong in [*spoilt(value), *objects]:
-                    if (
-                        field == "num_resamples"
-                        and isinstance(wrong, int)
-                        and not isinstance(wrong, bool)
-                        and wrong > 9
-                    ):
-                        continue
-                    turn += 1
-                    if turn % stride:
-                        continue
+                arguments += 1
+                for wrong in wrong_values(value, objects, turns):
+                    if field == "num_resamples" and type(wrong) is int and wrong > 9:
+                        continue  # 10⁴⁰⁰ resamples are right, but take long
                     calls += 1
                     try:
                         function(**{**right, field: wrong})
@@ -279,7 +313,7 @@ def main() -> int:
                         shown = repr(wrong).replace("\n", " ")[:60]
                         last = f"{Path(place.filename).name}:{place.lineno}"
                         print(f"{name}({field}={shown}): {type(error).__name__} at {last}: {str(error)[:80]!r}")
-    print(f"{calls} calls, {bad} of them neither answered nor refused")
+    print(f"{len(functions)} functions, {arguments} arguments, {calls} calls, {bad} faults")
     return int(bad > 0)
 
 

@@ -143,6 +143,51 @@ def test_proofs_need_only_the_library(file):
     assert_declared(file, own={"hqre_jax", "proofs_check"})
 
 
+# The floors of proofs_check. A statement (t1_uniqueness, ...) may use all that is below it, and no other statement.
+LEDGER = {
+    "comparison": 0,
+    "numerics": 1,
+    "games": 2,
+    "experiment": 3,
+    "play": 3,
+    "statement": 4,
+    "discovery": 5,
+    "adversary": 5,
+    "a statement": 6,
+    "runner": 7,
+    "claims": 7,
+    "certificates": 7,
+    "__init__": 8,
+    "__main__": 8,
+}
+LEDGER_FILES = {module_name(file): file for file in sorted((ROOT / "proofs_check").rglob("*.py"))}
+
+
+def ledger_room(module: str) -> tuple[str, str]:
+    """Room and floor's name of a module of proofs_check: `t1_uniqueness` is "a statement"."""
+    room = [*module.split("."), "__init__"][1]
+    return room, "a statement" if (ROOT / "proofs_check" / room / "statement.md").is_file() else room
+
+
+@pytest.mark.parametrize("module", LEDGER_FILES)
+def test_statements_know_no_other_and_nobody_knows_them(module):
+    """Imports of the ledger run downwards; whoever needs all statements finds them by `proofs_check.discovery`."""
+    room, floor = ledger_room(module)
+    assert floor in LEDGER, f"proofs_check.{room} has no floor: is it a statement without statement.md?"
+    for target, name in imported_modules(LEDGER_FILES[module]):
+        if target.split(".")[0] != "proofs_check":
+            continue
+        other, there = ledger_room(f"{target}.{name}" if target == "proofs_check" else target)
+        message = f"{module} (floor {LEDGER[floor]}) imports {target}: only lower floors may be imported"
+        assert other == room or (there in LEDGER and LEDGER[there] < LEDGER[floor]), message
+        assert there != "a statement" or other == room, f"{module} imports {target}: statements are found, not imported"
+
+
+def test_the_ledger_is_read_in_small_files():
+    lengths = sorted(len(file.read_text(encoding="utf-8").splitlines()) for file in LEDGER_FILES.values())
+    assert lengths[len(lengths) // 2] < 150
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "tests").rglob("*.py")), ids=lambda file: file.name)
 def test_tests_run_without_peers(file):
     """Peers may be absent (they may need a compiler): tests say `pytest.importorskip`, never `import`."""

@@ -150,29 +150,75 @@ def test_intervals_of_few_payoffs_are_students():
     np.testing.assert_allclose([found.lower, found.upper], [1 - 0.555289, 1 + 0.555289], rtol=1e-6)
 
 
+def region_of_a_choice(counts, means, variances, tau):
+    """Of one agent who chooses among payoffs that were estimated from so many plays."""
+    variances = np.asarray(variances, float)
+    covariances = np.zeros((2, 2, variances.size, 1))
+    covariances[0, 0, :, 0] = variances
+    paid = np.zeros((2, variances.size, 1))
+    paid[0, :, 0] = means
+    empirical = hq.EmpiricalGame.from_moments(np.asarray(counts, float)[:, None], paid, covariances)
+    return hq.confidence_region(empirical, hq.solve(empirical.game, tau))
+
+
 def test_confidence_of_a_choice_between_two_payoffs():
     """One agent, two actions: the log-odds are Δ/τ, a difference of two means, with Welch's interval.
 
-    Means 1 and 0.4 of 5 and 9 plays with variances 0.3 and 0.8: ``s² = 0.3/5 + 0.8/9``, τ = ½. So few plays bend the
-    probabilities, for which the region stretches; with a thousandth of the variances it hardly does.
+    Means 1 and 0.4 of 5 and 9 plays with variances 0.3 and 0.8: ``s² = 0.3/5 + 0.8/9``, τ = ½. Log-odds are linear:
+    nothing is stretched.
     """
-    covariances = np.zeros((2, 2, 2, 1))
-    covariances[0, 0, :, 0] = 0.3, 0.8
-    means = np.zeros((2, 2, 1))
-    means[0, :, 0] = 1.0, 0.4
-    empirical = hq.EmpiricalGame.from_moments(np.array([[5.0], [9.0]]), means, covariances)
-    region = hq.confidence_region(empirical, hq.solve(empirical.game, 0.5))
-    stretch = float(region.stretch[0, 0, 0])
-    assert stretch > 1
-    precise = hq.EmpiricalGame.from_moments(np.array([[5.0], [9.0]]), means, covariances / 1000)
-    assert 1 <= float(hq.confidence_region(precise, hq.solve(precise.game, 0.5)).stretch.max()) < 1.02
+    region = region_of_a_choice([5, 9], [1, 0.4], [0.3, 0.8], 0.5)
     parts = np.array([0.3 / 5, 0.8 / 9])
     freedom = parts.sum() ** 2 / (parts**2 / np.array([4, 8])).sum()
-    reach = stretch * stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / 0.5
+    reach = stats.t.ppf(0.975, freedom) * np.sqrt(parts.sum()) / 0.5
     ends = 1 / (1 + np.exp(-(1.2 + reach * np.array([-1, 1]))))
+    np.testing.assert_allclose(region.stretch, 1, rtol=1e-7)
     np.testing.assert_allclose([region.lower[0, 0, 0], region.upper[0, 0, 0]], ends, rtol=1e-6)
     np.testing.assert_allclose(region.degrees_of_freedom[0, 0, 0], freedom, rtol=1e-9)
-    np.testing.assert_allclose(region.radius, (stretch * stats.t.ppf(0.975, freedom)) ** 2, rtol=1e-6)
+    np.testing.assert_allclose(region.radius, stats.t.ppf(0.975, freedom) ** 2, rtol=1e-6)
+
+
+def test_confidence_of_a_choice_among_three_payoffs():
+    """Log-odds ``u_a/τ − log Σ_b exp(u_b/τ)`` bend; the interval ends where they do within t standard errors of u.
+
+    There they are sought by two steps ``u ± t V g/√(gᵀVg)``, ``g = (e_a − (shares of the others))/τ``. The stretch is
+    what is found beyond the linear move ``t √(gᵀVg)``; at most that of the best of many points of the ellipsoid.
+    """
+    means, parts, tau = np.array([0.5, 0.4, 0.0]), np.array([2.0, 2.0, 12.0]) / 30, 0.5
+    region = region_of_a_choice([30, 30, 30], means, 30 * parts, tau)
+
+    def odds(u):
+        return np.stack([u[a] / tau - np.log(np.exp(np.delete(u, a, axis=0) / tau).sum(0)) for a in range(3)])
+
+    def slopes(u):
+        shares = (1 - np.eye(3)) * np.exp(u / tau)
+        return (np.eye(3) - shares / shares.sum(1, keepdims=True)) / tau
+
+    own = slopes(means) ** 2 * parts
+    quantiles = stats.t.ppf(0.975, 29 * own.sum(1) ** 2 / (own**2).sum(1))
+    reach = quantiles * np.sqrt(own.sum(1))
+    seen = [odds(means)]
+    for action, t in enumerate(quantiles):
+        for sign in (-t, t):
+            u = means
+            for _ in range(2):
+                g = slopes(u)[action]
+                u = means + sign * parts * g / np.sqrt(g @ (parts * g))
+                seen.append(odds(u))
+    down = np.maximum(reach, odds(means) - np.min(seen, axis=0))
+    up = np.maximum(reach, np.max(seen, axis=0) - odds(means))
+    stretch = np.maximum(down, up) / reach
+    assert stretch.max() > 1.1
+    np.testing.assert_allclose(region.stretch[0, 0], stretch, rtol=1e-6)
+    np.testing.assert_allclose(region.lower[0, 0], 1 / (1 + np.exp(down - odds(means))), rtol=1e-6)
+    np.testing.assert_allclose(region.upper[0, 0], 1 / (1 + np.exp(-up - odds(means))), rtol=1e-6)
+    freedom = float(region.joint_degrees_of_freedom)
+    joint = stretch.max() ** 2 * 2 * freedom / (freedom - 1) * stats.f.ppf(0.95, 2, freedom - 1)
+    np.testing.assert_allclose(region.radius, joint, rtol=1e-6)
+    sphere = np.random.default_rng(0).standard_normal((3, 100_000))
+    sphere = np.sqrt(parts)[:, None] * sphere / np.linalg.norm(sphere, axis=0)
+    best = odds(means[:, None] + quantiles[0] * sphere)[0]
+    assert 0.95 * (odds(means)[0] - best.min()) < down[0] < 1.001 * (odds(means)[0] - best.min())
 
 
 def test_boxes_of_policies_in_which_nothing_is_singular():

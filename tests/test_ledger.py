@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,9 +18,9 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax.cli import _verify, main
-from proofs_check import Comparison, _store, _units
-from proofs_check._figures import FIGURES
-from proofs_check._shrink import shrunk
+from proofs_check import Experiment, Sides, statements
+from proofs_check.runner import store, tasks
+from proofs_check.runner.shrink import shrunk
 
 TESTS = Path(__file__).parent
 GAMES, CHUNK = 60, 15
@@ -31,9 +32,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 sys.path.insert(0, {str(TESTS)!r})
 from hqre_jax.cli import _verify, main
-from proofs_check import _store, _units
-_verify._MODULE, _units.CHUNK = "wrong_statements", {CHUNK}
-_store.hash_of_sources = lambda: "sources"
+from proofs_check.runner import store, tasks
+_verify._PACKAGE, tasks.CHUNK = "wrong_statements", {CHUNK}
+store.hash_of_sources = lambda: "sources"
 if __name__ == "__main__":
     sys.argv[1:1] = ["verify", "--theorem", "true", "--theorem", "wrong", "--games", "{GAMES}", "--seed", "3"]
     sys.exit(main())
@@ -55,14 +56,14 @@ def _few_compilations():
 @contextmanager
 def small_statements():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_verify, "_MODULE", "wrong_statements")
-        patch.setattr(_units, "CHUNK", CHUNK)
-        patch.setattr(_store, "hash_of_sources", lambda: "sources")
+        patch.setattr(_verify, "_PACKAGE", "wrong_statements")
+        patch.setattr(tasks, "CHUNK", CHUNK)
+        patch.setattr(store, "hash_of_sources", lambda: "sources")
         yield
 
 
 @pytest.fixture
-def statements():
+def small():
     with small_statements():
         yield
 
@@ -150,7 +151,7 @@ def alive(pid):
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_interrupted_ledger_goes_on_to_the_same_bits(finished, tmp_path, statements):
+def test_interrupted_ledger_goes_on_to_the_same_bits(finished, tmp_path, small):
     whole, out = finished[0], tmp_path / "stopped"
     process = begin(out)
     workers = children(process.pid)
@@ -175,7 +176,7 @@ def test_interrupted_ledger_goes_on_to_the_same_bits(finished, tmp_path, stateme
     assert json.loads((out / "times.json").read_text())["resumed_units"] == len(before)
 
 
-def test_folder_of_another_ledger_is_refused(finished, statements, capsys):
+def test_folder_of_another_ledger_is_refused(finished, small, capsys):
     out, _, _ = finished
     assert main(["verify", "--theorem", "true", "--games", "7", "--seed", "3", "--out", str(out)]) == 2
     printed, err = capsys.readouterr()
@@ -183,7 +184,7 @@ def test_folder_of_another_ledger_is_refused(finished, statements, capsys):
     assert "of other games: name another folder" in err
 
 
-def test_control_that_nothing_catches_fails(tmp_path, statements, capsys):
+def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
     assert main(["verify", "--theorem", "vague", "--games", "15", "--out", str(tmp_path)]) == 1
     printed, err = capsys.readouterr()
     assert "NOT CAUGHT" in printed
@@ -226,7 +227,7 @@ def test_own_game_where_the_hypothesis_fails(capsys):
     assert hq.certify(hq.load_game("stag_hunt"), 1.5 + 1e-6).margin > 0
 
 
-def test_own_game_is_measured(tmp_path, statements, capsys):
+def test_own_game_is_measured(tmp_path, small, capsys):
     payoffs = np.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
     hq.save_game(hq.NormalFormGame(payoffs), tmp_path / "mine.json")
     assert main(["verify", "--game", str(tmp_path / "mine.json"), "--tau", "0.7"]) == 1, "one statement is wrong"
@@ -235,31 +236,33 @@ def test_own_game_is_measured(tmp_path, statements, capsys):
     assert "VIOLATED" in rows["wrong"]
 
 
-def test_units_have_their_own_keys():
-    import wrong_statements
-
-    planned = _units.plan(wrong_statements.STATEMENTS, 10_000)
-    assert len({unit.name for unit in planned}) == len(planned)
-    keys = {tuple(jax.random.key_data(unit.key(0)).tolist()) for unit in planned}
+def test_tasks_have_their_own_keys():
+    planned = tasks.plan(statements("wrong_statements"), 10_000)
+    assert len({task.name for task in planned}) == len(planned)
+    keys = {tuple(jax.random.key_data(task.key(0)).tolist()) for task in planned}
     assert len(keys) == len(planned)
-    checks = [unit for unit in planned if unit.role == "check" and unit.statement == "true"]
-    assert len({unit.games for unit in checks}) == 1, "one size, one program"
-    assert sum(unit.games for unit in checks) >= 10_000
+    checks = [task for task in planned if task.role == "check" and task.statement == "true"]
+    assert len({task.games for task in checks}) == 1, "one size, one program"
+    assert sum(task.games for task in checks) >= 10_000
 
 
-def large_payoffs(problem, key):
+class Given(NamedTuple):
+    """Problems of which nothing is certified."""
+
+    problem: hq.Problem
+
+
+def large_payoffs(cases, sample):
     """A claim that says nothing about play: no payoff above one half."""
-    del key
-    largest = np.asarray(problem.game.payoffs).reshape(len(problem.tau), -1).max(axis=1)
+    del sample
+    largest = np.asarray(cases.problem.game.payoffs).reshape(len(cases.problem.tau), -1).max(axis=1)
     half = np.full_like(largest, 0.5)
-    return (Comparison("u ≤ ½", "given", largest, half, 0 * half, None, problem),)
+    return {"u ≤ ½": Sides(largest, half, 0 * half)}
 
 
 @pytest.mark.parametrize("kind", ["normal_form", "polymatrix", "bayesian", "markov", "public_private"])
-def test_shrinking_leaves_one_payoff(kind, tmp_path, statements):
+def test_shrinking_leaves_one_payoff(kind, tmp_path, small):
     """Whatever the kind of game: what remains breaks the claim, is round, and can be read and asked about again."""
-    import wrong_statements
-
     key = jax.random.key(2)
     game = {
         "normal_form": lambda: hq.random_normal_form(key, (3, 2)),
@@ -270,7 +273,8 @@ def test_shrinking_leaves_one_payoff(kind, tmp_path, statements):
     }[kind]()
     reference = hq.random_policy(jax.random.key(1), game)
     problem = hq.Problem(game, 1.23456, reference=reference)
-    statement = replace(wrong_statements.STATEMENTS["true"], measure=large_payoffs)
+    small_payoffs = Experiment((), large_payoffs, given=Given)
+    statement = replace(statements("wrong_statements")["true"], experiments=(small_payoffs,))
     found = shrunk(statement, "u ≤ ½", problem, key)
     (tmp_path / "small.json").write_text(found.game)
     small = hq.load_game(tmp_path / "small.json")
@@ -315,6 +319,9 @@ def synthetic(rng):
         | {"margin": np.asarray(0.3), "plain_slope": np.asarray(1.0)},
         "star": {"leaves": np.arange(1, 4), "hub": np.ones(3), "leaf": np.ones(3), "common": np.ones(3)},
     }
+
+
+FIGURES = {figure.name: figure for statement in statements().values() for figure in statement.figures}
 
 
 @pytest.mark.parametrize("name", FIGURES)

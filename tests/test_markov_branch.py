@@ -15,6 +15,7 @@ from hqre_jax.solvers import MarkovBranch
 from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers.continuation import _eliminated
 from hqre_jax.solvers.continuation._gmres import gmres
+from hqre_jax.solvers.continuation._symmetry import symmetry
 
 DISCOUNT = 0.95
 
@@ -72,6 +73,50 @@ def test_a_bifurcation_is_passed_straight():
     policy = np.asarray(solution.policy)
     np.testing.assert_allclose(policy[..., 0], policy[..., 1], rtol=0, atol=1e-9)
     np.testing.assert_allclose(policy[0], policy[1], rtol=0, atol=1e-9)
+
+
+def test_symmetry_that_is_hidden_changes_nothing():
+    """Who is at home as their second action in every other state: no exchange is the same everywhere any more."""
+    payoffs, transitions = symmetric_chain()
+    plain = hq.solve(markov_game(payoffs, transitions), 0.2, continuation="plain")
+    order = np.array([0, 2, 1])
+    payoffs[::2], transitions[::2] = payoffs[::2][:, :, order][..., order], transitions[::2][:, order][:, :, order]
+    hidden = hq.solve(markov_game(payoffs, transitions), 0.2, continuation="plain")
+    policy = np.asarray(hidden.policy).copy()
+    policy[:, ::2] = policy[:, ::2][..., order]
+    np.testing.assert_allclose(policy, plain.policy, rtol=0, atol=1e-9)
+    assert int(plain.num_steps) < 30 < int(hidden.num_steps)
+
+
+def test_exact_symmetry_is_found():
+    """Exchanges of actions and of players, and what undoes each of them, however little."""
+    rng = np.random.default_rng(5)
+    payoffs, transitions = rng.random((2, 2, 2, 2)), rng.dirichlet(np.ones(2), (2, 2, 2))
+    # What one is paid for meeting, and where it leads, is the same at both places, and for both players.
+    payoffs[0, :, 1, 1], payoffs[0, :, 1, 0] = payoffs[0, :, 0, 0], payoffs[0, :, 0, 1]
+    payoffs[1] = payoffs[0].swapaxes(1, 2)
+    transitions[:, 1, 1], transitions[:, 1, 0] = transitions[:, 0, 0], transitions[:, 0, 1]
+    nothing, both = np.eye(2), np.full((2, 2), 0.5)
+
+    @jax.jit
+    def found(problem):
+        return symmetry(problem)
+
+    def of(players, actions, payoffs=payoffs, transitions=transitions, tau=(0.3, 0.3), **facts):
+        problem = Problem(hq.MarkovGame(payoffs, transitions, 0.7), np.array(tau), **facts)
+        seen = found(problem)
+        np.testing.assert_array_equal(seen.players, players)
+        np.testing.assert_array_equal(seen.actions, actions)
+        np.testing.assert_array_equal(seen.rows, np.kron(players, actions))
+
+    of(both, both)
+    of(nothing, both, tau=(0.3, 0.4))
+    of(both, nothing, reference=np.broadcast_to([0.4, 0.6], (2, 2, 2)))
+    elsewhere, nearly = transitions.copy(), payoffs.copy()
+    elsewhere[0, 0, 0] = elsewhere[0, 0, 0][::-1]
+    of(both, nothing, transitions=elsewhere)
+    nearly[0, 0, 0, 0] = np.nextafter(nearly[0, 0, 0, 0], 2)
+    of(nothing, nothing, payoffs=nearly)
 
 
 def test_gmres_solves():

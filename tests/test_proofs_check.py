@@ -1,6 +1,7 @@
 """The theorem ledger: statements hold, their bounds are not vacuous, controls are caught, and the tally is honest."""
 
 import itertools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,31 +11,34 @@ from scipy.stats import norm
 
 import hqre_jax as hq
 from hqre_jax.core._simplex import center, kl, safe_log
-from proofs_check import STATEMENTS, Comparison, Outcome
-from proofs_check import _accuracy as accuracy
-from proofs_check import _markov_cases as markov
-from proofs_check import _markov_stages as stages
-from proofs_check import t1_uniqueness as t1
-from proofs_check import t2_linear_convergence as t2
-from proofs_check import t3_bounded_regret as t3
-from proofs_check import t3s_sampled_regret as t3s
-from proofs_check import t4_markov as t4
-from proofs_check import t5_sampled_payoffs as t5
-from proofs_check import t6_diagnostics as t6
-from proofs_check import t7_pathologies as t7
-from proofs_check import t7s_sampled_pathologies as t7s
-from proofs_check import t8_heterogeneity as t8
-from proofs_check._cases import BAYESIAN, COORDINATION, NEAR_ZERO_SUM, ZERO_SUM
-from proofs_check._confidence import surely
-from proofs_check._sampled_conventions import response_law
-from proofs_check._sampled_regret import variance_of
-from proofs_check._selection import SELECTION
-from proofs_check.t1_uniqueness import COUNT, MONOTONE, ONE, bifurcation, coordination, equilibria_below, num_equilibria
-from proofs_check.t2_linear_convergence import AHEAD, PREDICTED, RATE, STEP
+from proofs_check import Comparison, Outcome, statements
+from proofs_check.games.certified import BAYESIAN, COORDINATION, NEAR_ZERO_SUM, ZERO_SUM
+from proofs_check.numerics import accuracy
+from proofs_check.numerics.confidence import betting_lower_bound
+from proofs_check.numerics.counting import num_equilibria
+from proofs_check.play.sampled import variance_of
+from proofs_check.t1_uniqueness import claims as t1
+from proofs_check.t1_uniqueness.coordination import bifurcation, coordination, equilibria_below
+from proofs_check.t2_linear_convergence import claims as t2
+from proofs_check.t3_bounded_regret import claims as t3
+from proofs_check.t3s_sampled_regret import claims as t3s
+from proofs_check.t4_markov import claims as t4
+from proofs_check.t4_markov import games as markov
+from proofs_check.t4_markov import stages
+from proofs_check.t5_sampled_payoffs import claims as t5
+from proofs_check.t6_diagnostics import claims as t6
+from proofs_check.t6_diagnostics import experiments as t6_experiments
+from proofs_check.t6_diagnostics.trials import BOUNDARY
+from proofs_check.t7_pathologies import claims as t7
+from proofs_check.t7_pathologies.selection import SELECTION
+from proofs_check.t7s_sampled_pathologies import claims as t7s
+from proofs_check.t7s_sampled_pathologies.responses import response_law
+from proofs_check.t8_heterogeneity import claims as t8
 
 GAMES = 400
 # The least that the worst observed/bound must reach, lest a bound be true because it is empty.
-LEAST_RATIO = {MONOTONE: 0.99, ONE: 0.9, COUNT: 1.0, STEP: 0.99, RATE: 0.9, PREDICTED: 1e-4, AHEAD: 0.9}
+LEAST_RATIO = {t1.MONOTONE: 0.99, t1.ONE: 0.9, t1.COUNT: 1.0}
+LEAST_RATIO |= {t2.STEP: 0.99, t2.RATE: 0.9, t2.PREDICTED: 1e-4, t2.AHEAD: 0.9}
 LEAST_RATIO |= {t3.IDENTITY: 0.999, t3.ROUND: 0.6, t3.TOTAL: 0.2, t3.LOSS: 0.1, t3.LINEAR: 0.05, t3.SLOPE: 0.4}
 LEAST_RATIO |= {t3s.ROUND: 0.2, t3s.LOGARITHMIC: 0.1, t3s.LINEAR: 0.03}
 LEAST_RATIO |= {
@@ -60,15 +64,15 @@ NEVER = (t6.MISSED,)
 FEW = (NEAR_ZERO_SUM, BAYESIAN)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _few_families():
-    with pytest.MonkeyPatch.context() as patch:
-        for statement in (t1, t2, t3):
-            patch.setattr(statement, "FAMILIES", FEW)
-        for statement in (t3s, t5):
-            patch.setattr(statement, "_FAMILIES", FEW)
-        yield
+def restricted(statement, *families):
+    """The statement on games of these families only, experiment by experiment; None leaves one as it is."""
+    pairs = zip(statement.experiments, families, strict=True)
+    return replace(statement, experiments=tuple(e if f is None else replace(e, families=f) for e, f in pairs))
 
+
+STATEMENTS = statements()
+STATEMENTS |= {name: restricted(STATEMENTS[name], FEW) for name in ("T1", "T3", "T3s", "T5")}
+STATEMENTS["T2"] = restricted(STATEMENTS["T2"], FEW, None)
 
 # T9 draws no games; it has tests of its own.
 DRAWING = [name for name in STATEMENTS if name != "T9"]
@@ -105,29 +109,24 @@ def test_statement_holds(outcome):
 # Every statement is also checked, quickly, in what its control draws from, on as many games, so that the programs are
 # the same: for those that are not in ALWAYS it is the only check of every run.
 ONE_FAMILY = {
-    "T1": {(t1, "FAMILIES"): (NEAR_ZERO_SUM,)},
-    "T2": {(t2, "FAMILIES"): (NEAR_ZERO_SUM,), (t2, "ZERO_SUM_FAMILIES"): (ZERO_SUM,)},
-    "T3": {(t3, "FAMILIES"): (NEAR_ZERO_SUM,)},
-    "T3s": {(t3s, "_FAMILIES"): (NEAR_ZERO_SUM,)},
-    "T4": {
-        (t4, "_FAMILIES"): (markov.THREE,),
-        (t4, "_PLAIN_FAMILIES"): (markov.THREE,),
-        (t4, "_ZERO_SUM_FAMILIES"): (markov.ZERO_SUM,),
-    },
-    "T5": {(t5, "_FAMILIES"): (NEAR_ZERO_SUM,)},
-    "T6": {(t6, "_CERTIFIED"): (COORDINATION,), (t6, "_TRIALS"): (256, 256)},
-    "T7": {},
-    "T7s": {},
-    "T8": {},
+    "T1": [(NEAR_ZERO_SUM,)],
+    "T2": [(NEAR_ZERO_SUM,), (ZERO_SUM,)],
+    "T3": [(NEAR_ZERO_SUM,)],
+    "T3s": [(NEAR_ZERO_SUM,)],
+    "T4": [(markov.THREE,), (markov.ZERO_SUM,), None, (markov.THREE,)],
+    "T5": [(NEAR_ZERO_SUM,)],
+    "T6": [(COORDINATION, BOUNDARY), None],
+    "T7": [None],
+    "T7s": [None],
+    "T8": [None],
 }
 
 
 @pytest.fixture(scope="module", params=ONE_FAMILY)
 def few(request):
     with pytest.MonkeyPatch.context() as patch:
-        for (module, name), value in ONE_FAMILY[request.param].items():
-            patch.setattr(module, name, value)
-        yield STATEMENTS[request.param].check(jax.random.key(5), GAMES // 4)
+        patch.setattr(t6_experiments, "_TRIALS", (512, 256))
+        return restricted(STATEMENTS[request.param], *ONE_FAMILY[request.param]).check(jax.random.key(5), GAMES // 4)
 
 
 @pytest.mark.slow
@@ -168,7 +167,7 @@ def test_negative_control_is_caught(statement):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["T1", "T2"])
 def test_constants_are_attained(name):
-    examples = STATEMENTS[name].sharpness()
+    examples = STATEMENTS[name].examples()
     assert len(examples) >= 4
     for example in examples:
         assert 0.999 <= example.ratio <= 1 + 1e-6, example
@@ -179,7 +178,7 @@ def test_three_equilibria_below_half_the_coordination_payoff():
     c = np.array([1.0, 1.0, 2.0, 2.0])
     tau = 0.5 * c * np.array([0.99, 1.01, 0.9, 1.1])
     cases = coordination(c, tau)
-    np.testing.assert_array_equal(num_equilibria(cases), [3, 1, 3, 1])
+    np.testing.assert_array_equal(num_equilibria(cases.problem), [3, 1, 3, 1])
     np.testing.assert_allclose(cases.known.margin, tau - c / 2, atol=1e-12)
 
 
@@ -207,12 +206,14 @@ def test_outcome_depends_on_the_seed_alone(drawn, outcome):
 
 def test_betting_is_never_far_below_the_mean_and_rarely_above_the_expectation():
     """Exact in the two extremes: runs that do not differ, and a gambler who is almost always ruined."""
-    np.testing.assert_allclose(surely(np.full((1, 400), 2.0), 1e-3), 2 * (3 / 1e-3) ** (-1 / 400), rtol=1e-9)
+    np.testing.assert_allclose(
+        betting_lower_bound(np.full((1, 400), 2.0), 1e-3), 2 * (3 / 1e-3) ** (-1 / 400), rtol=1e-9
+    )
     rare = (np.random.default_rng(0).random((2_000, 60)) < 0.1) * 10.0
-    assert np.mean(surely(rare, 0.05) > 1.0) <= 0.05
-    assert np.median(surely(np.random.default_rng(1).exponential(size=(500, 60)), 0.05)) > 0.6
-    np.testing.assert_array_equal(surely(np.zeros((2, 5)), 0.1), 0.0)
-    assert np.isnan(surely(np.array([1.0, np.nan]), 0.1))
+    assert np.mean(betting_lower_bound(rare, 0.05) > 1.0) <= 0.05
+    assert np.median(betting_lower_bound(np.random.default_rng(1).exponential(size=(500, 60)), 0.05)) > 0.6
+    np.testing.assert_array_equal(betting_lower_bound(np.zeros((2, 5)), 0.1), 0.0)
+    assert np.isnan(betting_lower_bound(np.array([1.0, np.nan]), 0.1))
 
 
 def test_law_of_sampled_responses_is_a_probability_and_known_for_two_actions():
@@ -248,7 +249,7 @@ def test_payoffs_against_drawn_actions_are_unbiased_and_vary_no_more_than_promis
 @pytest.mark.slow
 def test_few_samples_drift_and_many_oscillate_while_a_margin_settles():
     """Coordination c·I: slopes c and c(1 − 1/n) of best responses, beside HQRE's sum of a few rounds' worth."""
-    gaps, external, apart, hqre, compared = t7s.T7S.sharpness()
+    gaps, external, apart, hqre, compared = STATEMENTS["T7s"].examples()
     assert gaps.ratio == external.ratio == pytest.approx(1.0, rel=1e-12)
     assert apart.ratio == pytest.approx(1.0, abs=0.05)
     assert hqre.ratio < 1
@@ -258,7 +259,7 @@ def test_few_samples_drift_and_many_oscillate_while_a_margin_settles():
 @pytest.mark.slow
 def test_a_constant_step_on_sampled_payoffs_costs_what_is_known():
     """Regret in proportion to time: known in closed form where payoffs are 0, and nearly the bound of T3s (c)."""
-    for known, bound in zip(*[iter(t3s.T3S.sharpness())] * 2, strict=True):
+    for known, bound in zip(*[iter(STATEMENTS["T3s"].examples())] * 2, strict=True):
         assert known.ratio == pytest.approx(1.0, abs=0.05)
         assert 0.8 <= bound.ratio <= 1.0
 

@@ -1,4 +1,4 @@
-"""What a user can reach is listed, documented, and named in the README."""
+"""What a user can reach is listed, documented, and named in the documentation."""
 
 import inspect
 import re
@@ -8,7 +8,7 @@ import pytest
 
 import hqre_jax
 
-README = Path(__file__).parents[1] / "README.md"
+NAMES = (Path(__file__).parents[1] / "docs" / "names.md").read_text(encoding="utf-8")
 PUBLIC = [name for name in hqre_jax.__all__ if not name.startswith("__")]
 
 
@@ -16,16 +16,6 @@ def reading_order(name: str) -> tuple:
     """Constants, classes, the rest; each with numbers inside names in their natural order (ruff's RUF022)."""
     kind = 0 if name.isupper() and len(name) > 1 else 1 if name[0].isupper() else 2
     return kind, [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
-
-
-def api_section() -> str:
-    """The README from its heading with the word API to the next heading of that rank."""
-    text = README.read_text(encoding="utf-8")
-    heading = re.search(r"^(#+) .*\bAPI\b.*$", text, re.MULTILINE)
-    assert heading, "README.md has no section with API in its heading"
-    rest = text[heading.end() :]
-    end = re.search(rf"^#{{1,{len(heading[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
 
 
 def test_all_is_sorted_and_without_repetition():
@@ -44,7 +34,7 @@ def test_all_is_complete():
 def test_public_name_is_documented(name):
     value = getattr(hqre_jax, name)
     if not (inspect.ismodule(value) or callable(value)):
-        return  # a constant has no docstring of its own; the README below must name it
+        return  # a constant has no docstring of its own; the test below wants it named
     # A class must not inherit its description: `__doc__` of the class itself, not of a parent.
     text = vars(value).get("__doc__") if inspect.isclass(value) else inspect.getdoc(value)
     assert text, f"hqre_jax.{name} has no docstring"
@@ -65,5 +55,5 @@ def test_public_methods_are_documented(name):
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_readme_names_it(name):
-    assert re.search(rf"\b{re.escape(name)}\b", api_section()), f"README.md, section API, does not name '{name}'"
+def test_documentation_names_it(name):
+    assert re.search(rf"\b{re.escape(name)}\b", NAMES), f"docs/names.md does not name '{name}'"

@@ -7,14 +7,17 @@ import pytest
 import scipy.stats
 
 import hqre_jax as hq
-from proofs_check import t6_diagnostics as t6
-from proofs_check._rollouts import NOISE, plays
+from proofs_check import statements
+from proofs_check.games.conventions import PAIRED
+from proofs_check.t6_diagnostics.claims import deviation
+from proofs_check.t6_diagnostics.rollouts import NOISE, experiment, plays
+from proofs_check.t6_diagnostics.trials import swings_and_drifts
 
 
 @pytest.mark.thorough
 @pytest.mark.slow
 def test_constants_are_attained():
-    for example in t6.T6.sharpness():
+    for example in statements()["T6"].examples():
         assert example.ratio == pytest.approx(1, abs=1e-6), example
 
 
@@ -22,7 +25,7 @@ def test_constants_are_attained():
 @pytest.mark.parametrize("num", [50, 4096])
 def test_chance_is_bounded_and_not_by_far(rate, num):
     """Bernstein's bound holds for the binomial law, and its exact quantile is more than a third of it."""
-    off = float(t6.deviation(rate, num))
+    off = float(deviation(rate, num))
     assert scipy.stats.binom.sf(np.ceil(num * (rate + off)) - 1, num, rate) <= 1e-9
     assert scipy.stats.binom.isf(1e-9, num, rate) / num - rate > off / 3
 
@@ -30,8 +33,8 @@ def test_chance_is_bounded_and_not_by_far(rate, num):
 @pytest.mark.slow
 def test_alarms_can_be_missed():
     """With a tenth of the rollouts: that none is missed at 1,500 is an achievement of the diagnostics."""
-    trials = t6.swings_and_drifts(t6.PAIRED[0], np.random.default_rng(0), 64)
-    missed = ~t6.experiment(trials, 30, jax.random.key(0)).alarm
+    trials = swings_and_drifts(PAIRED[0], np.random.default_rng(0), 64)
+    missed = ~experiment(trials, 30, jax.random.key(0)).alarm
     assert 0.01 < missed.mean() < 1
 
 

@@ -5,35 +5,38 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from proofs_check import STATEMENTS, t9_adversary
-from proofs_check import _attacks as attacks
-from proofs_check._ascent import ascend
+import hqre_jax as hq
+from proofs_check import statements
+from proofs_check.adversary.ascent import ascend, constants
+from proofs_check.adversary.attack import NUM_STEPS, judged
+from proofs_check.adversary.positions import draw
+from proofs_check.games.certified import known_bounds
+from proofs_check.t9_falsification.claims import targets
 
 RUNS = 10
 
 
 @pytest.fixture(scope="module")
 def positions():
-    return attacks.draw(np.random.default_rng(1), RUNS)
+    return draw(np.random.default_rng(1), RUNS)
 
 
 @pytest.fixture(scope="module")
 def ended(positions):
-    target = attacks.TARGETS["T2"]
-    return ascend(target.score, positions, target.remember(positions), t9_adversary._NUM_STEPS)
+    target = targets()["T2"]
+    return ascend(target.score, positions, target.remember(positions), NUM_STEPS)
 
 
 def test_every_statement_about_games_has_an_adversary():
-    assert {name for name, s in STATEMENTS.items() if s.adversary is not None} == set(attacks.TARGETS)
-    assert {"T1", "T2", "T3", "T4", "T7", "T8"} <= set(attacks.TARGETS)
+    assert {"T1", "T2", "T3", "T4", "T7", "T8"} <= set(targets()) <= set(statements())
 
 
 @pytest.mark.thorough
 @pytest.mark.slow
 def test_the_adversary_of_t2_comes_close_and_no_further(positions, ended):
-    target = attacks.TARGETS["T2"]
+    target = targets()["T2"]
     best, reached = ended
-    before, after = target.judge(positions, jax.random.key(0)), target.judge(best, jax.random.key(0))
+    before, after = (judged(target, where, jax.random.key(0)) for where in (positions, best))
     assert not after.violated.any()
     assert np.nanmedian(before.ratios) < 0.5
     assert np.nanmedian(after.ratios) >= 0.8
@@ -44,7 +47,7 @@ def test_the_adversary_of_t2_comes_close_and_no_further(positions, ended):
 
 @pytest.mark.slow
 def test_twice_the_margin_is_caught(ended):
-    wrong = attacks.judge_as_if(attacks.TARGETS["T2"], ended[0], jax.random.key(0), 2.0)
+    wrong = judged(targets()["T2"], ended[0], jax.random.key(0), 2.0)
     assert wrong.violated.sum() >= RUNS // 2
     assert np.nanmedian(wrong.ratios) > 1.1
 
@@ -59,16 +62,16 @@ def test_constants_and_their_derivatives_are_those_of_the_library(positions):
     def posed_at(length):
         moved = position._replace(payoffs=position.payoffs + length * direction)
         payoffs = moved.payoffs / jnp.sqrt(jnp.mean(moved.payoffs**2))
-        return attacks.hq.Problem(attacks.hq.NormalFormGame(payoffs), jnp.exp(moved.pattern)).centered()
+        return hq.Problem(hq.NormalFormGame(payoffs), jnp.exp(moved.pattern)).centered()
 
     known, proved = (
-        attacks.constants(posed_at(0.0)),
-        attacks.known_bounds(jax.tree.map(lambda x: x[None], posed_at(0.0))),
+        constants(posed_at(0.0)),
+        known_bounds(jax.tree.map(lambda x: x[None], posed_at(0.0))),
     )
     np.testing.assert_allclose(known.margin, proved.margin[0], rtol=1e-10)
     np.testing.assert_allclose(known.lipschitz, proved.lipschitz[0], rtol=1e-10)
-    slope = jax.grad(lambda length: attacks.constants(posed_at(length)).margin)(0.0)
+    slope = jax.grad(lambda length: constants(posed_at(length)).margin)(0.0)
     step = 1e-3
     both = jax.tree.map(lambda *x: jnp.stack(x), posed_at(step), posed_at(-step))
-    margins = np.asarray(attacks.known_bounds(both).margin)
+    margins = np.asarray(known_bounds(both).margin)
     np.testing.assert_allclose(slope, (margins[0] - margins[1]) / (2 * step), rtol=0.02)

@@ -56,7 +56,7 @@ def declared(*groups: str) -> list[Requirement]:
     ]
 
 
-@pytest.mark.parametrize(("lock", "groups"), [("runtime", ()), ("dev", ("dev",)), ("peers", ("peers",))])
+@pytest.mark.parametrize(("lock", "groups"), [("runtime", ()), ("dev", ("dev", "docs")), ("peers", ("peers",))])
 def test_lock_meets_the_requirements(lock, groups):
     locked = pins(LOCKS[lock])
     for requirement in declared(*groups):
@@ -66,7 +66,7 @@ def test_lock_meets_the_requirements(lock, groups):
 
 
 def test_requirements_have_lower_bounds_only():
-    for requirement in declared("dev", "peers"):
+    for requirement in declared("dev", "docs", "peers"):
         assert [bound.operator for bound in requirement.specifier] == [">="], f"{requirement}: one lower bound"
 
 
@@ -101,7 +101,8 @@ def test_packages_carry_the_catalogue(tmp_path):
     assert any(name.startswith("hqre_jax/games/named/") for name in library), "no catalogue: the search is broken"
     assert library <= in_wheel, f"not in the wheel: {sorted(library - in_wheel)}"
     needed = library | source_files("tests", "docs", "benchmarks", "notebooks")
-    needed |= {"Makefile", "README.md", "LICENSE", "pyproject.toml", *(lock.name for lock in LOCKS.values())}
+    needed |= {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Makefile", "README.md", "LICENSE", "pyproject.toml"}
+    needed |= {lock.name for lock in LOCKS.values()}
     assert needed <= in_sdist, f"not in the source archive: {sorted(needed - in_sdist)}"
     # What the README says that a wheel installs.
     assert {name.split("/")[0] for name in in_wheel if ".dist-info/" not in name} == {"hqre_jax", "proofs_check"}

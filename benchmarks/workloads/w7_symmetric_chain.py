@@ -3,8 +3,9 @@
 Left and right are alike, so the branch from uniform play keeps both equally likely; from about λ = 4.5 on there are
 others beside it, on which the players agree on a side. What the methods do there:
 
-* this library steps over each bifurcation along the incoming tangent (one below λ = 5, four below λ = 10) and ends at
-  the symmetric equilibrium, selection "principal_branch"; fixed-point iteration ends there too, "unselected";
+* this library finds that the exchanges change nothing, follows the branch among symmetric policies, where others that
+  leave it do not show, and ends at the symmetric equilibrium, selection "principal_branch"; fixed-point iteration ends
+  there too, "unselected";
 * iteration in numpy keeps the symmetry: at λ = 5 it converges to the same equilibrium, damped where it must be; at
   λ = 10 it does so only with values solved for in each step, and cycles beside value iteration;
 * sgamesolver reaches λ = 3, but not λ = 5: without a limit it goes on for ever. Here it is stopped after as many steps

@@ -64,7 +64,7 @@ def doubly_centered(
 
 
 def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
-    """Upper bound, tight to rounding, on the spectral radius of a non-negative matrix; see `perron`.
+    """Upper bound, tight to rounding, on the spectral radius of a non-negative matrix; see ``perron``.
 
     Args:
         matrix: Non-negative A.

@@ -14,7 +14,11 @@ from hqre_jax.core._types import InputError
 
 VERSION = 1
 Seen = Literal["class", "round", "agreement"]
+Stop = Literal["agreed", "silent"]
 _SEEN: tuple[Seen, ...] = ("class", "round", "agreement")
+_STOPS: tuple[Stop, ...] = ("agreed", "silent")
+# With fewer, an agent could not answer twice where another does too without a sample being used again.
+QUESTIONS, SAMPLES = 60, 8
 _Entry = TypeVar("_Entry")
 
 
@@ -31,6 +35,11 @@ class TokenPrice:
     prompt: float
     cached: float
     completion: float
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether tokens cost nothing."""
+        return not (self.prompt or self.cached or self.completion)
 
     def of(self, prompt: int, cached: int, completion: int) -> float:
         """The price of a call, in units of score.
@@ -116,6 +125,9 @@ class Team:
         rounds: Most rounds of a play.
         examples: Whether worked examples are drawn by every agent for itself.
         sees: What agents know of the public state, in the order class, round, agreement.
+        stops: What ends a play before its last round: "agreed" (the team agrees), "silent" (a round brings no answer).
+        questions: Questions of each class from which the game is learnt, of the dev split.
+        samples: Samples of each question under each control.
         tasks: What the team is made for.
         agents: Its members, in order.
     """
@@ -124,6 +136,9 @@ class Team:
     rounds: int
     examples: Literal["private", "shared"]
     sees: tuple[Seen, ...]
+    stops: tuple[Stop, ...]
+    questions: int
+    samples: int
     tasks: tuple[TeamTask, ...]
     agents: tuple[Agent, ...]
 
@@ -228,15 +243,18 @@ def _team(table: _Table, model: str | None) -> Team:
     examples = table.take("examples", _one_of(("private", "shared")), '"private" or "shared"', "private")
     price = _price(_Table(f"{table.name}: price", table.take("price", _table, "a table [price]")))
     state = _Table(f"{table.name}: state", table.take("state", _table, "a table [state]", {}))
-    sees = state.take("sees", _seen, f"a list of {', '.join(_SEEN)}", _SEEN)
+    sees = state.take("sees", _some_of(_SEEN), f"a list of {', '.join(_SEEN)}", _SEEN)
+    stops = state.take("stops", _some_of(_STOPS), f"a list of {', '.join(_STOPS)}", ())
     state.finish()
+    questions = table.take("questions", lambda value: _whole(value, 2), "a whole number, 2 or more,", QUESTIONS)
+    samples = table.take("samples", lambda value: _whole(value, 1), "a whole number, 1 or more,", SAMPLES)
     tasks = tuple(_task(entry) for entry in table.tables("tasks", "each with a name"))
     menu = tuple(_choice(entry) for entry in table.tables("menu", "each with a control"))
     _distinct(f"{table.name}: menu", [choice.name for choice in menu])
     agents = tuple(_agent(entry, menu, common, model, price) for entry in table.tables("agents", "each with a name"))
     _distinct(f"{table.name}: agents", [agent.name for agent in agents])
     table.finish()
-    return Team(title, rounds, examples, sees, tasks, agents)
+    return Team(title, rounds, examples, sees, stops, questions, samples, tasks, agents)
 
 
 def _price(table: _Table) -> TokenPrice:
@@ -349,7 +367,10 @@ def _subset(names: Sequence[str]) -> Callable[[Any], tuple[str, ...]]:
     return check
 
 
-def _seen(value: Any) -> tuple[Seen, ...]:
-    if not isinstance(value, list) or not set(map(_text, value)) <= set(_SEEN):
-        raise ValueError
-    return tuple(part for part in _SEEN if part in value)
+def _some_of(names: tuple[Any, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    def check(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not set(map(_text, value)) <= set(names):
+            raise ValueError
+        return tuple(name for name in names if name in value)
+
+    return check

@@ -55,7 +55,7 @@ def certify(
     Kantorovich's theorem with constants of the game: ``h = β K η ≤ ½``, ``β = ‖J⁻¹‖``, ``η = β (‖F‖ + rounding)``, K a
     Lipschitz constant of the Jacobian of ``F(z) = z − P T(z)`` near z. Then an exact HQRE lies within 2η of it, in
     logits. Next to a bifurcation β is large, the test fails, and the verdict is ``undecided``. For games where
-    everybody moves once K is proved (`_curvature`); where play goes on its place is taken by an estimate, and
+    everybody moves once K is proved (``_curvature``); where play goes on its place is taken by an estimate, and
     ``not_unique`` is a numerical judgement.
 
     Args:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_under
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete, full_tau
-from hqre_jax.core._types import ActionMask, InputError
+from hqre_jax.core._types import ActionMask, InputError, checked_choice
 from hqre_jax.games._game import AbstractGame, is_game
 from hqre_jax.problem import Problem
 
@@ -80,8 +80,7 @@ def least_temperatures(
         )
     if not (concrete(margin) and np.ndim(margin) == 0 and np.isfinite(margin) and margin > 0):
         raise InputError("margin", f"is {margin!r}; it must be finite and greater than 0")
-    if weights not in ("joint", "equal"):
-        raise InputError("weights", f'is {weights!r}; it must be "joint" or "equal"')
+    checked_choice(weights, ("joint", "equal"), "weights")
     margin = float(margin)
     used = np.asarray(jnp.any(game.action_mask, axis=-1))
     price = _prices(cost, game.action_mask, game.dtype)

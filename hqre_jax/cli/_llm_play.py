@@ -72,11 +72,11 @@ def transcript_tables(transcript: "Transcript") -> list[Any]:
         # What opened the turn before is not shown again.
         same = next((k for k, (old, new) in enumerate(zip(shown, messages, strict=False)) if old != new), len(shown))
         for message in messages[same:]:
-            turns.add_row(Text(message.role, style="bold"), _said(message.content))
+            turns.add_row(Text(message.role, style="bold"), said_text(message.content))
         if isinstance(result, Reply):
-            turns.add_row(Text(_ENDED[result.finish_reason], style="bold"), _said(result.text))
+            turns.add_row(Text(_ENDED[result.finish_reason], style="bold"), said_text(result.text))
         else:
-            turns.add_row(Text("failure", style="bold"), _said(f"{result.kind}: {result.detail}"))
+            turns.add_row(Text("failure", style="bold"), said_text(f"{result.kind}: {result.detail}"))
         shown = messages
     heading = facts({key: harmless(value) for key, value in asked.items()})
     return [heading, Text(""), turns, Text(""), _worth(transcript)]
@@ -103,5 +103,5 @@ def _result(result: Reply | Failure) -> dict[str, Any]:
     return {"reply": result.text, "finish_reason": result.finish_reason, "failure": None}
 
 
-def _said(text: str) -> Text:
+def said_text(text: str) -> Text:
     return Text("\n".join(f"│ {line}" for line in harmless(text, keep="\n").split("\n")))

@@ -8,7 +8,6 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from hqre_jax.problem import Problem
 
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 
-_MODULE = "proofs_check"
+_PACKAGE = "proofs_check"
 _GAMES, _SEED, _OUT = 10_000, 0, "out/verify"
 # Where there is no bar: seconds after which a line says what was done.
 _BETWEEN_LINES = 30.0
@@ -85,39 +84,33 @@ def verify(arguments: Namespace) -> int:
         raise InputError("games", f"is {games}; at least 1 is wanted")
     if seed is not None and not 0 <= seed < 2**63:
         raise InputError("seed", f"is {seed}; a whole number from 0 to 2^63 − 1 is wanted")
-    statements, missing = _asked(arguments.theorem)
+    statements = _asked(arguments.theorem)
     if arguments.game is not None:
         for option in ("games", "out"):
             if getattr(arguments, option) is not None:
                 raise InputError(option, "does not go with --game: one game is measured and nothing is written")
-        return _own_game(arguments, statements, seed or _SEED)
+        return _one_game(arguments, statements, seed or _SEED)
     for option in ("tau", "tau_file", "reference_file"):
         if getattr(arguments, option) is not None:
             raise InputError(option, "goes with --game GAME: random games bring their own")
-    return _ledger(arguments, statements, missing, games or _GAMES, seed or _SEED)
+    return _ledger(arguments, statements, games or _GAMES, seed or _SEED)
 
 
-def _asked(names: list[str] | None) -> tuple[dict[str, Any], dict[str, tuple[str, str]]]:
-    """The statements wanted, and those of theory.md that are not here."""
-    from proofs_check import NOT_AVAILABLE
+def _asked(names: list[str] | None) -> dict[str, Any]:
+    """The statements wanted."""
+    from proofs_check.discovery import statements
 
-    every = import_module(_MODULE).STATEMENTS
+    every = statements(_PACKAGE)
     for name in names or ():
-        if name in NOT_AVAILABLE:
-            raise InputError("theorem", f"{name} is not available: it {NOT_AVAILABLE[name][1]}")
         if name not in every:
             raise InputError("theorem", f"{name[:20]!a} is no statement; there are {', '.join(every)}")
-    if names:
-        return {name: every[name] for name in every if name in names}, {}
-    return dict(every), dict(NOT_AVAILABLE)
+    return {name: every[name] for name in every if not names or name in names}
 
 
-def _ledger(
-    arguments: Namespace, statements: dict[str, Any], missing: dict[str, tuple[str, str]], games: int, seed: int
-) -> int:
-    from proofs_check._ledger import run_ledger
-    from proofs_check._publish import write_results
-    from proofs_check._report import SUMMARY, summary_rows
+def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: int) -> int:
+    from proofs_check.runner.ledger import run_ledger
+    from proofs_check.runner.publish import write_results
+    from proofs_check.runner.report import SUMMARY, summary_rows
 
     folder = Path(arguments.out or _OUT)
     words = ["hqre", "verify", *(f"--theorem={name}" for name in arguments.theorem or ())]
@@ -127,9 +120,8 @@ def _ledger(
     try:
         with _progress() as watch:
             ledger = run_ledger(
-                list(statements), folder, games=games, seed=seed, missing=missing, module=_MODULE,
-                fresh=arguments.fresh, watch=watch,
-            )  # fmt: skip
+                list(statements), folder, games=games, seed=seed, package=_PACKAGE, fresh=arguments.fresh, watch=watch
+            )
     except RuntimeError as error:
         print(f"hqre: {error}", file=sys.stderr)
         return 1
@@ -139,7 +131,7 @@ def _ledger(
     else:
         about = {
             "hypotheses": "every game satisfies that of its statement; a negative control drops it and must fail",
-            "time": f"{ledger.seconds:.0f} s" + (f", {ledger.resumed} units done before" if ledger.resumed else ""),
+            "time": f"{ledger.seconds:.0f} s" + (f", {ledger.resumed} tasks done before" if ledger.resumed else ""),
             "made by": command,
             "report": f"{written.html}, {written.report}; numbers: {written.json}",
         }
@@ -172,12 +164,12 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
 
         def watch(done: list[Any], pending: list[Any]) -> Callable[[Any], None]:
             began, games, left = time.monotonic(), 0, len(pending)
-            total = sum(unit.weight for unit in (*done, *pending))
-            task = bar.add_task("", total=total, completed=sum(unit.weight for unit in done), rate="")
-            open_units = {unit.statement: 0 for unit in pending}
-            for unit in pending:
-                open_units[unit.statement] += 1
-            violations = dict.fromkeys(open_units, 0)
+            total = sum(task.weight for task in (*done, *pending))
+            shown = bar.add_task("", total=total, completed=sum(task.weight for task in done), rate="")
+            open_tasks = {task.statement: 0 for task in pending}
+            for task in pending:
+                open_tasks[task.statement] += 1
+            violations = dict.fromkeys(open_tasks, 0)
             told_at = began
             if silent:
                 kept = f", {len(done)} done before" if done else ""
@@ -185,16 +177,16 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
 
             def tell(record: Any) -> None:
                 nonlocal games, told_at, left
-                unit, now = record.unit, time.monotonic()
+                task, now = record.task, time.monotonic()
                 left -= 1
                 games += record.outcome.games
                 rate = f"{games / max(now - began, 1e-9):.0f} games/s"
-                bar.update(task, advance=unit.weight, description=unit.name, rate=rate)
-                open_units[unit.statement] -= 1
-                violations[unit.statement] += record.outcome.violations if unit.role == "check" else 0
-                finished = not open_units[unit.statement]
+                bar.update(shown, advance=task.weight, description=task.name, rate=rate)
+                open_tasks[task.statement] -= 1
+                violations[task.statement] += record.outcome.violations if task.role == "check" else 0
+                finished = not open_tasks[task.statement]
                 if silent and (finished or now - told_at > _BETWEEN_LINES):
-                    told = f"{unit.statement}: done, {violations[unit.statement]} violations" if finished else unit.name
+                    told = f"{task.statement}: done, {violations[task.statement]} violations" if finished else task.name
                     print(f"hqre: {told}, {left} parts left, {now - began:.0f} s so far", file=sys.stderr, flush=True)
                     told_at = now
 
@@ -203,8 +195,8 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
         yield watch
 
 
-def _own_game(arguments: Namespace, statements: dict[str, Any], seed: int) -> int:
-    from proofs_check._own_game import judge, remedy
+def _one_game(arguments: Namespace, statements: dict[str, Any], seed: int) -> int:
+    from proofs_check.runner.single_game import judge, remedy
 
     question = read_question(arguments)
     problem = Problem(question.game, question.tau, **question.options)

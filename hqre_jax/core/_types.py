@@ -46,6 +46,11 @@ def checked_kind(value: object, kind: type[_Kind], field: str, remedy: str = "")
     return value
 
 
+def checked_labels(labels: object) -> "Labels":
+    """The labels, or none of their own."""
+    return Labels() if labels is None else checked_kind(labels, Labels, "labels")
+
+
 def checked_count(count: object, field: str, least: int = 1) -> int:
     """A whole number of 64 bits that is large enough."""
     try:
@@ -55,6 +60,14 @@ def checked_count(count: object, field: str, least: int = 1) -> int:
     if number is None or not least <= number < 2**63:
         raise InputError(field, f"is {shown(count)}; it must be a whole number, {least} or more")
     return number
+
+
+def checked_choice(value: object, choices: Sequence[str], field: str) -> str:
+    """One of some words; an array, whose comparison is no truth, is none."""
+    if not isinstance(value, str) or value not in choices:
+        *most, last = (f'"{choice}"' for choice in choices)
+        raise InputError(field, f"is {shown(value)}; it must be {', '.join(most)} or {last}")
+    return value
 
 
 def shown(value: object) -> str:
@@ -68,8 +81,8 @@ class Labels:
     """Names that people read: they never change what is computed.
 
     Labels are equal if all names are: a compiled function returns a game with the names that it was given. The
-    library's own programs are compiled without names, once for all of them (`hqre_jax.core._programs`). An empty tuple
-    stands for "numbered from 1".
+    library's own programs are compiled without names, once for all of them (``hqre_jax.core._programs``). An empty
+    tuple stands for "numbered from 1".
 
     Args:
         title: What the game is called.

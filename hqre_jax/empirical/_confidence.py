@@ -3,7 +3,6 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -12,11 +11,10 @@ from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import ActionMask, InputError, LogPolicy, Policy, Scalar, checked_kind
-from hqre_jax.empirical._branch_ends import branch_ends
+from hqre_jax.empirical._branch_ends import branch_to, log_odds, odds_within
 from hqre_jax.empirical._game import EmpiricalGame, possible_profiles
-from hqre_jax.empirical._influence import log_policy_curvature, log_policy_gradient, play_variances
+from hqre_jax.empirical._influence import log_policy_gradient, play_variances
 from hqre_jax.empirical._quantiles import fisher_quantile
-from hqre_jax.problem import Problem
 from hqre_jax.rollouts._observations import checked_level
 from hqre_jax.solving._solution import Solution
 
@@ -24,16 +22,13 @@ from hqre_jax.solving._solution import Solution
 _FEWEST = 20
 # Third cumulant over cubed error of an estimate, beyond which its law is too lopsided for Student's quantile.
 _LOPSIDED = 0.2
-# Bend of the equilibrium over an interval, in parts of its half-width, up to which second order is enough.
-_BENT = 2.0
-# Multiples of the distance to an interval's end at which the branch must still be the same one: that far from it by
-# `_FAR` times as much at most, up to what coarse continuation may err.
-_WITHIN, _FAR, _SAME = (1.0, 3.0), 1.25, 1e-4
+# Part of the error that is left to a branch that goes to another equilibrium.
+_ELSEWHERE = 0.1
 _DOUBTS = (
     f"profiles of fewer than {_FEWEST} plays",
     "profiles whose payoffs never varied, and no payoff_range that bounds them",
     "payoffs too lopsided for so few plays, or of unknown skewness",
-    "an equilibrium that bends within the interval, or could be another: near the threshold of uniqueness, or beyond",
+    "a branch that could not be followed at all likely payoffs, or does not end at this solution",
 )
 
 
@@ -51,8 +46,8 @@ class Confidence(eqx.Module):
             of the intervals, not of the joint region.
         log_covariance: Covariance of ``log π̂``, entries in the order of the flattened policy.
         joint_degrees_of_freedom: Of the joint region.
-        stretch: By what intervals of log-odds are longer than to first order, ``√(1 + (2.5b)²)`` with b the bend of
-            the equilibrium over an interval, in parts of its half-width.
+        stretch: By what the longer side of an interval of log-odds is longer than to first order, because the
+            equilibrium bends, or may be another, within the likely payoffs.
         doubts: What speaks against the level, in the order of `reasons`.
         mask: Valid actions.
     """
@@ -109,7 +104,7 @@ class Confidence(eqx.Module):
 
     @property
     def radius(self) -> Scalar:
-        """The largest T² of the joint region: ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
+        """The largest T² of the joint region, ``dν/(ν − d + 1)`` times the quantile of F(d, ν − d + 1), stretched."""
         d = jnp.sum(_log_ratios(self.mask)[1]).astype(self.level.dtype)
         rest = jnp.maximum(self.joint_degrees_of_freedom - d + 1.0, 1.0)
         return jnp.max(self.stretch) ** 2 * d * (rest + d - 1.0) / rest * fisher_quantile(self.level, d, rest)
@@ -133,7 +128,8 @@ class Confidence(eqx.Module):
 @compiled
 def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
     problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
-    gradient = log_policy_gradient(problem, log_policy, "payoffs")
+    branch = branch_to(problem, log_policy)
+    gradient = branch.gradients[-1]
     players = gradient.shape[1]
     gradient = gradient.reshape(gradient.shape[0], players, -1)
     n, spread = play_spread(empirical)
@@ -152,18 +148,20 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     # On the scale of log-odds intervals stay within [0, 1] and errors are closer to normal.
     policy = solution.policy
     others = jnp.sum(jnp.where(mask, policy, 0.0), -1, keepdims=True) - policy
-    odds = _log_odds(log_policy, mask)
-    stretch = 1.0 / jnp.where(mask & (others > 0), others, jnp.inf)  # d log-odds / d log π
+    per_odds = 1.0 / jnp.where(mask & (others > 0), others, jnp.inf)  # d log-odds / d log π
     shape = mask.shape
     error = jnp.sqrt(variance).reshape(shape)
     known_range = jnp.isfinite(empirical.width)
     half = empirical.unknown.reshape(players, -1) + jnp.where(known_range, rare, 0.0)
     unknown = jnp.sum(jnp.abs(gradient) * half[None], axis=(1, 2)).reshape(shape)
     quantile = jnp.sqrt(fisher_quantile(level_left, jnp.ones(shape), nu.reshape(shape)))
-    ends = _interval_ends(gradient, spread / n[None, None]).reshape(-1, *empirical.means.shape)
-    bend = _bend(problem, log_policy, ends, quantile.ravel(), error.ravel()).reshape(shape)
-    longer = jnp.where(mask, jnp.sqrt(1.0 + (2.5 * bend) ** 2), 1.0)
-    reach = stretch * (quantile * longer * error + unknown)
+    odds = log_odds(log_policy, mask)
+    reach = per_odds * quantile * error
+    rest = _ELSEWHERE * (1.0 - level_left)
+    elsewhere = jnp.sqrt(fisher_quantile(1.0 - rest, jnp.ones_like(quantile), nu.reshape(shape)))
+    least, largest, found = odds_within(problem, branch, spread / n[None, None], quantile, elsewhere)
+    down, up = jnp.maximum(reach, odds - least), jnp.maximum(reach, largest - odds)
+    stretch = jnp.where(mask & (reach > 0), jnp.maximum(down, up) / jnp.where(reach > 0, reach, 1.0), 1.0)
     possible = (
         jnp.ones(n.shape, bool)
         if empirical.prior is None
@@ -180,22 +178,21 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
             jnp.any(played & (n < _FEWEST)),
             jnp.any(rare * played[None] > 0) & ~known_range,
             jnp.any(lopsided),
-            ~jnp.all(jnp.where(mask, bend, 0.0) <= _BENT)
-            | _leaves(problem, quantile.reshape(-1, *(1,) * empirical.means.ndim) * ends, odds, reach),
+            ~(branch.arrives & found),
         ]
     )
     return Confidence(
         level=level,
         policy=policy,
-        lower=jnp.where(mask & (others > 0), _sigmoid(odds - reach), policy),
-        upper=jnp.where(mask & (others > 0), _sigmoid(odds + reach), policy),
+        lower=jnp.where(mask & (others > 0), _sigmoid(odds - down - per_odds * unknown), policy),
+        upper=jnp.where(mask & (others > 0), _sigmoid(odds + up + per_odds * unknown), policy),
         standard_error=policy * error,
         degrees_of_freedom=nu.reshape(shape),
         unknown=policy * unknown,
         log_policy=log_policy,
         log_covariance=covariance,
         joint_degrees_of_freedom=_joint_freedom(shares, covariance, n, mask),
-        stretch=longer,
+        stretch=stretch,
         doubts=doubts,
         mask=mask,
     )
@@ -205,11 +202,14 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
     """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
 
     With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
-    Intervals are symmetric in log-odds, with Student's quantile at Welch–Satterthwaite degrees of freedom; the
-    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Where the
-    equilibrium bends over an interval both are stretched, by its second derivative. What that cannot make good (few
-    plays, payoffs that never varied, lopsided ones, an equilibrium that could leave its branch) is said by `trusted`
-    and `reasons`; then compare with `bootstrap`.
+    Intervals are symmetric in log-odds, with Student's quantile t at Welch–Satterthwaite degrees of freedom; the
+    joint region is Hotelling's in log-ratios, with the degrees of freedom of Krishnamoorthy & Yu (2004). Intervals
+    are lengthened to the least and the largest log-odds within t standard errors of the payoffs (profile likelihood),
+    where these are farther. To which equilibrium the principal branch goes is decided on its way, next to a fork or
+    at a fold: if payoffs within the quantile of a tenth of the error, in the direction to which that place is most
+    sensitive, lead elsewhere, the interval reaches there. The joint region is stretched by as much. What that cannot
+    make good (few plays, payoffs that never varied, lopsided ones, a branch that cannot be followed) is said by
+    `trusted` and `Confidence.reasons`; then compare with `bootstrap`.
 
     Args:
         empirical: The empirical game. Every profile needs two plays. One whose payoffs never varied may pay something
@@ -278,52 +278,6 @@ def _rare(
     share = -jnp.expm1(jnp.log(delta) / jnp.maximum(n - 1.0, 1.0))
     width = jnp.where(jnp.isfinite(empirical.width), empirical.width, 1.0)
     return jnp.where(constant, width * share[None], 0.0), jnp.where(bounded, 0.5 * (1.0 + level), level)
-
-
-def _interval_ends(
-    gradient: Float[Array, "entry player profile"], spread: Float[Array, "player player profile"]
-) -> Float[Array, "entry player profile"]:
-    """``S g_e/n / error_e``: the nearest payoffs at which the linear part of ``log π_e`` is one standard error away."""
-    pulls = jnp.einsum("ija,eja->eia", spread, gradient)
-    size = jnp.sqrt(jnp.sum(gradient * pulls, axis=(1, 2)))
-    return pulls / jnp.where(size > 0, size, 1.0)[:, None, None]
-
-
-def _bend(
-    problem: Problem,
-    log_policy: LogPolicy,
-    ends: Float[Array, "entry ..."],
-    quantile: Float[Array, " entry"],
-    error: Float[Array, " entry"],
-) -> Float[Array, " entry"]:
-    """``½t²|∂²log π/∂s²| / t·error`` of each entry, the largest over the payoffs at the ends of all intervals."""
-    second = log_policy_curvature(problem, log_policy, ends)
-    bend = 0.5 * jnp.max(jnp.abs(second) * quantile[:, None] ** 2, axis=0) / jnp.where(error > 0, quantile * error, 1.0)
-    # A derivative that does not exist is one that is too large.
-    return jnp.where(error > 0, jnp.where(jnp.isfinite(bend), bend, 1e6), 0.0)
-
-
-def _leaves(problem: Problem, moves: Float[Array, "entry ..."], odds: Policy, reach: Policy) -> Bool[Array, ""]:
-    """Whether the principal branch ends far from the intervals at payoffs about as likely as their ends.
-
-    There it has gone to another equilibrium: which one the true payoffs select is then not known.
-    """
-    payoffs = problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
-    times = jnp.concatenate([jnp.zeros(1), jnp.repeat(jnp.asarray(_WITHIN), 2 * len(moves))]).astype(payoffs.dtype)
-    moved = jnp.concatenate([jnp.zeros_like(moves[:1]), *[moves, -moves] * len(_WITHIN)])
-    ends = payoffs[None] + times.reshape(-1, *(1,) * payoffs.ndim) * moved
-    found = jax.vmap(lambda log_policy: _log_odds(log_policy, problem.mask))(branch_ends(problem, ends))
-    # At the estimated payoffs it must be where it was found to be.
-    allowed = _FAR * times[:, None, None, None] * reach[None] + _SAME
-    return ~jnp.all(jnp.where(problem.mask[None], jnp.abs(found - odds[None]) <= allowed, True))
-
-
-def _log_odds(log_policy: LogPolicy, mask: ActionMask) -> LogPolicy:
-    """``log π − log(1 − π)``; where there is no other action 0, and so it is at padded entries."""
-    policy = jnp.where(mask, jnp.exp(log_policy), 0.0)
-    others = jnp.sum(policy, -1, keepdims=True) - policy
-    free = mask & (others > 0)
-    return jnp.where(free, log_policy - jnp.log(jnp.where(free, others, 1.0)), 0.0)
 
 
 def _prior_share(empirical: EmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
-from hqre_jax.core._types import InputError, Labels, checked_kind, shown
+from hqre_jax.core._types import InputError, Labels, checked_choice, checked_kind, checked_labels
 from hqre_jax.games import BayesianGame, NormalFormGame
 from hqre_jax.rollouts._observations import Range, check_within, checked_number, checked_range
 from hqre_jax.rollouts._rollout_log import RolloutLog, checked_num_actions
@@ -24,7 +24,7 @@ class EmpiricalGame(eqx.Module):
     A *profile* is a joint action ``(a_1, …, a_N)`` or, where players have several information states, types and
     actions ``(θ_1, …, θ_N, a_1, …, a_N)``, as in `BayesianGame`. Public states are types that all players share.
     Plays of a profile are taken to be independent draws of one law; the payoffs that the players get in one play may
-    depend on each other. Make one with `from_log` or `from_plays`.
+    depend on each other. Make one with `EmpiricalGame.from_log`.
 
     Attributes:
         counts: ``n(a)``, plays whose payoffs were observed, ``(*profile)``.
@@ -115,7 +115,7 @@ class EmpiricalGame(eqx.Module):
             missing="error",
             pseudo_plays=0.0,
             failed_payoff=None,
-            labels=labels or Labels(),
+            labels=checked_labels(labels),
         )
 
     @classmethod
@@ -159,8 +159,7 @@ class EmpiricalGame(eqx.Module):
         table = checked_num_actions(num_actions) if num_actions is not None else log.num_actions
         if table is None:
             raise InputError("num_actions", "is needed: a log does not show actions that were never played")
-        if not isinstance(missing, str) or missing not in ("error", "range", "smoothing"):
-            raise InputError("missing", f'is {shown(missing)}; it must be "error", "range" or "smoothing"')
+        checked_choice(missing, ("error", "range", "smoothing"), "missing")
         if missing == "smoothing":
             pseudo_plays = checked_number(pseudo_plays, "pseudo_plays", above=0.0)
         known_range = checked_range(payoff_range)

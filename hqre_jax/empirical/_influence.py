@@ -1,9 +1,11 @@
 """How an equilibrium moves with each payoff of its game: the gradient that carries sampling errors."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy
@@ -23,41 +25,34 @@ def log_policy_gradient(problem: Problem, log_policy: LogPolicy, leaf: str) -> F
         Derivatives ``(entry, *θ.shape)``, entries in the order of the flattened policy, padding 0; in units of
         one over those of θ.
     """
+    return jax.jacrev(_equilibrium(problem, log_policy, leaf))(getattr(problem.game, leaf))
+
+
+def log_policy_gradient_of(problem: Problem, log_policy: LogPolicy, entry: Int[Array, ""]) -> Float[Array, "..."]:
+    """``∂ log π_e / ∂u`` of one entry, of the flattened policy, by the payoffs.
+
+    Args:
+        problem: The problem.
+        log_policy: Its solution, ``(player, information state, action)``.
+        entry: Which.
+
+    Returns:
+        Derivatives in the shape of the payoffs.
+    """
+    return jax.grad(lambda theta: _equilibrium(problem, log_policy, "payoffs")(theta)[entry])(
+        problem.game.payoffs  # pyright: ignore[reportAttributeAccessIssue]
+    )
+
+
+def _equilibrium(problem: Problem, log_policy: LogPolicy, leaf: str) -> Callable[[Array], Float[Array, " entry"]]:
+    """``log π`` as a function of an array of the game, with the derivatives of the exact one."""
     logits = center(log_policy, problem.mask)
 
     def equilibrium(theta):
         moved = eqx.tree_at(lambda p: getattr(p.game, leaf), problem, theta)
         return moved.log_policy(reattach(moved.centered(), logits)).ravel()
 
-    return jax.jacrev(equilibrium)(getattr(problem.game, leaf))
-
-
-def log_policy_curvature(
-    problem: Problem, log_policy: LogPolicy, directions: Float[Array, "direction ..."]
-) -> Float[Array, "direction entry"]:
-    """``d²/ds² log π(u + s·d)`` at s = 0 of an HQRE, for directions d of the payoffs; padding 0.
-
-    Args:
-        problem: The problem.
-        log_policy: Its solution, ``(player, information state, action)``.
-        directions: ``(direction, *payoffs.shape)``, units of payoff.
-
-    Returns:
-        Second derivatives, entries in the order of the flattened policy.
-    """
-    logits = center(log_policy, problem.mask)
-
-    def equilibrium(theta):
-        moved = eqx.tree_at(lambda p: p.game.payoffs, problem, theta)
-        return moved.log_policy(reattach(moved.centered(), logits)).ravel()
-
-    def along(direction):
-        def slope(theta):
-            return jax.jvp(equilibrium, (theta,), (direction,))[1]
-
-        return jax.jvp(slope, (problem.game.payoffs,), (direction,))[1]  # pyright: ignore[reportAttributeAccessIssue]
-
-    return jax.vmap(along)(directions)
+    return equilibrium
 
 
 def play_variances(

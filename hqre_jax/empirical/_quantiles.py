@@ -11,6 +11,7 @@ _MANY = 1e6
 _HALVINGS = 60
 
 
+@jax.jit
 def fisher_quantile(
     level: Float[Array, "..."] | float, numerator: Float[Array, "..."], denominator: Float[Array, "..."]
 ) -> Float[Array, "..."]:

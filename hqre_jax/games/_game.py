@@ -168,7 +168,7 @@ class AbstractGame(eqx.Module):
 
     @property
     def beliefs_ignore_own_policy(self) -> bool:
-        """Whether a player's best response is a decision process: its own policy does not move its beliefs."""
+        """Whether a player's best response is a decision process, its own policy not moving its beliefs."""
         return self.policy_independent_beliefs
 
     @property

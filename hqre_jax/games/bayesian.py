@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.core._types import ActionMask, InputError, Labels
+from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
 from hqre_jax.games._world_states import (
     AbstractWorldStateGame,
@@ -53,7 +53,7 @@ class BayesianGame(AbstractWorldStateGame):
         types, actions = payoffs.shape[1 : players + 1], payoffs.shape[players + 1 :]
         self.prior = distribution(prior, "prior", types, players, payoffs.dtype)
         self.action_mask = complete_mask(action_mask, list(types), list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), actions)
         self.payoffs = keep_legal(payoffs, legal.reshape(types + actions))

@@ -81,7 +81,7 @@ def as_incomplete_information(game: AbstractGame) -> IncompleteInformationMarkov
         game: The game; a tree's size becomes ``N·nodes·A^N`` payoffs and ``nodes²·A^N`` transitions.
 
     Returns:
-        The general game. For trees policies gain a row and are carried over by `lift_policy`.
+        The general game. For trees policies gain a row and are carried over by ``lift_policy``.
 
     Raises:
         InputError: If this kind of game has no general form here.

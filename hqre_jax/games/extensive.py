@@ -10,7 +10,16 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.core._simplex import probabilities
-from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._types import (
+    ActionMask,
+    InputError,
+    Labels,
+    LogPolicy,
+    PerPlayer,
+    Scalar,
+    StateValues,
+    checked_labels,
+)
 from hqre_jax.games import _efg
 from hqre_jax.games._checks import cancel, complete_mask, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
@@ -81,7 +90,7 @@ class ExtensiveFormGame(AbstractGame):
         self.action_mask = mask & jnp.asarray(available)
         if not bool(np.all(np.asarray(self.action_mask).any(-1) == available.any(-1))):
             raise InputError("action_mask", "leaves an information set without an action")
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = False
 
     @classmethod

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hqre_jax.core._temperatures import concrete, real_numbers
-from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, expect_shape, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
 from hqre_jax.games._world_states import (
@@ -74,7 +74,7 @@ class IncompleteInformationMarkovGame(AbstractWorldStateGame):
         seen, num_states = _information_map(observations, (players, num_worlds), action_mask)
         self.observations = seen
         self.action_mask = complete_mask(action_mask, num_states, list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         one_to_one = all(n == num_worlds for n in num_states)
         ends_at_once = concrete(self.discount) and float(self.discount) == 0

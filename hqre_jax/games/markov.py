@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
 from hqre_jax.games._game import MarkovStages
@@ -59,7 +59,7 @@ class MarkovGame(AbstractWorldStateGame):
             )
         num_states, actions = payoffs.shape[1], payoffs.shape[2:]
         self.action_mask = complete_mask(action_mask, [num_states] * players, list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         self.initial = initial_distribution(initial, num_states, payoffs.dtype)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.core._types import ActionMask, InputError, Labels
+from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
 
@@ -40,13 +40,13 @@ class NormalFormGame(AbstractWorldStateGame):
                 f"has shape {tuple(payoffs.shape)}; for N players it must have N + 1 axes, the first of length N",
             )
         self.action_mask = complete_mask(action_mask, [1] * players, list(payoffs.shape[1:]))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[1:])
         self.payoffs = keep_legal(payoffs, legal)
 
     def world_payoffs(self):
-        """See `AbstractWorldStateGame`; one world."""
+        """See ``AbstractWorldStateGame``; one world."""
         return self.payoffs[:, None]
 
     def information_map(self):

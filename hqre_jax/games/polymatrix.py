@@ -11,7 +11,16 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import concrete, real_numbers
-from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._types import (
+    ActionMask,
+    InputError,
+    Labels,
+    LogPolicy,
+    PerPlayer,
+    Scalar,
+    StateValues,
+    checked_labels,
+)
 from hqre_jax.games._checks import cancel, complete_mask, expect_shape, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._pairwise import PairwisePayoffs, edge_pairs
@@ -64,7 +73,7 @@ class PolymatrixGame(AbstractGame):
                     f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
                 )
         self.edges = jnp.asarray(edges)
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.payoffs = payoffs
         self.payoffs = _legal_payoffs(self)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar
+from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
 from hqre_jax.games._world_states import (
@@ -74,7 +74,7 @@ class PublicPrivateGame(AbstractWorldStateGame):
         types, actions = payoffs.shape[2 : players + 2], payoffs.shape[players + 2 :]
         self.type_prior = distribution(type_prior, "type_prior", (public, *types), players, payoffs.dtype)
         self.action_mask = complete_mask(action_mask, [public * t for t in types], list(actions))
-        self.labels = labels or Labels()
+        self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.discount, self.undiscounted = check_discount(discount, payoffs.dtype)
         self.initial = initial_distribution(initial, public, payoffs.dtype)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hqre_jax.core._types import InputError, checked_kind, shown
+from hqre_jax.core._types import InputError, checked_choice, checked_kind
 from hqre_jax.io._document import GENERAL_NAME_KEYS, document_from_labels, labels_from_document
 from hqre_jax.io._files import decode, display, read_bytes, reason, write_whole
 from hqre_jax.io._json import parse_json
@@ -312,5 +312,4 @@ def _extension(path: Path) -> str:
 
 
 def _check_incomplete(incomplete: str) -> None:
-    if not isinstance(incomplete, str) or incomplete not in ("error", "skip"):
-        raise InputError("incomplete", f'is {shown(incomplete)}; it must be "error" or "skip"')
+    checked_choice(incomplete, ("error", "skip"), "incomplete")

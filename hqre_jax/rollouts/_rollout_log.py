@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax.core._types import InputError, Labels, checked_count, checked_kind, shown
+from hqre_jax.core._types import InputError, Labels, checked_count, checked_kind, checked_labels, shown
 
 # The columns of version 1 and their types, in the order of files. Meanings are in the docstring of `RolloutLog`.
 COLUMNS: dict[str, type[np.generic]] = {
@@ -104,7 +104,7 @@ class RolloutLog:
         for name, column in _equally_long({name: _typed(name, given[name]) for name in COLUMNS}).items():
             object.__setattr__(self, name, column)
         object.__setattr__(self, "num_actions", checked_num_actions(num_actions))
-        object.__setattr__(self, "labels", Labels() if labels is None else checked_kind(labels, Labels, "labels"))
+        object.__setattr__(self, "labels", checked_labels(labels))
         self._validate()
 
     @classmethod
@@ -235,7 +235,7 @@ class RolloutLog:
 
     @property
     def num_players(self) -> int:
-        """Number of players: those of `num_actions`, else up to the last one who is seen to act."""
+        """Number of players, those of `num_actions`, else up to the last one who is seen to act."""
         return len(self.num_actions) if self.num_actions is not None else int(self.agent.max(initial=-1)) + 1
 
     @property

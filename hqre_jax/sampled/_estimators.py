@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionValues, InputError, LogPolicy, checked_count, checked_kind
+from hqre_jax.core._types import ActionValues, InputError, LogPolicy, checked_choice, checked_count, checked_kind
 from hqre_jax.problem import Problem, full_policy
 from hqre_jax.sampled._episodes import Episodes
 from hqre_jax.sampled._estimate import Estimate, Moments, dominated, estimate
@@ -65,8 +65,7 @@ def action_values_from_log(
     game = sampled_game(checked_kind(problem, Problem, "problem", "SampledGames are posed by Problem(game, tau)").game)
     if game is None:
         raise InputError("problem", "is not of a sampled game: an exact game needs no estimates")
-    if method not in ("importance", "doubly_robust", "temporal_difference"):
-        raise InputError("method", f'is {method!r}; "importance", "doubly_robust" or "temporal_difference" is wanted')
+    checked_choice(method, ("importance", "doubly_robust", "temporal_difference"), "method")
     log_policy = safe_log(full_policy(policy, problem.mask, game.dtype, "policy"), problem.mask)
     episodes = usable(episodes, problem.mask, log_policy)
     bootstraps = game.beliefs_ignore_own_policy

@@ -185,7 +185,7 @@ class SampledGame(AbstractGame):
         continuation: Continuation,
         payoff_scale: Scalar | float = 1.0,
     ) -> Evaluation:
-        """See `AbstractGame.evaluate`: an estimate from `num_episodes` probes, always the same ones.
+        """See `AbstractGame.evaluate`: an estimate from ``num_episodes`` probes, always the same ones.
 
         ``initial_values`` and ``reach`` are not estimated: they are nan.
         """

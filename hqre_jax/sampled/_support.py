@@ -31,8 +31,8 @@ def usable(episodes: Any, mask: ActionMask, log_policy: LogPolicy) -> Episodes:
     if not isinstance(episodes, Episodes):
         raise InputError("episodes", f"is a {type(episodes).__name__}; Episodes.from_log(log, game) gives them")
     if all(map(concrete, (*episodes, log_policy))):
-        _check_shapes(episodes, mask)
-        parts = {name: np.asarray(part) for name, part in episodes._asdict().items()}
+        parts = {name: _column(part, name) for name, part in episodes._asdict().items()}
+        _check_shapes(parts, mask)
         _check_values(parts, np.asarray(mask), np.asarray(log_policy))
     failed = jnp.asarray(episodes.failed)
     gone = failed[:, None, None]
@@ -46,12 +46,19 @@ def usable(episodes: Any, mask: ActionMask, log_policy: LogPolicy) -> Episodes:
     )
 
 
-def _check_shapes(episodes: Episodes, mask: ActionMask) -> None:
-    shape = np.shape(episodes.states)
+def _column(part: Any, name: str) -> np.ndarray:
+    try:
+        return np.asarray(part)
+    except ValueError:
+        raise InputError(f"episodes.{name}", "is ragged: lists at the same depth must have equal lengths") from None
+
+
+def _check_shapes(parts: dict[str, np.ndarray], mask: ActionMask) -> None:
+    shape = parts["states"].shape
     if len(shape) != 3 or not shape[0] or shape[2] != len(mask):
         raise InputError("episodes.states", f"has shape {shape}, where (episode, step, {len(mask)}) is wanted")
     for name in ("actions", "rewards", "log_propensities", "ended", "failed"):
-        got, wanted = np.shape(getattr(episodes, name)), shape[:1] if name in ("ended", "failed") else shape
+        got, wanted = parts[name].shape, shape[:1] if name in ("ended", "failed") else shape
         if got != wanted:
             raise InputError(f"episodes.{name}", f"has shape {got}, where {wanted} is wanted")
 

@@ -1,6 +1,6 @@
 """The solvers, each an `AbstractSolver`, and their names."""
 
-from hqre_jax.solvers._solver import AbstractSolver
+from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
 from hqre_jax.solvers.continuation.krylov_branch import KrylovBranch
 from hqre_jax.solvers.continuation.markov_branch import MarkovBranch
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch
@@ -30,6 +30,7 @@ __all__ = [
     "SOLVERS",
     "Extragradient",
     "FixedPoint",
+    "Iterate",
     "KrylovBranch",
     "MarkovBranch",
     "MirrorDescent",
@@ -37,4 +38,5 @@ __all__ = [
     "PrincipalBranch",
     "SoftValueIteration",
     "StochasticMirror",
+    "look",
 ]

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from hqre_jax.bounds import bounds
 from hqre_jax.core._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues
+from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues, checked_choice
 from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
 from hqre_jax.sampled import Moments, estimate, half_widths, sampled_game
@@ -140,8 +140,7 @@ class StochasticMirror(AbstractSolver):
         self.noise = _positive(noise, "noise", zero=True)
         if not 0 < level < 1:
             raise InputError("level", f"is {level!r}; it must lie strictly between 0 and 1")
-        if interval not in ("bernstein", "normal"):
-            raise InputError("interval", f'is {interval!r}; it must be "bernstein" or "normal"')
+        checked_choice(interval, ("bernstein", "normal"), "interval")
         for field, count in (
             ("batch_size", batch_size),
             ("check_every", check_every),

@@ -116,11 +116,17 @@ def directional(
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
     q = full_policy(other, mask, dtype, "other", interior=True)
+    eta = checked_step(step, dtype)
+    full = full_tau(tau, mask, dtype), full_tau(1.0 if weights is None else weights, mask, dtype, "weights")
+    return _directional(p, q, estimates, other_estimates, *full, eta, mask, checked_level(level))
+
+
+def checked_step(step: Any, dtype: Any) -> Float[Array, ""]:
+    """η of an update; infinite for the logit response."""
     eta = as_float_array(step, "step", dtype)
     if eta.shape or (concrete(eta) and not float(eta) > 0):
         raise InputError("step", f"is {step!r}; it must be one number greater than 0")
-    full = full_tau(tau, mask, dtype), full_tau(1.0 if weights is None else weights, mask, dtype, "weights")
-    return _directional(p, q, estimates, other_estimates, *full, eta, mask, checked_level(level))
+    return eta
 
 
 @eqx.filter_jit

@@ -76,7 +76,7 @@ class InteractionEstimates:
                 missing ones may do.
 
         Returns:
-            The estimates; `+` joins those of different plays, under whichever policies.
+            The estimates; ``+`` joins those of different plays, under whichever policies.
 
         Raises:
             InputError: If shapes do not fit, an action is not valid, or a payoff is outside its range.
@@ -134,7 +134,7 @@ class InteractionEstimates:
 
     @property
     def chance(self) -> Float[np.ndarray, "n n"]:
-        """``P(y | x)``: how often y acts when x does, every play counted that may have been a meeting."""
+        """``P(y | x)``, how often y acts when x does, every play counted that may have been a meeting."""
         return np.where(self.meets, self.met / np.maximum(self.possible, 1), 0.0)
 
     @property
@@ -183,7 +183,7 @@ class InteractionEstimates:
         return 0.25 * np.where(pairs, widest, 0.0).max((2, 3, 4, 5), initial=0.0) * self.chance
 
     def least_temperatures(self, margin: float, *, cost: Any = None) -> Float[np.ndarray, "player state"]:
-        """`least_temperatures` of the estimated game; `margin` where nobody interacts.
+        """`least_temperatures` of the estimated game; ``margin`` where nobody interacts.
 
         Args:
             margin: The margin wanted, units of payoff, greater than 0.

@@ -53,7 +53,8 @@ def interval(
     return Interval(estimate, estimate - half, estimate + half)
 
 
-def student_quantile(probability: float, freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
+@jax.jit
+def student_quantile(probability: Float[Array, ""] | float, freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """The t with ``P(T ≤ t) = probability`` for Student's T, by bisection; ``P(T > t) = ½ I_{ν/(ν+t²)}(ν/2, ½)``.
 
     Args:

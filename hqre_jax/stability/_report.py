@@ -12,11 +12,18 @@ from jaxtyping import Bool, Float
 
 from hqre_jax.bounds import bounds
 from hqre_jax.core._temperatures import full_tau, real_numbers
-from hqre_jax.core._types import InputError, Labels, checked_kind
+from hqre_jax.core._types import InputError, Labels, checked_kind, checked_labels
 from hqre_jax.problem import Problem, full_policy, posed
 from hqre_jax.rollouts._observations import check_within, checked_level, checked_mask, checked_number, checked_range
 from hqre_jax.rollouts._rollout_log import RolloutLog
-from hqre_jax.stability._directional import LEAST_RATIO, Directional, directional, effective_temperature, soft_gap
+from hqre_jax.stability._directional import (
+    LEAST_RATIO,
+    Directional,
+    checked_step,
+    directional,
+    effective_temperature,
+    soft_gap,
+)
 from hqre_jax.stability._estimates import ActionValueEstimates
 from hqre_jax.stability._interactions import InteractionEstimates
 from hqre_jax.stability._intervals import Interval
@@ -202,8 +209,12 @@ def diagnose(
     _check_parts(interactions, mask, margin, labels)
     used = np.asarray(np.any(mask, axis=-1))
     full = np.asarray(full_tau(tau, jnp.asarray(mask), path.dtype))
+    given = None if weights is None else full_tau(weights, jnp.asarray(mask), path.dtype, "weights")
+    checked_step(step, path.dtype)
+    if reference is not None:
+        full_policy(reference, jnp.asarray(mask), path.dtype, "reference", interior=True)
     known = _Known.of(interactions, full, mask, margin, level)
-    w = known.weights if weights is None else full_tau(weights, jnp.asarray(mask), path.dtype, "weights")
+    w = known.weights if given is None else given
     rounds = sorted({*itertools.pairwise(range(len(path))), (0, len(path) - 1)})
     rounds = [(j, k) for j, k in rounds if not np.array_equal(path[j], path[k])]
     share = 1 - (1 - level) / max(2 * len(rounds), 1)
@@ -238,7 +249,7 @@ def diagnose(
         least_tau=known.least_tau,
         level=level,
         used=used,
-        labels=labels or Labels(),
+        labels=checked_labels(labels),
     )
 
 
@@ -304,8 +315,7 @@ def _check_parts(interactions: Any, mask: Bool[np.ndarray, "player state action"
         raise InputError("interactions", f"are of a game of shape {shape}, where {mask.shape} is wanted")
     if margin is not None:
         checked_number(margin, "margin", above=0.0)
-    if labels is not None:
-        checked_kind(labels, Labels, "labels")
+    checked_labels(labels)
 
 
 @dataclass(frozen=True, eq=False)

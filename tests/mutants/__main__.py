@@ -25,7 +25,7 @@ from table import ROOT, TABLE, Mutant, load, missing_test
 # Mutants in flight, seconds that a run may take, tests of one file that share a run on an unchanged copy.
 WORKERS, SECONDS, TOGETHER = 2, 600, 8
 COPIED = ("hqre_jax", "proofs_check", "benchmarks", "tests", "notebooks", "docs", "pyproject.toml", "Makefile")
-COPIED += ("README.md",)
+COPIED += ("README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md")
 KEPT = ROOT / ".pytest_cache" / "mutants"
 # Of pytest: all passed; some failed.
 PASSED, FAILED = 0, 1

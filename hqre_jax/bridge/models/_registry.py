@@ -106,7 +106,7 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
 
     Args:
         name: One of the names that `available` lists, with its argument filled in, for instance "hf:models/qwen2".
-        **options: What the kind of model takes; for local ones `dtype` and `max_batch`.
+        **options: What the kind of model takes; for local ones ``dtype`` and ``max_batch``.
 
     Returns:
         The model.

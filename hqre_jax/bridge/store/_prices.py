@@ -120,16 +120,16 @@ class PriceTable:
 def read_prices(path: str | Path) -> PriceTable:
     """A price table from TOML.
 
-    ```toml
-    currency = "USD"
+    For instance::
 
-    [[price]]              # one for each model and change of its price
-    model = "openai:NAME"
-    since = 2026-01-01
-    prompt = 0.15          # per million tokens
-    cached = 0.075         # of the prompt, not computed again; as `prompt` if left out
-    completion = 0.60
-    ```
+        currency = "USD"
+
+        [[price]]              # one for each model and change of its price
+        model = "openai:NAME"
+        since = 2026-01-01
+        prompt = 0.15          # per million tokens
+        cached = 0.075         # of the prompt, not computed again; as prompt if left out
+        completion = 0.60
 
     Raises:
         InputError: Naming the file and the entry at fault.

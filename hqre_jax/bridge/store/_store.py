@@ -1,5 +1,6 @@
 """The store: claims, finished calls and failures in one SQLite file that several processes share."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -141,6 +142,13 @@ class Store:
         """Number of finished calls."""
         return int(self._rows("SELECT count(*) FROM calls")[0][0])
 
+    def digest(self) -> str:
+        """SHA-256 of all finished calls with their replies, whatever the order in which they were made."""
+        total = hashlib.sha256()
+        for key, sealed in self._rows("SELECT key, seal FROM calls ORDER BY key"):
+            total.update(f"{key} {sealed}\n".encode("ascii"))
+        return total.hexdigest()
+
     def models(self) -> list[tuple[str, str]]:
         """Name and identity of every model with a finished call."""
         return [(row[0], row[1]) for row in self._rows("SELECT DISTINCT model, identity FROM calls ORDER BY 1, 2")]
@@ -204,7 +212,7 @@ class Store:
 
         Args:
             wanted: Calls with different keys.
-            owner: Who asks, `new_owner`.
+            owner: Who asks, ``new_owner``.
             run: What the calls are counted for.
             refusal: Given what the run would have spent per model: why that is too much, or None.
             most: Largest number of calls to claim.

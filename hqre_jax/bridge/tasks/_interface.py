@@ -146,7 +146,7 @@ class AbstractDialogue(abc.ABC):
 
     @property
     def turn(self) -> int:
-        """Whose turn it is: 0, or 1 for the second agent of a task that two models play."""
+        """Whose turn it is; 0, or 1 for the second agent of a task that two models play."""
         return 0
 
     @abc.abstractmethod
@@ -175,7 +175,7 @@ Partner = Literal["scripted", "model"]
 
 
 class AbstractInteractiveTask(AbstractTask):
-    """A task that is played in turns. Its `judge` judges the one-shot form of an item (the next move or answer).
+    """A task that is played in turns. Its ``judge`` judges the one-shot form of an item (the next move or answer).
 
     Attributes:
         interactive: Classes whose items can be played.

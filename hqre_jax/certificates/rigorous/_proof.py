@@ -66,7 +66,7 @@ class Proof:
         weights: ``margin``: multipliers ``v_x``, ``w_x = v_x P(x)``, one per decision point.
         vector: Positive vector z of the matrix test, one entry per decision point (T4: per player).
         bits: Bits of the midpoints of the balls that carried the computation.
-        problem: The problem, to the last bit; see `problem_data`.
+        problem: The problem, to the last bit; see ``problem_data``.
         digest: SHA-256 of all of the above: damage to a file does not pass unnoticed.
     """
 

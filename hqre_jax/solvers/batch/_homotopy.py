@@ -46,8 +46,8 @@ from hqre_jax.solvers.batch._interleaved import (
 )
 from hqre_jax.solvers.batch._step_norms import cube_root, dot, largest_change, largest_log_odds_change
 
-# Steps aim at this fraction of the largest correction.
-_AIM = 0.4
+# Steps aim at this fraction of the largest correction, and of the largest change of the Jacobian.
+_AIM, _AIM_CHANGE = 0.4, 0.6
 # Tangents are the more sensitive sign of an error: they may miss by this multiple of the largest correction.
 _SLANT = 2.0
 # Corrections of log-odds beyond this are not small, whatever the probabilities; certified lanes bear more.
@@ -186,7 +186,7 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
             place=jnp.stack(Place(zero, rate, sag, _shortened(step * stretch, zero, rate, sag))),
             rounds=jnp.zeros(step.shape, jnp.int32),
             refused=jnp.zeros(step.shape, jnp.int32),
-            state=jnp.where(limits.live & jnp.isfinite(size), LIVE, LOST),
+            state=jnp.where(limits.live & jnp.isfinite(size), LIVE, LOST).astype(jnp.int32),
         )
 
     pi = unfused(go, policies, games.reference)
@@ -209,14 +209,16 @@ def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[
         Where they are then.
     """
 
-    def unfinished(path: Path) -> Bool[Array, ""]:
-        live = jnp.sum(path.state == LIVE)
-        return (live > 0) & ((live > leave) | (jnp.max(path.rounds) < _PATIENCE))
+    def unfinished(carry: tuple[Path, Array]) -> Bool[Array, ""]:
+        path, rounds = carry
+        live = jnp.sum(path.state == LIVE, dtype=jnp.int32)
+        return (live > 0) & ((live > leave) | (rounds < _PATIENCE))
 
-    def advance(path: Path) -> Path:
-        return unfused(go, lambda p: _round(games, guards, p, go), path)
+    def advance(carry: tuple[Path, Array]) -> tuple[Path, Array]:
+        path, rounds = carry
+        return unfused(go, lambda p: _round(games, guards, p, go), path), rounds + 1
 
-    return jax.lax.while_loop(unfinished, advance, path)
+    return jax.lax.while_loop(unfinished, advance, (path, jnp.zeros((), jnp.int32)))[0]
 
 
 def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) -> Path:
@@ -235,9 +237,9 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
 
     goal, pi = unfused(go, point, path)
     linear, defect = unfused(go, system, path, goal, pi)
-    flat, determinant, matrix, change = unfused(go, solved, goal, linear, defect, path.matrix)
+    flat, determinant, matrix, reduced = unfused(go, solved, goal, linear, defect, path.matrix)
     shift, length = unfused(go, _newton, guards, path, goal, *flat, determinant)
-    signs = unfused(go, _signs, guards, path, pi, *flat, change, shift, length)
+    signs = unfused(go, _signs, guards, path, pi, *flat, reduced, shift, length)
     kept, scalars = unfused(go, _judged, guards, path, goal, shift, length, signs)
     log_odds, tangent, bend, matrix = unfused(go, _vectors, path, *flat, matrix, shift, length, kept)
     return Path(log_odds, tangent, bend, matrix, *scalars)
@@ -298,7 +300,7 @@ def _signs(
     pi: Policies,
     defect: Rows,
     slope: Rows,
-    change: Float[Array, "row row lane"],
+    reduced: Float[Array, "row column lane"],
     shift: PerLane,
     length: PerLane,
 ) -> _Signs:
@@ -312,22 +314,20 @@ def _signs(
         largest_log_odds_change(pi, correction),
         largest_change(pi, aslant),
     )
-    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, slope, change, reduced_unknowns(sizes)))
+    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, reduced, reduced_unknowns(sizes)))
 
 
-def _relative_change(
-    guards: Guards, path: Path, slope: Rows, change: Float[Array, "row row lane"], reduced: slice
-) -> PerLane:
+def _relative_change(guards: Guards, path: Path, reduced: Float[Array, "row column lane"], unknowns: slice) -> PerLane:
     """The square of ``‖A⁻¹(A − A₀)‖``, A the reduced Jacobian here and A₀ there, bordered by the tangent there.
 
     With ``A⁻¹ (r, 0) = y + t·ds``, where y solves the system without border and ds keeps to the hyperplane.
     """
-    tangent, slope = path.tangent[reduced], slope[reduced]
+    tangent, slope = path.tangent[unknowns], reduced[:, 1]
     rate = guards.weight * Place(*path.place).rate
     inverse = 1 / (total(tangent * slope) + rate)
     square, longer = jnp.zeros_like(inverse), total(slope * slope) + guards.weight
-    for k in range(change.shape[1]):
-        column = change[:, k]
+    for k in range(2, reduced.shape[1]):
+        column = reduced[:, k]
         back = total(tangent * column) * inverse
         square += total(column * column) - back * (2 * total(column * slope) - back * longer)
     return square
@@ -339,13 +339,17 @@ def _judged(
     """Which points are kept; and places, counts and states after the round."""
     position, rate, sag, step = path.place
     live, landed = path.state == LIVE, position >= 1.0
-    sound = jnp.isfinite(signs.miss) & jnp.isfinite(length)
+    change = jnp.where(guards.limits.unique, 0.0, signs.change)
+    sound = jnp.isfinite(signs.miss + change) & jnp.isfinite(length)
     there = goal + shift
     guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
     guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (there <= 1.0) & (there >= 0.0)
     kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
-    # The error of a prediction to second order grows with the cube of the step.
-    ratio = _AIM * guards.limits.miss / jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), 1e-9)
+    # The error of a prediction to second order grows with the cube of the step, the Jacobian's change with the step: of
+    # both, what the fourth power of the step may grow by; one division for all.
+    aim, change = _AIM * guards.limits.miss, change / (_AIM_CHANGE * _CHANGE) ** 2
+    error = jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), aim * (change * change))
+    ratio = aim / jnp.maximum(error, 1e-9)
     factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
     after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
     arrived = kept & (goal >= 1.0) & (signs.miss <= guards.limits.close)
@@ -355,7 +359,7 @@ def _judged(
     new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)
     new_position, new_rate = jnp.where(kept, there, position), jnp.where(kept, length, rate)
     place = Place(new_position, new_rate, new_sag, _shortened(after, new_position, new_rate, new_sag))
-    state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state)
+    state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state).astype(jnp.int32)
     return kept, (jnp.stack(place), rounds, refused, state)
 
 

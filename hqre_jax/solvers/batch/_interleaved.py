@@ -147,13 +147,13 @@ class Solved(NamedTuple):
         answers: Solutions for each right side, all players' unknowns in a row.
         determinant: Of the matrix.
         matrix: The matrix as eliminated to: with two players the smaller one's block, beyond the whole.
-        change: ``matrix⁻¹ (matrix − before)``.
+        reduced: Its inverse times all right sides as eliminated to and, after these, ``matrix − before``.
     """
 
     answers: list[Float[Array, "unknown lane"]]
     determinant: Float[Array, " lane"]
     matrix: Rows
-    change: Rows
+    reduced: Rows
 
 
 def solve_linear(
@@ -178,7 +178,7 @@ def solve_linear(
     found, determinant = unfused(
         go, lambda m, r, b: _eliminate(m, jnp.concatenate([r, m - b], 1), go), matrix, right, before
     )
-    return Solved([found[:, k] for k in range(len(sides))], determinant, matrix, found[:, len(sides) :])
+    return Solved([found[:, k] for k in range(len(sides))], determinant, matrix, found)
 
 
 def reduced_unknowns(sizes: list[int]) -> slice:
@@ -208,7 +208,7 @@ def _solve_pair(scale, linear: Linear, sides: list[LogOdds], before: Rows, go) -
 
     matrix, right = unfused(go, reduced, scale, there, back, sides, before)
     found, determinant = unfused(go, lambda m, r: _eliminate(m, r, go), matrix, right)
-    return Solved(unfused(go, completed, scale, back, sides, found), determinant, matrix, found[:, len(sides) :])
+    return Solved(unfused(go, completed, scale, back, sides, found), determinant, matrix, found)
 
 
 def _eliminate(matrix: Rows, right: Rows, go: Bool[Array, ""]) -> tuple[Rows, Float[Array, " lane"]]:

@@ -50,7 +50,7 @@ class Lanes:
 
     Attributes:
         groups: Every lane is in exactly one.
-        games: What was given: a stacked game, or `StackedGames`.
+        games: What was given: a stacked game, or ``StackedGames``.
         action_mask: Valid actions ``(lane, player, information state, action)``, padded to the largest of each.
         tau: Temperatures ``(lane, player, information state)``, padding 1.
         reference: Reference policies of the mask's shape, if any were given.

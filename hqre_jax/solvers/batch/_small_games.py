@@ -386,4 +386,4 @@ def _is_uniform(work: Work) -> bool:
     return work.mask is None and work.reference is None
 
 
-_GAUSS_SEIDEL, _ALONG_THE_BRANCH = Stage(_sweeps, 2**18), Stage(_along_the_branch, 2**16)
+_GAUSS_SEIDEL, _ALONG_THE_BRANCH = Stage(_sweeps, 2**18), Stage(_along_the_branch, 2**15)

@@ -24,6 +24,7 @@ from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from hqre_jax.games._game import share
 from hqre_jax.problem import Problem
 from hqre_jax.solvers.continuation._gmres import gmres
+from hqre_jax.solvers.continuation._symmetry import Symmetry
 
 # Unknowns up to which systems are factorised; beyond, GMRES looks for their solutions.
 DENSE = 1024
@@ -113,6 +114,7 @@ def linearise(
     before: Pieces,
     direction: StateValues,
     border: tuple[StateValues, Scalar],
+    symmetry: Symmetry,
 ) -> Linearised:
     """Response, Newton correction and tangent of the branch at a point.
 
@@ -124,16 +126,17 @@ def linearise(
         before: The Jacobian with which this one is compared.
         direction: Where the comparison begins.
         border: A tangent of the branch, in values and scale, by which both are bordered.
+        symmetry: What z is symmetric under; the Jacobian is that of symmetric policies.
 
     Returns:
         The `Linearised` equation.
     """
     # With states last, what a state has one of meets what it has several of by promotion of the rank.
     with jax.numpy_rank_promotion("allow"):
-        return _linearise(problem, logits, scale, guess, before, direction, border)
+        return _linearise(problem, logits, scale, guess, before, direction, border, symmetry)
 
 
-def _linearise(problem, logits, scale, guess, before: Pieces, direction, border) -> Linearised:
+def _linearise(problem, logits, scale, guess, before: Pieces, direction, border, symmetry: Symmetry) -> Linearised:
     game = problem.game.markov_stages()
     assert game is not None
     players, states = guess.shape
@@ -155,7 +158,7 @@ def _linearise(problem, logits, scale, guess, before: Pieces, direction, border)
 
     own = [stage.average(m, (i,)) for i, m in enumerate(worth)]
     response = [stage.response(i, q) for i, q in enumerate(own)]
-    answers, valued = stage.derivatives(worth, own)
+    answers, valued = stage.derivatives(worth, own, symmetry)
     off = [stage.flat([r - z for r, z in zip(response, stage.logits, strict=True)])]
     off.append(stage.flat([stage.respond(i, stage.average(u, (i,))) for i, u in enumerate(rewards)]))
     inverse = _inverse(answers)
@@ -165,7 +168,7 @@ def _linearise(problem, logits, scale, guess, before: Pieces, direction, border)
 
     weights = game.discount * stage.weights(through, joint)
     coupling = jnp.moveaxis(weights.reshape(players**2, -1, states), 2, 0) @ kernel
-    solve = _coupled(coupling.reshape(states, players, players, states))
+    solve = _coupled(coupling.reshape(states, players, players, states), symmetry)
     change = jnp.stack([solve(g) for g in gained])
     pieces = Pieces(answers, weights, change[1])
 
@@ -264,8 +267,8 @@ class _Stage:
         """Its derivative by the scale."""
         return share(self.problem.entropy_offset, self.problem.continuation)
 
-    def derivatives(self, worth: list[Stage], values: list[Stage]) -> tuple[Stage, Stage]:
-        """``I − ∂(response)/∂z``, ``(n, n, state)``, and ``∂(value)/∂z``, ``(player, n, state)``, at given worths.
+    def derivatives(self, worth: list[Stage], values: list[Stage], symmetry: Symmetry) -> tuple[Stage, Stage]:
+        """``I − ∂(response)/∂z`` of symmetric z, ``(n, n, state)``, and ``∂(value)/∂z``, ``(player, n, state)``.
 
         With j's action b known i's action values are ``Q_i(a|b)``: ``∂Q_i(a)/∂z_j(b) = π_j(b) (Q_i(a|b) − Q_i(a))``.
         """
@@ -298,7 +301,7 @@ class _Stage:
         felt = [self.flat([*nobody[:j], entropies[j], *nobody[j + 1 :]]) for j in self.players]
         own = jnp.stack(felt)
         shared = share(own.reshape(len(own), -1), problem.continuation).reshape(own.shape)
-        return jnp.concatenate(blocks), jnp.stack(valued) + shared
+        return symmetry.of_stages(jnp.concatenate(blocks)), jnp.stack(valued) + shared
 
     def _surprises(self) -> list[Stage]:
         log_policy = self._rows(self.log_policy)
@@ -380,8 +383,8 @@ def _solve(moves: Float[Array, "state next"], paid: StateValues, guess: StateVal
     return jnp.stack([gmres(lambda v: v - moves @ v, b, v) for b, v in zip(paid, guess, strict=True)])
 
 
-def _coupled(coupling: Float[Array, "state player others next"]) -> Callable[[StateValues], StateValues]:
-    """The inverse of ``I − γK``, K the coupling."""
+def _coupled(coupling: Float[Array, "state player others next"], symmetry) -> Callable[[StateValues], StateValues]:
+    """The inverse of ``I − γK``, K the coupling, for symmetric values."""
     states, players = coupling.shape[:2]
     size = states * players
     if size > DENSE:
@@ -390,7 +393,7 @@ def _coupled(coupling: Float[Array, "state player others next"]) -> Callable[[St
         def apply(v: Float[Array, " n"]) -> Float[Array, " n"]:
             return v - (matrix @ v).reshape(states, players).T.ravel()
 
-        return lambda g: gmres(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape)
+        return lambda g: symmetry.of_values(gmres(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape))
     matrix = jnp.eye(size, dtype=coupling.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
     factors = jax.scipy.linalg.lu_factor(matrix)
-    return lambda g: jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape)
+    return lambda g: symmetry.of_values(jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape))

@@ -7,7 +7,8 @@ correction is at right angles to the tangent, or 0 on arrival at s = 1.
 
 How much the Jacobian changes over a step (`_closeness`) is judged in the two halves into which elimination splits it:
 the matrices of all states, each by itself, and the system in the values, by its spectral radius, whose direction is
-carried along the branch.
+carried along the branch. Of a game whose symmetry is exact (`_symmetry`) both halves are those that symmetric policies
+see: there is nothing to slow down at where only the symmetry breaks.
 """
 
 from typing import ClassVar, NamedTuple
@@ -24,6 +25,7 @@ from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate
 from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch
 from hqre_jax.solvers.continuation._eliminated import Pieces, beginning, is_open, linearise
+from hqre_jax.solvers.continuation._symmetry import Symmetry, symmetry
 from hqre_jax.solvers.continuation.principal_branch import rationality
 
 # A correction may move a probability by this much; steps aim at a fraction of it.
@@ -57,6 +59,7 @@ class State(NamedTuple):
         length: The step to try.
         watch: What is remembered of singular points.
         lost: Whether the step became too short.
+        symmetry: What the branch is symmetric under.
     """
 
     iterate: Iterate
@@ -69,6 +72,7 @@ class State(NamedTuple):
     length: Scalar
     watch: Watch
     lost: Bool[Array, ""]
+    symmetry: Symmetry
 
 
 class MarkovBranch(AbstractSolver):
@@ -77,8 +81,8 @@ class MarkovBranch(AbstractSolver):
     The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. Each step predicts to second order and corrects
     once by Newton's method: a few passes over the transitions and one system of N·S unknowns. A point is kept if
 
-    * the Jacobian changes little in comparison with itself, so that it is a point of the same curve; a bifurcation that
-      breaks a symmetry is passed along the incoming tangent;
+    * the Jacobian changes little in comparison with itself, so that it is a point of the same curve; the branch goes on
+      along the incoming tangent where others leave it that break a symmetry;
     * the correction moves no probability by more than 0.05 and no logit in use by more than 1, and the tangent turns by
       less than 45°.
 
@@ -99,7 +103,8 @@ class MarkovBranch(AbstractSolver):
         zero, one = jnp.zeros((), logits.dtype), jnp.ones((), logits.dtype)
         pieces, direction = beginning(problem)
         values = jnp.zeros_like(problem.tau)
-        here = linearise(problem, logits, zero, values, pieces, direction, (values, one))
+        alike = symmetry(problem)
+        here = linearise(problem, logits, zero, values, pieces, direction, (values, one), alike)
         tangent = _unit(problem, Point(here.tangent, one))
         moved = _moved(problem, logits, tangent.logits)
         return State(
@@ -113,6 +118,7 @@ class MarkovBranch(AbstractSolver):
             length=_FIRST / jnp.maximum(moved, jnp.finfo(zero.dtype).eps),
             watch=watch(logits.dtype),
             lost=~jnp.isfinite(moved),
+            symmetry=alike,
         )
 
     def step(self, problem: Problem, state: State) -> State:
@@ -121,9 +127,12 @@ class MarkovBranch(AbstractSolver):
         landed = point.scale >= 1.0
         length, landing = _next_length(state)
         trial = jax.tree.map(lambda u, d, b: u + length * (d + length * b), point, tangent, bend)
-        trial = trial._replace(scale=jnp.where(landing, 1.0, trial.scale))
+        # Rounding breaks symmetries.
+        trial = Point(state.symmetry.of_logits(trial.logits), jnp.where(landing, 1.0, trial.scale))
         border = (tangent.scale * state.pieces.values, rationality(problem) ** 2 * tangent.scale)
-        here = linearise(problem, trial.logits, trial.scale, state.values, state.pieces, state.direction, border)
+        here = linearise(
+            problem, trial.logits, trial.scale, state.values, state.pieces, state.direction, border, state.symmetry
+        )
         onwards = Point(here.tangent, jnp.ones_like(length))
         along = _inner(problem, tangent, onwards)
         # At right angles to the tangent, or at fixed s.
@@ -183,6 +192,7 @@ class MarkovBranch(AbstractSolver):
             length=after,
             watch=seen_singular,
             lost=state.lost,
+            symmetry=state.symmetry,
         )
         refused = state._replace(
             iterate=seen,

@@ -37,7 +37,7 @@ class BatchSolution:
     Attributes:
         arrays: What the properties show, as it was found: an array moves to the device when it is first asked for.
         reference: The reference policies, if any were given.
-        games: What was solved: a stacked game, or `StackedGames`.
+        games: What was solved: a stacked game, or ``StackedGames``.
         solver: Name of the solver.
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
@@ -99,7 +99,7 @@ class BatchSolution:
 
     @property
     def result(self) -> np.ndarray:
-        """How each solve ended: an array of `RESULTS` strings."""
+        """How each solve ended, an array of `RESULTS` strings."""
         return _names(self.result_code, RESULTS, "result")
 
     @property

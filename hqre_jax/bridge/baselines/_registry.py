@@ -1,0 +1,36 @@
+"""The registry: every module of this room that has ``METHODS`` brings its methods; a new method is a new file."""
+
+import pkgutil
+from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
+
+from hqre_jax.bridge.baselines._interface import AbstractBaseline
+from hqre_jax.core._types import InputError
+
+
+@cache
+def methods() -> dict[str, AbstractBaseline]:
+    """Every method by name, in alphabetical order of modules."""
+    package = import_module(__name__.rpartition(".")[0])
+    found: dict[str, AbstractBaseline] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+        if module.startswith("_"):
+            continue
+        for method in import_module(f"{package.__name__}.{module}").METHODS:
+            assert method.name not in found, f"two methods are called {method.name}"
+            found[method.name] = method
+    return found
+
+
+def find_methods(names: Sequence[str]) -> list[AbstractBaseline]:
+    """Methods by name; "all" stands for all of them, in the registry's order.
+
+    Raises:
+        InputError: There is no such method; those there are.
+    """
+    known = methods()
+    for name in names:
+        if name != "all" and name not in known:
+            raise InputError("baselines", f"{name!a} is not known; there are all, {', '.join(known)}")
+    return list(known.values()) if "all" in names else [known[name] for name in dict.fromkeys(names)]

@@ -1,0 +1,234 @@
+"""DICE-PC offline: from the empirical game to temperatures, to its HQRE, to a policy with the evidence for it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+
+from hqre_jax.bounds._certificates import Verdict
+from hqre_jax.bridge.coordination._counterfactuals import Law
+from hqre_jax.bridge.coordination._game import TeamGame, uniform_law
+from hqre_jax.bridge.coordination._policy import TeamPolicy
+from hqre_jax.bridge.coordination._samples import Samples
+from hqre_jax.bridge.coordination._simulator import TeamSimulator
+from hqre_jax.bridge.coordination._stability import PLAYS, judge, plays_of, stability_document
+from hqre_jax.bridge.coordination._stages import GameCertificate, certify_stages, solve_stages
+from hqre_jax.bridge.coordination._worth import Estimated, Worth
+from hqre_jax.bridge.tasks import Item
+from hqre_jax.core._types import InputError
+from hqre_jax.games import MarkovGame
+from hqre_jax.sampled import SampledGame
+from hqre_jax.solving._solution import Solution
+from hqre_jax.solving._solve import solve
+from hqre_jax.stability import StabilityReport
+
+# Temperatures that are tried on dev, in units of the least ones: these come with a certificate, less may do better.
+FACTORS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
+# Part of play that is uniform where the game is made consistent: states off the way are known, too.
+TREMBLE = 0.1
+_ROUNDS, _SETTLED = 10, 1e-3
+
+Temperatures = Literal["grid", "least"]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A policy and all that is known of it.
+
+    Attributes:
+        game: The empirical game, for the policy's own law of play.
+        solution: Its HQRE.
+        tau: Temperatures, ``(agent, state)``, units of score.
+        least: Least temperatures that come with a certificate, same shape; None where none are known.
+        factor: ``tau`` in units of the least ones; None where that is not how they were chosen.
+        grid: What each factor was worth on dev questions that it was not fitted to.
+        selection: Which HQRE it is: "unique"; "principal_branch", that of every state's game, later rounds first (or
+            of the whole game, where play may come back to a state); "unselected".
+        certificate: How many HQRE there are, state by state.
+        worth: What the policy is worth on dev.
+        settled: Largest change of a probability in the last round of making the game consistent.
+    """
+
+    game: TeamGame
+    solution: Solution
+    tau: Float[np.ndarray, "agent state"]
+    least: Float[np.ndarray, "agent state"] | None
+    factor: float | None
+    grid: dict[float, float]
+    selection: str
+    certificate: GameCertificate
+    worth: Worth
+    settled: float
+
+    @property
+    def policy(self) -> Float[np.ndarray, "agent state choice"]:
+        """Probabilities of choices."""
+        return np.asarray(self.solution.policy)
+
+    def to_policy(self, report: StabilityReport | None = None, **facts: Any) -> TeamPolicy:
+        """The policy with what is known of it.
+
+        Args:
+            report: The verdict on stability.
+            **facts: Digests and budgets.
+        """
+        certificate = self.certificate
+        return TeamPolicy.of(
+            self.game.states, self.policy, self.tau,
+            method="offline",
+            residual=float(self.solution.residual),
+            result=str(self.solution.result),
+            selection=self.selection,
+            certificate={
+                "verdict": str(certificate.verdict),
+                "reason": certificate.reason,
+                "margins": certificate.margins,
+                "least_temperatures": None if self.least is None else self.least.tolist(),
+            },
+            worth={"score": self.worth.score, "costs": self.worth.costs.tolist(), "team": self.worth.team},
+            training={
+                "factor": self.factor,
+                "grid": [[factor, value] for factor, value in self.grid.items()],
+                "settled": self.settled,
+            },
+            stability=None if report is None else stability_document(report),
+            **facts,
+        )  # fmt: skip
+
+
+def train_offline(
+    game: TeamGame,
+    temperatures: Temperatures | float = "grid",
+    *,
+    factors: Sequence[float] = FACTORS,
+    folds: int = 2,
+    seed: int = 0,
+    say: Callable[[str], None] | None = None,
+) -> Trained:
+    """Find temperatures and the HQRE of a team's empirical game.
+
+    Args:
+        game: The game.
+        temperatures: "least": the least ones that come with a certificate of uniqueness; "grid": these times the factor
+            with which policies fitted to some dev questions do best on the others; a number: that one, everywhere.
+        factors: What the grid tries.
+        folds: Parts into which the questions of each class are divided for it.
+        seed: Of the division.
+        say: Told what is being done.
+
+    Returns:
+        The policy and all that is known of it.
+
+    Raises:
+        InputError: Too little was sampled, or the temperature is no number above 0.
+    """
+    say = say or (lambda what: None)
+    if isinstance(temperatures, float | int) and not (temperatures > 0 and np.isfinite(temperatures)):
+        raise InputError("temperatures", f"are {temperatures!r}; a number above 0 is wanted")
+    grid: dict[float, float] = {}
+    factor: float | None = None
+    if temperatures == "grid":
+        grid = _held_out(game, factors, folds, seed, say)
+        # Of temperatures that do as well, the highest: the most stable.
+        factor = max(grid, key=lambda one: (round(grid[one], 6), one))
+    elif temperatures == "least":
+        factor = 1.0
+    say("equilibrium")
+    tau = (
+        np.full(game.states.mask.shape[:2], float(temperatures))
+        if factor is None
+        else factor * least_of(game.estimated)
+    )
+    return _consistent(game, tau, factor, grid)
+
+
+def stability_of(
+    trained: Trained, samples: Samples, items: Mapping[int, Sequence[Item]], *, seed: int = 0, plays: int = PLAYS
+) -> StabilityReport | None:
+    """Whether play is stable at the policy's temperatures: what plays of the way to it pay.
+
+    The way leads from uniform play by half of the way to the policy.
+
+    Args:
+        trained: The policy.
+        samples: The sample pool; plays are made of what it has.
+        items: Questions of each class.
+        seed: Of the plays.
+        plays: Of each policy on the way.
+
+    Returns:
+        The report.
+    """
+    uniform = uniform_law(trained.game.states)
+    path = [uniform, 0.5 * (uniform + trained.policy), trained.policy]
+    game = SampledGame(TeamSimulator(samples, trained.game.states, items), num_workers=1)
+    return judge(path, plays_of(game, path, seed, plays), trained.tau, trained.game.states.mask)
+
+
+def least_of(estimated: Estimated) -> Float[np.ndarray, "agent state"]:
+    """Least temperatures that come with a certificate; where play may come back to a state, the range of payoffs."""
+    least = solve_stages(estimated.game)
+    if least is not None:
+        return least.tau
+    width = np.asarray(estimated.game.payoff_range())
+    return np.broadcast_to(width[:, None], estimated.game.action_mask.shape[:2]).copy()
+
+
+def equilibrium(game: MarkovGame, tau: Float[np.ndarray, "agent state"]) -> Float[np.ndarray, "agent state choice"]:
+    """The HQRE that is selected, as a policy."""
+    found = solve_stages(game, tau)
+    return np.asarray(solve(game, tau, throw=False).policy) if found is None else found.policy
+
+
+def _held_out(
+    game: TeamGame, factors: Sequence[float], folds: int, seed: int, say: Callable[[str], None]
+) -> dict[float, float]:
+    """What policies of each factor are worth to the team on questions that they were not fitted to."""
+    rng = np.random.default_rng(seed)
+    parts = [rng.permutation(len(replies.answers)) % folds for replies in game.replies]
+    worth = dict.fromkeys(factors, 0.0)
+    for fold in range(folds):
+        fitted = game.resampled([(part != fold).astype(float) for part in parts])
+        others = game.resampled([(part == fold).astype(float) for part in parts])
+        least = least_of(fitted)
+        for factor in factors:
+            say(f"temperatures: {factor:g} of the least, part {fold + 1} of {folds}")
+            worth[factor] += others.worth(equilibrium(fitted.game, factor * least)).team / folds
+    return worth
+
+
+def _consistent(
+    game: TeamGame, tau: Float[np.ndarray, "agent state"], factor: float | None, grid: dict[float, float]
+) -> Trained:
+    """Solve, weight the histories as the solution plays, and solve again, until it moves no more."""
+    uniform, law, change = uniform_law(game.states), game.law, 0.0
+    policy = uniform
+    for number in range(_ROUNDS if game.states.team.rounds > 1 else 1):
+        game, before = game.under(law), policy
+        policy = equilibrium(game.game, tau)
+        change = float(np.abs(policy - before).max()) if number else 0.0
+        if number and change < _SETTLED:
+            break
+        # Averages, for where beliefs and policy chase each other.
+        played: Law = (1 - TREMBLE) * policy + TREMBLE * uniform
+        law = law + (played - law) * (1.0 if number == 0 else 0.5)
+    stagewise = solve_stages(game.game, tau)
+    start = None if stagewise is None else stagewise.policy
+    solution = solve(game.game, tau, solver="auto" if start is None else "newton", initial_policy=start)
+    certificate = certify_stages(game.game, tau, np.asarray(solution.values))
+    followed = str(solution.selection) != "unselected" if stagewise is None else stagewise.on_branch
+    selection = "principal_branch" if followed else "unselected"
+    return Trained(
+        game=game,
+        solution=solution,
+        tau=tau,
+        least=None if stagewise is None else least_of(game.estimated),
+        factor=factor,
+        grid=grid,
+        selection="unique" if certificate.verdict == Verdict.unique else selection,
+        certificate=certificate,
+        worth=game.estimated.worth(np.asarray(solution.policy)),
+        settled=0.0 if game.states.team.rounds == 1 else change,
+    )

@@ -1,0 +1,217 @@
+"""Running an evaluation: hyper-parameters from dev, then the questions that are judged, seed by seed."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hqre_jax.bridge.baselines import AbstractBaseline, BudgetEnded, Front, NothingFits, outcome_known
+from hqre_jax.bridge.coordination import Outcome, PublicStates, Samples, TeamPolicy, play_all
+from hqre_jax.bridge.evaluation._learning import learning_curves
+from hqre_jax.bridge.evaluation._margins import margins
+from hqre_jax.bridge.evaluation._plan import Plan, agree, read_plan, write_json
+from hqre_jax.bridge.evaluation._policies import Policies
+from hqre_jax.bridge.evaluation._records import Lines, Record, read_records, record_document, transcript_of
+from hqre_jax.bridge.tasks import Item
+from hqre_jax.core._types import InputError
+from hqre_jax.solving._solution import SolveError
+
+Say = Callable[[str, int, int], None]
+# Transcripts of a class that are kept of a baseline; of DICE-PC all are.
+SHOWN = 3
+# The budgets, where none are given, in units of what the policy uses on dev.
+BUDGETS = (1.0, 2.0, 4.0)
+
+
+@dataclass
+class Evaluated:
+    """What came of it.
+
+    Attributes:
+        plan: The plan.
+        missing: Plays in which a call failed.
+        stopped: Why it ended early; None where everything was done.
+        notes: What could not be computed, and why.
+    """
+
+    plan: Plan
+    missing: int = 0
+    stopped: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An evaluation of a team and its policies.
+
+    Attributes:
+        samples: The sample pool.
+        policies: Trained policies with the names of their files; they share a place in the tables.
+        baselines: The methods that they are compared with.
+        dev: Questions of each class that hyper-parameters are chosen on.
+        judged: Opens the questions that are judged: called once everything is chosen.
+        folder: Where everything is kept.
+        prices: Factors on the team's prices at which DICE-PC is trained again on dev, for budgets to pick from.
+    """
+
+    samples: Samples
+    policies: tuple[tuple[str, TeamPolicy], ...]
+    baselines: tuple[AbstractBaseline, ...]
+    dev: Mapping[int, Sequence[Item]]
+    judged: Callable[[], Mapping[int, Sequence[Item]]]
+    folder: Path
+    prices: tuple[float, ...] = ()
+
+    @property
+    def methods(self) -> tuple[AbstractBaseline, ...]:
+        """All methods, DICE-PC first."""
+        return (Policies(self.policies, self.prices), *self.baselines)
+
+    @property
+    def dev_items(self) -> list[Item]:
+        """The questions of dev in one list."""
+        return [item for own in self.dev.values() for item in own]
+
+    def run(self, plan: Plan, say: Say) -> Evaluated:
+        """Do what is not done yet.
+
+        Args:
+            plan: What is asked for; its budgets may be empty: then they follow from what the policy uses on dev.
+            say: Told what is being done, how much is done, and of how much.
+
+        Returns:
+            What came of it. An interruption loses what is under way and nothing else; calls to models are kept by the
+            store.
+
+        Raises:
+            InputError: The folder holds another evaluation, or the policy is another team's.
+        """
+        states = PublicStates.of(self.samples.team, self.samples.tasks)
+        for _, policy in self.policies:
+            policy.check(states)
+        result = Evaluated(plan)
+        try:
+            before = read_plan(self.folder)
+            if not plan.budgets:
+                plan = replace(plan, budgets=before.budgets if before else self._budgets(plan))
+            result.plan = plan = agree(before, plan)
+            write_json(self.folder / "plan.json", plan.document())
+            fronts, policy = self._fronts(plan, say), self.policies[0][1]
+            self._judge(plan, fronts, self.judged(), result, say)
+            self._once(
+                "learning", result, say, lambda: learning_curves(self.samples, policy, self.dev_items, plan, say)
+            )
+            self._once("margins", result, say, lambda: margins(self.samples, policy, self.dev, say))
+        except BudgetEnded as ended:
+            result.stopped = str(ended)
+        return result
+
+    def _once(self, name: str, result: Evaluated, say: Say, make: Callable[[], Any]) -> None:
+        """Write a file that is not there yet."""
+        path = self.folder / f"{name}.json"
+        if path.exists():
+            return
+        say(name, 0, 1)
+        try:
+            write_json(path, make())
+        except (InputError, SolveError) as error:
+            result.notes.append(f"{name}: {error}")
+
+    def _budgets(self, plan: Plan) -> tuple[float, ...]:
+        """Whole numbers of tokens that the cheapest policy fits in once, twice, four times."""
+        front = Policies(self.policies).measure(self.dev_items, self.samples, math.inf, plan.seed)
+        least = min(one.tokens for one in front.measured)
+        return tuple(float(math.ceil(factor * least)) for factor in BUDGETS)
+
+    def _fronts(self, plan: Plan, say: Say) -> dict[tuple[str, int], Front]:
+        """Every method's settings, measured on dev with every seed."""
+        lines, finished = Lines(self.folder / "settings.jsonl"), self._finished()
+        known = {(document["method"], document["seed"]) for document in lines.read()}
+        fronts, total = dict[tuple[str, int], Front](), plan.seeds * len(self.methods)
+        for seed in range(plan.seeds):
+            for number, method in enumerate(self.methods):
+                if (method.name, seed) in finished:
+                    continue
+                say(f"{method.name}, seed {seed + 1}, settings on dev", seed * len(self.methods) + number, total)
+                front = fronts.get((method.name, 0)) if method.trained_once else None
+                if front is None:
+                    front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + seed)
+                fronts[method.name, seed] = front
+                if (method.name, seed) not in known:
+                    lines.add(_front_document(front, seed, plan.budgets))
+        return fronts
+
+    def _finished(self) -> set[tuple[str, int]]:
+        """Methods and seeds of which nothing is left to do."""
+        done, found = read_records(self.folder), set[tuple[str, int]]()
+        whole, kinds = {key for key, record in done.items() if not record.missing}, {key[-1] for key in done}
+        for document in Lines(self.folder / "settings.jsonl").read():
+            method, seed = document["method"], document["seed"]
+            wanted = [number for number, chosen in enumerate(document["chosen"]) if chosen is not None]
+            if not wanted or (kinds and all((method, n, seed, kind) in whole for n in wanted for kind in kinds)):
+                found.add((method, seed))
+        return found
+
+    def _judge(
+        self, plan: Plan, fronts: Mapping[tuple[str, int], Front], judged: Mapping[int, Sequence[Item]],
+        result: Evaluated, say: Say,
+    ) -> None:  # fmt: skip
+        """Every method's plays of the questions that are judged."""
+        done = read_records(self.folder)
+        records, talks = (Lines(self.folder / name) for name in ("records.jsonl", "transcripts.jsonl"))
+        total, count = plan.seeds * len(self.methods) * len(plan.budgets), 0
+        for seed in range(plan.seeds):
+            for method in self.methods:
+                if (method.name, seed) not in fronts:
+                    count += len(plan.budgets)
+                    continue
+                front, played = fronts[method.name, seed], dict[tuple[int, int], list[Outcome]]()
+                for number, budget in enumerate(plan.budgets):
+                    say(f"{method.name}, seed {seed + 1}, {budget:g} tokens", count, total)
+                    count += 1
+                    try:
+                        best = front.within(budget)
+                    except NothingFits:
+                        continue
+                    place = front.measured.index(best)
+                    for kind, items in judged.items():
+                        old = done.get((method.name, number, seed, kind))
+                        if old is not None and not old.missing:
+                            continue
+                        if (place, kind) not in played:
+                            outcomes = play_all(best.setting.player, items, self.samples, plan.seed + seed)
+                            played[place, kind] = outcomes
+                        outcomes = played[place, kind]
+                        result.missing += sum(not outcome_known(outcome) for outcome in outcomes)
+                        record = Record.of(method.name, number, seed, kind, place, outcomes)
+                        if not seed:
+                            talks.add(self._talks(method, number, kind, outcomes))
+                        records.add(record_document(record))
+
+    def _talks(self, method: AbstractBaseline, budget: int, kind: int, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+        shown = outcomes if method.family == "ours" else outcomes[:SHOWN]
+        plays = [transcript_of(self.samples, outcome) for outcome in shown]
+        return {"method": method.name, "budget": budget, "kind": kind, "plays": plays}
+
+
+def _front_document(front: Front, seed: int, budgets: Sequence[float]) -> dict[str, Any]:
+    """A front as JSON has it, with what each budget picks."""
+    chosen, why = list[int | None](), list[str | None]()
+    for budget in budgets:
+        try:
+            chosen.append(front.measured.index(front.within(budget)))
+            why.append(None)
+        except NothingFits as error:
+            chosen.append(None)
+            why.append(str(error))
+    return {
+        "method": front.method,
+        "seed": seed,
+        "settings": [
+            {"label": one.setting.label, "score": one.score, "tokens": one.tokens, "missing": one.missing}
+            for one in front.measured
+        ],
+        "chosen": chosen,
+        "why": why,
+    }

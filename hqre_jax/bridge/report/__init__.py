@@ -1,0 +1,65 @@
+"""The report of an evaluation: a page, the numbers, and Markdown, all from the raw records in its folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hqre_jax.bridge.report._data import Data as Data
+from hqre_jax.bridge.report._data import read_evaluation as read_evaluation
+from hqre_jax.bridge.report._markdown import markdown
+from hqre_jax.bridge.report._page import page
+from hqre_jax.bridge.report._shown import shown
+from hqre_jax.bridge.report._statistics import LEVEL, RESAMPLES, Resampling
+from hqre_jax.bridge.report._statistics import Estimate as Estimate
+from hqre_jax.bridge.report._tables import accuracy, tables
+from hqre_jax.bridge.report._words import story
+from hqre_jax.core._types import InputError
+
+FORMAT, VERSION = "hqre-jax report", 1
+
+
+def accuracy_rows(folder: Path, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
+    """Score and tokens of every method within every budget, as far as an evaluation has come."""
+    data = read_evaluation(folder)
+    return accuracy(data, Resampling(data.kinds, data.plan.seeds, resamples)) if data.plays else []
+
+
+def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Write ``report.html``, ``report.json`` and ``report.md`` into the folder of an evaluation.
+
+    Args:
+        folder: Where `hqre_jax.bridge.evaluation.Evaluation.run` left its records.
+        resamples: Behind each interval.
+
+    Returns:
+        What ``report.json`` says.
+
+    Raises:
+        InputError: There is no evaluation in the folder, nothing was played yet, or the folder cannot be written to.
+    """
+    data = read_evaluation(folder)
+    if not data.plays:
+        raise InputError("DIR", f"{str(folder)!a} holds no results yet: let `hqre llm eval` go on")
+    found = tables(data, Resampling(data.kinds, data.plan.seeds, resamples))
+    cells, told = shown(data, found), story(data, found)
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "plan": data.plan.document(),
+        "whole": data.whole,
+        "level": LEVEL,
+        "resamples": resamples,
+        "story": told,
+        "tables": found,
+    }
+    written = {
+        "report.json": json.dumps(document, indent=1, allow_nan=False) + "\n",
+        "report.md": markdown(data.plan.team, told, cells),
+        "report.html": page(data, found, cells, told),
+    }
+    for name, text in written.items():
+        try:
+            (folder / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError("DIR", f"{name} cannot be written there: {error.strerror or error}") from None
+    return document

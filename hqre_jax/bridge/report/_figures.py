@@ -1,0 +1,176 @@
+"""The pictures, as SVG that can stand in a page: no window, no file, the same every time."""
+
+import io
+import re
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from hqre_jax.bridge.baselines import PUBLISHED
+from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.cli._text import harmless
+from hqre_jax.plotting._canvas import COLOURS, GREY, text
+
+_ACCENT = COLOURS[1]
+_FAMILY_COLOURS = {
+    "single": COLOURS[0], "self-consistency": COLOURS[2], "best-of-n": COLOURS[3], "debate": COLOURS[4],
+    "mixture": COLOURS[5], "vote": "#7F5FBF", "cascade": "#8C6D31", "fixed profile": "#999999", "examples": "#BBBBBB",
+    "bandit": "#17806D", "mirror": "#B07AA1", "ablation": "#C9A227", "ours": _ACCENT,
+}  # fmt: skip
+_MARKERS = "osDv^<>PX*"
+
+
+def pareto(rows: Sequence[Row]) -> str:
+    """Accuracy against tokens actually used, with intervals; the front of all methods is a line."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    known = [row for row in rows if row.get("score") is not None]
+    figure, ax = _figure(9.6, 5.6)
+    names = list(dict.fromkeys(row["method"] for row in known))
+    for method in names:
+        own = [row for row in known if row["method"] == method]
+        family, first = own[0]["family"], method == OURS
+        x, y, low, high = ([row[key] for row in own] for key in ("tokens", "score", "score_low", "score_high"))
+        alike = [name for name in names if next(r["family"] for r in known if r["method"] == name) == family]
+        ax.vlines(x, low, high, color=_FAMILY_COLOURS[family], alpha=0.9 if first else 0.25,
+                  linewidth=2 if first else 1, zorder=4 if first else 2)  # fmt: skip
+        ax.plot(
+            x, y, "*" if first else _MARKERS[alike.index(method) % len(_MARKERS)], color=_FAMILY_COLOURS[family],
+            markersize=15 if first else 5.5, markeredgecolor="white", markeredgewidth=0.6, zorder=5 if first else 3,
+            linestyle="none", label=_label(_title(method)),
+        )  # fmt: skip
+    front = _front([(row["tokens"], row["score"]) for row in known])
+    if front:
+        ax.step(*zip(*front, strict=True), where="post", color=GREY, linewidth=0.8, linestyle=":", zorder=1)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("tokens a question (prompts and replies together)")
+    ax.set_ylabel("score")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7.5, frameon=False)
+    return _svg(figure, "pareto")
+
+
+def gain_plot(rows: Sequence[Row]) -> str:
+    """Gains of DICE-PC over every method within every budget, paired intervals; published classes stand apart."""
+    own = [row for row in rows if row["against"] == row["method"] and row["gain"] is not None]
+    budgets = sorted({row["budget"] for row in own})
+    order = {row["method"]: (row["family"] in PUBLISHED, -row["gain"]) for row in own}  # the largest budget's count
+    names = sorted(order, key=lambda name: order[name])
+    figure, axes = _figure(9.6, 1.1 + 0.23 * max(len(names), 1), max(len(budgets), 1), sharey=True)
+    split = sum(not published for published, _ in order.values()) - 0.5
+    for ax, budget in zip(np.atleast_1d(axes), budgets, strict=False):
+        for row in [row for row in own if row["budget"] == budget]:
+            place, low, high = names.index(row["method"]), row["gain_low"], row["gain_high"]
+            colour = _ACCENT if low > 0 else COLOURS[0] if high < 0 else GREY
+            ax.plot([100 * low, 100 * high], [place, place], color=colour, linewidth=2)
+            ax.plot([100 * row["gain"]], [place], "o", color=colour, markersize=4.5)
+        if 0 < split < len(names) - 1:
+            ax.axhline(split, color="#BBBBBB", linewidth=0.9)
+        ax.axvline(0, color="black", linewidth=0.8)
+        ax.set_title(f"up to {budget:g} tokens", fontsize=9, color=GREY)
+        ax.set_yticks(range(len(names)), [_label(_title(name)) for name in names], fontsize=8)
+        ax.set_ylim(-0.7, max(len(names), 1) - 0.3)
+    figure.supxlabel("points that DICE-PC is above (right of 0) or below (left)", fontsize=9)
+    return _svg(figure, "gains")
+
+
+def learning_plot(data: Data) -> str:
+    """Scores of the training plays, and how far policies moved between one picture and the next."""
+    figure, (left, right) = _figure(9.2, 3.6, 2)
+    runs = data.learning or []
+    for number, rule in enumerate(dict.fromkeys(run["rule"] for run in runs)):
+        own, colour = [run for run in runs if run["rule"] == rule], (_ACCENT, COLOURS[2], COLOURS[0])[number % 3]
+        plays = np.array(own[0]["plays"], float)
+        scores = np.array([[np.nan if one is None else one for one in run["scores"]] for run in own])
+        smooth = _smoothed(scores)
+        left.plot(plays, smooth.mean(0), color=colour, label=_label(rule), linewidth=1.8)
+        left.fill_between(plays, smooth.min(0), smooth.max(0), color=colour, alpha=0.15, linewidth=0)
+        for run in own:
+            policies = np.array(run["policies"])
+            moved = np.abs(policies[1:] - policies[:-1]).max(-1).mean((1, 2))
+            right.plot(run["kept"][1:], moved, color=colour, alpha=0.6, linewidth=1)
+    left.set_xlabel("training plays")
+    left.set_ylabel("score of training plays")
+    right.set_xlabel("training plays")
+    right.set_ylabel("largest change of a probability,\nmean over decision points")
+    left.legend(fontsize=8, frameon=False)
+    return _svg(figure, "learning")
+
+
+def margin_plot(rows: Sequence[Row]) -> str:
+    """Margin of every state's game with its interval; right of zero the theory's condition holds."""
+    known = [row for row in rows if row["margin"] is not None]
+    figure, ax = _figure(7.2, 0.9 + 0.24 * max(len(known), 1))
+    for place, row in enumerate(reversed(known)):
+        colour = COLOURS[2] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else GREY
+        ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2)
+        ax.plot([row["margin"]], [place], "o", color=colour, markersize=4.5)
+    ax.axvline(0, color="black", linewidth=0.8)
+    ax.set_yticks(range(len(known)), [_label(state_name(row)) for row in reversed(known)], fontsize=7.5)
+    ax.set_xlabel("margin κ, units of score")
+    return _svg(figure, "margins")
+
+
+def state_name(row: Row) -> str:
+    """A public state in words."""
+    parts = [row["class"], None if row["round"] is None else f"round {row['round']}", row["agreement"]]
+    return ", ".join(str(part) for part in parts if part is not None) or "always"
+
+
+def _title(method: str) -> str:
+    return "DICE-PC" if method == OURS else method.replace("_", " ")
+
+
+def _label(name: str) -> str:
+    return text(harmless(name), 60)
+
+
+def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that none is both cheaper and better than."""
+    front = list[tuple[float, float]]()
+    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or y > front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+def _smoothed(scores: np.ndarray, width: int = 8) -> np.ndarray:
+    """Running means of up to so many batches."""
+    known = np.isfinite(scores)
+    total, count = (np.cumsum(one, axis=1) for one in (np.where(known, scores, 0.0), known.astype(float)))
+    total[:, width:], count[:, width:] = total[:, width:] - total[:, :-width], count[:, width:] - count[:, :-width]
+    return total / np.maximum(count, 1)
+
+
+def _figure(width: float, height: float, columns: int = 1, sharey: bool = False) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, sharey=sharey)
+    for ax in np.atleast_1d(axes):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.grid(axis="both", color="#EEEEEE", linewidth=0.7)
+        ax.set_axisbelow(True)
+    return figure, axes
+
+
+def _svg(figure: Any, name: str) -> str:
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    options = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    with mpl.rc_context(options), warnings.catch_warnings():
+        # The reader's fonts are used, whatever characters ours lack.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Names of parts are the page's: two pictures must not share them.
+    own = re.sub(r"[^a-z0-9]", "-", name)
+    return re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{own}-", svg)

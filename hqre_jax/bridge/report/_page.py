@@ -1,0 +1,114 @@
+"""``report.html``: one file without scripts, links or fonts of elsewhere; everything said in it is shown as text."""
+
+from collections.abc import Mapping, Sequence
+
+from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._figures import gain_plot, learning_plot, margin_plot, pareto
+from hqre_jax.bridge.report._safe import for_html
+from hqre_jax.bridge.report._shown import Shown
+from hqre_jax.bridge.report._style import STYLE
+from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.bridge.report._transcripts import transcripts
+from hqre_jax.bridge.report._words import points, tokens, verdict
+
+# Nothing may be loaded and nothing may run, whatever finds its way into the page.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_PARETO = "Every method within every budget; 95 % intervals. Nothing is better for fewer tokens than the dotted line."
+_GAINS = (
+    "DICE-PC less each method on the same questions and seeds. Above the grey line: the classes of methods that the "
+    "paper names. Orange: DICE-PC is better, blue: worse, grey: not to be told."
+)
+_CURVES = (
+    "The mirror update on bandit feedback: mean, least and largest score over runs; on the right one line a run, how "
+    "far policies moved. Swing: largest less least probability in the second half. Oscillation: cosine of successive "
+    "steps. Drift: path over displacement."
+)
+
+
+def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Shown], story: Sequence[str]) -> str:
+    """The page.
+
+    Args:
+        data: The evaluation.
+        numbers: The rows of all tables.
+        tables: The tables as people read them.
+        story: The evaluation in a few sentences.
+    """
+    title = for_html(f"{data.plan.team}: DICE-PC and its baselines")
+    policies = ", ".join(name for name, _ in data.plan.policies)
+    parts = [
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head><body>',
+        f"<header><p>DICE-PC</p><h1>{for_html(data.plan.team)}</h1></header><main>",
+        _tiles(numbers),
+        f'<ul class="story">{"".join(f"<li>{for_html(line)}</li>" for line in story)}</ul>',
+        _section("Accuracy against tokens", _figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
+        _section("Gains, paired", _figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"]),
+        _section("Class by class", "", tables["classes"]),
+        _section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
+        _section("Learning curves", _learning(data), tables["learning"]),
+        _section("Methods", "", tables["settings"], tables["papers"]),
+        _section("Transcripts", transcripts(data)),
+        f"</main><footer>Team {for_html(data.plan.team_digest[:16])}, policy {for_html(policies)}. Every number of "
+        "every table is in report.json.</footer></body></html>\n",
+    ]
+    return "".join(parts)
+
+
+def _tiles(numbers: Mapping[str, list[Row]]) -> str:
+    """One tile for each budget: what DICE-PC scores, with what, and how far from the best published baseline."""
+    tiles = []
+    for row in numbers["accuracy"]:
+        if row["method"] != OURS or row.get("score") is None:
+            continue
+        same = [one for one in numbers["gains"] if one["budget"] == row["budget"]]
+        beside = ""
+        for best in [one for one in same if one["against"] == "best published"]:
+            kind = {"above": "good", "below": "bad"}.get(verdict(best), "even")
+            beside = f'<p class="{kind}">{for_html(points(best, "gain"))} against {for_html(best["method"])}</p>'
+        tiles.append(
+            f'<div class="tile"><p>up to {row["budget"]:g} tokens</p><strong>{100 * row["score"]:.1f} %</strong>'
+            f"<p>{for_html(tokens(row))} tokens used</p>{beside}</div>"
+        )
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _section(title: str, inside: str, *folded: Shown) -> str:
+    return f"<section><h2>{for_html(title)}</h2>{inside}{''.join(map(_fold, folded))}</section>"
+
+
+def _figure(svg: str, caption: str) -> str:
+    return f"<figure>{svg}<figcaption>{for_html(caption)}</figcaption></figure>"
+
+
+def _fold(table: Shown) -> str:
+    return f"<details><summary>{for_html(table.title)}</summary>{_table(table)}</details>"
+
+
+def _table(table: Shown) -> str:
+    if not table.rows:
+        return "<p>Nothing yet.</p>"
+    head = "".join(f"<th>{for_html(name)}</th>" for name in table.columns)
+    opened = ["<tr>", '<tr class="ours">']
+    body = "".join(
+        f"{opened[k in table.marked]}{''.join(f'<td>{for_html(cell)}</td>' for cell in row)}</tr>"
+        for k, row in enumerate(table.rows)
+    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _margins(data: Data, rows: Sequence[Row]) -> str:
+    if data.margins is None:
+        return "<p>Not computed yet.</p>"
+    about = (
+        f"{data.margins['verdict']}: {data.margins['reason']}. A state's game is that of its round, with what later "
+        f"rounds are worth at the equilibrium; low τ is {data.margins['low_tau']:g}. Intervals rest on "
+        f"{data.margins['resampled']} games of resampled questions."
+    )
+    picture = _figure(margin_plot(rows), "Margin of every public state's game at the policy's temperatures.")
+    return f"<p>{for_html(about)}</p>{picture}"
+
+
+def _learning(data: Data) -> str:
+    return _figure(learning_plot(data), _CURVES) if data.learning else "<p>Not computed yet.</p>"

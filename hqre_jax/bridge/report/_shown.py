@@ -1,0 +1,124 @@
+"""The tables as people read them: numbers with their intervals, in words where there is no number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._figures import state_name
+from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.bridge.report._words import points, span, tokens, verdict
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table of cells.
+
+    Attributes:
+        title: What it says.
+        columns: Names of the columns.
+        rows: Cells, any text whatsoever.
+        marked: Numbers of the rows that stand out.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    marked: frozenset[int] = frozenset()
+
+
+def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
+    """All tables, under the names that they have in ``report.json``; and ``papers``."""
+    return {
+        "accuracy": _accuracy(tables["accuracy"]),
+        "gains": _gains(tables["gains"]),
+        "classes": _classes(tables["classes"]),
+        "margins": _margins(tables["margins"]),
+        "learning": _learning(tables["learning"]),
+        "settings": _settings(tables["settings"]),
+        "papers": _papers(data),
+    }
+
+
+def _accuracy(rows: Sequence[Row]) -> Shown:
+    columns = ("method", "class of methods", "budget", "score", "tokens used", "missing")
+    cells = [
+        (row["method"], row["family"], f"{row['budget']:g}", span(row, "score"), tokens(row), str(row["missing"]))
+        if "why_not" not in row
+        else (row["method"], row["family"], f"{row['budget']:g}", "–", row["why_not"], "")
+        for row in rows
+    ]
+    return Shown("Score and tokens", columns, cells, _marks(rows, "method", OURS))
+
+
+def _gains(rows: Sequence[Row]) -> Shown:
+    cells = [(f"{row['budget']:g}", row["against"], row["method"], points(row, "gain"), verdict(row)) for row in rows]
+    marked = frozenset(k for k, row in enumerate(rows) if row["against"].startswith("best"))
+    columns = ("budget", "against", "method", "gain, points", "DICE-PC is")
+    return Shown("What DICE-PC is above others, paired", columns, cells, marked)
+
+
+def _classes(rows: Sequence[Row]) -> Shown:
+    rows = sorted(rows, key=lambda row: (row["task"], row["class"], row["budget"], -(row["score"] or 0)))
+    cells = [
+        (
+            f"{row['task']}/{row['class']}", f"{row['budget']:g}", row["method"], span(row, "score"),
+            _number(row["balanced"]), _number(row["entropy_bits"], 2), _number(row["tokens"], 0),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("class", "budget", "method", "score", "balanced", "entropy of answers, bits", "tokens")
+    return Shown("Class by class", columns, cells, _marks(rows, "method", OURS))
+
+
+def _margins(rows: Sequence[Row]) -> Shown:
+    cells = [
+        (
+            state_name(row), span(row, "margin", "low", "high"), f"{row['positive']:.0%}", _list(row["tau"]),
+            _list(row["least_tau"]), row["verdict"], str(row["equilibria"]), str(row["equilibria_low"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("state", "margin", "positive in", "temperatures", "least", "verdict", "HQRE found", "at low τ")
+    return Shown("Margins", columns, cells)
+
+
+def _learning(rows: Sequence[Row]) -> Shown:
+    cells = [
+        (
+            row["rule"], str(row["runs"]), str(row["plays"]), span(row, "score"), span(row, "swing"),
+            span(row, "oscillation"), span(row, "drift"), str(row["conventions"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("rule", "runs", "plays", "score at the end", "swing", "oscillation", "drift", "different ends")
+    return Shown("Learning", columns, cells)
+
+
+def _settings(rows: Sequence[Row]) -> Shown:
+    cells = [
+        (
+            row["method"], f"{row['budget']:g}", row.get("setting", "none fits"), _number(row.get("dev_score")),
+            _number(row.get("dev_tokens"), 0), str(row["tried"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("method", "budget", "setting", "score on dev", "tokens on dev", "tried")
+    return Shown("What dev chose, first seed", columns, cells, _marks(rows, "method", OURS))
+
+
+def _papers(data: Data) -> Shown:
+    cells = list(zip(data.plan.methods, (paper or "–" for paper in data.plan.papers), strict=True))
+    return Shown("What each method follows", ("method", "after"), cells)
+
+
+def _marks(rows: Sequence[Row], key: str, value: Any) -> frozenset[int]:
+    return frozenset(k for k, row in enumerate(rows) if row[key] == value)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _list(values: Sequence[float] | None) -> str:
+    return "–" if values is None else ", ".join(f"{one:.3g}" for one in values)

@@ -1,0 +1,64 @@
+"""What the numbers say, in words: short lines that stand above tables and pictures."""
+
+from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._tables import Row
+
+
+def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
+    """The evaluation in a few sentences."""
+    plan, lines = data.plan, list[str]()
+    questions = f"{len(data.kinds)} questions of the {plan.split} split in {len(plan.classes)} classes"
+    lines.append(f"{questions}, {plan.seeds} seeds, budgets of {', '.join(f'{one:g}' for one in plan.budgets)} tokens "
+                 "a question; hyper-parameters from dev; classes weigh alike.")  # fmt: skip
+    if plan.split == "dev":
+        lines.append("DEVELOPMENT: judged on the questions that everything was chosen on. No result.")
+    if not data.whole:
+        lines.append("UNFINISHED: the evaluation was interrupted; what is there is shown.")
+    for row in tables["gains"]:
+        if row["against"] == "best published":
+            lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {verdict(row)} the best published baseline, "
+                         f"{row['method']}: {points(row, 'gain')} points.")  # fmt: skip
+    bandits = [row for row in tables["gains"] if row["family"] == "bandit" and row["against"] == row["method"]]
+    for row in [one for one in bandits if one["budget"] == plan.budgets[-1]]:
+        about = f"{verdict(row)} {row['method']}: {points(row, 'gain')} points."
+        lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {about}")
+    states = [row for row in tables["margins"] if row["margin"] is not None]
+    if states:
+        sure = sum(row["low"] > 0 for row in states)
+        several = sum(row["equilibria_low"] > 1 for row in states)
+        lines.append(f"The margin is positive, interval and all, in {sure} of {len(states)} public states; "
+                     f"{several} have several HQRE at low temperatures.")  # fmt: skip
+    missing = sum(row.get("missing", 0) for row in tables["accuracy"])
+    if missing:
+        lines.append(f"{missing} plays are missing because a call failed; they are no zeros.")
+    lines.append("Intervals (95 %) resample questions within classes, and seeds: samples come from one pool, and every "
+                 "seed draws anew from it.")  # fmt: skip
+    return lines
+
+
+def verdict(row: Row) -> str:
+    """Whether a gain is one."""
+    if row["gain_low"] is None or row["gain_low"] <= 0 <= row["gain_high"]:
+        return "level with"
+    return "above" if row["gain_low"] > 0 else "below"
+
+
+def span(row: Row, name: str, low: str | None = None, high: str | None = None) -> str:
+    """A number with its interval."""
+    value, least, most = row[name], row[low or f"{name}_low"], row[high or f"{name}_high"]
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if least is None else f"{value:.3f} [{least:.3f}, {most:.3f}]"
+
+
+def points(row: Row, name: str) -> str:
+    """A difference of scores in points, with its interval."""
+    if row[name] is None:
+        return "–"
+    value, low, high = (100 * (row[key] or 0.0) for key in (name, f"{name}_low", f"{name}_high"))
+    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def tokens(row: Row) -> str:
+    """Tokens used."""
+    return "–" if row["tokens"] is None else f"{row['tokens']:.1f}"

@@ -1,0 +1,227 @@
+"""``hqre llm eval``: a policy beside its baselines, within token budgets, on questions that nothing was chosen on."""
+
+import argparse
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqre_jax.cli._inputs import check_folder, number
+from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._llm_options import add_common, models_of, progress, same_again, say, whole
+from hqre_jax.cli._tables import rendered, table
+from hqre_jax.cli._text import harmless
+from hqre_jax.core._types import InputError
+
+if TYPE_CHECKING:
+    from hqre_jax.bridge.baselines import AbstractBaseline
+    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
+    from hqre_jax.bridge.evaluation import Evaluation, Plan
+    from hqre_jax.bridge.store import Store, StoredModel
+    from hqre_jax.bridge.tasks import Item
+    from hqre_jax.bridge.team import Team
+
+EPILOG = """\
+Every method chooses its hyper-parameters on dev under each token budget; then, and not before, the questions of the
+test split are opened. DIR keeps the plan, every setting tried, and the score, tokens and calls of every method, budget,
+seed and question; the same command goes on where it stopped, more --seeds and --baselines can be added.
+
+examples:
+  hqre llm eval team.toml --policy policy.json --store s.sqlite --out results
+  hqre llm eval team.toml --policy policy.json --store s.sqlite --out results --baselines single,cascade --seeds 2
+  hqre llm eval team.toml --policy policy.json --store s.sqlite --out try --split dev --questions 20
+"""
+# Factors on prices at which DICE-PC is trained again, for budgets to pick from.
+_PRICES = "0.25,4,16"
+
+
+def add_eval(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``hqre llm eval``."""
+    parser = command("eval", "compare a policy with baselines at equal tokens", EPILOG)
+    parser.add_argument("team", metavar="TEAM", help="team file; `hqre llm init` writes one")
+    parser.add_argument(
+        "--policy", metavar="P", action="append", required=True,
+        help="policy.json; of several (give the option again) each budget picks one on dev",
+    )  # fmt: skip
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the results; goes on with what is there")
+    parser.add_argument("--baselines", metavar="A,B", default="all", help="methods, all or none (default: all)")
+    parser.add_argument("--seeds", metavar="N", default="5", help="of examples, samples and training (default: 5)")
+    parser.add_argument(
+        "--token-budgets", metavar="B1,B2,B3",
+        help="most tokens a question (default: once, twice, four times what the policy uses on dev)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retrain-prices", metavar="F,G", default=_PRICES,
+        help="factors on prices at which DICE-PC is trained again on dev, for budgets, or none (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--questions", metavar="N", default="200", help="most questions of a class (default: 200)")
+    parser.add_argument("--split", choices=("test", "dev"), default="test", help="what is judged (default: test)")
+    parser.add_argument(
+        "--plays", metavar="N", default="2048", help="training plays of learning curves (default: 2048)"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+    add_common(parser)
+
+
+def evaluate(arguments: Namespace) -> int:
+    """Run the evaluation; a table of what every method came to.
+
+    Returns:
+        0, or 1 where a call failed for good or a budget ended the run.
+    """
+    from hqre_jax.bridge.store import Store
+    from hqre_jax.bridge.team import read_team
+
+    if arguments.store is None:
+        raise InputError("--store", "is missing: the file that keeps the samples")
+    team, folder = read_team(arguments.team, arguments.model), Path(arguments.out)
+    with Store(arguments.store) as store:
+        run, plan, models = _prepared(arguments, team, folder, store)
+        goes_on_with(same_again(arguments))
+        with progress() as show:
+            result = run.run(plan, show)
+        stopped = next((model.stopped for model in models.values() if model.stopped), None) or result.stopped
+    rows = _rows(folder)
+    if arguments.format == "json":
+        left = {"missing": result.missing, "stopped": stopped, "notes": result.notes}
+        document = {"plan": result.plan.document(), "accuracy": rows, **left}
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(rendered([_table(rows)]))
+    for note in result.notes:
+        say(note)
+    if stopped:
+        say(f"budget: {stopped}; what was bought is kept in {arguments.store} and what was judged in {arguments.out}, "
+            "and the same command goes on")  # fmt: skip
+    elif result.missing:
+        say(f"{result.missing} plays are missing because a call failed; the same command tries them again")
+    else:
+        say(f"next: hqre llm report {arguments.out}")
+    return 1 if stopped or result.missing or result.notes else 0
+
+
+def _prepared(
+    arguments: Namespace, team: "Team", folder: Path, store: "Store"
+) -> "tuple[Evaluation, Plan, dict[str, StoredModel]]":
+    """Everything is read and checked before anything is asked or written."""
+    from hqre_jax.bridge.baselines import find_methods
+    from hqre_jax.bridge.coordination import PublicStates, Samples, load_tasks, read_policy
+    from hqre_jax.bridge.evaluation import Evaluation, Plan, digest
+
+    names = [] if arguments.baselines == "none" else [name.strip() for name in arguments.baselines.split(",")]
+    methods: tuple[AbstractBaseline, ...] = tuple(find_methods(names))
+    seeds, questions, plays = (_some(arguments, name) for name in ("seeds", "questions", "plays"))
+    budgets, prices = _budgets(arguments), _prices(arguments)
+    tasks = load_tasks(team, Path(arguments.team).parent)
+    states = PublicStates.of(team, tasks)
+    policies: list[tuple[str, TeamPolicy]] = []
+    for name in arguments.policy:
+        policy = read_policy(name)
+        policy.check(states)
+        policies.append((Path(name).name, policy))
+    models = models_of(team, arguments, store)
+    samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError("out", f"{arguments.out!a} cannot be made: {getattr(error, 'strerror', error)}") from None
+    check_folder(folder, "out")
+    run = Evaluation(
+        samples, tuple(policies), methods, states.items("dev", tasks),
+        lambda: _judged(arguments, samples, states, questions), folder, prices,
+    )  # fmt: skip
+    plan = Plan(
+        team=team.title,
+        team_digest=team.digest,
+        policies=tuple((Path(name).name, digest(Path(name))) for name in arguments.policy),
+        split=arguments.split,
+        classes=states.classes,
+        questions=questions,
+        dev=team.questions,
+        budgets=budgets,
+        methods=tuple(method.name for method in run.methods),
+        families=tuple(method.family for method in run.methods),
+        papers=tuple(method.paper for method in run.methods),
+        seeds=seeds,
+        seed=samples.seed,
+        plays=plays,
+    )
+    return run, plan, models
+
+
+def _judged(
+    arguments: Namespace, samples: "Samples", states: "PublicStates", questions: int
+) -> "dict[int, list[Item]]":
+    """The questions that are judged; official data files replace the test questions of their tasks."""
+    found = states.items(arguments.split, samples.tasks, questions)
+    if arguments.data is None:
+        return found
+    for task, file in _data_files(arguments.data, list(samples.tasks)).items():
+        found = {c: items for c, items in found.items() if states.classes[c][0] != task}
+        for item in samples.tasks[task].load(file)[:questions]:
+            found.setdefault(states.class_of(item), []).append(item)
+    return found
+
+
+def _data_files(name: str, tasks: list[str]) -> dict[str, Path]:
+    """Official data files by task: a folder has files called after tasks, a file is called after its own."""
+    path = Path(name)
+    found = {file.stem: file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.stem in tasks}
+    if not found:
+        raise InputError("data", f"{name!a} has no file called after a task of the team ({', '.join(tasks)})")
+    return found
+
+
+def _rows(folder: Path) -> list[dict[str, Any]]:
+    from hqre_jax.bridge.report import accuracy_rows
+
+    return accuracy_rows(folder)
+
+
+def _table(rows: list[dict[str, Any]]) -> Any:
+    numeric = ("budget", "score", "tokens used")
+    cells = []
+    for row in rows:
+        score, tokens = "–", row.get("why_not", "")
+        if row.get("score") is not None:
+            score = f"{row['score']:.3f} ± {(row['score_high'] - row['score_low']) / 2:.3f}"
+            tokens = f"{row['tokens']:.1f}"
+        cells.append((harmless(row["method"]), f"{row['budget']:g}", score, harmless(tokens)))
+    return table(("method", *numeric), cells, numeric[:2])
+
+
+def _some(arguments: Namespace, name: str) -> int:
+    value = whole(arguments, name)
+    if not value:
+        raise InputError(name, "is 0; a whole number, 1 or more, is wanted")
+    return value
+
+
+def _budgets(arguments: Namespace) -> tuple[float, ...]:
+    """Rising numbers of tokens; nothing where none are given."""
+    if arguments.token_budgets is None:
+        return ()
+    found = _numbers(arguments.token_budgets, "token_budgets")
+    if any(low >= high for low, high in zip((0.0, *found), found, strict=False)):
+        raise InputError(
+            "token_budgets", f"are {arguments.token_budgets!a}; rising numbers above 0 are wanted: 100,200"
+        )
+    return found
+
+
+def _prices(arguments: Namespace) -> tuple[float, ...]:
+    if arguments.retrain_prices == "none":
+        return ()
+    found = _numbers(arguments.retrain_prices, "retrain_prices")
+    if any(one < 0 for one in found):
+        raise InputError("retrain_prices", f"are {arguments.retrain_prices!a}; numbers, 0 or more, are wanted: 0.25,4")
+    return found
+
+
+def _numbers(text: str, field: str) -> tuple[float, ...]:
+    found = tuple(number(part, field, float, "numbers with commas between them") for part in text.split(","))
+    if not all(abs(one) < float("inf") for one in found):
+        raise InputError(field, f"is {text!a}; finite numbers are wanted")
+    return found

@@ -1,0 +1,108 @@
+"""What the commands under ``hqre llm`` that ask models have in common: options, budgets, models behind their store."""
+
+import argparse
+import shlex
+import sys
+import uuid
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hqre_jax.cli._inputs import number
+from hqre_jax.cli._text import harmless
+from hqre_jax.core._types import InputError
+
+if TYPE_CHECKING:
+    from hqre_jax.bridge.store import Budget, Store, StoredModel
+    from hqre_jax.bridge.team import Team
+
+_BUDGETS: Mapping[str, tuple[Callable[[str], Any], str]] = {
+    "calls": (int, "most calls"),
+    "tokens": (int, "most tokens, prompts and replies together"),
+    "seconds": (float, "no call begins later than this"),
+    "money": (str, "most money, at the prices of --prices"),
+}
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """What every command that asks a model understands."""
+    parser.add_argument("--model", metavar="M", help="used by every agent instead of the team file's")
+    parser.add_argument("--base-url", metavar="U", help="address of the endpoint of openai:NAME")
+    parser.add_argument("--data", metavar="DIR", help="official data: a file, or a folder with files called TASK.*")
+    parser.add_argument("--seed", metavar="S", default="0", help="of worked examples and sampling (default: 0)")
+    parser.add_argument("--store", metavar="FILE", help="keep every call in FILE, and use what is in it")
+    for name, (_, summary) in _BUDGETS.items():
+        parser.add_argument(f"--budget-{name}", metavar="N", help=summary)
+    parser.add_argument("--prices", metavar="FILE", help="dated price table (TOML) for --budget-money")
+
+
+def same_again(arguments: Namespace) -> str:
+    """The command as it would be typed."""
+    words = ["hqre", "llm", arguments.llm_command, arguments.team]
+    for name, value in vars(arguments).items():
+        option = "--class" if name == "task_class" else f"--{name.replace('_', '-')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [f"{option}={one}" for one in value]
+        elif name not in ("command", "llm_command", "team") and value not in (None, False):
+            words.append(f"{option}={value}")
+    return shlex.join(words)
+
+
+def models_of(team: "Team", arguments: Namespace, store: "Store") -> "dict[str, StoredModel]":
+    """The team's models by name, each behind the store; they share one budget.
+
+    Raises:
+        InputError: A model is not known, or lacks what it needs.
+    """
+    from hqre_jax.bridge.models import load
+    from hqre_jax.bridge.store import StoredModel
+
+    names = dict.fromkeys(agent.model for agent in team.agents)
+    if arguments.base_url is not None and not any(name.startswith("openai:") for name in names):
+        raise InputError("base_url", f"goes with --model openai:NAME, and the model is {next(iter(names))!a}")
+    budget, run, found = budget_of(arguments), uuid.uuid4().hex, dict[str, StoredModel]()
+    for name in names:
+        options = {"base_url": arguments.base_url} if name.startswith("openai:") and arguments.base_url else {}
+        found[name] = StoredModel(load(name, **options), store, budget, run=run)
+    return found
+
+
+def whole(arguments: Namespace, name: str) -> int:
+    """An option that is a whole number, 0 or more."""
+    value = number(getattr(arguments, name), name, int, "a whole number, 0 or more,")
+    if not 0 <= value < 2**31:
+        raise InputError(name, f"is {value}; a whole number from 0 to 2^31 - 1 is wanted")
+    return value
+
+
+def budget_of(arguments: Namespace) -> "Budget":
+    """The limits of the run."""
+    from hqre_jax.bridge.store import Budget, read_prices
+
+    limits = {
+        name: number(getattr(arguments, f"budget_{name}"), f"budget_{name}", kind, "a number, 0 or more,")
+        for name, (kind, _) in _BUDGETS.items()
+    }
+    return Budget(**limits, prices=None if arguments.prices is None else read_prices(arguments.prices))
+
+
+def say(message: str) -> None:
+    """One line to stderr, whatever characters it quotes."""
+    print(f"hqre: {harmless(message)}", file=sys.stderr)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=harmless(what), completed=done, total=total or None
+        )

@@ -1,0 +1,43 @@
+"""``hqre llm report``: the page, the numbers and the tables of an evaluation, from the raw records in its folder."""
+
+import argparse
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+
+from hqre_jax.cli._llm_options import say
+from hqre_jax.cli._text import harmless
+
+EPILOG = """\
+Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
+DIR/report.md. Asks nothing of a model; what is not played yet is said to be missing.
+"""
+
+
+def add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``hqre llm report``."""
+    parser = command("report", "turn an evaluation into a page, numbers and tables", EPILOG)
+    parser.add_argument("folder", metavar="DIR", help="folder that `hqre llm eval` wrote")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+
+
+def report(arguments: Namespace) -> int:
+    """Write the report; the evaluation in a few sentences.
+
+    Returns:
+        0, or 1 where the evaluation is not finished.
+    """
+    from hqre_jax.bridge.report import write_report
+
+    folder = Path(arguments.folder)
+    document = write_report(folder)
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write("".join(f"{harmless(line)}\n" for line in document["story"]))
+        sys.stdout.write(f"{harmless(str(folder / 'report.html'))}\n")
+    if not document["whole"]:
+        say("the evaluation is not finished: what is there is shown, and `hqre llm eval` goes on with it")
+    return 0 if document["whole"] else 1

@@ -1,0 +1,220 @@
+"""``hqre llm collect`` and ``train``: from a team file and a store to a policy."""
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from hqre_jax.cli._inputs import check_folder, number
+from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._llm_options import budget_of, models_of, progress, same_again, say, whole
+from hqre_jax.cli._tables import facts, rendered, table
+from hqre_jax.cli._text import harmless
+from hqre_jax.core._types import InputError
+
+if TYPE_CHECKING:
+    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
+    from hqre_jax.bridge.models import AbstractModel
+    from hqre_jax.bridge.store import Store
+    from hqre_jax.bridge.tasks import Item
+    from hqre_jax.bridge.team import Team
+
+
+def collect(arguments: Namespace) -> int:
+    """Sample what the empirical game needs."""
+    from hqre_jax.bridge.coordination import collect as sample_all
+    from hqre_jax.bridge.store import Store
+
+    team = _team(arguments)
+    with Store(arguments.store) as store:
+        models = models_of(team, arguments, store)
+        samples, states, items = _pool(arguments, team, dict(models))
+        goes_on_with(same_again(arguments))
+        with progress() as show:
+            found = sample_all(samples, states, items, show)
+        run = next(iter(models.values())).run
+        stopped = next((model.stopped for model in models.values() if model.stopped), None)
+        spent = _spent(store, run)
+    kinds = sorted({failure.kind for failure in found.failures if failure.kind != "budget"})
+    failed = sum(failure.kind != "budget" for failure in found.failures)
+    document = {"samples": found.done, "wanted": found.total, "failed": failed, "stopped": stopped, "bought": spent}
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(document) + "\n")
+    else:
+        tokens = "{calls} calls, {prompt} prompt and {completion} completion tokens".format(**spent)
+        rows = {"samples": f"{found.done} of {found.total}", "bought now": tokens, "failed": f"{failed}"}
+        sys.stdout.write(rendered([facts(rows)]))
+    if stopped:
+        say(f"budget: the budget of {stopped} is spent; what was bought is kept in {arguments.store}, and the same "
+            "command goes on")  # fmt: skip
+    elif failed:
+        say(f"{', '.join(kinds)}: {failed} calls failed for good and are missing observations; the same command tries "
+            f"them again: {found.failures[0].detail}")  # fmt: skip
+    else:
+        say(f"next: hqre llm train {arguments.team} --store {arguments.store} --out policy.json")
+    return 1 if stopped or failed else 0
+
+
+def train(arguments: Namespace) -> int:
+    """Learn a policy and write it."""
+    from hqre_jax.bridge.store import Store
+
+    team = _team(arguments)
+    out = Path(arguments.out)
+    if out.is_dir():
+        raise InputError("out", f"{arguments.out!a} is a folder; name a file, policy.json")
+    check_folder(out.parent, "out")
+    goes_on_with(same_again(arguments))
+    if not arguments.online and not Path(arguments.store).is_file():
+        raise InputError("store", f"{arguments.store!a} is not there; `hqre llm collect` makes it")
+    with Store(arguments.store, read_only=not arguments.online) as store:
+        policy, ended = (_online if arguments.online else _offline)(arguments, team, store)
+    from hqre_jax.bridge.coordination import policy_document, write_policy
+
+    write_policy(policy, out)
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(policy_document(policy), allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(rendered(_policy_tables(policy)))
+    task = team.tasks[0].name
+    say(f"{arguments.out} is written; next: hqre llm play {arguments.team} --task {task} --policy {arguments.out}")
+    if ended == "budget":
+        say(
+            f"budget: the budget is spent, and the policy is what was learnt by then; {arguments.store} keeps all calls"
+        )
+    return 1 if ended == "budget" else 0
+
+
+def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
+    from hqre_jax.bridge.coordination import TeamGame, available, needed, stability_of, train_offline
+    from hqre_jax.bridge.models import AbstractModel, load
+    from hqre_jax.bridge.models._replay import ReplayModel
+
+    models: dict[str, AbstractModel] = {
+        name: load(name) if name.startswith("replay:") else ReplayModel(arguments.store, name)
+        for name in dict.fromkeys(agent.model for agent in team.agents)
+    }
+    samples, states, items = _pool(arguments, team, models)
+    samples.size = min(team.samples, available(samples, states, items))
+    if samples.size < needed(samples):
+        raise InputError(
+            arguments.store,
+            f"holds {samples.size} samples of each question and control, and a play may need "
+            f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
+        )
+    with progress() as show:
+        game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
+        trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
+        show("stability", 0, 0)
+        report = stability_of(trained, samples, items, seed=samples.seed)
+    return trained.to_policy(report, **_origin(arguments, team, store, samples, items, None)), "done"
+
+
+def _online(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
+    from hqre_jax.bridge.coordination import train_online
+
+    models = models_of(team, arguments, store)
+    samples, states, items = _pool(arguments, team, dict(models))
+    tau = _temperatures(arguments)
+    options: dict[str, Any] = {} if arguments.tol is None else {"tol": number(arguments.tol, "tol", float, "a number")}
+    if isinstance(tau, float):
+        options |= {"tau": tau, "controlled": False}
+    with progress() as show:
+        learnt = train_online(
+            samples, states, items, seed=samples.seed, say=lambda what: show(what, 0, 0),
+            stopped=lambda: next((model.stopped for model in models.values() if model.stopped), None), **options,
+        )  # fmt: skip
+    run = next(iter(models.values())).run
+    return learnt.to_policy(**_origin(arguments, team, store, samples, items, run)), learnt.ended
+
+
+def _team(arguments: Namespace) -> "Team":
+    from hqre_jax.bridge.team import read_team
+
+    if arguments.store is None:
+        raise InputError("--store", "is missing: a file that keeps the samples")
+    if arguments.data is not None:
+        raise InputError("data", "holds test questions; a game is learnt from dev questions: leave --data out")
+    budget_of(arguments)
+    return read_team(arguments.team, arguments.model)
+
+
+def _pool(
+    arguments: Namespace, team: "Team", models: "dict[str, AbstractModel]"
+) -> "tuple[Samples, PublicStates, dict[int, list[Item]]]":
+    from hqre_jax.bridge.coordination import PublicStates, Samples, load_tasks
+
+    tasks = load_tasks(team, Path(arguments.team).parent)
+    states = PublicStates.of(team, tasks)
+    samples = Samples(team, models, tasks, seed=whole(arguments, "seed"))
+    return samples, states, states.items("dev", tasks)
+
+
+def _temperatures(arguments: Namespace) -> Any:
+    """A number, or the word for how they are to be found."""
+    given = arguments.temperatures
+    if given is None or (given in ("grid", "least") and not arguments.online):
+        return given or "grid"
+    wanted = "a number above 0" if arguments.online else "grid, least, or a number above 0"
+    tau = number(given, "temperatures", float, wanted)
+    if not (tau > 0 and tau < float("inf")):
+        raise InputError("temperatures", f"is {given!a}; {wanted} is wanted")
+    return tau
+
+
+def _origin(
+    arguments: Namespace, team: "Team", store: "Store", samples: "Samples", items: "dict[int, list[Item]]",
+    run: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Digests of what the policy was learnt from, and what it cost."""
+    limits = {name: getattr(arguments, f"budget_{name}") for name in ("calls", "tokens", "seconds", "money")}
+    questions = [len(items[c]) for c in sorted(items)]
+    return {
+        "team": {"title": team.title, "digest": team.digest},
+        "store": {"digest": store.digest(), "calls": len(store)},
+        "budgets": {
+            "limits": {name: value for name, value in limits.items() if value is not None},
+            "bought": None if run is None else _spent(store, run),
+            "store": _spent(store, None),
+            "questions": questions,
+            "samples": samples.size,
+        },
+    }
+
+
+def _spent(store: "Store", run: str | None) -> dict[str, int]:
+    """Calls and tokens of a run; of all runs for None."""
+    total = {"calls": 0, "prompt": 0, "cached": 0, "completion": 0}
+    for spent in store.spent(run):
+        for name, value in spent.tally._asdict().items():
+            total[name] += int(value)
+    return total
+
+
+def _policy_tables(policy: "TeamPolicy") -> list[Any]:
+    """What everybody does in every state, then where it comes from."""
+    rows = []
+    for x, state in enumerate(policy.states):
+        for i, agent in enumerate(policy.agents):
+            chances = [
+                f"{name} {policy.probabilities[i, x, k]:.2f}"
+                for k, name in enumerate(policy.menus[i])
+                if policy.probabilities[i, x, k] >= 0.005
+            ]
+            tau = policy.tau[i, x]
+            rows.append((harmless(str(state)), harmless(agent), f"{tau:.4g}", harmless(", ".join(chances))))
+    known, certificate = policy.facts, policy.facts["certificate"]
+    stability = known.get("stability")
+    lines = {
+        "method": f"{known['method']}: {known['result']}, residual {known['residual']:.3g}, {known['selection']}",
+        "certificate": f"{certificate['verdict']}: {certificate['reason']}",
+        "stability": "not judged" if stability is None else stability["text"].partition("\n")[0],
+    }
+    if known.get("worth") is not None:
+        worth = known["worth"]
+        lines["on dev"] = f"score {worth['score']:.3f}, less tokens {worth['team']:.3f}"
+    shown = {name: harmless(text) for name, text in lines.items()}
+    return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]

@@ -1,0 +1,1 @@
+"""Gradient ascent on observed/bound: who looks for the worst game."""

@@ -1,0 +1,1 @@
+"""Random games that satisfy a hypothesis, with what is certified of them."""

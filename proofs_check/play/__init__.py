@@ -1,0 +1,1 @@
+"""Play that several statements speak of, and what it loses."""

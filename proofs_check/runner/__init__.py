@@ -1,0 +1,1 @@
+"""What is done once for all statements: tasks, workers, the store, the ledger, counterexamples, the report."""

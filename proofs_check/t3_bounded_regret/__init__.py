@@ -1,0 +1,17 @@
+"""T3: bounded regret."""
+
+from proofs_check.statement import Statement
+from proofs_check.t3_bounded_regret.attack import TARGET
+from proofs_check.t3_bounded_regret.claims import CONTROL, EXPERIMENT
+from proofs_check.t3_bounded_regret.extremes import examples
+
+STATEMENT = Statement(
+    name="T3",
+    title="bounded regret",
+    experiments=(EXPERIMENT,),
+    control="steps eight times too large",
+    controls=(CONTROL,),
+    examples=examples,
+    target=TARGET,
+    seconds=30.0,
+)

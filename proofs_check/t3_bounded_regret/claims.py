@@ -1,0 +1,97 @@
+"""T3: regret against the regularised best response stays bounded; against the plain one it grows, at a known rate."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from proofs_check.comparison import Sides
+from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, given_certified
+from proofs_check.numerics.equilibria import best_equilibrium
+from proofs_check.t3_bounded_regret.rounds import (
+    IDENTITY,
+    LINEAR,
+    LOSS,
+    ROUND,
+    SLOPE,
+    TOTAL,
+    Start,
+    at_equilibrium,
+    play,
+)
+
+__all__ = [
+    "CONTROL",
+    "EXPERIMENT",
+    "IDENTITY",
+    "LINEAR",
+    "LOSS",
+    "ROUND",
+    "SLOPE",
+    "TOTAL",
+    "Sample",
+    "sides",
+    "starts",
+]
+
+_NUM_STARTS = 2
+# Logits of starts: largest standard deviation, the least as a part of it. How much too large the control's steps are.
+_SPREAD, _NEAREST, _TOO_LARGE = 3.0, 0.02, 8.0
+
+
+class Sample(NamedTuple):
+    """What is chosen besides the game.
+
+    Attributes:
+        factor: Of the step, 1 being the largest that T2 allows.
+        start: Where play begins.
+        key: For the search for π*.
+    """
+
+    factor: Float[Array, "*game"]
+    start: Start
+    key: Any
+
+
+@each_game
+def _observe(case: Certified, sample: Sample) -> dict[str, Sides]:
+    """48 rounds from a start; every claim supposes a margin and a finite step."""
+    plain, known = case.problem, case.known
+    star = best_equilibrium(plain.centered(), _NUM_STARTS, sample.key)
+    point = at_equilibrium(plain, known.weights, known.margin, star)
+    claims = play(point, known.margin, sample.factor * known.max_step, sample.start)
+    holds = (known.margin > 0) & jnp.isfinite(known.max_step)
+    return {claim: both._replace(holds=holds) for claim, both in claims.items()}
+
+
+def sides(cases: Certified, sample: Sample) -> dict[str, Sides]:
+    """The six claims; (a), (b) in every round."""
+    return _observe(cases, sample)
+
+
+def starts(cases: Certified, rng: np.random.Generator) -> Start:
+    """Near and far; in half of the games some players, but never all, may begin at π*."""
+    num, players, states, actions = cases.problem.log_reference.shape
+    spread = _SPREAD * _NEAREST ** rng.random((num, 1, 1, 1))
+    logits = spread * rng.standard_normal((num, players, states, actions))
+    held = rng.random((num, players)) < 0.5 * rng.integers(0, 2, (num, 1))
+    held[np.arange(num), rng.integers(players, size=num)] = False
+    return Start(jnp.asarray(logits), jnp.asarray(held))
+
+
+def draw_sample(cases: Certified, drawing: Drawing) -> Sample:
+    """Starts, and the largest steps that T2 allows."""
+    keys = jax.random.split(jax.random.key(0), drawing.num)
+    return Sample(jnp.ones(drawing.num), starts(cases, drawing.rng), keys)
+
+
+def _control(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, Sample]]:
+    """Steps eight times too large, in games close to zero-sum: play circles, and the gap returns in every round."""
+    return {drawing.family.name: (cases, sample._replace(factor=_TOO_LARGE * sample.factor))}
+
+
+EXPERIMENT = Experiment(FAMILIES, sides, draw_sample, given=given_certified)
+CONTROL = Experiment((NEAR_ZERO_SUM,), sides, draw_sample, variants=_control)

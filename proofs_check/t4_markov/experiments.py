@@ -1,0 +1,199 @@
+"""The random games of T4, and what is claimed of each kind."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+import hqre_jax as hq
+from hqre_jax.games._world_states import AbstractWorldStateGame
+from proofs_check.comparison import Sides, select
+from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.games.certified import known_bounds
+from proofs_check.numerics.compiled import quick_jit
+from proofs_check.t4_markov import games, stages
+from proofs_check.t4_markov.claims import (
+    COUPLED,
+    FIXED_POINT,
+    PLAIN,
+    SOFT,
+    coupled_pairs,
+    exact_residuals,
+    plain_pairs,
+    soft_pairs,
+)
+from proofs_check.t4_markov.games import CertifiedMarkov, CertifiedNested
+from proofs_check.t4_markov.pairs import Noise, draw_noise
+
+
+class Sample(NamedTuple):
+    """What is drawn besides the game: α of each information state, and where pairs begin."""
+
+    alpha: Float[Array, "game player state"]
+    noise: Noise
+
+
+@functools.partial(quick_jit, static_argnames="on_policy")
+def contraction(cases: CertifiedMarkov, sample: Sample, on_policy: bool = False) -> dict[str, Sides]:
+    """(a), (b) at two stretched pairs and two far ones, (c) after few and more iterations.
+
+    Args:
+        cases: The games.
+        sample: What was drawn besides.
+        on_policy: Back up what policies are worth instead of soft values in (b): a negative control.
+
+    Returns:
+        Both sides, leading axis (game).
+    """
+
+    def one(case: CertifiedMarkov, sample: Sample) -> dict[str, Sides]:
+        return {
+            SOFT: soft_pairs(case, sample.noise),
+            COUPLED: coupled_pairs(case, sample.alpha, sample.noise, on_policy),
+            FIXED_POINT: exact_residuals(case, sample.noise.first),
+        }
+
+    return jax.vmap(one)(cases, sample)
+
+
+_plain = each_game(plain_pairs)
+
+
+def plain(cases: CertifiedMarkov, noise: Noise) -> dict[str, Sides]:
+    """(f) at two stretched pairs and two far ones, by the factor that the library certifies."""
+    return {PLAIN: _plain(cases, noise)}
+
+
+def sample_noise(cases: CertifiedMarkov, drawing: Drawing) -> Noise:
+    """Where pairs begin."""
+    return draw_noise(drawing.rng, *cases.problem.log_reference.shape)
+
+
+def sample_pairs(cases: CertifiedMarkov, drawing: Drawing) -> Sample:
+    """One α for everybody in half of the games, one for each information state in the others."""
+    rng, shape = drawing.rng, cases.problem.tau.shape
+    one = (drawing.num, 1, 1)
+    alpha = 10.0 ** np.where(rng.random(one) < 0.5, rng.uniform(-1.5, 0, one), rng.uniform(-1.5, 0, shape))
+    return Sample(jnp.asarray(alpha), sample_noise(cases, drawing))
+
+
+def _going_on(problem: hq.Problem, continuation: str) -> hq.Problem | None:
+    """Those problems that go on with a discount below 1 and policy-independent beliefs; None of other kinds."""
+    game = problem.game
+    goes_on = isinstance(game, AbstractWorldStateGame) and hasattr(game, "transitions")
+    if not (goes_on and game.policy_independent_beliefs and problem.continuation == continuation):
+        return None
+    return select(problem, np.asarray(game.discount) < 1)
+
+
+def _everybody_matters(problem: hq.Problem, continuation: str) -> hq.Problem | None:
+    """Those on centred games in which everybody affects everybody: elsewhere v is no positive vector."""
+    going_on = _going_on(problem, continuation)
+    if going_on is None:
+        return None
+    problem = select(games.centred(going_on), slice(None))
+    influence, width, swing = (np.asarray(part) for part in games.influences(problem))
+    apart = ~np.eye(influence.shape[-1], dtype=bool)
+    matters = (influence[:, apart] > 0).all(axis=1) & (width > 0).all(axis=1)
+    return select(problem, matters & (swing > 0).all(axis=1) if continuation == "plain" else matters)
+
+
+def _given_soft(problem: hq.Problem) -> CertifiedMarkov | None:
+    kept = _everybody_matters(problem, "soft")
+    return None if kept is None else games.known_cases(select(kept, np.asarray(known_bounds(kept).contraction) < 1))
+
+
+def _given_plain(problem: hq.Problem) -> CertifiedMarkov | None:
+    kept = _everybody_matters(problem, "plain")
+    return None if kept is None else games.known_cases(kept)
+
+
+def _given_zero_sum(problem: hq.Problem) -> stages.ZeroSum | None:
+    kept = _going_on(problem, "zero_sum")
+    return None if kept is None else stages.ZeroSum(kept)
+
+
+def _given_nested(problem: hq.Problem) -> CertifiedNested | None:
+    """At w = 1, where worlds are observed and all stage games have a margin."""
+    kept = _everybody_matters(problem, "soft") if isinstance(problem.game, hq.MarkovGame) else None
+    if kept is None:
+        return None
+    ones = np.ones((len(kept.tau), kept.game.action_mask.shape[1]))
+    positive = np.asarray(games.known_nested(kept, ones).known.margin) > 0
+    return games.known_nested(select(kept, positive), ones[positive])
+
+
+def _drawn(draw: Callable[..., Any], *options: Any) -> Callable[[Drawing], Any]:
+    return lambda drawing: draw(drawing.family, drawing.rng, drawing.num, *options)
+
+
+def _part(index: int, of: int) -> Callable[[Any], Any]:
+    return lambda key: jax.random.split(key, of)[index]
+
+
+EXPERIMENTS = (
+    Experiment(
+        (games.THREE, games.LONG, games.PUBLIC),
+        contraction,
+        sample_pairs,
+        draw=_drawn(games.contracting),
+        given=_given_soft,
+        stream=_part(0, 4),
+    ),
+    Experiment(
+        (games.ZERO_SUM, games.ZERO_SUM_PUBLIC),
+        stages.saddle_values,
+        stages.sample_values,
+        draw=lambda drawing: stages.ZeroSum(games.zero_sum(drawing.family, drawing.rng, drawing.num)),
+        given=_given_zero_sum,
+        stream=_part(1, 4),
+    ),
+    Experiment(
+        (games.THREE,),
+        stages.nested_iteration,
+        stages.sample_nested,
+        draw=_drawn(games.nested),
+        given=_given_nested,
+        stream=_part(2, 4),
+    ),
+    Experiment(
+        (games.LONG,),
+        plain,
+        sample_noise,
+        draw=_drawn(games.contracting, "plain"),
+        given=_given_plain,
+        stream=_part(3, 4),
+    ),
+)
+
+
+def _halved_and_on_policy(cases: CertifiedMarkov, samples: tuple[Sample, Sample]) -> dict[str, Sides]:
+    """(a) with half of B, whose factor is ``(γ + q)/2``, and (b) for the on-policy backup."""
+    halved = cases._replace(factor=0.5 * (cases.problem.game.discount + cases.factor))
+    return {
+        SOFT: contraction(halved, samples[0])[SOFT],
+        COUPLED: contraction(cases, samples[1], on_policy=True)[COUPLED],
+    }
+
+
+def _forgetful(cases: CertifiedNested, sample: Any) -> dict[str, Sides]:
+    """(e) with γ alone."""
+    known = cases.known._replace(factor=cases.problem.game.discount)
+    return stages.nested_iteration(cases._replace(known=known), sample)
+
+
+# (c) holds for every Q whatever the factor.
+CONTROLS = (
+    Experiment(
+        (games.THREE,),
+        _halved_and_on_policy,
+        lambda cases, drawing: (sample_pairs(cases, drawing), sample_pairs(cases, drawing)),
+        draw=_drawn(games.contracting),
+        stream=_part(0, 2),
+    ),
+    Experiment((games.THREE,), _forgetful, stages.sample_nested, draw=_drawn(games.nested), stream=_part(1, 2)),
+)

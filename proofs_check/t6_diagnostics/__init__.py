@@ -1,0 +1,16 @@
+"""T6: diagnostics from rollouts."""
+
+from proofs_check.statement import Statement
+from proofs_check.t6_diagnostics.experiments import CONTROL, EXPERIMENT, Pathologies, examples
+
+STATEMENT = Statement(
+    name="T6",
+    title="diagnostics from rollouts",
+    experiments=(EXPERIMENT, Pathologies()),
+    control="standard errors are those of all rollouts, and alarms are raised by point estimates",
+    controls=(CONTROL,),
+    examples=examples,
+    share=0.2,
+    control_share=1 / 10,
+    seconds=40.0,
+)

@@ -1,0 +1,174 @@
+"""``hqre llm collect``, ``train`` and ``play --policy``: exit codes, resume, budgets, hostile text."""
+
+import json
+from pathlib import Path
+
+import pytest
+from scripted import Scripted
+from test_llm_cli import run
+
+from hqre_jax.bridge import models
+from hqre_jax.bridge.models import Failure, Reply, Usage
+from hqre_jax.bridge.store import Store
+
+TEAM = """\
+version = 1
+model = "scripted"
+rounds = 2
+questions = 4
+samples = 4
+price = {prompt = 1.0, completion = 10.0}
+tasks = [{name = "mine.csv"}]
+menu = [{control = "abstain"}, {control = "direct", temperature = 0.7}, {control = "step_by_step", temperature = 0.7}]
+agents = [{name = "a"}, {name = "b"}]
+"""
+POLICY = Path("policy.json")
+COLLECT = ("collect", "team.toml", "--store", "s.sqlite")
+TRAIN = ("train", "team.toml", "--store", "s.sqlite", "--out", "policy.json", "--temperatures", "0.05")
+
+
+def says(request) -> Reply:
+    """Right when it thinks, and every second time when it does not."""
+    steps = "step by step" in request.messages[0].content
+    return Reply("The answer is 7." if steps or request.sample % 2 else "8", "stop", Usage(10, 0, 20 if steps else 4))
+
+
+@pytest.fixture
+def team(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "team.toml").write_text(TEAM)
+    rows = "".join(f"What is {k} + {7 - k}?,7,dev\n" for k in range(4))
+    (tmp_path / "mine.csv").write_text(f"question,answer,split\n{rows}")
+    model = Scripted(says)
+    monkeypatch.setattr(models, "load", lambda name, **options: model)
+    return model
+
+
+def test_from_a_team_file_to_a_policy_that_plays(capsys, team):
+    code, out, err = run(capsys, *COLLECT, "--format", "json")
+    document = json.loads(out)
+    assert (code, document["samples"], document["wanted"], document["failed"]) == (0, 32, 32, 0), err
+    assert document["bought"]["calls"] == len(team.asked) == 32
+    assert "next: hqre llm train" in err
+    code, out, err = run(capsys, *TRAIN, "--format", "json")
+    policy = json.loads(out)
+    assert code == 0, err
+    assert policy == json.loads(POLICY.read_text())
+    assert len(team.asked) == 32, "offline training asks nothing"
+    assert [agent["controls"] for agent in policy["agents"]] == [["abstain", "direct", "step_by_step"]] * 2
+    assert policy["states"][0] == {"class": "mine/all", "round": 1, "agreement": "none"}
+    assert policy["residual"] <= 1e-10
+    assert policy["budgets"]["bought"] is None
+    assert policy["store"]["calls"] == 32
+    assert policy["stability"]["verdict"] in ("stable", "unstable", "not_enough_data")
+    argv = ("play", "team.toml", "--task", "mine.csv", "--policy", "policy.json", "--store", "s.sqlite")
+    code, out, err = run(capsys, *argv, "--format", "json")
+    play = json.loads(out)
+    assert code == 0, err
+    assert [row["agent"] for row in play["rounds"][0]["agents"]] == ["a", "b"]
+    assert play["rounds"][0]["state"] == "mine/all, round 1, none"
+    probabilities = policy["probabilities"][0][0]
+    first = play["rounds"][0]["agents"][0]
+    assert first["probability"] == pytest.approx(probabilities[policy["agents"][0]["controls"].index(first["control"])])
+    assert play["tokens"] == sum(
+        row["tokens"]["prompt"] + row["tokens"]["completion"] for each in play["rounds"] for row in each["agents"]
+    )
+    assert run(capsys, *argv)[0] == 0
+
+
+def test_collecting_goes_on_where_a_budget_ended_it(capsys, team):
+    code, out, err = run(capsys, *COLLECT, "--budget-calls", "10", "--format", "json")
+    assert (code, json.loads(out)["samples"], json.loads(out)["stopped"]) == (1, 10, "10 calls")
+    assert err.startswith("hqre: budget: the budget of 10 calls is spent; what was bought is kept in s.sqlite")
+    code, out, err = run(capsys, *TRAIN)
+    assert (code, out) == (2, "")
+    assert err.startswith("hqre: s.sqlite: holds 1 samples of each question and control, and a play may need 4"), err
+    assert run(capsys, *COLLECT)[0] == 0
+    assert len(team.asked) == 32
+    with Store("s.sqlite", read_only=True) as store:
+        assert len(store) == 32
+
+
+def test_a_failed_call_is_missing(capsys, team):
+    team._says = lambda request: Failure("server", "down \x1b[31m") if request.sample == 3 else says(request)
+    code, out, err = run(capsys, *COLLECT, "--format", "json")
+    assert (code, json.loads(out)["samples"], json.loads(out)["failed"]) == (1, 24, 8)
+    assert err.startswith("hqre: server: 8 calls failed for good")
+    assert "\x1b" not in err
+    team._says = says
+    assert run(capsys, *COLLECT)[0] == 0
+
+
+def test_interrupted_collecting_says_how_to_go_on(capsys, team):
+    def interrupt(request):
+        raise KeyboardInterrupt
+
+    team._says = interrupt
+    code, out, err = run(capsys, *COLLECT)
+    assert (code, out) == (130, "")
+    assert "hqre llm collect team.toml" in err
+    assert "--store=s.sqlite" in err
+
+
+def edited(change):
+    """policy.json with one thing changed."""
+    document = json.loads(POLICY.read_text())
+    change(document)
+    POLICY.write_text(json.dumps(document))
+
+
+def set_to(key, value):
+    return lambda document: document.__setitem__(key, value)
+
+
+def not_one(document):
+    document["probabilities"][0][0][0] += 0.5
+
+
+BAD_POLICIES = [
+    (set_to("format", "poem"), "policy.json: format: is 'poem'"),
+    (set_to("version", 2), "policy.json: version: is 2, this one reads 1: upgrade"),
+    (set_to("mine", 1), "policy.json: mine: is not known"),
+    (lambda document: document.pop("reference"), "policy.json: reference: is missing"),
+    (not_one, "policy.json: probabilities: is"),
+    (lambda document: document["temperatures"][0].__setitem__(0, -1), "policy.json: temperatures: is"),
+    (lambda document: document["agents"][0].__setitem__("name", "mallory\x1b"), "policy: has other agents"),
+    (lambda document: document["states"][0].__setitem__("agreement", "war"), "policy.json: states: is"),
+]
+
+
+def test_bad_input_is_one_line(capsys, team):
+    assert run(capsys, *COLLECT)[0] == 0
+    assert run(capsys, *TRAIN)[0] == 0
+    play = ("play", "team.toml", "--task", "mine.csv", "--policy", "policy.json")
+    good = POLICY.read_text()
+    for change, complaint in BAD_POLICIES:
+        edited(change)
+        code, out, err = run(capsys, *play)
+        assert (code, out, err.count("\n")) == (2, "", 1), complaint
+        assert err.startswith(f"hqre: {complaint}"), err
+        assert "\x1b" not in err
+        POLICY.write_text(good)
+    for argv, complaint in [
+        ((*play, "--agent", "a"), "agent: is for one agent"),
+        (("play", "team.toml", "--task", "arithmetic", "--policy", "policy.json"), "item: is of arithmetic/sum"),
+        (("play", "team.toml", "--task", "mine.csv", "--policy", "no.json"), "no.json: cannot be read: no such file"),
+        (("collect", "team.toml"), "--store: is missing"),
+        ((*COLLECT, "--data", "x"), "data: holds test questions"),
+        ((*TRAIN[:4], "--out", "no/policy.json"), "out: cannot write into 'no'"),
+        ((*TRAIN[:2], "--store", "none.sqlite", "--out", "p.json"), "store: 'none.sqlite' is not there"),
+        ((*TRAIN[:-1], "0"), "temperatures: is '0'"),
+        ((*TRAIN[:-1], "grid", "--online"), "temperatures: is 'grid'"),
+    ]:
+        code, out, err = run(capsys, *argv)
+        assert (code, out, err.count("\n")) == (2, "", 1), err
+        assert err.startswith(f"hqre: {complaint}"), err
+
+
+def test_online_training_stops_at_its_budget(capsys, team):
+    code, out, err = run(capsys, *TRAIN, "--online", "--budget-calls", "12", "--format", "json")
+    policy = json.loads(out)
+    assert code == 1
+    assert (policy["method"], policy["training"]["ended"]) == ("online", "budget")
+    assert policy["budgets"]["bought"]["calls"] <= 12
+    assert "the budget is spent" in err

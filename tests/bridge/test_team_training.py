@@ -1,0 +1,116 @@
+"""From an empirical game to a policy: temperatures, selection, certificates, budgets, and learning by play."""
+
+import jax
+import numpy as np
+import pytest
+from teams import dice, game_items, samples_of, team_file
+
+import hqre_jax as hq
+from hqre_jax.bridge.coordination import (
+    DicePC,
+    PolicyPlayer,
+    TeamGame,
+    TeamSimulator,
+    certify_stages,
+    find_equilibria,
+    play_all,
+    solve_stages,
+    stability_of,
+    stage_games,
+    train_offline,
+    train_online,
+)
+from hqre_jax.core._types import InputError
+
+MENU = [
+    {"control": "abstain"},
+    {"control": "direct", "temperature": 1.0},
+    {"control": "step_by_step", "temperature": 1.0},
+]
+CHANCES = {"direct": {"A": 0.4, "B": 0.3, "C": 0.3}, "steps": {"A": 0.9, "C": 0.1}}
+DOCUMENT = team_file(MENU, rounds=2, questions=30, price={"prompt": 1.0, "completion": 5.0})
+
+
+@pytest.fixture(scope="module")
+def pool():
+    samples, model = samples_of(DOCUMENT, dice(CHANCES, {"steps": 8}))
+    states, items = game_items(samples)
+    return samples, states, items, TeamGame.from_samples(samples, items, per_question=16), model
+
+
+def test_the_policy_is_an_hqre_of_its_own_game(pool):
+    samples, states, items, game, model = pool
+    asked = len(model.asked)
+    trained = train_offline(game, 0.05)
+    sol = trained.solution
+    assert float(hq.residual(trained.game.game, sol.policy, trained.tau)) <= 1e-10
+    assert trained.settled < 0.01, "the law of the histories is the policy's own"
+    assert trained.selection in ("unique", "principal_branch")
+    # Whoever answers thinks: that is worth its price; where both agree nobody does anything more.
+    x = [str(state) for state in states.states].index("letters/easy, round 2, agreed")
+    assert trained.policy[:, x, 0].min() > 0.3
+    assert trained.policy[:, 0, 2].max() > 0.5
+    exact = trained.game.estimated.worth(trained.policy)
+    outcomes = [
+        play for seed in range(20) for play in play_all(PolicyPlayer(states, trained.policy), items[0], samples, seed)
+    ]
+    scores = np.array([outcome.score for outcome in outcomes])
+    assert exact.score == pytest.approx(scores.mean(), abs=4 * scores.std() / np.sqrt(30))
+    report = stability_of(trained, samples, items, plays=64)
+    assert report is not None
+    assert asked == len(model.asked), "nothing new is asked"
+
+
+def test_least_temperatures_certify_and_low_ones_do_not(pool):
+    _, _, _, game, _ = pool
+    least = solve_stages(game.game)
+    assert least is not None
+    certificate = certify_stages(game.game, least.tau, least.values)
+    assert str(certificate.verdict) == "unique"
+    assert min(margin for margin in certificate.margins if margin is not None) > 0
+    low = solve_stages(game.game, 0.02 * least.tau)
+    assert low is not None
+    certificate = certify_stages(game.game, low.tau, low.values)
+    assert str(certificate.verdict) == "not_unique", "who answers is a convention of a game of chicken"
+    x = next(x for x, stage in enumerate(certificate.stages) if str(stage.verdict) == "not_unique")
+    stage = stage_games(game.game, low.values)[x]
+    assert len(find_equilibria(stage, low.tau[:, x : x + 1], num_starts=16)) >= 2
+
+
+def test_a_budget_is_kept_by_dearer_tokens(pool):
+    samples, _, items, _, _ = pool
+    free, poor = DicePC(0.05), DicePC(0.05, prices=(1.0, 16.0))
+    outcomes = {}
+    for budget, method in ((np.inf, free), (20.0, poor)):
+        player = method.fit(items[0], samples, budget, 0)
+        outcomes[budget] = play_all(player, items[0], samples, 0)
+    tokens = {budget: np.mean([outcome.tokens for outcome in found]) for budget, found in outcomes.items()}
+    assert tokens[20.0] <= 20.0 < tokens[np.inf]
+    with pytest.raises(InputError, match="of 0 tokens a question is kept at no price"):
+        DicePC(0.05, prices=(1.0,)).fit(items[0], samples, 0.0, 0)
+
+
+def test_the_simulator_plays_the_same_game(pool):
+    """Mean payoffs of its plays are what the empirical game says the policy is worth."""
+    samples, states, items, game, _ = pool
+    policy = game.law
+    sampled = hq.SampledGame(TeamSimulator(samples, states, items), num_workers=1)
+    episodes = sampled.play(policy, 512, jax.random.key(1))
+    paid = np.asarray(episodes.rewards).sum(1)
+    worth = game.estimated.worth(policy)
+    assert not np.asarray(episodes.failed).any()
+    np.testing.assert_allclose(paid.mean(0), worth.score - worth.costs, atol=4 * paid.std() / np.sqrt(100))
+
+
+def test_learning_by_play(pool):
+    """The agents come to think rather than to guess, the controller raises the temperature, and the report says why."""
+    samples, states, items, _, _ = pool
+    learnt = train_online(samples, states, items, tau=0.1, max_stretches=2, plays=64, batch=32, tol=0.01)
+    assert learnt.ended == "rounds"
+    assert learnt.plays > 2 * 64
+    assert learnt.policies.shape == (3, *states.mask.shape)
+    assert (learnt.policies[-1][:, 0, 2] > learnt.policies[0][:, 0, 2]).all()
+    assert learnt.report is not None
+    policy = learnt.to_policy()
+    assert policy.facts["training"]["ended"] == "rounds"
+    assert 0 < policy.facts["residual"] <= 1

@@ -1,0 +1,1 @@
+"""Statements for tests of the ledger, a folder each: found there like those of the project."""
