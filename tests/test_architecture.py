@@ -269,6 +269,8 @@ def test_import_leaves_jax_alone():
 import jax
 before = dict(jax.config.values)
 import hqre_jax
+for name in dir(hqre_jax):
+    getattr(hqre_jax, name)
 changed = {key for key, value in jax.config.values.items() if key in before and before[key] != value}
 assert not changed, f"changed on import: {sorted(changed)}"
 assert not jax._src.xla_bridge.backends_are_initialized(), "a computation ran on import"

@@ -46,7 +46,8 @@ VERBS = {
         lambda: hq.regularized_gap(PROBLEM, POLICY), lambda: hq.regularized_gap(GAME, POLICY, TAU, **OPTIONS)
     ),
     "bayesian_regret": (
-        lambda: hq.bayesian_regret(PROBLEM, [POLICY]), lambda: hq.bayesian_regret(GAME, [POLICY], TAU, **OPTIONS)
+        lambda: hq.equilibrium.bayesian_regret(PROBLEM, [POLICY]),
+        lambda: hq.equilibrium.bayesian_regret(GAME, [POLICY], TAU, **OPTIONS),
     ),
     "exploitability": (
         lambda: hq.exploitability(PROBLEM, POLICY), lambda: hq.exploitability(GAME, POLICY, TAU, **OPTIONS)

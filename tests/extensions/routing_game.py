@@ -34,7 +34,7 @@ class RoutingGame(hq.AbstractGame):
         self.labels = labels or hq.Labels()
         self.policy_independent_beliefs = True
 
-    def evaluate(self, log_policy, bonus, continuation, payoff_scale=1.0) -> hq.Evaluation:
+    def evaluate(self, log_policy, bonus, continuation, payoff_scale=1.0) -> hq.games.Evaluation:
         """See `AbstractGame.evaluate`."""
         policy = jnp.where(self.action_mask, jnp.exp(log_policy), 0.0)[:, 0]
         others = jnp.sum(policy, axis=0)[None] - policy
@@ -42,7 +42,7 @@ class RoutingGame(hq.AbstractGame):
         paid = bonus if continuation == "soft" else jnp.zeros_like(bonus)
         values = jnp.sum(policy * worth, axis=-1) + paid[:, 0]
         nothing = jnp.zeros((self.num_players, 0), values.dtype)
-        return hq.Evaluation(worth[:, None], values[:, None], values, jnp.ones_like(bonus), nothing)
+        return hq.games.Evaluation(worth[:, None], values[:, None], values, jnp.ones_like(bonus), nothing)
 
     def centered(self) -> "RoutingGame":
         """Delays are small numbers: nothing to take out."""
