@@ -15,7 +15,8 @@ from pathlib import Path
 from sphinx.cmd.build import main as sphinx_build
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("docs/**/*.md", "docs/*.png", "notebooks/*.py", "C*.md", "benchmarks/language_models/table.md")
+PAGES = ("docs/**/*.md", "docs/*.png", "notebooks/*.py", "C*.md")
+PAGES += ("benchmarks/*/table.md", "proofs_check/*/statement.md")
 _LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(?=[)#])")
 
 

@@ -3,6 +3,8 @@
 import re
 from typing import Any
 
+from pygments.lexers.special import TextLexer
+
 project = "hqre_jax"
 author = "hqre_jax contributors"
 copyright = author
@@ -11,7 +13,6 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
 ]
 html_theme = "furo"
@@ -54,7 +55,7 @@ nitpick_ignore_regex = [("py:(class|meth|data|attr|exc)", r".*")]
 
 
 def _public_name(app: Any, environment: Any, node: Any, content: Any) -> Any:
-    """Where a bare name leads that is public in another room: there is one meaning of it, or none is taken."""
+    """Where a bare name leads that is public in another room: the one of `hqre_jax` itself, else the only one."""
     if node.get("refdomain") != "py":
         return None
     if not re.fullmatch(r"[\w.]+", node["reftarget"]):
@@ -63,12 +64,14 @@ def _public_name(app: Any, environment: Any, node: Any, content: Any) -> Any:
     ending = f".{node['reftarget']}"
     # An object is known under the name of its module too; both lead to one place.
     meanings = {(known.docname, known.node_id): name for name, known in domain.objects.items() if name.endswith(ending)}
-    if len(meanings) != 1:
+    top = f"hqre_jax{ending}"
+    if len(meanings) != 1 and top not in domain.objects:
         return None
-    (name,) = meanings.values()
+    name = top if top in domain.objects else next(iter(meanings.values()))
     return domain.resolve_xref(environment, node["refdoc"], app.builder, "obj", name, node, content)
 
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("missing-reference", _public_name)
+    app.add_lexer("csv", TextLexer)

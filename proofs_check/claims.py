@@ -65,7 +65,7 @@ def check(name: str, problem: hq.Problem, key: Any = None, *, package: str = "pr
         (True, True, True)
 
     Args:
-        name: Statement and claim, say "T2(a)".
+        name: Statement and claim, say "T2(a)"; "T2" for all its claims.
         problem: The game with its temperatures (units of payoff).
         key: Typed key of what is random besides: starts, pairs of policies, noise. Always the same by default.
         package: Where the statements are.
@@ -78,10 +78,10 @@ def check(name: str, problem: hq.Problem, key: Any = None, *, package: str = "pr
             game.
     """
     every = statements(package)
-    found = re.fullmatch(r"\s*(\w+?)\s*\(?\s*(\([^()]+\))\s*", name) or re.fullmatch(r"(\w+)()", name)
+    found = re.fullmatch(r"(\w+)(\(\w\))?", name)
     if found is None or found[1] not in every:
         raise hq.InputError("name", f"{name[:20]!a} is no claim; say T2(a), of one of {', '.join(every)}")
-    statement, letter = every[found[1]], found[2]
+    statement, letter = every[found[1]], found[2] or ""
     if not statement.about_single_games:
         raise hq.InputError("name", f"{statement.name} is not about single games")
     measured = statement.measure(batch_of_one(problem), jax.random.key(0) if key is None else key)

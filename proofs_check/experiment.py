@@ -30,7 +30,7 @@ class Drawing(NamedTuple):
         key: Typed key of all batches together.
     """
 
-    family: Family
+    family: Any
     rng: np.random.Generator
     num: int
     index: int
@@ -75,6 +75,11 @@ def unchanged(cases: Any, sample: Any, drawing: Drawing) -> dict[str, tuple[Any,
     return {drawing.family.name: (cases, sample)}
 
 
+def share_of_key(index: int, of: int) -> Callable[[Any], Any]:
+    """The stream of one experiment of several."""
+    return lambda key: jax.random.split(key, of)[index]
+
+
 def each_game(function: Callable[..., Any]) -> Callable[..., Any]:
     """A pure function of one game for batches of them: all arguments with a leading axis (game), compiled quickly."""
     return quick_jit(jax.vmap(function))
@@ -85,7 +90,7 @@ class Experiment:
     """Random games, and what is claimed of each.
 
     Attributes:
-        families: Where games come from; each gives the same share.
+        families: Where games come from, each a `Family` or more; each gives the same share.
         sides: ``(cases, sample) -> {claim: sides}`` of a batch; the claims are pure functions of one game each.
         sample: ``(cases, drawing) -> sample``: starts, noise, keys; leading axis (game).
         draw: ``drawing -> cases``: problems (``cases.problem``) with what is certified of them, leading axis (game).
@@ -94,7 +99,7 @@ class Experiment:
         stream: The experiment's own key, from that of the whole check.
     """
 
-    families: tuple[Family, ...]
+    families: tuple[Any, ...]
     sides: Callable[[Any, Any], Claims]
     sample: Callable[[Any, Drawing], Any] = keys_only
     draw: Callable[[Drawing], Any] = draw_certified
@@ -166,7 +171,7 @@ def outcome_of(experiments: tuple[Any, ...], key: Any, num_games: int) -> Outcom
     return Outcome(tuple(sorted(comparisons, key=lambda c: c.claim)), max(drawn.values(), default=0))
 
 
-def drawings(key: Any, num_games: int, families: tuple[Family, ...]) -> Iterator[Drawing]:
+def drawings(key: Any, num_games: int, families: tuple[Any, ...]) -> Iterator[Drawing]:
     """Split ``num_games`` evenly over families, and each share into batches.
 
     Args:

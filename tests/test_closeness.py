@@ -56,6 +56,42 @@ def test_every_lane_of_a_batch():
     assert policies[1, :, 0].min() > 0.999
 
 
+def test_just_before_a_fold():
+    """At temperatures a little hotter than a fold's the branch arrives before it: no step may go around the fold."""
+    fold = hq.trace_branch(hq.NormalFormGame(NEAR), np.inf, 0.1).folds[0]
+    tau = fold.tau[0, 0] * (1 + np.logspace(-6, -2, 16))
+    solution = hq.solve_batch(np.stack([NEAR] * 16), tau[:, None])
+    assert set(solution.selection) == {"principal_branch"}
+    np.testing.assert_allclose(solution.policy, np.stack([fold.policy] * 16), rtol=0, atol=0.2)
+
+
+@pytest.mark.parametrize("solver", ["principal_branch", "krylov_branch"])
+def test_just_before_and_behind_a_fold(solver):
+    """One at a time: before it the branch ends where it first arrives, behind it far away."""
+    game = hq.NormalFormGame(NEAR)
+    fold = hq.trace_branch(game, np.inf, 0.1).folds[0]
+    for distance in (1e-8, 1e-6, 1e-4, -1e-4, -1e-6):
+        solution = hq.solve(game, fold.tau[0, 0] * (1 + distance), solver=solver)
+        assert solution.selection == "principal_branch"
+        assert (np.abs(solution.policy - fold.policy).max() < 0.2) == (distance > 0)
+
+
+def test_a_step_passes_over_no_arrival():
+    """On the parabola t = s − s²/2, whose fold is at (1, ½): from s = .8 to 1.2 the tangents meet at t = .52."""
+
+    def first(begin, end, goal, landing):
+        positions, slopes = zip(*(jnp.asarray([s - s**2 / 2, 1 - s]) for s in (begin, end)), strict=True)
+        length = jnp.asarray(end - begin)
+        return bool(_closeness.arrives_first(positions, slopes, length, jnp.asarray(goal), jnp.asarray(landing)))
+
+    assert first(0.8, 1.2, 0.521, False)
+    assert not first(0.8, 1.2, 0.519, False)
+    assert not first(0.8, 1.2, 0.4999, False)
+    assert first(0.5, 0.9, 0.495, True)  # met on the way up
+    assert not first(0.5, 1.1, 0.495, True)  # and again on the way down
+    assert first(1.2, 1.4, 0.45, False)  # going down, nothing is met from below
+
+
 def test_imperfections_of_every_size():
     """From 1e-1 to 1e-12: as the independent tracer has it; nobody stays where symmetry would have left them."""
     rng = np.random.RandomState(0)

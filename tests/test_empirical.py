@@ -196,6 +196,23 @@ def test_a_level_that_is_not_to_be_trusted_says_so():
     assert float(ranged.half_width) > 2 * float(silent.half_width)
 
 
+def test_an_interval_reaches_to_the_equilibrium_that_may_be_selected():
+    """Coordination at τ = .45 < ½ on ``diag(1 + b, 1)``: which of two equilibria is selected is the sign of b.
+
+    Of it the payoffs tell the mean of two sums of four, each with a variance of .25/50: its standard error is .1. The
+    other equilibrium is excluded at 99.5 %, that is beyond 2.8 of these.
+    """
+    for b, excluded in ((0.22, False), (0.32, True)):
+        means = np.array([[[1 + b, 0.0], [0.0, 1.0]]] * 2)
+        covariances = 0.25 * np.eye(2)[:, :, None, None] * np.ones((2, 2))
+        moments = np.full((2, 2), 50.0), means, covariances
+        empirical = hq.EmpiricalGame.from_moments(*moments, third=np.zeros_like(means))
+        region = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 0.45, solver="principal_branch"))
+        assert bool(region.trusted)
+        assert (float(region.lower[0, 0, 0]) > 0.5) == excluded
+        assert float(region.policy[0, 0, 0]) > 0.5
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("plays", [20, 50])
 def test_intervals_cover_wherever_they_are_trusted(plays):

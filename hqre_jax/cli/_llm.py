@@ -15,7 +15,7 @@ from hqre_jax.cli._llm_options import add_common, say
 from hqre_jax.cli._llm_report import add_report, report
 from hqre_jax.cli._llm_team import collect, train
 from hqre_jax.cli._tables import rendered, table
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
 # The bridge is imported by the functions below, when it is wanted.
@@ -107,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--online", action="store_true", help="learn by playing, with a controller of temperatures")
     training.add_argument(
         "--temperatures", metavar="T", default=None,
-        help="offline: grid, least, or a number; online: the first one, kept if a number (default: grid; 0.25)",
+        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
     )  # fmt: skip
     add_eval(command)
     add_report(command)

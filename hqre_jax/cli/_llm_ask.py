@@ -15,7 +15,7 @@ from hqre_jax.cli._llm_options import budget_of, models_of, same_again, say, who
 from hqre_jax.cli._llm_play import transcript_document, transcript_tables
 from hqre_jax.cli._llm_team_play import outcome_document, outcome_tables
 from hqre_jax.cli._tables import rendered
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:

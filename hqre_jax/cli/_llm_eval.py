@@ -12,7 +12,7 @@ from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_options import add_common, models_of, progress, same_again, say, whole
 from hqre_jax.cli._tables import rendered, table
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:

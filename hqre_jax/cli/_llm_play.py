@@ -7,7 +7,7 @@ from rich.text import Text
 
 from hqre_jax.bridge.models import Failure, Message, Reply
 from hqre_jax.cli._tables import facts
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 if TYPE_CHECKING:
     from hqre_jax.bridge.play import Transcript

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hqre_jax.cli._llm_options import say
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 EPILOG = """\
 Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and

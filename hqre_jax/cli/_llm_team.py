@@ -6,27 +6,28 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_options import budget_of, models_of, progress, same_again, say, whole
 from hqre_jax.cli._tables import facts, rendered, table
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
     from hqre_jax.bridge.models import AbstractModel
     from hqre_jax.bridge.store import Store
     from hqre_jax.bridge.tasks import Item
     from hqre_jax.bridge.team import Team
 
+    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
+
 
 def collect(arguments: Namespace) -> int:
     """Sample what the empirical game needs."""
-    from hqre_jax.bridge.coordination import collect as sample_all
     from hqre_jax.bridge.store import Store
+
+    from hqre_jax.bridge.coordination import collect as sample_all
 
     team = _team(arguments)
     with Store(arguments.store) as store:
@@ -89,9 +90,17 @@ def train(arguments: Namespace) -> int:
 
 
 def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
-    from hqre_jax.bridge.coordination import TeamGame, available, needed, stability_of, train_offline
     from hqre_jax.bridge.models import AbstractModel, load
     from hqre_jax.bridge.models._replay import ReplayModel
+
+    from hqre_jax.bridge.coordination import (
+        TeamGame,
+        available,
+        bootstrap_team,
+        needed,
+        stability_of,
+        train_offline,
+    )
 
     models: dict[str, AbstractModel] = {
         name: load(name) if name.startswith("replay:") else ReplayModel(arguments.store, name)
@@ -109,8 +118,10 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)
-        report = stability_of(trained, samples, items, seed=samples.seed)
-    return trained.to_policy(report, **_origin(arguments, team, store, samples, items, None)), "done"
+        report = stability_of(trained, seed=samples.seed)
+        show("intervals", 0, 0)
+        sure = bootstrap_team(trained.game, trained.policy, trained.tau, seed=samples.seed)
+    return trained.to_policy(report, sure, **_origin(arguments, team, store, samples, items, None)), "done"
 
 
 def _online(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
@@ -156,9 +167,9 @@ def _pool(
 def _temperatures(arguments: Namespace) -> Any:
     """A number, or the word for how they are to be found."""
     given = arguments.temperatures
-    if given is None or (given in ("grid", "least") and not arguments.online):
+    if given is None or (given in ("grid", "least", "controller") and not arguments.online):
         return given or "grid"
-    wanted = "a number above 0" if arguments.online else "grid, least, or a number above 0"
+    wanted = "a number above 0" if arguments.online else "grid, least, controller, or a number above 0"
     tau = number(given, "temperatures", float, wanted)
     if not (tau > 0 and tau < float("inf")):
         raise InputError("temperatures", f"is {given!a}; {wanted} is wanted")
@@ -209,12 +220,45 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
     known, certificate = policy.facts, policy.facts["certificate"]
     stability = known.get("stability")
     lines = {
-        "method": f"{known['method']}: {known['result']}, residual {known['residual']:.3g}, {known['selection']}",
+        "method": f"{known['method']}: {known['result']}, residual {_shown(known['residual'])}, {known['selection']}",
         "certificate": f"{certificate['verdict']}: {certificate['reason']}",
         "stability": "not judged" if stability is None else stability["text"].partition("\n")[0],
     }
     if known.get("worth") is not None:
         worth = known["worth"]
-        lines["on dev"] = f"score {worth['score']:.3f}, less tokens {worth['team']:.3f}"
+        low, high = worth["score_interval"]
+        lines["on dev"] = (
+            f"score {worth['score']:.3f} [{low:.3f}, {high:.3f}], less what the tokens cost {worth['team']:.3f}"
+        )
     shown = {name: harmless(text) for name, text in lines.items()}
     return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]
+<<<<<<< ours
+||||||| base
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=harmless(what), completed=done, total=total or None
+        )
+=======
+
+
+def _shown(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, total: bar.update(
+            task, description=harmless(what), completed=done, total=total or None
+        )
+>>>>>>> theirs

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from hqre_jax.cli._llm_play import said_text
 from hqre_jax.cli._tables import facts
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 if TYPE_CHECKING:
     from hqre_jax.bridge.coordination import Outcome, Said

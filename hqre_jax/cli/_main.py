@@ -33,9 +33,9 @@ from hqre_jax.cli._tables import (
     rendered,
     solution_tables,
 )
-from hqre_jax.cli._text import harmless
 from hqre_jax.cli._verify import verify
 from hqre_jax.core._results import RESULTS
+from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 from hqre_jax.io import list_games
 from hqre_jax.problem import Problem

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import numpy as np
 
 from hqre_jax.core._programs import known_options
 
@@ -24,3 +25,23 @@ def quick_jit(function: Callable[..., Any], **options: Any) -> Callable[..., Any
         return jax.jit(function, compiler_options=known_options(_UNOPTIMISED if unoptimised else _QUICKLY), **options)
 
     return functools.wraps(function)(lambda *args, **kwargs: program()(*args, **kwargs))
+
+
+def in_chunks(program: Callable[..., Any], size: int, *batched: Any) -> Any:
+    """A program's results for any number of games: it is compiled for one number only.
+
+    Args:
+        program: Maps pytrees of arrays with leading axis (game) to others.
+        size: That number.
+        batched: The program's arguments.
+
+    Returns:
+        What it would return for all games at once, on the host.
+    """
+    num = len(jax.tree.leaves(batched)[0])
+    parts = []
+    for first in range(0, num, size):
+        # The last chunk is filled up, and what fills it forgotten.
+        rows = np.minimum(np.arange(first, first + size), num - 1)
+        parts.append(program(*jax.tree.map(lambda x, rows=rows: x[rows], batched)))
+    return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)

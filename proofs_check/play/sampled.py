@@ -1,11 +1,9 @@
 """Mirror play on sampled payoffs: what each round costs, and the majorants of T3s."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 import hqre_jax as hq
@@ -18,7 +16,7 @@ from proofs_check.numerics import accuracy
 NUM_RUNS, NUM_ROUNDS = 48, 48
 LOOKED_AT = (NUM_ROUNDS // 4, NUM_ROUNDS - 1)
 # Games of one run of a compiled program.
-_CHUNK = 50
+CHUNK = 50
 
 
 class Constants(NamedTuple):
@@ -176,25 +174,6 @@ def transient(known: Constants, influence: Float[Array, "x x"], eta: Scalar, num
     positive = jnp.where(known.weights > 0, known.weights, 1.0).ravel()
     parts = known.tau.ravel(), positive, influence, eta, known.margin, known.distance, known.ratio.ravel()
     return jnp.sum(regret_majorant(*parts, num_rounds).rounds, axis=0).reshape(known.tau.shape)
-
-
-def in_chunks(program: Callable[..., Any], *batched: Any) -> Any:
-    """A program's results for any number of games: it is compiled for one number only.
-
-    Args:
-        program: Maps pytrees of arrays with leading axis (game) to others.
-        batched: Its arguments.
-
-    Returns:
-        What it would return for all games at once, on the host.
-    """
-    num = len(jax.tree.leaves(batched)[0])
-    parts = []
-    for first in range(0, num, _CHUNK):
-        # The last chunk is filled up, and what fills it forgotten.
-        rows = np.minimum(np.arange(first, first + _CHUNK), num - 1)
-        parts.append(program(*jax.tree.map(lambda x, rows=rows: x[rows], batched)))
-    return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)
 
 
 class Play(NamedTuple):

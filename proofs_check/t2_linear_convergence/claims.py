@@ -1,6 +1,5 @@
 """T2: mirror descent converges linearly where the margin is positive, and how fast."""
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +9,7 @@ from jaxtyping import Array, Bool
 
 from hqre_jax.core._simplex import log_softmax
 from proofs_check.comparison import Sides, select
-from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
 from proofs_check.games.certified import (
     FAMILIES,
     NEAR_ZERO_SUM,
@@ -142,13 +141,9 @@ def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[
     }
 
 
-def _half_of(index: int) -> Callable[[Any], Any]:
-    return lambda key: jax.random.split(key)[index]
-
-
 # As many zero-sum games more, of which (d) speaks.
 EXPERIMENTS = (
-    Experiment(FAMILIES, sides, given=given_certified, stream=_half_of(0)),
-    Experiment(ZERO_SUM_FAMILIES, sides, stream=_half_of(1)),
+    Experiment(FAMILIES, sides, given=given_certified, stream=share_of_key(0, 2)),
+    Experiment(ZERO_SUM_FAMILIES, sides, stream=share_of_key(1, 2)),
 )
 CONTROL = Experiment((NEAR_ZERO_SUM, ZERO_SUM), sides, variants=_controls)

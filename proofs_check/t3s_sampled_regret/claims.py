@@ -15,8 +15,10 @@ from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import in_chunks
 from proofs_check.numerics.confidence import betting_lower_bound
 from proofs_check.play.sampled import (
+    CHUNK,
     LOOKED_AT,
     NUM_ROUNDS,
     NUM_RUNS,
@@ -24,7 +26,6 @@ from proofs_check.play.sampled import (
     excess,
     floor_of,
     harmonic,
-    in_chunks,
     influence_of,
     logarithmic,
     majorant,
@@ -172,7 +173,7 @@ def draw_sample(cases: Certified, drawing: Drawing) -> Trial:
 def sides(cases: Certified, trials: Trial) -> dict[str, Sides]:
     """The three claims for games with a margin; (a) in two rounds, (b) and (c) for each player."""
     holds = np.asarray(cases.known.margin) > 0
-    run, problem = select((in_chunks(observe, cases, trials), cases.problem), holds)
+    run, problem = select((in_chunks(observe, CHUNK, cases, trials), cases.problem), holds)
     totals = betting_lower_bound(run.totals, _ALARM)
     return {
         ROUND: Sides(betting_lower_bound(run.gaps, _ALARM), run.rounds, run.round_slack, problem=problem),

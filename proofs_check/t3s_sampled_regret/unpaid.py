@@ -6,7 +6,8 @@ import numpy as np
 
 import hqre_jax as hq
 from proofs_check.games.certified import posed
-from proofs_check.play.sampled import NUM_ROUNDS, in_chunks
+from proofs_check.numerics.compiled import in_chunks
+from proofs_check.play.sampled import CHUNK, NUM_ROUNDS
 from proofs_check.statement import Example
 from proofs_check.t3s_sampled_regret.claims import Trial, observe
 
@@ -30,7 +31,7 @@ def examples() -> tuple[Example, ...]:
     size = 0.1
     drawn = zeros, zeros, size * ones, 0 * ones, ones < 0, eta[copied], ones
     keys = jax.random.split(jax.random.key(0), len(copied))
-    run = in_chunks(observe, cases, Trial(*map(jnp.asarray, drawn), keys))
+    run = in_chunks(observe, CHUNK, cases, Trial(*map(jnp.asarray, drawn), keys))
     measured = run.totals[:, 1].mean(axis=(1, 2)).reshape(2, _COPIES).mean(axis=1)
     bound = run.bounds[:, 1].mean(axis=1).reshape(2, _COPIES).mean(axis=1)
     found = []

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 import hqre_jax as hq
 from hqre_jax.games._world_states import AbstractWorldStateGame
 from proofs_check.comparison import Sides, select
-from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
 from proofs_check.games.certified import known_bounds
 from proofs_check.numerics.compiled import quick_jit
 from proofs_check.t4_markov import games, stages
@@ -131,10 +131,6 @@ def _drawn(draw: Callable[..., Any], *options: Any) -> Callable[[Drawing], Any]:
     return lambda drawing: draw(drawing.family, drawing.rng, drawing.num, *options)
 
 
-def _part(index: int, of: int) -> Callable[[Any], Any]:
-    return lambda key: jax.random.split(key, of)[index]
-
-
 EXPERIMENTS = (
     Experiment(
         (games.THREE, games.LONG, games.PUBLIC),
@@ -142,7 +138,7 @@ EXPERIMENTS = (
         sample_pairs,
         draw=_drawn(games.contracting),
         given=_given_soft,
-        stream=_part(0, 4),
+        stream=share_of_key(0, 4),
     ),
     Experiment(
         (games.ZERO_SUM, games.ZERO_SUM_PUBLIC),
@@ -150,7 +146,7 @@ EXPERIMENTS = (
         stages.sample_values,
         draw=lambda drawing: stages.ZeroSum(games.zero_sum(drawing.family, drawing.rng, drawing.num)),
         given=_given_zero_sum,
-        stream=_part(1, 4),
+        stream=share_of_key(1, 4),
     ),
     Experiment(
         (games.THREE,),
@@ -158,7 +154,7 @@ EXPERIMENTS = (
         stages.sample_nested,
         draw=_drawn(games.nested),
         given=_given_nested,
-        stream=_part(2, 4),
+        stream=share_of_key(2, 4),
     ),
     Experiment(
         (games.LONG,),
@@ -166,7 +162,7 @@ EXPERIMENTS = (
         sample_noise,
         draw=_drawn(games.contracting, "plain"),
         given=_given_plain,
-        stream=_part(3, 4),
+        stream=share_of_key(3, 4),
     ),
 )
 
@@ -193,7 +189,7 @@ CONTROLS = (
         _halved_and_on_policy,
         lambda cases, drawing: (sample_pairs(cases, drawing), sample_pairs(cases, drawing)),
         draw=_drawn(games.contracting),
-        stream=_part(0, 2),
+        stream=share_of_key(0, 2),
     ),
-    Experiment((games.THREE,), _forgetful, stages.sample_nested, draw=_drawn(games.nested), stream=_part(1, 2)),
+    Experiment((games.THREE,), _forgetful, stages.sample_nested, draw=_drawn(games.nested), stream=share_of_key(1, 2)),
 )

@@ -1,7 +1,7 @@
 """Random Markov games: families that go on, at temperatures that put T4's factor where it is wanted.
 
 The factor moves with the temperatures: ``spr(γI + B diag(1/τ)) = γ + spr(B diag(1/τ))``, and the second term halves
-when all temperatures double. Stage margins move by whatever is added to all of them (`_cases`).
+when all temperatures double. Stage margins move by whatever is added to all of them (`proofs_check.games.certified`).
 """
 
 from collections.abc import Callable

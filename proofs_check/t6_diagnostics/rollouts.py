@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 import hqre_jax as hq
 from hqre_jax.core._types import Policy, Scalar, StateValues
 from hqre_jax.stability import ActionValueEstimates, Directional, directional
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import in_chunks, quick_jit
 
 # Standard deviation of a payoff's noise, in parts of the largest payoff; half of its variance is common to both agents.
 NOISE = 0.25
@@ -118,14 +118,8 @@ def experiment(trials: Trial, num_plays: int, key: Any, *, understate: bool = Fa
     Returns:
         `Seen`, numpy arrays with the leading axis.
     """
-    num = len(trials.weights)
-    keys = jax.random.split(key, num)
-    flag, parts = jnp.asarray(understate), []
-    for first in range(0, num, _CHUNK):
-        # Chunks of one size share one program; the last one is filled up, and what fills it forgotten.
-        rows = np.minimum(np.arange(first, first + _CHUNK), num - 1)
-        parts.append(_experiments(jax.tree.map(lambda x, rows=rows: x[rows], trials), keys[rows], flag, num_plays))
-    return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)
+    flag, keys = jnp.asarray(understate), jax.random.split(key, len(trials.weights))
+    return in_chunks(lambda some, theirs: _experiments(some, theirs, flag, num_plays), _CHUNK, trials, keys)
 
 
 @functools.partial(quick_jit, static_argnums=3)

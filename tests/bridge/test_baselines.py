@@ -1,8 +1,10 @@
 """Baselines on scripted models: who is asked what, how often, who wins, what it costs."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from teams import game_items, samples_of, team_file
@@ -333,7 +335,7 @@ def test_a_failed_call_is_missing_and_a_dear_setting_is_not_asked():
     assert [(one.score, one.missing) for one in front.measured] == [(1, 1), (1, 1)]
     samples, model, items = pool(in_order("A"), 3)
     front = debate.measure(items, samples, 50, 0)
-    assert front == Front("debate", (), 90)
+    assert front == Front("debate", (), 90.0)
     assert all(len(request.messages) == 2 for request in model.asked)
 
 
@@ -358,3 +360,16 @@ def test_no_player_looks_at_the_answer():
         plays = play_all(player, items, samples)
         other = play_all(player, [replace(item, answer="Z", solution="Z") for item in items], samples)
         assert [play.trace for play in plays] == [play.trace for play in other]
+
+
+def test_the_page_lists_every_method_and_its_example_works():
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    listed = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(listed) == sorted(methods())
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names: dict = {}
+    exec(compile(example, "example", "exec"), names)
+    samples, _, items = pool(in_order("BA"), 1)
+    front = names["METHODS"][0].measure(items, samples, math.inf, 0)
+    assert [(one.score, one.tokens) for one in front.measured] == [(1, 30), (1, 30)]

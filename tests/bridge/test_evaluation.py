@@ -19,6 +19,8 @@ from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_
 from hqre_jax.bridge.report._tables import OURS
 from hqre_jax.core._types import InputError
 
+ONLINE = f"{OURS}_online_small"
+
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> tuple[Path, list[str]]:
@@ -37,7 +39,8 @@ def copied(done, tmp_path) -> Path:
 def test_every_method_is_judged_on_every_question_within_its_budget(done):
     records, plan = read_records(done[0]), read_plan(done[0])
     assert plan is not None
-    assert plan.methods == (OURS, *METHODS)
+    # Beside a bandit with little training there is DICE-PC with as little.
+    assert plan.methods == (OURS, ONLINE, *METHODS)
     settings = {(one["method"], one["seed"]): one for one in Lines(done[0] / "settings.jsonl").read()}
     assert set(settings) == {(method, seed) for method in plan.methods for seed in range(2)}
     wanted = {
@@ -147,7 +150,7 @@ def test_another_evaluation_is_refused_and_more_methods_are_welcome(done, tmp_pa
     run.run(plan, silent)
     found = read_plan(folder)
     assert found is not None
-    assert found.methods == (OURS, *METHODS, "random_profile")
+    assert found.methods == (OURS, ONLINE, *METHODS, "random_profile")
     assert read_records(folder).items() > read_records(done[0]).items()
 
 
@@ -181,6 +184,9 @@ def test_every_number_of_the_report_follows_from_the_records(done, tmp_path):
     scores = {(row["method"], row["budget"]): row.get("score") for row in document["tables"]["accuracy"]}
     for row in document["tables"]["gains"]:
         assert row["gain"] == pytest.approx(scores[OURS, row["budget"]] - scores[row["method"], row["budget"]])
+    for row in document["tables"]["training"]:
+        assert row["method"] == "joint_ucb_small"
+        assert row["gain"] == pytest.approx(scores[ONLINE, row["budget"]] - scores[row["method"], row["budget"]])
     # The same records, the same report, to the last byte.
     before = {name: (folder / name).read_bytes() for name in ("report.html", "report.json", "report.md")}
     write_report(folder, resamples=200)

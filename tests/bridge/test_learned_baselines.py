@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from teams import dice, game_items, samples_of, team_file
 
-from hqre_jax.bridge.baselines import ablations, find_methods, methods
+from hqre_jax.bridge.baselines import BudgetEnded, ablations, find_methods, methods
 from hqre_jax.bridge.baselines._training import Visits, repriced, train
 from hqre_jax.bridge.baselines._upper_bounds import UpperBounds
 from hqre_jax.bridge.baselines.ablations import blinded
@@ -16,6 +16,7 @@ from hqre_jax.bridge.baselines.joint_ucb import JointLearner
 from hqre_jax.bridge.baselines.mirror import ZERO, MirrorLearner
 from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, play_all, train_offline
 from hqre_jax.bridge.models import Reply, Usage
+from hqre_jax.bridge.store import Budget, Store, StoredModel
 
 MENU = [
     {"control": "abstain"},
@@ -146,6 +147,16 @@ def test_registered_learners_are_trained_at_several_prices():
     assert front.within(math.inf).score >= 0.5
     dearest = [one for one in front.measured if "price × 4" in one.setting.label]
     assert all(one.tokens <= front.within(math.inf).tokens for one in dearest)
+
+
+def test_training_ends_with_the_budget():
+    samples, model = team()
+    _, items = game_items(samples, 4)
+    with Store(None) as store:
+        samples.models = {"scripted": StoredModel(model, store, Budget(calls=20))}
+        with pytest.raises(BudgetEnded, match="20 calls"):
+            train(JointLearner(PublicStates.of(samples.team, samples.tasks), 1.0), samples, items[0], 500, 0)
+    assert len(model.asked) == 20
 
 
 def test_ablations(monkeypatch):

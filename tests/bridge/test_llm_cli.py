@@ -14,7 +14,7 @@ from hqre_jax.bridge.models import Failure, Reply, Usage
 from hqre_jax.bridge.store import Store
 from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.cli import main
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ from scripted import Scripted
 from test_llm_cli import run
 
 from hqre_jax.bridge import models
+from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, uniform_law, write_policy
 from hqre_jax.bridge.models import Failure, Reply, Usage
 from hqre_jax.bridge.store import Store
+from hqre_jax.bridge.team import read_team
 
 TEAM = """\
 version = 1
@@ -139,9 +141,12 @@ BAD_POLICIES = [
 
 def test_bad_input_is_one_line(capsys, team):
     assert run(capsys, *COLLECT)[0] == 0
-    assert run(capsys, *TRAIN)[0] == 0
+    teamwork = read_team("team.toml")
+    states = PublicStates.of(teamwork, load_tasks(teamwork))
+    write_policy(TeamPolicy.of(states, uniform_law(states), 0.1), POLICY)
     play = ("play", "team.toml", "--task", "mine.csv", "--policy", "policy.json")
     good = POLICY.read_text()
+    assert run(capsys, *play)[0] == 0
     for change, complaint in BAD_POLICIES:
         edited(change)
         code, out, err = run(capsys, *play)
@@ -169,6 +174,7 @@ def test_online_training_stops_at_its_budget(capsys, team):
     code, out, err = run(capsys, *TRAIN, "--online", "--budget-calls", "12", "--format", "json")
     policy = json.loads(out)
     assert code == 1
-    assert (policy["method"], policy["training"]["ended"]) == ("online", "budget")
+    assert (policy["method"], policy["training"]["ended"], policy["result"]) == ("online", "budget", "not_begun")
+    assert policy["probabilities"][0][0] == pytest.approx([1 / 3] * 3)
     assert policy["budgets"]["bought"]["calls"] <= 12
     assert "the budget is spent" in err

@@ -18,7 +18,7 @@ from hqre_jax.bridge.report._markdown import markdown
 from hqre_jax.bridge.report._safe import for_html, for_markdown
 from hqre_jax.bridge.report._shown import Shown
 from hqre_jax.bridge.report._transcripts import _play
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 HOSTILE = [
     "</pre></td></table><script>alert(1)</script>",

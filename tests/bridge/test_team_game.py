@@ -1,6 +1,7 @@
 """The empirical game against enumeration by hand, unbiased for every joint profile."""
 
 import itertools
+import random
 from collections import Counter
 
 import numpy as np
@@ -191,3 +192,34 @@ def test_a_play_may_end_early():
     assert not moves[0, ..., agreed].any()
     assert not moves[0, 0, 0].any(), "nobody answers: silence"
     assert moves[0, 1, 1].sum() < 1
+
+
+def test_intervals_resample_questions_and_samples():
+    """Where worked examples, which all questions share, make most of the chance, intervals are as wide as they must be.
+
+    With questions alone resampled they would be half as wide.
+    """
+
+    def moody(request):
+        good = random.Random(f"{request.controls.seed}/{request.sample}").random() < 0.5
+        letter = "A" if random.Random(repr(request)).random() < (0.95 if good else 0.2) else "B"
+        return Reply(letter, "stop", Usage(1, 0, 1))
+
+    policy = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
+    document = team_file(MENU[:2], rounds=1, questions=20, samples=6)
+
+    def worths(seed, draws, samples_too=True):
+        samples, _ = samples_of(document, moody, seed=seed)
+        _, items = game_items(samples)
+        game, rng = TeamGame.from_samples(samples, items, replicates=24), np.random.default_rng(seed)
+        found = [game.estimated.worth(policy).score]
+        for _ in range(draws):
+            other = game.perturbed(rng) if samples_too else game
+            times = np.bincount(rng.integers(20, size=20), minlength=20).astype(float)
+            found.append(other.resampled([times]).worth(policy).score)
+        return found
+
+    truth = np.std([worths(seed, 0)[0] for seed in range(60)])
+    both, questions = (np.mean([np.std(worths(seed, 12, too)[1:]) for seed in range(6)]) for too in (True, False))
+    assert 0.75 < both / truth < 1.6
+    assert questions / truth < 0.6

@@ -15,7 +15,6 @@ from hqre_jax.bridge.coordination import (
     find_equilibria,
     play_all,
     solve_stages,
-    stability_of,
     stage_games,
     train_offline,
     train_online,
@@ -41,23 +40,21 @@ def pool():
 def test_the_policy_is_an_hqre_of_its_own_game(pool):
     samples, states, items, game, model = pool
     asked = len(model.asked)
-    trained = train_offline(game, 0.05)
+    trained = train_offline(game, 0.15)
     sol = trained.solution
     assert float(hq.residual(trained.game.game, sol.policy, trained.tau)) <= 1e-10
     assert trained.settled < 0.01, "the law of the histories is the policy's own"
     assert trained.selection in ("unique", "principal_branch")
     # Whoever answers thinks: that is worth its price; where both agree nobody does anything more.
     x = [str(state) for state in states.states].index("letters/easy, round 2, agreed")
-    assert trained.policy[:, x, 0].min() > 0.3
-    assert trained.policy[:, 0, 2].max() > 0.5
+    assert (trained.policy[:, x, 0] > 1 / 3).all()
+    assert (trained.policy[:, 0, 2] > trained.policy[:, 0, 1]).all()
     exact = trained.game.estimated.worth(trained.policy)
     outcomes = [
         play for seed in range(20) for play in play_all(PolicyPlayer(states, trained.policy), items[0], samples, seed)
     ]
     scores = np.array([outcome.score for outcome in outcomes])
     assert exact.score == pytest.approx(scores.mean(), abs=4 * scores.std() / np.sqrt(30))
-    report = stability_of(trained, samples, items, plays=64)
-    assert report is not None
     assert asked == len(model.asked), "nothing new is asked"
 
 
@@ -79,7 +76,7 @@ def test_least_temperatures_certify_and_low_ones_do_not(pool):
 
 def test_a_budget_is_kept_by_dearer_tokens(pool):
     samples, _, items, _, _ = pool
-    free, poor = DicePC(0.05), DicePC(0.05, prices=(1.0, 16.0))
+    free, poor = DicePC(0.15), DicePC(0.15, prices=(1.0, 16.0))
     outcomes = {}
     for budget, method in ((np.inf, free), (20.0, poor)):
         player = method.fit(items[0], samples, budget, 0)
@@ -87,7 +84,7 @@ def test_a_budget_is_kept_by_dearer_tokens(pool):
     tokens = {budget: np.mean([outcome.tokens for outcome in found]) for budget, found in outcomes.items()}
     assert tokens[20.0] <= 20.0 < tokens[np.inf]
     with pytest.raises(InputError, match="of 0 tokens a question is kept at no price"):
-        DicePC(0.05, prices=(1.0,)).fit(items[0], samples, 0.0, 0)
+        DicePC(0.15, prices=(1.0,)).fit(items[0], samples, 0.0, 0)
 
 
 def test_the_simulator_plays_the_same_game(pool):
@@ -103,14 +100,22 @@ def test_the_simulator_plays_the_same_game(pool):
 
 
 def test_learning_by_play(pool):
-    """The agents come to think rather than to guess, the controller raises the temperature, and the report says why."""
-    samples, states, items, _, _ = pool
-    learnt = train_online(samples, states, items, tau=0.1, max_stretches=2, plays=64, batch=32, tol=0.01)
+    """What is learnt is worth more than uniform play, and the report says how stable it is."""
+    samples, states, items, game, _ = pool
+    learnt = train_online(samples, states, items, tau=0.1, max_stretches=1, plays=64, tol=0.01)
     assert learnt.ended == "rounds"
-    assert learnt.plays > 2 * 64
-    assert learnt.policies.shape == (3, *states.mask.shape)
-    assert (learnt.policies[-1][:, 0, 2] > learnt.policies[0][:, 0, 2]).all()
+    assert learnt.plays > 2 * 64, "those that are judged, and the probes"
+    assert learnt.policies.shape == (2, *states.mask.shape)
+    before, after = (game.estimated.worth(policy).team for policy in (learnt.policies[0], learnt.policies[-1]))
+    assert after > before + 0.02
     assert learnt.report is not None
     policy = learnt.to_policy()
     assert policy.facts["training"]["ended"] == "rounds"
     assert 0 < policy.facts["residual"] <= 1
+
+
+def test_the_controller_sets_temperatures(pool):
+    """They are such that the estimated interactions have a margin, whatever they began with."""
+    trained = train_offline(pool[3], "controller")
+    assert (trained.tau[:, 0] > 0.1).all()
+    assert trained.factor is None

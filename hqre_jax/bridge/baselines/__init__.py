@@ -19,6 +19,7 @@ from hqre_jax.bridge.baselines._interface import Measured as Measured
 from hqre_jax.bridge.baselines._interface import NothingFits as NothingFits
 from hqre_jax.bridge.baselines._interface import Setting as Setting
 from hqre_jax.bridge.baselines._interface import by_class as by_class
+from hqre_jax.bridge.baselines._interface import check_budget as check_budget
 from hqre_jax.bridge.baselines._interface import outcome_known as outcome_known
 from hqre_jax.bridge.baselines._interface import summarise as summarise
 from hqre_jax.bridge.baselines._registry import find_methods as find_methods

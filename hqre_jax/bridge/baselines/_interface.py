@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hqre_jax.bridge.coordination import AbstractMethod, AbstractPlayer, Outcome, Samples, play_all
+from hqre_jax.bridge.store import StoredModel
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.core._types import InputError
 
@@ -187,6 +188,20 @@ def outcome_known(outcome: Outcome) -> bool:
         silent = next(name for name, usage in outcome.usage.items() if usage is None)
         raise InputError("model", f"of {silent} does not say its tokens: methods cannot be compared at equal cost")
     return True
+
+
+def check_budget(samples: Samples) -> None:
+    """Refuse to go on with a pool whose models will answer no more.
+
+    Args:
+        samples: The sample pool.
+
+    Raises:
+        BudgetEnded: The run's own budget is spent.
+    """
+    for model in samples.models.values():
+        if isinstance(model, StoredModel) and model.stopped is not None:
+            raise BudgetEnded(f"the budget of {model.stopped} is spent")
 
 
 def by_class(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
+from hqre_jax.bridge.baselines._interface import check_budget
 from hqre_jax.bridge.coordination import PublicStates, Samples, TeamSimulator
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.team import TokenPrice
@@ -96,6 +97,9 @@ def train(
 
     Returns:
         How many plays broke down because a call failed: they are missing.
+
+    Raises:
+        BudgetEnded: The run's own budget is spent.
     """
     states = PublicStates.of(samples.team, samples.tasks)
     simulator = TeamSimulator(samples, states, _by_number(states, dev))
@@ -103,6 +107,8 @@ def train(
     while done < plays:
         count = min(BATCH, plays - done)
         visits, broken = _batch(learner, simulator, count, rng)
+        if broken:
+            check_budget(samples)
         learner.learn(visits)
         done, broken_ones = done + count, broken_ones + broken
         if watch is not None:

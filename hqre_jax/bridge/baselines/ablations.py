@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import jax
 import numpy as np
 
-from hqre_jax.bridge.baselines._interface import AbstractBaseline, NothingFits, Setting
+from hqre_jax.bridge.baselines._interface import AbstractBaseline, NothingFits, Setting, check_budget
 from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamGame, train_offline
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.team import Seen
@@ -88,11 +88,12 @@ def blinded(samples: Samples, hidden: tuple[Seen, ...]) -> Samples:
 
 
 def team_game(samples: Samples, dev: Sequence[Item]) -> TeamGame:
-    """The empirical game of the questions."""
+    """The empirical game of the questions, from the samples that training takes, too."""
     states = PublicStates.of(samples.team, samples.tasks)
-    return TeamGame.from_samples(
-        samples, {c: [item for item in dev if states.class_of(item) == c] for c in range(len(states.classes))}
-    )
+    items = {c: [item for item in dev if states.class_of(item) == c] for c in range(len(states.classes))}
+    game = TeamGame.from_samples(samples, items, seed=samples.seed)
+    check_budget(samples)
+    return game
 
 
 METHODS = (

@@ -22,6 +22,8 @@ from hqre_jax.bridge.coordination._counterfactuals import needed as needed
 from hqre_jax.bridge.coordination._dice_pc import DicePC as DicePC
 from hqre_jax.bridge.coordination._game import TeamGame as TeamGame
 from hqre_jax.bridge.coordination._game import uniform_law as uniform_law
+from hqre_jax.bridge.coordination._intervals import Bootstrapped as Bootstrapped
+from hqre_jax.bridge.coordination._intervals import bootstrap_team as bootstrap_team
 from hqre_jax.bridge.coordination._offline import Trained as Trained
 from hqre_jax.bridge.coordination._offline import stability_of as stability_of
 from hqre_jax.bridge.coordination._offline import train_offline as train_offline
@@ -50,5 +52,6 @@ from hqre_jax.bridge.coordination._stages import certify_stages as certify_stage
 from hqre_jax.bridge.coordination._stages import find_equilibria as find_equilibria
 from hqre_jax.bridge.coordination._stages import solve_stages as solve_stages
 from hqre_jax.bridge.coordination._stages import stage_games as stage_games
+from hqre_jax.bridge.coordination._stages import stage_margins as stage_margins
 from hqre_jax.bridge.coordination._states import PublicStates as PublicStates
 from hqre_jax.bridge.coordination._states import State as State

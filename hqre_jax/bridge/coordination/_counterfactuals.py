@@ -178,7 +178,7 @@ def evaluate(replies: Replies, histories: Histories, heard: Heard, number: int) 
     """
     team, table = replies.samples.team, replies.states.table
     agents, choices = replies.slots.shape
-    profiles = np.array(list(itertools.product(range(choices), repeat=agents)))
+    profiles = joint_profiles(agents, choices)
     shape = len(histories.question), len(profiles)
     rise, target, known = np.zeros(shape), np.full(shape, -1), np.zeros(shape, bool)
     step = max(1, _CHUNK // (len(profiles) * (histories.votes.shape[1] + agents) ** 2))
@@ -195,6 +195,11 @@ def evaluate(replies: Replies, histories: Histories, heard: Heard, number: int) 
             over = _over(replies, after, votes[..., -agents:])
             target[part] = np.where(over, -1, table[replies.task_class, number + 1, after])
     return Outcomes(table[replies.task_class, number, histories.agreement], rise, target, known)
+
+
+def joint_profiles(agents: int, choices: int) -> Int[np.ndarray, "profile agent"]:
+    """All joint profiles, the first agent's choice changing slowest."""
+    return np.array(list(itertools.product(range(choices), repeat=agents)))
 
 
 def _joined(

@@ -25,7 +25,9 @@ from hqre_jax.bridge.coordination._counterfactuals import (
     evaluate,
     go_on,
     hear,
+    joint_profiles,
     needed,
+    pools,
 )
 from hqre_jax.bridge.coordination._replies import MISSING, Replies
 from hqre_jax.bridge.coordination._samples import Samples
@@ -82,6 +84,7 @@ class TeamGame:
         drawn: The law by which the histories' choices were drawn.
         law: The law of play for which the game holds.
         price_scale: Factor on the prices of the team file.
+        omega: For each class how much each sample counts, ``(agent, choice, index)``; None for all alike.
     """
 
     states: PublicStates
@@ -90,6 +93,7 @@ class TeamGame:
     drawn: Law
     law: Law
     price_scale: float = 1.0
+    omega: tuple[Float[np.ndarray, "agent choice index"], ...] | None = None
 
     @classmethod
     def from_samples(
@@ -162,6 +166,26 @@ class TeamGame:
         """The sums, class by class."""
         return tuple(self._class_moments(c) for c in range(len(self.stages)))
 
+    def perturbed(self, rng: np.random.Generator) -> "TeamGame":
+        """The game of other samples, for intervals: every sample of a control counts as a random weight says.
+
+        The m-th sample of a control has the same worked examples whatever the question, so its weight, of mean and
+        variance 1, is the same for all questions of a class. An outcome counts as much as the samples it is put
+        together from: ``1 + Σ (ω − 1)``, the multiplier bootstrap of a U-statistic, to first order.
+
+        Args:
+            rng: Of the weights.
+        """
+        omega = list[np.ndarray]()
+        for replies in self.replies:
+            drawn = np.ones(replies.votes.shape[:2] + replies.votes.shape[3:])
+            for members in pools(replies.samples):
+                weights = rng.dirichlet(np.ones(drawn.shape[-1])) * drawn.shape[-1]  # the Bayesian bootstrap
+                for i, k in members:  # agents of one voice share the samples, and so their weights
+                    drawn[i, k] = weights
+            omega.append(drawn)
+        return replace(self, omega=tuple(omega))
+
     @property
     def game(self) -> MarkovGame:
         """The game of all questions.
@@ -205,8 +229,8 @@ class TeamGame:
             raise InputError("samples", f"show nothing of {self._name(int(profile))} in state {self.states.states[x]}: "
                              "collect more")  # fmt: skip
         safe = np.where(weight > 0, weight, 1.0)
-        profiles = np.array(np.unravel_index(np.arange(flat), (choices,) * agents))
-        payoffs = np.stack([gain / safe - own[i][:, profiles[i]] for i in range(agents)])
+        profiles = joint_profiles(agents, choices)
+        payoffs = np.stack([gain / safe - own[i][:, profiles[:, i]] for i in range(agents)])
         shape = (choices,) * agents
         first = np.zeros(num_states)
         np.add.at(first, self.states.table[:, 0, 0], 1 / len(self.replies))
@@ -226,23 +250,44 @@ class TeamGame:
         states = np.unique(table[table >= 0])
         local = np.full(len(self.states.states) + 1, -1)  # the last one stands for the end of play
         local[states] = np.arange(len(states))
-        shape = len(self.replies[c].answers), len(states), choices**agents
-        own_shape = shape[0], agents, shape[1], choices
+        questions, profiles = len(self.replies[c].answers), joint_profiles(agents, choices)
+        shape = questions, len(states), len(profiles)
+        own_shape = questions, len(states), agents, choices
         weight, gain, moves = np.zeros(shape), np.zeros(shape), np.zeros((*shape, len(states)))
         cost, paid = np.zeros(own_shape), np.zeros(own_shape)
-        for stage in self.stages[c]:
+        for number, stage in enumerate(self.stages[c]):
             histories, out = stage.histories, stage.outcomes
-            own, x = histories.weights(self.law, self.drawn), local[out.state]
-            counted = own[:, None] * out.known
-            np.add.at(weight, (histories.question, x), counted)
-            np.add.at(gain, (histories.question, x), counted * out.rise)
-            h, profile = np.nonzero((out.target >= 0) & out.known)
-            np.add.at(moves, (histories.question[h], x[h], profile, local[out.target[h, profile]]), own[h])
+            group = histories.question * len(states) + local[out.state]
+            # Sums over the histories of a question and state are products with the matrix that says which they are.
+            member = (np.arange(questions * len(states))[:, None] == group).astype(float)
+            member *= histories.weights(self.law, self.drawn)
+            counted = out.known * self._counts(c, number, histories, profiles)
+            weight += (member @ counted).reshape(shape)
+            gain += (member @ (counted * out.rise)).reshape(shape)
+            for y in np.unique(local[out.target]):
+                if y >= 0:
+                    moves[..., y] += (member @ (counted * (local[out.target] == y))).reshape(shape)
             known = (stage.heard.votes != MISSING) & ~np.isnan(stage.heard.costs)
-            each = (histories.question[:, None], np.arange(agents), x[:, None])
-            np.add.at(paid, each, own[:, None, None] * known)
-            np.add.at(cost, each, own[:, None, None] * np.where(known, stage.heard.costs, 0.0))
-        return Moments(states, weight, gain, moves, cost, paid)
+            spent = np.where(known, stage.heard.costs, 0.0)
+            paid += (member @ known.reshape(len(known), -1)).reshape(own_shape)
+            cost += (member @ spent.reshape(len(spent), -1)).reshape(own_shape)
+        return Moments(states, weight, gain, moves, np.moveaxis(cost, 2, 1), np.moveaxis(paid, 2, 1))
+
+    def _counts(
+        self, c: int, number: int, histories: Histories, profiles: Int[np.ndarray, "profile agent"]
+    ) -> Float[np.ndarray, "history profile"]:
+        """How much each outcome counts, by the samples that it is put together from."""
+        if self.omega is None:
+            return np.ones((len(histories.question), len(profiles)))
+        agents, choices = self.replies[c].slots.shape
+        each = np.arange(agents)[:, None], np.arange(choices)
+        extra = self.omega[c][(*each, histories.order[..., number])] - 1
+        before = np.zeros(len(histories.question))
+        rows = np.arange(len(before))[:, None]
+        for past in range(number):
+            index = histories.order[rows, each[0].T, histories.choices[:, past], past]
+            before += (self.omega[c][each[0].T, histories.choices[:, past], index] - 1).sum(1)
+        return 1 + before[:, None] + extra[:, np.arange(agents), profiles].sum(-1)
 
     def _own_costs(self, cost: np.ndarray, paid: np.ndarray) -> Float[np.ndarray, "agent state choice"]:
         """What each choice costs its agent; in a state that nothing is known of, what it costs elsewhere."""

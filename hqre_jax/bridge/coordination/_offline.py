@@ -1,28 +1,29 @@
 """DICE-PC offline: from the empirical game to temperatures, to its HQRE, to a policy with the evidence for it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
 from hqre_jax.bounds._certificates import Verdict
 from hqre_jax.bridge.coordination._counterfactuals import Law
 from hqre_jax.bridge.coordination._game import TeamGame, uniform_law
+from hqre_jax.bridge.coordination._intervals import Bootstrapped
 from hqre_jax.bridge.coordination._policy import TeamPolicy
-from hqre_jax.bridge.coordination._samples import Samples
 from hqre_jax.bridge.coordination._simulator import TeamSimulator
-from hqre_jax.bridge.coordination._stability import PLAYS, judge, plays_of, stability_document
+from hqre_jax.bridge.coordination._stability import PLAYS, heard_by, judge, plays_of, stability_document
 from hqre_jax.bridge.coordination._stages import GameCertificate, certify_stages, solve_stages
 from hqre_jax.bridge.coordination._worth import Estimated, Worth
-from hqre_jax.bridge.tasks import Item
 from hqre_jax.core._types import InputError
 from hqre_jax.games import MarkovGame
 from hqre_jax.sampled import SampledGame
 from hqre_jax.solving._solution import Solution
 from hqre_jax.solving._solve import solve
 from hqre_jax.stability import StabilityReport
+from hqre_jax.stability._controller import TemperatureController
 
 # Temperatures that are tried on dev, in units of the least ones: these come with a certificate, less may do better.
 FACTORS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
@@ -30,7 +31,9 @@ FACTORS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
 TREMBLE = 0.1
 _ROUNDS, _SETTLED = 10, 1e-3
 
-Temperatures = Literal["grid", "least"]
+Temperatures = Literal["grid", "least", "controller"]
+# Rounds of plays that the controller sees, temperature that it begins with in units of the range of payoffs.
+_CONTROLLED, _FIRST = 4, 0.05
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,18 @@ class Trained:
         """Probabilities of choices."""
         return np.asarray(self.solution.policy)
 
-    def to_policy(self, report: StabilityReport | None = None, **facts: Any) -> TeamPolicy:
+    def to_policy(
+        self, report: StabilityReport | None = None, bootstrapped: Bootstrapped | None = None, **facts: Any
+    ) -> TeamPolicy:
         """The policy with what is known of it.
 
         Args:
             report: The verdict on stability.
+            bootstrapped: How sure it is.
             **facts: Digests and budgets.
         """
-        certificate = self.certificate
+        certificate, sure = self.certificate, bootstrapped
+        margins = None if sure is None or not len(sure.margins) else sure.interval(sure.margins).T.tolist()
         return TeamPolicy.of(
             self.game.states, self.policy, self.tau,
             method="offline",
@@ -85,9 +92,17 @@ class Trained:
                 "verdict": str(certificate.verdict),
                 "reason": certificate.reason,
                 "margins": certificate.margins,
+                "margin_intervals": margins,
                 "least_temperatures": None if self.least is None else self.least.tolist(),
             },
-            worth={"score": self.worth.score, "costs": self.worth.costs.tolist(), "team": self.worth.team},
+            worth={
+                "score": self.worth.score,
+                "score_interval": None if sure is None else sure.interval(sure.scores).tolist(),
+                "costs": self.worth.costs.tolist(),
+                "team": self.worth.team,
+                "team_interval": None if sure is None else sure.interval(sure.teams).tolist(),
+                "level": None if sure is None else sure.level,
+            },
             training={
                 "factor": self.factor,
                 "grid": [[factor, value] for factor, value in self.grid.items()],
@@ -112,7 +127,8 @@ def train_offline(
     Args:
         game: The game.
         temperatures: "least": the least ones that come with a certificate of uniqueness; "grid": these times the factor
-            with which policies fitted to some dev questions do best on the others; a number: that one, everywhere.
+            with which policies fitted to some dev questions do best on the others; "controller": those that
+            `TemperatureController` arrives at on plays of the equilibria; a number: that one, everywhere.
         factors: What the grid tries.
         folds: Parts into which the questions of each class are divided for it.
         seed: Of the division.
@@ -136,25 +152,23 @@ def train_offline(
     elif temperatures == "least":
         factor = 1.0
     say("equilibrium")
-    tau = (
-        np.full(game.states.mask.shape[:2], float(temperatures))
-        if factor is None
-        else factor * least_of(game.estimated)
-    )
+    if temperatures == "controller":
+        tau = controlled(game, seed)
+    elif factor is None:
+        tau = np.full(game.states.mask.shape[:2], float(temperatures))
+    else:
+        tau = factor * least_of(game.estimated)
     return _consistent(game, tau, factor, grid)
 
 
-def stability_of(
-    trained: Trained, samples: Samples, items: Mapping[int, Sequence[Item]], *, seed: int = 0, plays: int = PLAYS
-) -> StabilityReport | None:
+def stability_of(trained: Trained, *, seed: int = 0, plays: int = PLAYS) -> StabilityReport | None:
     """Whether play is stable at the policy's temperatures: what plays of the way to it pay.
 
-    The way leads from uniform play by half of the way to the policy.
+    The way leads from uniform play by half of the way to the policy. Plays are made of what the sample pool has; one
+    that would need more is missing.
 
     Args:
         trained: The policy.
-        samples: The sample pool; plays are made of what it has.
-        items: Questions of each class.
         seed: Of the plays.
         plays: Of each policy on the way.
 
@@ -163,8 +177,31 @@ def stability_of(
     """
     uniform = uniform_law(trained.game.states)
     path = [uniform, 0.5 * (uniform + trained.policy), trained.policy]
-    game = SampledGame(TeamSimulator(samples, trained.game.states, items), num_workers=1)
-    return judge(path, plays_of(game, path, seed, plays), trained.tau, trained.game.states.mask)
+    return judge(path, plays_of(_played(trained.game), path, seed, plays), trained.tau, trained.game.states.mask)
+
+
+def controlled(game: TeamGame, seed: int, plays: int = PLAYS) -> Float[np.ndarray, "agent state"]:
+    """Temperatures that the controller arrives at, on plays of the equilibria at its temperatures.
+
+    Args:
+        game: The empirical game.
+        seed: Of the plays.
+        plays: Of each round.
+    """
+    mask, sampled, key = game.states.mask, _played(game), jax.random.key(seed)
+    controller = TemperatureController()
+    state = controller.init(mask, _FIRST * float(np.max(np.asarray(game.game.payoff_range()))))
+    policy = uniform_law(game.states)
+    for number in range(_CONTROLLED):
+        episodes = sampled.play(policy, plays, jax.random.fold_in(key, number))
+        state = heard_by(controller, state, policy, episodes, mask)
+        policy = (1 - TREMBLE) * equilibrium(game.game, np.asarray(state.tau)) + TREMBLE * uniform_law(game.states)
+    return np.asarray(state.tau)
+
+
+def _played(game: TeamGame) -> SampledGame:
+    items = {c: replies.items for c, replies in enumerate(game.replies)}
+    return SampledGame(TeamSimulator(game.replies[0].samples, game.states, items), num_workers=1)
 
 
 def least_of(estimated: Estimated) -> Float[np.ndarray, "agent state"]:

@@ -12,7 +12,7 @@ from hqre_jax.bridge.coordination._game import team_labels
 from hqre_jax.bridge.coordination._policy import TeamPolicy
 from hqre_jax.bridge.coordination._samples import Samples
 from hqre_jax.bridge.coordination._simulator import TeamSimulator
-from hqre_jax.bridge.coordination._stability import PLAYS, judge, stability_document
+from hqre_jax.bridge.coordination._stability import PLAYS, heard_by, judge, stability_document
 from hqre_jax.bridge.coordination._states import PublicStates
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.rollouts._rollout_log import RolloutLog
@@ -35,7 +35,8 @@ class Learnt:
 
     Attributes:
         states: The public states.
-        solution: The last stretch's solution; its residual is the upper end of a confidence interval.
+        solution: The last stretch's solution; its residual is the upper end of a confidence interval. None where the
+            budget ended before anything was learnt: the policy is uniform then.
         tau: Temperatures, ``(agent, state)``, units of score.
         policies: After each stretch, the first one uniform, ``(stretch, agent, state, choice)``.
         taus: Temperatures of each stretch, ``(stretch, agent, state)``.
@@ -46,7 +47,7 @@ class Learnt:
     """
 
     states: PublicStates
-    solution: Solution
+    solution: Solution | None
     tau: Float[np.ndarray, "agent state"]
     policies: Float[np.ndarray, "stretch agent state choice"]
     taus: Float[np.ndarray, "played agent state"]
@@ -61,13 +62,14 @@ class Learnt:
         Args:
             **facts: Digests and budgets.
         """
-        evidence = self.solution.evidence
+        found = self.solution
+        evidence = None if found is None else found.evidence
         return TeamPolicy.of(
             self.states, self.policies[-1], self.tau,
             method="online",
-            residual=float(self.solution.residual),
-            result=str(self.solution.result),
-            selection=str(self.solution.selection),
+            residual=None if found is None else float(found.residual),
+            result="not_begun" if found is None else str(found.result),
+            selection="unselected" if found is None else str(found.selection),
             certificate={"verdict": "undecided", "reason": "the game is known by its plays only"},
             training={
                 "ended": self.ended,
@@ -121,35 +123,31 @@ def train_online(
     controller = TemperatureController()
     state = controller.init(mask, tau)
     key, policies, taus, logs = jax.random.key(seed), [policy], list[np.ndarray](), list[RolloutLog]()
-    solution, ended = None, "rounds"
+    solution: Solution | None = None
+    ended = "rounds"
     for number in range(max_stretches):
         first, second = jax.random.split(jax.random.fold_in(key, number))
         say(f"stretch {number + 1} of {max_stretches}: {simulator.num_plays} plays so far")
         episodes = game.play(policy, plays, first)
         logs.append(episodes.to_log(game))
         if controlled:
-            good = ~np.asarray(episodes.failed)
-            flat = [np.asarray(part)[good].reshape(-1, mask.shape[0])
-                    for part in (episodes.actions, episodes.rewards, episodes.states)]  # fmt: skip
-            acted = (flat[2] >= 0).all(-1)
-            if acted.any():
-                state = controller.step(
-                    state, policy, flat[0][acted], flat[1][acted], mask, information_states=flat[2][acted]
-                )
+            state = heard_by(controller, state, policy, episodes, mask)
         taus.append(np.asarray(state.tau))
+        if stopped() is not None:
+            ended = "budget"
+            break
         solver = StochasticMirror(batch_size=batch, check_every=FIRST_ROUNDS)
         rounds = FIRST_ROUNDS * 2**number
         solution = solve(game, taus[-1], solver=solver, initial_policy=policy, max_steps=rounds, tol=tol,
                          key=second, throw=False)  # fmt: skip
+        policy = np.asarray(solution.policy)
+        policies.append(policy)
         if stopped() is not None:
             ended = "budget"
             break
-        policy = np.asarray(solution.policy)
-        policies.append(policy)
         if float(solution.residual) <= tol:
             ended = "confidence"
             break
-    assert solution is not None
     if ended != "budget" and len(logs) < len(policies):
         logs.append(game.play(policy, plays, jax.random.fold_in(key, max_stretches)).to_log(game))
     report = judge(policies, logs, taus[-1], mask)

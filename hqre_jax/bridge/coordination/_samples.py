@@ -91,7 +91,7 @@ class Samples:
 
     Args:
         team: The team.
-        models: Its models by name, each behind its store. A recorded model (`ReplayModel`) makes it a pool to read.
+        models: Its models by name, each behind its store. A recorded model (``ReplayModel``) makes it a pool to read.
         tasks: Its tasks by name; by default the library's own, and files of questions in the working folder.
         seed: Of worked examples and sampling.
 

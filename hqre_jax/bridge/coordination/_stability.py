@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Float
 
 from hqre_jax.rollouts._rollout_log import RolloutLog
-from hqre_jax.sampled import SampledGame
+from hqre_jax.sampled import Episodes, SampledGame
 from hqre_jax.stability import StabilityReport, diagnose_logs
+from hqre_jax.stability._controller import ControllerState, TemperatureController
 
 # Plays of each policy that is judged.
 PLAYS = 256
@@ -56,6 +57,30 @@ def plays_of(
     return [
         game.play(policy, plays, jax.random.fold_in(key, number)).to_log(game) for number, policy in enumerate(policies)
     ]
+
+
+def heard_by(
+    controller: TemperatureController, state: ControllerState, policy: Float[np.ndarray, "agent state choice"],
+    episodes: Episodes, mask: Any,
+) -> ControllerState:  # fmt: skip
+    """What a controller makes of plays; those that broke down say nothing.
+
+    Args:
+        controller: The controller.
+        state: What it remembers.
+        policy: What was played.
+        episodes: The plays.
+        mask: Valid choices.
+    """
+    good = ~np.asarray(episodes.failed)
+    actions, rewards, states = (
+        np.asarray(part)[good].reshape(-1, np.shape(mask)[0])
+        for part in (episodes.actions, episodes.rewards, episodes.states)
+    )
+    acted = (states >= 0).all(-1)
+    if not acted.any():
+        return state
+    return controller.step(state, policy, actions[acted], rewards[acted], mask, information_states=states[acted])
 
 
 def stability_document(report: StabilityReport) -> dict[str, Any]:

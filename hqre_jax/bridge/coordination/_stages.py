@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from hqre_jax.bounds import bounds
 from hqre_jax.bounds._certificates import Certificate, Verdict
 from hqre_jax.certificates._certify import certify
 from hqre_jax.certificates._least_temperatures import least_temperatures
 from hqre_jax.games import MarkovGame, NormalFormGame
+from hqre_jax.problem import Problem
 from hqre_jax.solving._solve import solve
 
 # A margin that is only there to be positive, units of score.
@@ -25,17 +27,22 @@ _STARTS = 48
 _SAME = 1e-4
 
 
-def stage_games(game: MarkovGame, values: Float[np.ndarray, "player state"]) -> list[NormalFormGame]:
-    """The game of every state, given what the next states are worth.
+def stage_game(game: MarkovGame, values: Float[np.ndarray, "player state"], state: int) -> NormalFormGame:
+    """The game of one state, given what the next states are worth.
 
     Args:
         game: A game with γ = 1.
         values: Of the states, units of payoff.
+        state: Its number.
     """
-    later = np.einsum("s...t,it->is...", np.asarray(game.transitions), np.asarray(values))
-    payoffs = np.asarray(game.payoffs) + later
-    mask = np.asarray(game.action_mask)
-    return [NormalFormGame(payoffs[:, x], action_mask=mask[:, x : x + 1]) for x in range(payoffs.shape[1])]
+    later = np.einsum("...t,it->i...", np.asarray(game.transitions[state]), values)
+    mask = np.asarray(game.action_mask[:, state : state + 1])
+    return NormalFormGame(np.asarray(game.payoffs[:, state]) + later, action_mask=mask)
+
+
+def stage_games(game: MarkovGame, values: Float[np.ndarray, "player state"]) -> list[NormalFormGame]:
+    """The game of every state; see `stage_game`."""
+    return [stage_game(game, values, x) for x in range(game.num_information_states)]
 
 
 def backwards(game: MarkovGame) -> list[int] | None:
@@ -74,7 +81,7 @@ def solve_stages(game: MarkovGame, tau: Float[np.ndarray, "player state"] | None
 
     Args:
         game: A game in which play does not come back to a state.
-        tau: Temperatures; None for the least ones at which every state's game has the margin `LEAST_MARGIN`.
+        tau: Temperatures; None for the least ones at which every state's game has the margin ``LEAST_MARGIN``.
 
     Returns:
         The HQRE; None where play may come back to a state.
@@ -86,7 +93,7 @@ def solve_stages(game: MarkovGame, tau: Float[np.ndarray, "player state"] | None
     used, values, policy = np.ones(mask.shape[:2]), np.zeros(mask.shape[:2]), np.zeros(mask.shape)
     on_branch = True
     for x in order:
-        stage = stage_games(game, values)[x]
+        stage = stage_game(game, values, x)
         own = np.asarray(least_temperatures(stage, margin=LEAST_MARGIN).tau) if tau is None else tau[:, x : x + 1]
         found = solve(stage, own, throw=False)
         on_branch &= str(found.selection) != "unselected"
@@ -138,6 +145,15 @@ def certify_stages(
         return GameCertificate(Verdict.unique, found, "the game of every state has one HQRE, by induction from the end")
     why = "play may come back to a state" if verdicts == {Verdict.unique} else "some state's game is undecided"
     return GameCertificate(Verdict.undecided, found, why)
+
+
+def stage_margins(
+    game: MarkovGame, tau: Float[np.ndarray, "player state"], values: Float[np.ndarray, "player state"]
+) -> Float[np.ndarray, " state"]:
+    """The margin of every state's game, given what the next states are worth; units of payoff."""
+    return np.array(
+        [float(bounds(Problem(stage, tau[:, x : x + 1])).margin) for x, stage in enumerate(stage_games(game, values))]
+    )
 
 
 def find_equilibria(

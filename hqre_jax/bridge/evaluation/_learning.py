@@ -9,6 +9,7 @@ from hqre_jax.bridge.baselines._training import Visits, train
 from hqre_jax.bridge.baselines.mirror import ZERO, MirrorLearner
 from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
 from hqre_jax.bridge.evaluation._plan import Plan
+from hqre_jax.bridge.evaluation._policies import own_temperatures
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.stability import drift_index, oscillation_index
 
@@ -43,10 +44,8 @@ def learning_curves(
 
 def temperatures(policy: TeamPolicy) -> Mapping[str, Any]:
     """Those of the three rules; the one is the mean of DICE-PC's."""
-    known = policy.tau[np.isfinite(policy.tau)]
-    mean = float(known.mean()) if known.size else ZERO
-    own = np.where(np.isfinite(policy.tau), policy.tau, mean)
-    return dict(zip(RULES, (own, mean, ZERO), strict=True))
+    own = own_temperatures(policy)
+    return dict(zip(RULES, (own, float(own.mean()), ZERO), strict=True))
 
 
 def _run(learner: MirrorLearner, samples: Samples, dev: list[Item], plays: int, seed: int) -> dict[str, Any]:

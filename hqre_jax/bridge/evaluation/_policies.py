@@ -3,8 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Float
+
 from hqre_jax.bridge.baselines import AbstractBaseline, Setting
+from hqre_jax.bridge.baselines._learned import learned
 from hqre_jax.bridge.baselines.ablations import team_game
+from hqre_jax.bridge.baselines.mirror import ZERO, MirrorLearner
 from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamPolicy, train_offline
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.solving._solution import SolveError
@@ -41,3 +46,31 @@ class Policies(AbstractBaseline):
             except SolveError:  # no equilibrium was found at this price
                 continue
             yield Setting(f"trained again, price × {price:g}", PolicyPlayer(states, policy))
+
+
+@dataclass(frozen=True)
+class Online(AbstractBaseline):
+    """DICE-PC's update on as many training plays as the bandits get, with its own temperatures and reference.
+
+    Attributes:
+        policy: Where temperatures and reference come from.
+        plays: Training plays.
+    """
+
+    name: str
+    policy: TeamPolicy
+    plays: int
+    paper = Policies.paper
+    family = "ours"
+
+    def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
+        """See `AbstractBaseline`."""
+        tau, reference = own_temperatures(self.policy), self.policy.reference
+        yield from learned(lambda states: MirrorLearner(states, tau, reference), "its own temperatures", self.plays,
+                           dev, samples, seed)  # fmt: skip
+
+
+def own_temperatures(policy: TeamPolicy) -> Float[np.ndarray, "agent state"]:
+    """A policy's temperatures; where it has none, their mean."""
+    known = policy.tau[np.isfinite(policy.tau)]
+    return np.where(np.isfinite(policy.tau), policy.tau, float(known.mean()) if known.size else ZERO)

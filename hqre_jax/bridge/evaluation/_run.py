@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hqre_jax.bridge.baselines import AbstractBaseline, BudgetEnded, Front, NothingFits, outcome_known
+from hqre_jax.bridge.baselines._learned import LARGE, SMALL
 from hqre_jax.bridge.coordination import Outcome, PublicStates, Samples, TeamPolicy, play_all
 from hqre_jax.bridge.evaluation._learning import learning_curves
 from hqre_jax.bridge.evaluation._margins import margins
 from hqre_jax.bridge.evaluation._plan import Plan, agree, read_plan, write_json
-from hqre_jax.bridge.evaluation._policies import Policies
+from hqre_jax.bridge.evaluation._policies import Online, Policies
 from hqre_jax.bridge.evaluation._records import Lines, Record, read_records, record_document, transcript_of
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.core._types import InputError
@@ -65,8 +66,10 @@ class Evaluation:
 
     @property
     def methods(self) -> tuple[AbstractBaseline, ...]:
-        """All methods, DICE-PC first."""
-        return (Policies(self.policies, self.prices), *self.baselines)
+        """All methods, DICE-PC first; beside bandits, DICE-PC with as much training as they get."""
+        sizes = sorted({size for size in map(training, self.baselines) if size is not None})
+        online = tuple(Online(f"dice_pc_online_{name}", self.policies[0][1], plays) for plays, name in sizes)
+        return (Policies(self.policies, self.prices), *online, *self.baselines)
 
     @property
     def dev_items(self) -> list[Item]:
@@ -134,9 +137,10 @@ class Evaluation:
                 if (method.name, seed) in finished:
                     continue
                 say(f"{method.name}, seed {seed + 1}, settings on dev", seed * len(self.methods) + number, total)
-                front = fronts.get((method.name, 0)) if method.trained_once else None
+                first = 0 if method.trained_once else seed
+                front = fronts.get((method.name, first))
                 if front is None:
-                    front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + seed)
+                    front = method.measure(self.dev_items, self.samples, plan.budgets[-1], plan.seed + first)
                 fronts[method.name, seed] = front
                 if (method.name, seed) not in known:
                     lines.add(_front_document(front, seed, plan.budgets))
@@ -215,3 +219,9 @@ def _front_document(front: Front, seed: int, budgets: Sequence[float]) -> dict[s
         "chosen": chosen,
         "why": why,
     }
+
+
+def training(method: AbstractBaseline) -> tuple[int, str] | None:
+    """How much a method is trained by play, in plays and in a word; None where it is not."""
+    word = method.name.rpartition("_")[2]
+    return {"small": (SMALL, word), "large": (LARGE, word)}.get(word)

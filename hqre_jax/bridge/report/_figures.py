@@ -11,7 +11,7 @@ import numpy as np
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data
 from hqre_jax.bridge.report._tables import OURS, Row
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 from hqre_jax.plotting._canvas import COLOURS, GREY, text
 
 _ACCENT = COLOURS[1]
@@ -79,6 +79,29 @@ def gain_plot(rows: Sequence[Row]) -> str:
     return _svg(figure, "gains")
 
 
+def class_plot(rows: Sequence[Row], gains: Sequence[Row]) -> str:
+    """DICE-PC and the best published baseline of each budget, class by class."""
+    best = {row["budget"]: row["method"] for row in gains if row["against"] == "best published"}
+    budgets = sorted({row["budget"] for row in rows if row["method"] == OURS})
+    names = list(dict.fromkeys(f"{row['task']}/{row['class']}" for row in rows))[::-1]
+    figure, axes = _figure(9.6, 1.2 + 0.36 * max(len(names), 1), max(len(budgets), 1), sharey=True)
+    for ax, budget in zip(np.atleast_1d(axes), budgets, strict=False):
+        for method, mark, colour, shift in ((OURS, "*", _ACCENT, 0.12), (best.get(budget), "o", COLOURS[0], -0.12)):
+            for row in rows:
+                if row["method"] != method or row["budget"] != budget or row["score"] is None:
+                    continue
+                place = names.index(f"{row['task']}/{row['class']}") + shift
+                ax.plot([row["score_low"], row["score_high"]], [place, place], color=colour, linewidth=1.6)
+                ax.plot([row["score"]], [place], mark, color=colour, markersize=10 if mark == "*" else 5)
+        beside = f"\n{_label(_title(best[budget]))}" if budget in best else ""
+        ax.set_title(f"up to {budget:g} tokens{beside}", fontsize=9, color=GREY)
+        ax.set_yticks(range(len(names)), [_label(name) for name in names], fontsize=8)
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_ylim(-0.6, max(len(names), 1) - 0.4)
+    figure.supxlabel("score", fontsize=9)
+    return _svg(figure, "classes")
+
+
 def learning_plot(data: Data) -> str:
     """Scores of the training plays, and how far policies moved between one picture and the next."""
     figure, (left, right) = _figure(9.2, 3.6, 2)
@@ -104,7 +127,7 @@ def learning_plot(data: Data) -> str:
 
 def margin_plot(rows: Sequence[Row]) -> str:
     """Margin of every state's game with its interval; right of zero the theory's condition holds."""
-    known = [row for row in rows if row["margin"] is not None]
+    known = [row for row in rows if row["margin"] is not None and row["low"] is not None]
     figure, ax = _figure(7.2, 0.9 + 0.24 * max(len(known), 1))
     for place, row in enumerate(reversed(known)):
         colour = COLOURS[2] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else GREY
@@ -112,7 +135,8 @@ def margin_plot(rows: Sequence[Row]) -> str:
         ax.plot([row["margin"]], [place], "o", color=colour, markersize=4.5)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(known)), [_label(state_name(row)) for row in reversed(known)], fontsize=7.5)
-    ax.set_xlabel("margin κ, units of score")
+    ax.set_ylim(-0.6, max(len(known), 1) - 0.4)
+    ax.set_xlabel("margin κ, units of score", fontsize=9)
     return _svg(figure, "margins")
 
 
@@ -156,6 +180,7 @@ def _figure(width: float, height: float, columns: int = 1, sharey: bool = False)
         ax.spines[["top", "right"]].set_visible(False)
         ax.grid(axis="both", color="#EEEEEE", linewidth=0.7)
         ax.set_axisbelow(True)
+        ax.tick_params(labelsize=8.5)
     return figure, axes
 
 
@@ -163,7 +188,7 @@ def _svg(figure: Any, name: str) -> str:
     import matplotlib as mpl
 
     buffer = io.StringIO()
-    options = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
+    options: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
     with mpl.rc_context(options), warnings.catch_warnings():
         # The reader's fonts are used, whatever characters ours lack.
         warnings.filterwarnings("ignore", message="Glyph .* missing")

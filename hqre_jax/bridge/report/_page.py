@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hqre_jax.bridge.report._data import Data
-from hqre_jax.bridge.report._figures import gain_plot, learning_plot, margin_plot, pareto
+from hqre_jax.bridge.report._figures import class_plot, gain_plot, learning_plot, margin_plot, pareto
 from hqre_jax.bridge.report._safe import for_html
 from hqre_jax.bridge.report._shown import Shown
 from hqre_jax.bridge.report._style import STYLE
@@ -18,6 +18,7 @@ _GAINS = (
     "DICE-PC less each method on the same questions and seeds. Above the grey line: the classes of methods that the "
     "paper names. Orange: DICE-PC is better, blue: worse, grey: not to be told."
 )
+_CLASSES = "DICE-PC (stars) and the best published baseline (circles), with 95 % intervals."
 _CURVES = (
     "The mirror update on bandit feedback: mean, least and largest score over runs; on the right one line a run, how "
     "far policies moved. Swing: largest less least probability in the second half. Oscillation: cosine of successive "
@@ -35,6 +36,7 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         story: The evaluation in a few sentences.
     """
     title = for_html(f"{data.plan.team}: DICE-PC and its baselines")
+    by_class = class_plot(numbers["classes"], numbers["gains"])
     policies = ", ".join(name for name, _ in data.plan.policies)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -44,8 +46,8 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         _tiles(numbers),
         f'<ul class="story">{"".join(f"<li>{for_html(line)}</li>" for line in story)}</ul>',
         _section("Accuracy against tokens", _figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
-        _section("Gains, paired", _figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"]),
-        _section("Class by class", "", tables["classes"]),
+        _section("Gains, paired", _figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"], tables["training"]),
+        _section("Class by class", _figure(by_class, _CLASSES), tables["classes"]),
         _section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
         _section("Learning curves", _learning(data), tables["learning"]),
         _section("Methods", "", tables["settings"], tables["papers"]),

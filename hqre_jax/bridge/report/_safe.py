@@ -3,7 +3,7 @@
 import html
 import re
 
-from hqre_jax.cli._text import harmless
+from hqre_jax.core._text import harmless
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&$^=@:/'\"])")
 _LONGEST_CELL = 400

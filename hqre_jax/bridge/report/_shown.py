@@ -32,6 +32,7 @@ def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
     return {
         "accuracy": _accuracy(tables["accuracy"]),
         "gains": _gains(tables["gains"]),
+        "training": _training(tables["training"]),
         "classes": _classes(tables["classes"]),
         "margins": _margins(tables["margins"]),
         "learning": _learning(tables["learning"]),
@@ -58,6 +59,12 @@ def _gains(rows: Sequence[Row]) -> Shown:
     return Shown("What DICE-PC is above others, paired", columns, cells, marked)
 
 
+def _training(rows: Sequence[Row]) -> Shown:
+    cells = [(f"{row['budget']:g}", row["plays"], row["method"], points(row, "gain"), verdict(row)) for row in rows]
+    columns = ("budget", "training plays", "method", "gain, points", "DICE-PC online is")
+    return Shown("At equal training, paired", columns, cells)
+
+
 def _classes(rows: Sequence[Row]) -> Shown:
     rows = sorted(rows, key=lambda row: (row["task"], row["class"], row["budget"], -(row["score"] or 0)))
     cells = [
@@ -74,7 +81,7 @@ def _classes(rows: Sequence[Row]) -> Shown:
 def _margins(rows: Sequence[Row]) -> Shown:
     cells = [
         (
-            state_name(row), span(row, "margin", "low", "high"), f"{row['positive']:.0%}", _list(row["tau"]),
+            state_name(row), span(row, "margin", "low", "high"), _percent(row["positive"]), _list(row["tau"]),
             _list(row["least_tau"]), row["verdict"], str(row["equilibria"]), str(row["equilibria_low"]),
         )
         for row in rows
@@ -118,6 +125,10 @@ def _marks(rows: Sequence[Row], key: str, value: Any) -> frozenset[int]:
 
 def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
 
 
 def _list(values: Sequence[float] | None) -> str:

@@ -25,12 +25,14 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
         resampling: Of questions and seeds.
 
     Returns:
-        accuracy (by method and budget), gains (of DICE-PC, by budget), classes (by method, budget and class), settings
-        (what dev chose), learning (by rule), margins (by state).
+        accuracy (by method and budget), gains (of DICE-PC, by budget), training (gains of DICE-PC online over what was
+        trained on as many plays), classes (by method, budget and class), settings (what dev chose), learning (by rule),
+        margins (by state).
     """
     return {
         "accuracy": accuracy(data, resampling),
         "gains": gains(data, resampling),
+        "training": training(data, resampling),
         "classes": classes(data, resampling),
         "settings": settings(data),
         "learning": learning(data),
@@ -76,6 +78,22 @@ def gains(data: Data, resampling: Resampling) -> list[Row]:
         for name, others in means.items():
             row: Row = {"budget": budget, "against": name, "method": name, "family": data.family[name]}
             rows.append(row | _interval("gain", gain(mine, others)))
+    return rows
+
+
+def training(data: Data, resampling: Resampling) -> list[Row]:
+    """What DICE-PC online is above methods that were trained on as many plays."""
+    rows = []
+    for place, budget in enumerate(data.plan.budgets):
+        for size in ("small", "large"):
+            ours = data.plays.get((f"{OURS}_online_{size}", place))
+            for method in data.plan.methods if ours else ():
+                others = data.plays.get((method, place))
+                if others is None or method.startswith(OURS) or not method.endswith(f"_{size}"):
+                    continue
+                row: Row = {"budget": budget, "plays": size, "against": method, "method": method}
+                above = gain(resampling.means(ours.scores), resampling.means(others.scores))  # type: ignore[union-attr]
+                rows.append(row | {"family": data.family[method]} | _interval("gain", above))
     return rows
 
 

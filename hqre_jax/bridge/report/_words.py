@@ -24,7 +24,7 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {about}")
     states = [row for row in tables["margins"] if row["margin"] is not None]
     if states:
-        sure = sum(row["low"] > 0 for row in states)
+        sure = sum((row["low"] or 0) > 0 for row in states)
         several = sum(row["equilibria_low"] > 1 for row in states)
         lines.append(f"The margin is positive, interval and all, in {sure} of {len(states)} public states; "
                      f"{several} have several HQRE at low temperatures.")  # fmt: skip

@@ -47,7 +47,7 @@ from hqre_jax.solvers.batch._interleaved import (
 from hqre_jax.solvers.batch._step_norms import cube_root, dot, largest_change, largest_log_odds_change
 
 # Steps aim at this fraction of the largest correction, and of the largest change of the Jacobian.
-_AIM, _AIM_CHANGE = 0.4, 0.6
+_AIM, _AIM_CHANGE = 0.4, 0.8
 # Tangents are the more sensitive sign of an error: they may miss by this multiple of the largest correction.
 _SLANT = 2.0
 # Corrections of log-odds beyond this are not small, whatever the probabilities; certified lanes bear more.
@@ -344,6 +344,8 @@ def _judged(
     there = goal + shift
     guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
     guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (there <= 1.0) & (there >= 0.0)
+    # Up to a fold and down again: s was 1 in between, perhaps.
+    guarded &= (rate <= 0.0) | (length >= 0.0) | (position + step * rate <= 1.0)
     kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step, the Jacobian's change with the step: of
     # both, what the fourth power of the step may grow by; one division for all.
@@ -388,8 +390,9 @@ def _bend(step: PerLane, new: Array, old: Array, bend: Array) -> Array:
 
 
 def _shortened(step: PerLane, position: PerLane, rate: PerLane, sag: PerLane) -> PerLane:
-    """The step, or the one to ``position + h·rate + h²·sag = 1`` where that is shorter."""
+    """The step, or the one to the first h > 0 with ``position + h·rate + h²·sag = 1`` where that is shorter."""
     to_go = 1.0 - position
-    root = jnp.sqrt(jnp.maximum(rate * rate + 4 * sag * to_go, 0.0))
-    over = position + step * (rate + step * sag) >= 1.0
-    return jnp.where(over, jnp.clip(2 * to_go / (rate + root), 0.0, step), step)
+    square = rate * rate + 4 * sag * to_go
+    double = rate + jnp.sqrt(jnp.maximum(square, 0.0))
+    over = (square >= 0.0) & (double > 0.0) & (2 * to_go <= step * double)
+    return jnp.where(over, jnp.clip(2 * to_go / double, 0.0, step), step)

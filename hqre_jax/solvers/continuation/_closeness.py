@@ -108,6 +108,31 @@ def judge(seen: Watch, length: Scalar, change: Scalar, slant: Scalar, sound: Boo
     )
 
 
+def arrives_first(
+    positions: tuple[Scalar, Scalar],
+    slopes: tuple[Scalar, Scalar],
+    length: Scalar,
+    goal: Scalar,
+    landing: Bool[Array, ""],
+) -> Bool[Array, ""]:
+    """Whether a step passes over no arrival: the branch ends where it meets the goal for the first time.
+
+    Next to a fold the curve meets it twice. It is met on the way up; and a step around a fold stays below it: where the
+    position is concave along the curve, it stays below the point at which the tangents of both ends meet.
+
+    Args:
+        positions: Where the step begins and ends, in the parameter of the path.
+        slopes: Of the parameter along the curve, there.
+        length: The step's length.
+        goal: Where the path ends.
+        landing: Whether the step is to end there.
+    """
+    (before, after), (up, down) = positions, slopes
+    around = (up > 0) & (down < 0)
+    meeting = (after - before - down * length) / jnp.where(around, up - down, 1.0)
+    return jnp.where(landing, down > 0, ~around | (before + up * meeting < goal))
+
+
 def shortest(dtype: Any) -> float:
     """The length of a step that leads nowhere: a branch whose steps become as short is lost."""
     return float(jnp.finfo(dtype).eps) ** (2 / 3)

@@ -21,7 +21,7 @@ from hqre_jax.core._types import InputError, LogPolicy, Policy, Scalar
 from hqre_jax.equilibrium._linearization import defect
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
-from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch
+from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, arrives_first, judge, shortest, watch
 from hqre_jax.solvers.continuation._conjugate_residuals import conjugate_residuals
 from hqre_jax.solvers.continuation.principal_branch import rationality
 
@@ -144,7 +144,10 @@ class KrylovBranch(AbstractSolver):
         judged = judge(
             state.watch, length, change, slant=distance / length, sound=there.good & ~arrived & (state.count > 1)
         )
-        close = judged.close & (distance <= CHANGE * length)
+        slopes = _slopes(state, there.point, new)
+        off = distance / length
+        first = arrives_first((here[-1], there.point[-1]), (slopes[0] + off, slopes[1] - off), new, goal, landing)
+        close = judged.close & (distance <= CHANGE * length) & first
         good = there.good & (arrived | (inside & ((state.count == 1) | straight) & close))
         point = there.point.at[-1].set(jnp.where(final, goal, there.point[-1]))
         seen = look(problem, _logits(problem, point), state.iterate)
@@ -302,3 +305,16 @@ def _extrapolated(state: State, length: Scalar) -> Float[Array, " n_plus_1"]:
     weights = jnp.prod(jnp.where(other, (at - places[None, :]) / apart, 1.0), axis=1)
     through = jnp.where(used, weights, 0.0) @ state.points
     return jnp.where(state.count == 1, state.points[0].at[-1].add(length), through)
+
+
+def _slopes(state: State, point: Float[Array, " n_plus_1"], chord: Scalar) -> tuple[Scalar, Scalar]:
+    """Slope of t along the curve at the newest point and at one beyond it: that of the polynomial through the last."""
+    places = jnp.concatenate([(state.lengths[0] + chord)[None], state.lengths])
+    values = jnp.concatenate([point[-1:], state.points[:, -1]])
+    used = jnp.arange(_POINTS + 1) <= state.count
+    other = used[None, :] & used[:, None] & ~jnp.eye(_POINTS + 1, dtype=bool)
+    gaps = jnp.where(other, places[:, None] - places[None, :], 1.0)
+    weights = 1.0 / jnp.prod(gaps, axis=1)
+    quotients = jnp.where(other, weights[None, :] / weights[:, None] * (values[None, :] - values[:, None]) / gaps, 0.0)
+    slopes = jnp.sum(quotients, axis=1)
+    return slopes[1], slopes[0]

@@ -23,7 +23,7 @@ from hqre_jax.core._types import InputError, LogPolicy, Scalar, StateValues
 from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate
-from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch
+from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, arrives_first, judge, shortest, watch
 from hqre_jax.solvers.continuation._eliminated import Pieces, beginning, is_open, linearise
 from hqre_jax.solvers.continuation._symmetry import Symmetry, symmetry
 from hqre_jax.solvers.continuation.principal_branch import rationality
@@ -157,7 +157,11 @@ class MarkovBranch(AbstractSolver):
             slant=_norm(problem, jax.tree.map(lambda new, d, b: new - (d + 2 * length * b), direction, tangent, bend)),
             sound=finite & small & ~landed,
         )
-        close = landed | (judged.close & (distance <= CHANGE * length))
+        # The tangent is that of the trial: with what it may be off by.
+        off = distance / jnp.maximum(length * rationality(problem), jnp.finfo(length.dtype).tiny)
+        slopes = tangent.scale + off, direction.scale - off
+        first = arrives_first((point.scale, there.scale), slopes, length, jnp.ones_like(length), landing)
+        close = landed | (judged.close & (distance <= CHANGE * length) & first)
         kept = finite & small & close & inside & ahead
         # The error of a prediction to second order grows with the cube of the step.
         ratio = _AIM * _MISS / jnp.maximum(miss, 1e-9)

@@ -24,7 +24,7 @@ from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.equilibrium._linearization import defect, dense_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
-from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, judge, shortest, watch
+from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, arrives_first, judge, shortest, watch
 
 _FIRST_STEP = 0.1
 # A predictor may miss the curve by this much in probability; steps aim at a fraction of it.
@@ -125,7 +125,9 @@ class PrincipalBranch(AbstractSolver):
         )
         straight = there.distance <= CHANGE * length
         inside = (landing | (there.position < goal)) & (there.position >= 0)
-        good = there.good & inside & (~on_the_way | (judged.close & straight))
+        slopes = state.tangent[-1], there.tangent[-1]
+        first = arrives_first((state.position, there.position), slopes, length, goal, landing)
+        good = there.good & inside & (~on_the_way | (judged.close & straight & first))
         growth = jnp.clip((_AIM * _MISS / jnp.maximum(there.miss, 1e-12)) ** 0.25, 0.5, 3.0)
         longer = jnp.where(landing, state.length, state.length * jnp.minimum(growth, judged.longer))
         seen = look(problem, there.logits, state.iterate)
