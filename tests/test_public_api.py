@@ -42,7 +42,7 @@ def test_the_door_is_small_and_shows_what_it_lists():
     assert visible - {"Any", "TYPE_CHECKING"} <= set(PUBLIC)
     assert set(dir(hqre_jax)) == {*PUBLIC, *hqre_jax._ROOMS}
     with pytest.raises(AttributeError, match="rooms hold more"):
-        _ = hqre_jax.solvers.MirrorDescent
+        _ = hqre_jax.MirrorDescent
 
 
 def test_type_checkers_are_told_what_is_loaded():

@@ -107,7 +107,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--online", action="store_true", help="learn by playing, with a controller of temperatures")
     training.add_argument(
         "--temperatures", metavar="T", default=None,
-        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
+        help="offline: grid, least, controller, or a number; online: the first one, kept if a number "
+        "(default: grid; 0.25)",
     )  # fmt: skip
     add_eval(command)
     add_report(command)

@@ -232,33 +232,7 @@ def _policy_tables(policy: "TeamPolicy") -> list[Any]:
         )
     shown = {name: harmless(text) for name, text in lines.items()}
     return [table(("state", "agent", "τ", "controls"), rows, ("τ",)), Text(""), facts(shown)]
-<<<<<<< ours
-||||||| base
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=harmless(what), completed=done, total=total or None
-        )
-=======
 
 
 def _shown(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=harmless(what), completed=done, total=total or None
-        )
->>>>>>> theirs
