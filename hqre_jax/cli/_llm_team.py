@@ -6,28 +6,27 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.text import Text
+
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_options import budget_of, models_of, progress, same_again, say, whole
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
-from rich.text import Text
 
 if TYPE_CHECKING:
+    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
     from hqre_jax.bridge.models import AbstractModel
     from hqre_jax.bridge.store import Store
     from hqre_jax.bridge.tasks import Item
     from hqre_jax.bridge.team import Team
 
-    from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
-
 
 def collect(arguments: Namespace) -> int:
     """Sample what the empirical game needs."""
-    from hqre_jax.bridge.store import Store
-
     from hqre_jax.bridge.coordination import collect as sample_all
+    from hqre_jax.bridge.store import Store
 
     team = _team(arguments)
     with Store(arguments.store) as store:
@@ -90,9 +89,6 @@ def train(arguments: Namespace) -> int:
 
 
 def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
-    from hqre_jax.bridge.models import AbstractModel, load
-    from hqre_jax.bridge.models._replay import ReplayModel
-
     from hqre_jax.bridge.coordination import (
         TeamGame,
         available,
@@ -101,6 +97,8 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         stability_of,
         train_offline,
     )
+    from hqre_jax.bridge.models import AbstractModel, load
+    from hqre_jax.bridge.models._replay import ReplayModel
 
     models: dict[str, AbstractModel] = {
         name: load(name) if name.startswith("replay:") else ReplayModel(arguments.store, name)
