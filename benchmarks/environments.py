@@ -46,7 +46,7 @@ def kuhn(seed: int, rounds: int = _KUHN_ROUNDS) -> tuple[float, int]:
     """
     tree = open_spiel_tree("kuhn_poker")
     game = hq.SampledGame.from_game(tree)
-    solver = hq.StochasticMirror(batch_size=_KUHN_BATCH, check_every=rounds)
+    solver = hq.solvers.StochasticMirror(batch_size=_KUHN_BATCH, check_every=rounds)
     found = hq.solve(
         game, 0.2, continuation="plain", solver=solver, key=jax.random.key(seed), max_steps=rounds, throw=False
     )
@@ -71,7 +71,7 @@ def hanabi(num_seeds: int, rounds: int = _HANABI_ROUNDS) -> tuple[float, list[Le
     sampled = hq.SampledGame.from_game(tree, num_episodes=_HANABI_BATCH)
     played = hq.Problem(sampled, _HANABI_TAU, continuation="plain")
     keys = jax.random.split(jax.random.key(0), num_seeds)
-    solver = hq.StochasticMirror(batch_size=_HANABI_BATCH, check_every=rounds)
+    solver = hq.solvers.StochasticMirror(batch_size=_HANABI_BATCH, check_every=rounds)
 
     def worth_of(policy: Any) -> Any:
         return tree.evaluate(jnp.log(jnp.where(policy > 0, policy, 1.0)), nothing, "plain").initial_values[0]
@@ -92,8 +92,8 @@ def hanabi(num_seeds: int, rounds: int = _HANABI_ROUNDS) -> tuple[float, list[Le
     exact = hq.solve(tree, _HANABI_TAU, continuation="plain")
     methods = {
         "stochastic mirror descent": mirror,
-        "independent policy gradient": independent(hq.PolicyGradient(1.0)),
-        "independent Q-learning": independent(hq.QLearning(0.1)),
+        "independent policy gradient": independent(hq.learning.PolicyGradient(1.0)),
+        "independent Q-learning": independent(hq.learning.QLearning(0.1)),
     }
     return float(worth_of(exact.policy)), [judged(name, learn) for name, learn in methods.items()]
 

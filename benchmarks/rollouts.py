@@ -2,9 +2,9 @@
 
 Exact games are wrapped as simulators of noisy play; the library sees the plays alone.
 
-* coverage: how often the regions of `hqre_jax.confidence_region` hold the equilibrium of the exact game.
-* allocation: plays until every probability is known to ±ε, `hqre_jax.plan_rollouts` against equal plays of all
-  profiles, both with the same stopping rule and re-estimated on the way (W1 games).
+* coverage: how often the regions of `hqre_jax.empirical.confidence_region` hold the equilibrium of the exact game.
+* allocation: plays until every probability is known to ±ε, `hqre_jax.empirical.plan_rollouts` against equal plays of
+  all profiles, both with the same stopping rule and re-estimated on the way (W1 games).
 
 Exit code 1 if a figure misses what the project asks: coverage within 2 % of nominal; at most 60 % of the plays at
 τ = 0.1 (median over games); never more than 1.05 times the plays at τ = 1.
@@ -60,7 +60,7 @@ def _covered(counts, means, covariances, truth, tau):
     def trial(mean, covariance):
         empirical = hq.EmpiricalGame.from_moments(counts, mean, covariance)
         solution = hq.solve(empirical.game, tau, solver=_SOLVER, throw=False)
-        regions = [hq.confidence_region(empirical, solution, level) for level in LEVELS]
+        regions = [hq.empirical.confidence_region(empirical, solution, level) for level in LEVELS]
         intervals = jnp.stack([region.covers(truth) for region in regions])
         joint = jnp.stack([region.contains(truth) for region in regions])
         return solution.successful, intervals, joint, regions[-1].half_width
@@ -104,7 +104,7 @@ def _plan(counts, means, covariances, tau, eps):
     def one(n, mean, covariance):
         empirical = hq.EmpiricalGame.from_moments(n, mean, covariance)
         solution = hq.solve(empirical.game, tau, solver=_SOLVER, throw=False)
-        plan = hq.plan_rollouts(empirical, solution, eps)
+        plan = hq.empirical.plan_rollouts(empirical, solution, eps)
         return plan.half_width, plan.additional, plan.uniform, solution.policy
 
     return jax.vmap(one)(counts, means, covariances)

@@ -96,7 +96,7 @@ def _judged(counts, means, covariances, third, truth, tau):
         mean, covariance, cube = sample
         empirical = hq.EmpiricalGame.from_moments(counts, mean, covariance, third=cube)
         solution = hq.solve(empirical.game, tau, solver="principal_branch", throw=False)
-        region = hq.confidence_region(empirical, solution, LEVEL)
+        region = hq.empirical.confidence_region(empirical, solution, LEVEL)
         good = solution.successful
         return region.covers(truth) & good, region.contains(truth) & good, region.trusted & good
 

@@ -2,239 +2,154 @@
 
 Pose a game and temperatures, get *one* stable way of playing it, with the evidence that it is one:
 ``hq.solve(game, tau)``. Independently specified after arXiv 2606.08068.
+
+What most people need is here; everything else is reached through its room: ``hq.learning``, ``hq.stability``,
+``hq.solvers``, ``hq.games.random``, … Both are loaded when they are first asked for.
 """
 
-from hqre_jax import plotting
-from hqre_jax.bounds._certificates import Certificate, Verdict
-from hqre_jax.certificates._certify import certify
-from hqre_jax.certificates._least_temperatures import LeastTemperatures, least_temperatures
-from hqre_jax.certificates.rigorous import Proof, load_proof, prove, recheck
-from hqre_jax.core._results import RESULTS, SELECTIONS
-from hqre_jax.core._types import InputError, Labels
-from hqre_jax.empirical import (
-    Bootstrap,
-    Confidence,
-    EmpiricalGame,
-    RolloutPlan,
-    bootstrap,
-    confidence_region,
-    plan_rollouts,
-)
-from hqre_jax.equilibrium._residual import bayesian_regret, exploitability, logit_response, regularized_gap, residual
-from hqre_jax.estimation import TemperatureFit, fit_temperatures
-from hqre_jax.games import (
-    BayesianGame,
-    ExtensiveFormGame,
-    IncompleteInformationMarkovGame,
-    MarkovGame,
-    NormalFormGame,
-    PolymatrixGame,
-    PublicPrivateGame,
-)
-from hqre_jax.games._game import AbstractGame, Evaluation
-from hqre_jax.games.conversions import as_bayesian, as_incomplete_information, as_normal_form, with_public_history
-from hqre_jax.games.manufactured import manufactured
-from hqre_jax.games.random import (
-    random_bayesian,
-    random_extensive_form,
-    random_incomplete_information_markov,
-    random_markov,
-    random_normal_form,
-    random_policy,
-    random_polymatrix,
-    random_public_private,
-)
-from hqre_jax.io import (
-    CatalogueEntry,
-    append_rollout_log,
-    list_games,
-    load_game,
-    load_rollout_log,
-    named_game,
-    save_game,
-    save_rollout_log,
-)
-from hqre_jax.learning import (
-    AbstractDynamics,
-    BestResponse,
-    FictitiousPlay,
-    LogitDynamics,
-    MirrorPlay,
-    MultiplicativeWeights,
-    Pathology,
-    Play,
-    PolicyGradient,
-    QLearning,
-    pathology,
-    play,
-)
-from hqre_jax.problem import Problem
-from hqre_jax.rollouts._rollout_log import RolloutLog
-from hqre_jax.sampled import (
-    AbstractHostSimulator,
-    AbstractSimulator,
-    Episodes,
-    Estimate,
-    SampledGame,
-    action_values_from_log,
-    estimate_action_values,
-)
-from hqre_jax.solvers import (
-    Extragradient,
-    FixedPoint,
-    KrylovBranch,
-    MarkovBranch,
-    MirrorDescent,
-    Newton,
-    PrincipalBranch,
-    SoftValueIteration,
-    StochasticMirror,
-)
-from hqre_jax.solvers._solver import AbstractSolver, Evidence
-from hqre_jax.solving._branch import Branch, BranchError, Fold, trace_branch
-from hqre_jax.solving._solution import History, Solution, SolveError
-from hqre_jax.solving._solve import solve
-from hqre_jax.solving.batch._solution import BatchSolution, BatchSolveError
-from hqre_jax.solving.batch._solve_batch import solve_batch
-from hqre_jax.stability import (
-    ActionValueEstimates,
-    Alarm,
-    Directional,
-    InteractionEstimates,
-    Interval,
-    Stability,
-    StabilityReport,
-    diagnose,
-    diagnose_logs,
-    directional,
-    drift_index,
-    effective_temperature,
-    oscillation_index,
-    soft_gap,
-)
-from hqre_jax.stability._controller import (
-    ControllerState,
-    TemperatureController,
-)
-from hqre_jax.sweeps import sweep
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hqre_jax import bounds as bounds
+    from hqre_jax import bridge as bridge
+    from hqre_jax import certificates as certificates
+    from hqre_jax import empirical as empirical
+    from hqre_jax import equilibrium as equilibrium
+    from hqre_jax import estimation as estimation
+    from hqre_jax import games as games
+    from hqre_jax import io as io
+    from hqre_jax import learning as learning
+    from hqre_jax import plotting as plotting
+    from hqre_jax import rollouts as rollouts
+    from hqre_jax import sampled as sampled
+    from hqre_jax import solvers as solvers
+    from hqre_jax import solving as solving
+    from hqre_jax import stability as stability
+    from hqre_jax import sweeps as sweeps
+    from hqre_jax.certificates import Certificate, certify, least_temperatures, prove, recheck
+    from hqre_jax.core import RESULTS, SELECTIONS, InputError, Labels
+    from hqre_jax.empirical import EmpiricalGame
+    from hqre_jax.equilibrium import exploitability, logit_response, regularized_gap, residual
+    from hqre_jax.estimation import fit_temperatures
+    from hqre_jax.games import (
+        AbstractGame,
+        BayesianGame,
+        ExtensiveFormGame,
+        IncompleteInformationMarkovGame,
+        MarkovGame,
+        NormalFormGame,
+        PolymatrixGame,
+        PublicPrivateGame,
+    )
+    from hqre_jax.io import list_games, load_game, named_game, save_game
+    from hqre_jax.learning import play
+    from hqre_jax.problem import Problem
+    from hqre_jax.rollouts import RolloutLog
+    from hqre_jax.sampled import SampledGame
+    from hqre_jax.solvers import AbstractSolver
+    from hqre_jax.solving import BatchSolution, Branch, Solution, SolveError, solve, solve_batch, trace_branch
+    from hqre_jax.stability import diagnose, diagnose_logs
+    from hqre_jax.sweeps import sweep
 
 __all__ = [
     "RESULTS",
     "SELECTIONS",
-    "AbstractDynamics",
     "AbstractGame",
-    "AbstractHostSimulator",
-    "AbstractSimulator",
     "AbstractSolver",
-    "ActionValueEstimates",
-    "Alarm",
     "BatchSolution",
-    "BatchSolveError",
     "BayesianGame",
-    "BestResponse",
-    "Bootstrap",
     "Branch",
-    "BranchError",
-    "CatalogueEntry",
     "Certificate",
-    "Confidence",
-    "ControllerState",
-    "Directional",
     "EmpiricalGame",
-    "Episodes",
-    "Estimate",
-    "Evaluation",
-    "Evidence",
     "ExtensiveFormGame",
-    "Extragradient",
-    "FictitiousPlay",
-    "FixedPoint",
-    "Fold",
-    "History",
     "IncompleteInformationMarkovGame",
     "InputError",
-    "InteractionEstimates",
-    "Interval",
-    "KrylovBranch",
     "Labels",
-    "LeastTemperatures",
-    "LogitDynamics",
-    "MarkovBranch",
     "MarkovGame",
-    "MirrorDescent",
-    "MirrorPlay",
-    "MultiplicativeWeights",
-    "Newton",
     "NormalFormGame",
-    "Pathology",
-    "Play",
-    "PolicyGradient",
     "PolymatrixGame",
-    "PrincipalBranch",
     "Problem",
-    "Proof",
     "PublicPrivateGame",
-    "QLearning",
     "RolloutLog",
-    "RolloutPlan",
     "SampledGame",
-    "SoftValueIteration",
     "Solution",
     "SolveError",
-    "Stability",
-    "StabilityReport",
-    "StochasticMirror",
-    "TemperatureController",
-    "TemperatureFit",
-    "Verdict",
-    "action_values_from_log",
-    "append_rollout_log",
-    "as_bayesian",
-    "as_incomplete_information",
-    "as_normal_form",
-    "bayesian_regret",
-    "bootstrap",
     "certify",
-    "confidence_region",
     "diagnose",
     "diagnose_logs",
-    "directional",
-    "drift_index",
-    "effective_temperature",
-    "estimate_action_values",
     "exploitability",
     "fit_temperatures",
     "least_temperatures",
     "list_games",
     "load_game",
-    "load_proof",
-    "load_rollout_log",
     "logit_response",
-    "manufactured",
     "named_game",
-    "oscillation_index",
-    "pathology",
-    "plan_rollouts",
     "play",
     "plotting",
     "prove",
-    "random_bayesian",
-    "random_extensive_form",
-    "random_incomplete_information_markov",
-    "random_markov",
-    "random_normal_form",
-    "random_policy",
-    "random_polymatrix",
-    "random_public_private",
     "recheck",
     "regularized_gap",
     "residual",
     "save_game",
-    "save_rollout_log",
-    "soft_gap",
     "solve",
     "solve_batch",
     "sweep",
     "trace_branch",
-    "with_public_history",
 ]
+
+_ROOMS = (
+    "bounds",
+    "bridge",
+    "certificates",
+    "empirical",
+    "equilibrium",
+    "estimation",
+    "games",
+    "io",
+    "learning",
+    "plotting",
+    "rollouts",
+    "sampled",
+    "solvers",
+    "solving",
+    "stability",
+    "sweeps",
+)
+# Where each name is at home (a test holds this to what type checkers are told above).
+_HOMES = {
+    name: room
+    for room, names in {
+        "certificates": "Certificate certify least_temperatures prove recheck",
+        "core": "RESULTS SELECTIONS InputError Labels",
+        "empirical": "EmpiricalGame",
+        "equilibrium": "exploitability logit_response regularized_gap residual",
+        "estimation": "fit_temperatures",
+        "games": "AbstractGame BayesianGame ExtensiveFormGame IncompleteInformationMarkovGame MarkovGame "
+        "NormalFormGame PolymatrixGame PublicPrivateGame",
+        "io": "list_games load_game named_game save_game",
+        "learning": "play",
+        "problem": "Problem",
+        "rollouts": "RolloutLog",
+        "sampled": "SampledGame",
+        "solvers": "AbstractSolver",
+        "solving": "BatchSolution Branch Solution SolveError solve solve_batch trace_branch",
+        "stability": "diagnose diagnose_logs",
+        "sweeps": "sweep",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name or a room, loaded now (PEP 562); it stays in the package's namespace."""
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; rooms hold more: {', '.join(_ROOMS)}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_ROOMS})

@@ -3,12 +3,13 @@
 from typing import Any, Literal
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._compiled import make_room
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
@@ -21,7 +22,7 @@ from hqre_jax.core._types import (
     StateValues,
     checked_choice,
 )
-from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
+from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 Entropy = Literal["kl", "shannon"]
 
@@ -46,6 +47,7 @@ class Problem(eqx.Module):
         entropy_offset: The part of ``τ H`` that no choice changes: ``τ log A`` for Shannon entropy, 0 for KL.
         scale: Position s on the path ``τ/s`` from the reference (s = 0) to the problem itself (s = 1). What is
             scaled is ``s·payoffs`` at fixed τ, which is the same and finite at s = 0.
+        is_centered: Whether the game is without its strategically irrelevant payoff terms already.
 
     Raises:
         InputError: Naming the argument at fault.
@@ -58,6 +60,7 @@ class Problem(eqx.Module):
     scale: Scalar
     entropy: Entropy = eqx.field(static=True)
     continuation: Continuation = eqx.field(static=True)
+    is_centered: bool = eqx.field(static=True, metadata={"decides": False})
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Problem(eqx.Module):
         entropy: Entropy = "kl",
         continuation: Continuation = "soft",
     ):
-        if not isinstance(game, AbstractGame):
+        if not is_game(game):
             raise InputError(
                 "game", f"is a {type(game).__name__}, not a game; build one, say hq.NormalFormGame(payoffs)"
             )
@@ -88,6 +91,7 @@ class Problem(eqx.Module):
         self.scale = jnp.asarray(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
+        self.is_centered = False
 
     @property
     def mask(self) -> ActionMask:
@@ -103,9 +107,26 @@ class Problem(eqx.Module):
         """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
         return eqx.tree_at(lambda p: p.scale, self, jnp.asarray(scale, self.game.dtype))
 
+    def reference(self) -> Policy:
+        """ρ, ``(player, information state, action)``, padding 0."""
+        return probabilities(self.log_reference, self.mask)
+
     def centered(self) -> "Problem":
-        """The same problem on the game without its strategically irrelevant payoff terms."""
-        return eqx.tree_at(lambda p: p.game, self, self.game.centered())
+        """The same problem on the game without its strategically irrelevant payoff terms (and without names).
+
+        The one place where payoffs are centred: once for each problem, and never again for what comes out.
+        """
+        if self.is_centered:
+            return self
+        kept = vars(self).get("_centered")
+        if kept is None:
+            visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
+            game = _centered_game(self.game) if visible else self.game.centered()
+            kept = with_fields(self, game=game, is_centered=True)
+            # A problem of a program that is being traced outlives the trace no more than its numbers may.
+            if all(concrete(leaf) for leaf in jax.tree.leaves(game)):
+                vars(self)["_centered"] = kept
+        return kept
 
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
@@ -127,6 +148,61 @@ class Problem(eqx.Module):
     def policy(self, logits: LogPolicy) -> Policy:
         """The policy of unnormalised logits."""
         return probabilities(self.log_policy(logits), self.mask)
+
+
+def posed(
+    game: AbstractGame | Problem,
+    tau: Any = None,
+    *,
+    reference: Any = None,
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
+) -> Problem:
+    """The problem that a verb is asked: the one it is given, or the one of a game and temperatures.
+
+    Args:
+        game: A problem, or a game.
+        tau: Temperatures as in `Problem`; of a problem None, or what it says already. The same goes for all others.
+        reference: ρ; uniform by default.
+        entropy: "kl" (the default) or "shannon".
+        continuation: "soft" (the default), "plain" or "zero_sum".
+
+    Returns:
+        The problem; the same object, if one is given.
+
+    Raises:
+        InputError: On bad input; if temperatures are missing; if an option says something else than the problem.
+    """
+    if not isinstance(game, Problem):
+        if tau is None:
+            raise InputError("tau", "is missing: give temperatures, or a Problem(game, tau) in place of the game")
+        kind, paid = "kl" if entropy is None else entropy, "soft" if continuation is None else continuation
+        return Problem(game, tau, reference=reference, entropy=kind, continuation=paid)
+    mask, dtype = game.mask, game.game.dtype
+    if tau is not None:
+        _agree("tau", full_tau(tau, mask, dtype), game.tau)
+    if reference is not None:
+        _agree("reference", full_policy(reference, mask, dtype, "reference", interior=True), game.reference())
+    for field, given, known in (
+        ("entropy", entropy, game.entropy),
+        ("continuation", continuation, game.continuation),
+    ):
+        if given not in (None, known):
+            raise InputError(field, f"is {given!r}, but the problem has {known!r}: give it once, to Problem")
+    return game
+
+
+def _agree(field: str, given: Array, known: Array) -> None:
+    """Refuses numbers beside a problem that has others; a reference went through its logarithm."""
+    if not (concrete(given) and concrete(known)):
+        raise InputError(field, "is given twice, in the problem and beside it: give it once, to Problem")
+    if given.shape != known.shape or not np.allclose(given, known, rtol=64 * jnp.finfo(known.dtype).eps, atol=0):
+        raise InputError(field, "is not what the problem says: give it once, to Problem")
+
+
+@compiled
+def _centered_game(game: AbstractGame) -> AbstractGame:
+    return game.centered()
 
 
 @eqx.filter_jit

@@ -128,12 +128,12 @@ assert after.verdict == "stable"
 # %% [markdown]
 # ## 4. The same, while they play
 #
-# `hq.TemperatureController` does this on the fly: it raises the temperatures of those who need it, and lowers what is
-# higher than needed (the critic, who meets nobody, needs next to none). Here it starts from temperatures that are
-# too low for the first two agents.
+# `hq.stability.TemperatureController` does this on the fly: it raises the temperatures of those who need it, and lowers
+# what is higher than needed (the critic, who meets nobody, needs next to none). Here it starts from temperatures that
+# are too low for the first two agents.
 
 # %%
-controller = hq.TemperatureController(reserve=0.2)
+controller = hq.stability.TemperatureController(reserve=0.2)
 mask = np.ones((3, 1, 2), bool)
 state, policy = controller.init(mask, tau), start
 path, temperatures = [], []

@@ -77,7 +77,7 @@ def distances(step, num_rounds):
     policies = hq.solve(
         game,
         tau,
-        solver=hq.MirrorDescent(step=step),
+        solver=hq.solvers.MirrorDescent(step=step),
         initial_policy=start,
         max_steps=num_rounds,
         history=True,

@@ -5,7 +5,7 @@ import numpy as np
 import hqre_jax as hq
 
 
-class HostBayesian(hq.AbstractHostSimulator):
+class HostBayesian(hq.sampled.AbstractHostSimulator):
     """A Bayesian game of two players, played by a Python program."""
 
     horizon = num_moves = 1

@@ -35,7 +35,7 @@ TABLES = ([[1.0], [2.0, 3.0]], [[[]]], np.array("a"), np.array([None, 1.0]), np.
 def spoilt(value: Any) -> dict[str, Sequence[Any]]:
     """Values that are not, or may not be, what is wanted, by kind."""
     kinds: dict[str, Sequence[Any]] = {"words": WORDS, "numbers": NUMBERS, "tables": TABLES}
-    if isinstance(value, list | tuple) and not isinstance(value, hq.Episodes):
+    if isinstance(value, list | tuple) and not isinstance(value, hq.sampled.Episodes):
         kinds["lists"] = (
             *(value[:1], [*value, *value], [*value, None], [None] * len(value), value[0] if value else 0),
         )
@@ -74,22 +74,24 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
     other = hq.RolloutLog.from_plays(np.full((4, 3), 2), np.zeros((4, 3)), num_actions=[[3]] * 3)
     empirical = hq.EmpiricalGame.from_log(logs[0])
     solution = hq.solve(empirical.game, 0.8, solver="fixed_point")
-    estimates = hq.ActionValueEstimates.from_rollouts(actions, paid, mask)
-    interactions = hq.InteractionEstimates.from_plays(actions, paid, mask)
-    controller = hq.TemperatureController()
+    estimates = hq.stability.ActionValueEstimates.from_rollouts(actions, paid, mask)
+    interactions = hq.stability.InteractionEstimates.from_plays(actions, paid, mask)
+    controller = hq.stability.TemperatureController()
     state = controller.init(mask, 0.3)
     sampled = hq.SampledGame.from_game(empirical.game)
     problem = hq.Problem(sampled, 0.8)
-    episodes = hq.Episodes.from_log(logs[0], sampled)
-    plan = hq.plan_rollouts(empirical, solution, 0.05)
-    found = hq.action_values_from_log(problem, episodes, policies[1], method="importance")
+    episodes = hq.sampled.Episodes.from_log(logs[0], sampled)
+    plan = hq.empirical.plan_rollouts(empirical, solution, 0.05)
+    found = hq.sampled.action_values_from_log(problem, episodes, policies[1], method="importance")
     columns = {name: np.asarray(column) for name, column in logs[0].columns().items()}
-    hq.save_rollout_log(logs[0], folder / "log.jsonl")
+    hq.io.save_rollout_log(logs[0], folder / "log.jsonl")
     # Of the right kind for some other argument, or of another game.
     elsewhere = [logs[0], logs, empirical, solution, estimates, interactions, other]
 
     def with_episodes(**parts: Any) -> Any:
-        return hq.action_values_from_log(problem, hq.Episodes(**parts), policies[1], method="importance")
+        return hq.sampled.action_values_from_log(
+            problem, hq.sampled.Episodes(**parts), policies[1], method="importance"
+        )
 
     interval = {"step": 0.5, "weights": 1.0, "level": 0.95}
     functions = {
@@ -111,12 +113,12 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
         "RolloutLog.concatenate": (hq.RolloutLog.concatenate, {"logs": logs}),
         "RolloutLog.renumbered": (logs[0].renumbered, {"first_run": 3}),
         "RolloutLog.filter": (logs[0].filter, {"rows": np.ones(len(logs[0]), bool), "agent": 0, "action": [0, 1]}),
-        "save_rollout_log": (hq.save_rollout_log, {"log": logs[0], "path": folder / "a.npz"}),
+        "save_rollout_log": (hq.io.save_rollout_log, {"log": logs[0], "path": folder / "a.npz"}),
         "append_rollout_log": (
-            hq.append_rollout_log,
+            hq.io.append_rollout_log,
             {"log": logs[1], "path": folder / "b.jsonl", "incomplete": "error"},
         ),
-        "load_rollout_log": (hq.load_rollout_log, {"path": folder / "log.jsonl", "incomplete": "error"}),
+        "load_rollout_log": (hq.io.load_rollout_log, {"path": folder / "log.jsonl", "incomplete": "error"}),
         "EmpiricalGame.from_log": (
             hq.EmpiricalGame.from_log,
             {
@@ -135,24 +137,24 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
             | {"third": empirical.third, "labels": hq.Labels()},
         ),
         "confidence_region": (
-            hq.confidence_region,
+            hq.empirical.confidence_region,
             {"empirical": empirical, "solution": solution, "level": 0.95},
         ),
         "plan_rollouts": (
-            hq.plan_rollouts,
+            hq.empirical.plan_rollouts,
             {"empirical": empirical, "solution": solution, "eps": 0.05, "level": 0.95},
         ),
         "RolloutPlan.batch": (plan.batch, {"num_rollouts": 5}),
         "bootstrap": (
-            hq.bootstrap,
+            hq.empirical.bootstrap,
             {"log": logs[0], "empirical": empirical, "solution": solution, "level": 0.9, "num_resamples": 2, "seed": 0},
         ),
         "ActionValueEstimates.independent": (
-            hq.ActionValueEstimates.independent,
+            hq.stability.ActionValueEstimates.independent,
             {"mean": np.ones((2, 1, 2)), "variance": np.ones((2, 1, 2)), "count": np.full((2, 1, 2), 9.0)},
         ),
         "ActionValueEstimates.from_rollouts": (
-            hq.ActionValueEstimates.from_rollouts,
+            hq.stability.ActionValueEstimates.from_rollouts,
             {
                 "actions": actions,
                 "payoffs": paid,
@@ -163,7 +165,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
             },
         ),
         "InteractionEstimates.from_plays": (
-            hq.InteractionEstimates.from_plays,
+            hq.stability.InteractionEstimates.from_plays,
             {
                 "actions": actions,
                 "payoffs": paid,
@@ -180,7 +182,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
             {"margin": 0.1, "cost": np.ones((2, 1))},
         ),
         "directional": (
-            hq.directional,
+            hq.stability.directional,
             {
                 "policy": policies[0],
                 "other": policies[1],
@@ -192,17 +194,17 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
             | interval,
         ),
         "soft_gap": (
-            hq.soft_gap,
+            hq.stability.soft_gap,
             {"policy": policies[1], "estimates": estimates, "tau": 0.3, "reference": policies[0]}
             | {"action_mask": mask, "level": 0.9},
         ),
         "effective_temperature": (
-            hq.effective_temperature,
+            hq.stability.effective_temperature,
             {"policy": policies[1], "estimates": estimates, "reference": policies[0]}
             | {"action_mask": mask, "level": 0.9},
         ),
-        "oscillation_index": (hq.oscillation_index, {"policies": np.stack([*policies, policies[0]])}),
-        "drift_index": (hq.drift_index, {"policies": np.stack(policies)}),
+        "oscillation_index": (hq.stability.oscillation_index, {"policies": np.stack([*policies, policies[0]])}),
+        "drift_index": (hq.stability.drift_index, {"policies": np.stack(policies)}),
         "diagnose": (
             hq.diagnose,
             {
@@ -224,7 +226,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
             | interval,
         ),
         "TemperatureController": (
-            hq.TemperatureController,
+            hq.stability.TemperatureController,
             {"reserve": 0.1, "heating": 1.5, "cooling": 0.5, "min_count": 20},
         ),
         "TemperatureController.init": (controller.init, {"action_mask": mask, "tau": 0.3}),
@@ -239,16 +241,16 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
                 "information_states": np.zeros_like(actions),
             },
         ),
-        "Episodes.from_log": (hq.Episodes.from_log, {"log": logs[0], "game": sampled}),
+        "Episodes.from_log": (hq.sampled.Episodes.from_log, {"log": logs[0], "game": sampled}),
         "Episodes.to_log": (episodes.to_log, {"game": sampled, "run": 0}),
         "action_values_from_log": (
-            hq.action_values_from_log,
+            hq.sampled.action_values_from_log,
             {"problem": problem, "episodes": episodes, "policy": policies[1], "method": "doubly_robust"}
             | {"baseline": np.zeros((2, 1, 2))},
         ),
         "action_values_from_log, episodes": (with_episodes, episodes._asdict()),
         "estimate_action_values": (
-            hq.estimate_action_values,
+            hq.sampled.estimate_action_values,
             {"problem": problem, "policy": policies[1], "num_episodes": 8, "key": jax.random.key(0)},
         ),
         "Estimate.interval": (found.interval, {"level": 0.9}),

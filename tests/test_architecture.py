@@ -240,12 +240,37 @@ def test_classes_are_abstract_by_name_or_final():
             assert not own or base.__name__.lstrip("_").startswith("Abstract"), f"{name} extends concrete {base}"
 
 
+def test_nobody_asks_which_kind_a_game_is():
+    """A game says what it can do (`AbstractGame`): outside of games/ no kind is told apart, and nothing is guessed."""
+    game = library_classes()["hqre_jax.games._game.AbstractGame"]
+    kinds = {cls.__name__ for cls in library_classes().values() if issubclass(cls, game)}
+    assert {"AbstractGame", "NormalFormGame", "SampledGame"} <= kinds, "the search for kinds is broken"
+    asked = [
+        f"{file.relative_to(ROOT)}:{call.lineno}: {ast.unparse(call)}"
+        for module, file in FILES.items()
+        if not module.startswith("hqre_jax.games")
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and len(call.args) == 2
+        if (call.func.id in ("isinstance", "issubclass") and kinds & words(call.args[1]))
+        or (call.func.id == "hasattr" and words(call.args[0]) & {"game", "games"})
+    ]
+    assert not asked, f"let the game say it, by a method of AbstractGame: {asked}"
+
+
+def words(node: ast.AST) -> set[str]:
+    """The names and attributes in an expression."""
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return names | {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+
+
 def test_import_leaves_jax_alone():
     """Importing the library changes no setting of JAX and compiles nothing."""
     program = """
 import jax
 before = dict(jax.config.values)
 import hqre_jax
+for name in dir(hqre_jax):
+    getattr(hqre_jax, name)
 changed = {key for key, value in jax.config.values.items() if key in before and before[key] != value}
 assert not changed, f"changed on import: {sorted(changed)}"
 assert not jax._src.xla_bridge.backends_are_initialized(), "a computation ran on import"

@@ -269,7 +269,10 @@ def test_polymatrix_matches_its_normal_form():
     edges = np.array([[0, 1], [2, 1], [2, 0], [1, 0]])  # the last joins a pair a second time
     pairs = rng.normal(size=(4, 2, 2, 2))
     game = hq.PolymatrixGame(edges, pairs)
-    sparse, dense = bounds_of(game, [1.0, 2.0, 1.5]), bounds_of(hq.as_normal_form(game), [1.0, 2.0, 1.5])
+    sparse, dense = (
+        bounds_of(game, [1.0, 2.0, 1.5]),
+        bounds_of(hq.games.conversions.as_normal_form(game), [1.0, 2.0, 1.5]),
+    )
     for a, b in zip(sparse, dense, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
     np.testing.assert_allclose(sparse.contraction, dense.contraction, rtol=1e-10)
@@ -301,7 +304,7 @@ def test_bounds_trace_under_jit_and_vmap():
 @pytest.mark.parametrize(("family", "graph"), [("uniform", "random"), ("zero_sum", "star")])
 def test_constants_without_matrices_are_on_the_safe_side(monkeypatch, family, graph):
     """Meeting by meeting, as in games of hundreds of players: never better than with matrices, and hardly worse."""
-    game = hq.random_polymatrix(jax.random.key(0), 9, 3, graph=graph, family=family)
+    game = hq.games.random.random_polymatrix(jax.random.key(0), 9, 3, graph=graph, family=family)
     exact = bounds_of(game, 2.0)
     monkeypatch.setattr(_one_shot, "_MATRIX_LIMIT", 1)
     edgewise = bounds_of(game, 2.0, continuation="plain")
@@ -318,7 +321,7 @@ def test_constants_without_matrices_are_on_the_safe_side(monkeypatch, family, gr
 
 
 def test_a_star_of_hundreds_of_zero_sum_players_is_unique():
-    game = hq.random_polymatrix(jax.random.key(1), 300, 2, graph="star", family="zero_sum")
+    game = hq.games.random.random_polymatrix(jax.random.key(1), 300, 2, graph="star", family="zero_sum")
     known = bounds_of(game, 0.5)
     assert known.unique
     assert known.margin == pytest.approx(0.5, rel=1e-9)

@@ -113,7 +113,7 @@ def test_the_report_may_begin_at_a_temperature():
 
 @pytest.mark.thorough
 def test_a_branch_of_a_markov_game_keeps_to_its_own_equations():
-    game = hq.random_markov(jax.random.key(5), 2, (2, 2), 0.7)
+    game = hq.games.random.random_markov(jax.random.key(5), 2, (2, 2), 0.7)
     tau = np.array([[0.4, 0.2], [0.3, 0.6]])
     branch = hq.trace_branch(game, np.inf, tau, continuation="soft")
     worlds = markov_worlds(game.payoffs, game.transitions, 0.7, game.initial)
@@ -160,7 +160,7 @@ def test_a_negative_limit_is_refused():
 
 def test_a_branch_cut_short_says_how_far_it_came():
     game = hq.NormalFormGame(LOPSIDED)
-    with pytest.raises(hq.BranchError, match=r"max_steps_reached.*raise max_steps") as caught:
+    with pytest.raises(hq.solving.BranchError, match=r"max_steps_reached.*raise max_steps") as caught:
         hq.trace_branch(game, np.inf, 0.05, max_steps=3)
     branch = hq.trace_branch(game, np.inf, 0.05, max_steps=3, throw=False)
     assert branch.result == "max_steps_reached"

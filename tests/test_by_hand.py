@@ -158,7 +158,7 @@ def region_of_a_choice(counts, means, variances, tau):
     paid = np.zeros((2, variances.size, 1))
     paid[0, :, 0] = means
     empirical = hq.EmpiricalGame.from_moments(np.asarray(counts, float)[:, None], paid, covariances)
-    return hq.confidence_region(empirical, hq.solve(empirical.game, tau))
+    return hq.empirical.confidence_region(empirical, hq.solve(empirical.game, tau))
 
 
 def test_confidence_of_a_choice_between_two_payoffs():
@@ -254,7 +254,7 @@ EVEN = np.full((2, 1, 2), 0.5)
 @pytest.mark.parametrize(("begin", "then"), [(3.0, 3.0 - 0.5 * (3.0 - 1.1)), (0.3, 1.1)], ids=["cooled", "raised"])
 def test_controller_goes_to_the_least_temperatures_and_its_reserve(begin, then):
     """Stake 2 needs τ = 1; with a reserve of a tenth 1.1. What is above is halved, what is below is raised at once."""
-    controller = hq.TemperatureController(reserve=0.1, cooling=0.5, min_count=20)
+    controller = hq.stability.TemperatureController(reserve=0.1, cooling=0.5, min_count=20)
     state = controller.step(controller.init(MASK, begin), EVEN, *plays_of(2.0, 20), MASK)
     np.testing.assert_allclose(state.target, 1.1, rtol=1e-4)
     np.testing.assert_allclose(state.tau, then, rtol=1e-4)
@@ -262,7 +262,7 @@ def test_controller_goes_to_the_least_temperatures_and_its_reserve(begin, then):
 
 def test_controller_heats_what_swings_while_too_little_is_known():
     """19 plays of each pair are fewer than 20: nothing is cooled, and who jumps to and fro is heated by a half."""
-    controller = hq.TemperatureController(heating=1.5, min_count=20)
+    controller = hq.stability.TemperatureController(heating=1.5, min_count=20)
     state = controller.init(MASK, 3.0)
     swing = np.array([[[0.9, 0.1]], [[0.1, 0.9]]])
     for k, (policy, expected) in enumerate([(swing, 3.0), (swing[::-1], 3.0), (swing, 4.5)]):
@@ -275,10 +275,10 @@ def test_controller_heats_what_swings_while_too_little_is_known():
 def test_interactions_of_plays():
     """``Λ = ¼ P(y|x) |dd û|``: stake 2 gives ¼·4 = 1; where the other acts in half of the plays only, half of it."""
     actions, paid = plays_of(2.0, 3)
-    full = hq.InteractionEstimates.from_plays(actions, paid, MASK)
+    full = hq.stability.InteractionEstimates.from_plays(actions, paid, MASK)
     np.testing.assert_allclose(full.influence(), [[0, 1], [1, 0]], atol=1e-14)
     lonely = np.array([[0, -1]] * 12)
-    half = hq.InteractionEstimates.from_plays(np.concatenate([actions, lonely]), np.tile(paid, (2, 1)), MASK)
+    half = hq.stability.InteractionEstimates.from_plays(np.concatenate([actions, lonely]), np.tile(paid, (2, 1)), MASK)
     np.testing.assert_allclose(half.influence(), [[0, 0.5], [1, 0]], atol=1e-14)
 
 
@@ -312,5 +312,7 @@ def test_interval_for_any_number_of_plays():
 def test_gap_less_what_noise_adds():
     """At Q̂ = 0 and π = ρ the plugged-in gap is 0; noise adds ``½ tr((diag b − bbᵀ)Σ)/τ = ½·(¼ + ¼)·0.16/½ = 0.08``."""
     shape = (2, 1, 2)
-    estimates = hq.ActionValueEstimates.independent(np.zeros(shape), np.full(shape, 0.64), np.full(shape, 4.0))
-    np.testing.assert_allclose(hq.soft_gap(EVEN, estimates, 0.5).estimate, -0.08, rtol=1e-9)
+    estimates = hq.stability.ActionValueEstimates.independent(
+        np.zeros(shape), np.full(shape, 0.64), np.full(shape, 4.0)
+    )
+    np.testing.assert_allclose(hq.stability.soft_gap(EVEN, estimates, 0.5).estimate, -0.08, rtol=1e-9)

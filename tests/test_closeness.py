@@ -166,7 +166,7 @@ def test_without_the_guard_the_answer_is_another(monkeypatch):
     problem = hq.Problem(hq.NormalFormGame(NEAR), 0.1).centered()
 
     def solve():
-        method = hq.PrincipalBranch()
+        method = hq.solvers.PrincipalBranch()
         state, code, _ = jax.jit(lambda: iterate(method, problem, problem.log_reference, jnp.asarray(1e-10), 200))()
         return int(code), np.asarray(problem.policy(state.iterate.logits))[:, 0]
 

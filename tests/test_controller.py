@@ -29,7 +29,7 @@ def controlled(game, payoffs, tau, rounds=ROUNDS):
     start = np.full(mask.shape, 0.1) * mask
     start[np.arange(len(mask)) % 2 == 0, :, 0] += 1 - start.sum(-1)[::2]
     start[np.arange(len(mask)) % 2 == 1, :, 1] += 1 - start.sum(-1)[1::2]
-    rng, controller = np.random.default_rng(0), hq.TemperatureController()
+    rng, controller = np.random.default_rng(0), hq.stability.TemperatureController()
     state, policy, path, taus = controller.init(mask, tau), start, [start], []
     for _ in range(rounds):
         states, actions, paid = stage_plays(game, payoffs, policy, rng)
@@ -48,7 +48,7 @@ def pair_payoffs(game):
 def assert_settling(path):
     """Steps shrink by half of the reserve at least: at (1 + reserve) times the threshold by 1/(1 + reserve) a round."""
     steps = np.abs(np.diff(path, axis=0)).max((1, 2, 3))
-    assert steps[-1] <= steps[-11] * (1 + 0.5 * hq.TemperatureController().reserve) ** -10
+    assert steps[-1] <= steps[-11] * (1 + 0.5 * hq.stability.TemperatureController().reserve) ** -10
 
 
 COORDINATION = hq.NormalFormGame(2.0 * np.broadcast_to(np.eye(3), (2, 3, 3)))
@@ -64,7 +64,7 @@ def test_oscillation_stops_at_nearly_the_least_temperatures(game):
     alone = [start]
     for _ in range(ROUNDS):
         alone.append(np.asarray(respond(jnp.asarray(alone[-1]), jnp.full((2, 1), begin))))
-    assert hq.oscillation_index(np.stack(alone)[-10:]).max() < -0.99
+    assert hq.stability.oscillation_index(np.stack(alone)[-10:]).max() < -0.99
     assert np.abs(alone[-1] - alone[-2]).max() > 0.1
     assert not state.swinging.any()
     assert_settling(path)
@@ -111,7 +111,7 @@ def test_markov_game_with_a_margin_at_every_stage():
 @pytest.mark.parametrize("unknown", ["payoffs", "plays"])
 def test_missing_payoffs_do_not_cool(unknown):
     """Payoffs I for both: .5 and the reserve, from complete plays and from those of which 70 % are unknown."""
-    rng, controller, mask = np.random.default_rng(0), hq.TemperatureController(), np.ones((2, 1, 2), bool)
+    rng, controller, mask = np.random.default_rng(0), hq.stability.TemperatureController(), np.ones((2, 1, 2), bool)
     actions = rng.integers(0, 2, (400, 2))
     paid = np.repeat(actions[:, :1] == actions[:, 1:], 2, axis=1).astype(float)
     lost = rng.random(paid.shape) < 0.7
@@ -128,11 +128,11 @@ def test_missing_payoffs_do_not_cool(unknown):
 )
 def test_bad_settings_are_named(settings, field):
     with pytest.raises(InputError, match=field):
-        hq.TemperatureController(**settings)
+        hq.stability.TemperatureController(**settings)
 
 
 def test_nothing_is_learned_from_agents_who_never_meet():
-    controller = hq.TemperatureController()
+    controller = hq.stability.TemperatureController()
     mask = np.ones((2, 1, 2), bool)
     state = controller.init(mask, 0.3)
     actions = np.array([[0, -1], [-1, 1]] * 10)

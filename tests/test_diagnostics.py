@@ -27,7 +27,7 @@ def worth(payoffs, policy):
 
 def known(values, count=1e6):
     """Estimates without error."""
-    return hq.ActionValueEstimates.independent(values, np.zeros_like(values), np.full(values.shape, count))
+    return hq.stability.ActionValueEstimates.independent(values, np.zeros_like(values), np.full(values.shape, count))
 
 
 def rollouts(payoffs, policy, num, rng, noise=0.3):
@@ -55,7 +55,7 @@ def test_quantiles_are_students():
 def test_interval_of_a_difference_is_that_of_welch():
     rng = np.random.default_rng(0)
     first, second = rng.normal(1, 2, 9), rng.normal(0, 0.5, 23)
-    estimates = hq.ActionValueEstimates.independent(
+    estimates = hq.stability.ActionValueEstimates.independent(
         [[[first.mean(), second.mean()]]], [[[first.var(ddof=1), second.var(ddof=1)]]], [[[9.0, 23.0]]]
     )
     found = linear_interval(((jnp.array([[[1.0, -1.0]]]), estimates),), 0.9)
@@ -66,7 +66,7 @@ def test_interval_of_a_difference_is_that_of_welch():
 def test_estimates_are_means_with_the_covariance_of_shared_plays():
     rng = np.random.default_rng(1)
     actions, paid = rollouts(PAYOFFS, P, 500, rng)
-    found = hq.ActionValueEstimates.from_rollouts(actions, paid, MASK)
+    found = hq.stability.ActionValueEstimates.from_rollouts(actions, paid, MASK)
     pulls = np.zeros((500, 6))
     for i in range(2):
         for a in range(3):
@@ -83,8 +83,8 @@ def test_clusters_move_together():
     """Every play told twice is no more information than once."""
     rng = np.random.default_rng(2)
     actions, paid = rollouts(PAYOFFS, P, 400, rng)
-    once = hq.ActionValueEstimates.from_rollouts(actions, paid, MASK)
-    twice = hq.ActionValueEstimates.from_rollouts(
+    once = hq.stability.ActionValueEstimates.from_rollouts(actions, paid, MASK)
+    twice = hq.stability.ActionValueEstimates.from_rollouts(
         np.tile(actions, (2, 1)), np.tile(paid, (2, 1)), MASK, cluster=np.tile(np.arange(400), 2)
     )
     np.testing.assert_allclose(twice.mean, once.mean, rtol=1e-12)
@@ -93,7 +93,7 @@ def test_clusters_move_together():
 
 def test_directional_numbers_are_those_of_their_definitions():
     weights, eta = np.array([1.3, 0.6]), 0.8
-    found = hq.directional(
+    found = hq.stability.directional(
         P, Q, known(worth(PAYOFFS, P)), known(worth(PAYOFFS, Q)), TAU, step=eta, weights=weights
     )  # fmt: skip
     d, shift = (P - Q)[:, 0], (worth(PAYOFFS, P) - worth(PAYOFFS, Q))[:, 0]
@@ -110,23 +110,26 @@ def test_directional_numbers_are_those_of_their_definitions():
     np.testing.assert_allclose(found.weighted_divergence, total)
     # The ratio is what the mirror update does.
     problem = hq.Problem(hq.NormalFormGame(PAYOFFS), TAU)
-    after = [np.log(hq.play(problem, hq.MirrorPlay(eta), 1, KEY, policy0=start).policies[1][:, 0]) for start in (P, Q)]
+    after = [
+        np.log(hq.play(problem, hq.learning.MirrorPlay(eta), 1, KEY, policy0=start).policies[1][:, 0])
+        for start in (P, Q)
+    ]
     along = (weights * (1 + eta * TAU) * ((after[0] - after[1]) * d).sum(1)).sum()
     np.testing.assert_allclose(ratio, along / (weights * (1 + eta * TAU) * divergence).sum(), rtol=1e-12)
 
 
 def test_infinite_steps_are_logit_responses():
     pair = known(worth(PAYOFFS, P)), known(worth(PAYOFFS, Q))
-    limit = hq.directional(P, Q, *pair, TAU).ratio.estimate
-    np.testing.assert_allclose(hq.directional(P, Q, *pair, TAU, step=1e12).ratio.estimate, limit, rtol=1e-8)
+    limit = hq.stability.directional(P, Q, *pair, TAU).ratio.estimate
+    np.testing.assert_allclose(hq.stability.directional(P, Q, *pair, TAU, step=1e12).ratio.estimate, limit, rtol=1e-8)
 
 
 def test_untried_actions_leave_everything_open():
     values = worth(PAYOFFS, P)
     count = np.full(values.shape, 50.0)
     count[1, 0, 2] = 1
-    poor = hq.ActionValueEstimates.independent(values, np.ones_like(values), count)
-    found = hq.directional(P, Q, poor, known(worth(PAYOFFS, Q)), TAU)
+    poor = hq.stability.ActionValueEstimates.independent(values, np.ones_like(values), count)
+    found = hq.stability.directional(P, Q, poor, known(worth(PAYOFFS, Q)), TAU)
     assert np.isinf(found.margin.upper)
     assert not found.diverges
     assert np.isinf(found.lipschitz.upper)
@@ -135,12 +138,14 @@ def test_untried_actions_leave_everything_open():
 
 def test_soft_gap_and_effective_temperature_without_noise():
     game = hq.NormalFormGame(PAYOFFS)
-    found = hq.soft_gap(P, known(worth(PAYOFFS, P)), TAU)
+    found = hq.stability.soft_gap(P, known(worth(PAYOFFS, P)), TAU)
     np.testing.assert_allclose(found.estimate[:, 0], hq.regularized_gap(game, P, TAU), rtol=1e-9)
     star = np.asarray(hq.solve(game, TAU).policy)
-    acting = hq.effective_temperature(star, known(worth(PAYOFFS, star)))
+    acting = hq.stability.effective_temperature(star, known(worth(PAYOFFS, star)))
     np.testing.assert_allclose(acting.estimate[:, 0], TAU, rtol=1e-8)
-    assert np.isnan(hq.effective_temperature(np.full((2, 1, 3), 1 / 3), known(worth(PAYOFFS, P))).estimate).all()
+    assert np.isnan(
+        hq.stability.effective_temperature(np.full((2, 1, 3), 1 / 3), known(worth(PAYOFFS, P))).estimate
+    ).all()
 
 
 def test_noise_is_taken_off_the_gap():
@@ -151,11 +156,11 @@ def test_noise_is_taken_off_the_gap():
     gaps, plugged = [], []
     for _ in range(400):
         noisy = values + error * rng.standard_normal(values.shape)
-        estimates = hq.ActionValueEstimates.independent(
+        estimates = hq.stability.ActionValueEstimates.independent(
             noisy, np.full(values.shape, 100 * error**2), np.full(values.shape, 100.0)
         )
-        gaps.append(hq.soft_gap(P, estimates, TAU).estimate[:, 0])
-        plugged.append(hq.soft_gap(P, known(noisy), TAU).estimate[:, 0])
+        gaps.append(hq.stability.soft_gap(P, estimates, TAU).estimate[:, 0])
+        plugged.append(hq.stability.soft_gap(P, known(noisy), TAU).estimate[:, 0])
     spread = np.std(gaps, axis=0) / np.sqrt(len(gaps))
     # The first agent is near its best response, where the excess is large beside the rest of the noise.
     assert (np.mean(plugged, axis=0) - exact)[0] > 5 * spread[0]
@@ -165,22 +170,22 @@ def test_noise_is_taken_off_the_gap():
 
 def test_paths():
     swing = np.stack([P, Q, P, Q, P])
-    np.testing.assert_allclose(hq.oscillation_index(swing), -1)
-    assert np.isinf(hq.drift_index(swing)).all()
+    np.testing.assert_allclose(hq.stability.oscillation_index(swing), -1)
+    assert np.isinf(hq.stability.drift_index(swing)).all()
     straight = np.stack([P + t * (Q - P) for t in (0.0, 0.3, 0.5, 1.0)])
-    np.testing.assert_allclose(hq.oscillation_index(straight), 1)
-    np.testing.assert_allclose(hq.drift_index(straight), 1)
-    np.testing.assert_allclose(hq.drift_index(swing[:4]), 3)
+    np.testing.assert_allclose(hq.stability.oscillation_index(straight), 1)
+    np.testing.assert_allclose(hq.stability.drift_index(straight), 1)
+    np.testing.assert_allclose(hq.stability.drift_index(swing[:4]), 3)
     still = np.stack([P, P, P])
-    np.testing.assert_array_equal(hq.oscillation_index(still), np.zeros((2, 1)))
-    np.testing.assert_array_equal(hq.drift_index(still), np.ones((2, 1)))
+    np.testing.assert_array_equal(hq.stability.oscillation_index(still), np.zeros((2, 1)))
+    np.testing.assert_array_equal(hq.stability.drift_index(still), np.ones((2, 1)))
 
 
 def test_two_agents_show_all_their_interactions():
     rng = np.random.default_rng(4)
     actions, paid = rollouts(PAYOFFS, P, 3000, rng, noise=0.0)
-    found = hq.InteractionEstimates.from_plays(actions, paid, MASK)
-    halves = [hq.InteractionEstimates.from_plays(actions[k::2], paid[k::2], MASK) for k in range(2)]
+    found = hq.stability.InteractionEstimates.from_plays(actions, paid, MASK)
+    halves = [hq.stability.InteractionEstimates.from_plays(actions[k::2], paid[k::2], MASK) for k in range(2)]
     np.testing.assert_allclose((halves[0] + halves[1]).total, found.total)
     assert found.covered
     expected = hq.least_temperatures(hq.NormalFormGame(PAYOFFS), margin=0.01)
@@ -188,7 +193,7 @@ def test_two_agents_show_all_their_interactions():
     # That a payoff never varied does not say that it cannot; a stated range bounds what it may do.
     assert np.isinf(found.radius(0.99)).sum() == 2
     width = 2 * np.abs(PAYOFFS).max()
-    ranged = hq.InteractionEstimates.from_plays(actions, paid, MASK, payoff_range=(-width / 2, width / 2))
+    ranged = hq.stability.InteractionEstimates.from_plays(actions, paid, MASK, payoff_range=(-width / 2, width / 2))
     delta = 0.01 / (4 * 2 * 9)
     bounds = [width * -np.expm1(np.log(delta) / (ranged.count[x, y] - 1)) for x, y in ((0, 1), (1, 0))]
     fours = [max(b[np.ix_(r, c)].sum() for r in PAIRS for c in PAIRS) for b in bounds]
@@ -199,7 +204,7 @@ def test_unseen_pairs_add_no_interaction():
     coordination = np.stack([np.eye(2)] * 2)
     actions = np.array([[0, 0], [0, 1], [1, 0]] * 5)
     paid = coordination[:, actions[:, 0], actions[:, 1]].T
-    found = hq.InteractionEstimates.from_plays(actions, paid, np.ones((2, 1, 2), bool))
+    found = hq.stability.InteractionEstimates.from_plays(actions, paid, np.ones((2, 1, 2), bool))
     assert not found.covered
     np.testing.assert_allclose(found.least_temperatures(0.25), 0.25, rtol=1e-6)
 
@@ -211,7 +216,7 @@ def swinging(tau, step, start=0.7, rounds=3, seed=5, plays=1500):
     """Logs of mirror play in coordination, a tenth of it exploration."""
     problem = hq.Problem(hq.NormalFormGame(C), tau)
     begin = [[[start, 1 - start]], [[1.1 - start, start - 0.1]]]
-    path = np.asarray(hq.play(problem, hq.MirrorPlay(step), rounds, KEY, policy0=begin).policies)
+    path = np.asarray(hq.play(problem, hq.learning.MirrorPlay(step), rounds, KEY, policy0=begin).policies)
     rng = np.random.default_rng(seed)
     return [log_of(C, 0.9 * p + 0.05, plays, rng, run=k) for k, p in enumerate(path)]
 
@@ -312,15 +317,18 @@ def test_an_interval_keeps_its_order():
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        (lambda e: hq.directional(P, Q, e, e, TAU, step=0.0), "step"),
-        (lambda e: hq.directional(P, Q, e, e, TAU, level=1.0), "level"),
-        (lambda e: hq.directional(P, np.eye(3)[[0, 1]][:, None], e, e, TAU), "other"),
-        (lambda e: hq.directional(P, Q[:, :, :2], e, e, TAU), "policy"),
+        (lambda e: hq.stability.directional(P, Q, e, e, TAU, step=0.0), "step"),
+        (lambda e: hq.stability.directional(P, Q, e, e, TAU, level=1.0), "level"),
+        (lambda e: hq.stability.directional(P, np.eye(3)[[0, 1]][:, None], e, e, TAU), "other"),
+        (lambda e: hq.stability.directional(P, Q[:, :, :2], e, e, TAU), "policy"),
         (lambda e: hq.diagnose(P[None], [e], TAU), "policies"),
         (lambda e: hq.diagnose_logs([], TAU), "logs"),
-        (lambda e: hq.oscillation_index(np.stack([P, Q])), "policies"),
-        (lambda e: hq.ActionValueEstimates.independent(PAYOFFS, -np.ones_like(PAYOFFS), PAYOFFS), "variance"),
-        (lambda e: hq.ActionValueEstimates.from_rollouts(np.zeros((4, 3), int), np.zeros((4, 3)), MASK), "actions"),
+        (lambda e: hq.stability.oscillation_index(np.stack([P, Q])), "policies"),
+        (lambda e: hq.stability.ActionValueEstimates.independent(PAYOFFS, -np.ones_like(PAYOFFS), PAYOFFS), "variance"),
+        (
+            lambda e: hq.stability.ActionValueEstimates.from_rollouts(np.zeros((4, 3), int), np.zeros((4, 3)), MASK),
+            "actions",
+        ),
     ],
 )
 def test_bad_input_is_named(call, field):

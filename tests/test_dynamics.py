@@ -32,7 +32,7 @@ def test_best_response_finds_dominant_actions():
 
 
 def test_best_response_in_a_markov_game_plays_everywhere():
-    game = hq.random_markov(jax.random.key(1), 3, (2, 2))
+    game = hq.games.random.random_markov(jax.random.key(1), 3, (2, 2))
     policies = best_response_dynamics(game, np.full((2, 3, 2), 0.5), 4, KEY)
     np.testing.assert_array_equal(policies[1:].sum(-1), np.ones((4, 2, 3)))
     assert set(np.unique(policies[1:])) <= {0.0, 1.0}

@@ -118,10 +118,12 @@ def test_what_was_not_played_is_never_taken_for_known():
     np.testing.assert_allclose(smoothed.counts, np.asarray(in_range.counts) + 3)
     np.testing.assert_allclose(smoothed.means[:, 2, 2], (40 * whole.means[:, 2, 2] + 3) / 43, atol=1e-14)
     np.testing.assert_allclose(smoothed.covariances[0, 0, 0, 0], 25.0)  # half the range, squared
-    known, *others = (float(hq.confidence_region(e, solved(e)).half_width) for e in (whole, in_range, smoothed))
+    known, *others = (
+        float(hq.empirical.confidence_region(e, solved(e)).half_width) for e in (whole, in_range, smoothed)
+    )
     assert known < 0.5 * min(others)
     with pytest.raises(hq.InputError, match="never played: play each of them twice before planning"):
-        hq.plan_rollouts(in_range, solved(in_range), 0.05)
+        hq.empirical.plan_rollouts(in_range, solved(in_range), 0.05)
 
 
 @pytest.mark.thorough
@@ -171,7 +173,7 @@ def pair_region(plays, noise, **arguments):
     paid = (PAIR + noise)[np.arange(plays)[:, None], :, profiles[:, 0], profiles[:, 1]].reshape(-1, 2)
     log = hq.RolloutLog.from_plays(actions, paid, num_actions=[[2], [2]])
     empirical = hq.EmpiricalGame.from_log(log, **arguments)
-    return hq.confidence_region(empirical, hq.solve(empirical.game, 1.5, solver="principal_branch"))
+    return hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 1.5, solver="principal_branch"))
 
 
 def test_a_level_that_is_not_to_be_trusted_says_so():
@@ -205,7 +207,7 @@ def test_an_interval_reaches_to_the_equilibrium_that_may_be_selected():
         covariances = 0.25 * np.eye(2)[:, :, None, None] * np.ones((2, 2))
         moments = np.full((2, 2), 50.0), means, covariances
         empirical = hq.EmpiricalGame.from_moments(*moments, third=np.zeros_like(means))
-        region = hq.confidence_region(empirical, hq.solve(empirical.game, 0.45, solver="principal_branch"))
+        region = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 0.45, solver="principal_branch"))
         assert bool(region.trusted)
         assert (float(region.lower[0, 0, 0]) > 0.5) == excluded
         assert float(region.policy[0, 0, 0]) > 0.5
@@ -228,8 +230,8 @@ def test_bootstrap_agrees_with_the_delta_method():
     log = noisy_log(PAYOFFS[3], 200)
     empirical = hq.EmpiricalGame.from_log(log)
     solution = solved(empirical)
-    region = hq.confidence_region(empirical, solution)
-    again = hq.bootstrap(log, empirical, solution, num_resamples=500)
+    region = hq.empirical.confidence_region(empirical, solution)
+    again = hq.empirical.bootstrap(log, empirical, solution, num_resamples=500)
     assert np.asarray(again.successful).all()
     # A 2.5 % quantile of 500 draws has a standard error of 0.12 standard errors of the policy; the two
     # methods differ by O(1/√n) of it. Five of the former bound both.
@@ -237,20 +239,22 @@ def test_bootstrap_agrees_with_the_delta_method():
     assert np.all(np.abs(again.lower - region.lower) < slack)
     assert np.all(np.abs(again.upper - region.upper) < slack)
     with pytest.raises(hq.InputError, match="log: is not the one from which"):
-        hq.bootstrap(log.filter(log.episode > 0), empirical, solution)
+        hq.empirical.bootstrap(log.filter(log.episode > 0), empirical, solution)
 
 
 def test_solutions_of_other_games_are_refused():
     empirical = hq.EmpiricalGame.from_log(noisy_log(PAYOFFS[0], 4))
     with pytest.raises(hq.InputError, match="solution: is of other payoffs"):
-        hq.confidence_region(empirical, hq.solve(hq.NormalFormGame(PAYOFFS[0]), TAU, solver="principal_branch"))
+        hq.empirical.confidence_region(
+            empirical, hq.solve(hq.NormalFormGame(PAYOFFS[0]), TAU, solver="principal_branch")
+        )
     single = hq.EmpiricalGame.from_log(noisy_log(PAYOFFS[0], 1))
     with pytest.raises(hq.InputError, match=r"empirical: has 9 profiles of fewer than two plays, \(0, 0\) first"):
-        hq.confidence_region(single, solved(single))
+        hq.empirical.confidence_region(single, solved(single))
     with pytest.raises(hq.InputError, match=r"level: is 1\.5"):
-        hq.confidence_region(empirical, solved(empirical), 1.5)
+        hq.empirical.confidence_region(empirical, solved(empirical), 1.5)
     with pytest.raises(hq.InputError, match="eps: is 0"):
-        hq.plan_rollouts(empirical, solved(empirical), 0)
+        hq.empirical.plan_rollouts(empirical, solved(empirical), 0)
 
 
 def test_least_plays_is_optimal():
@@ -271,7 +275,7 @@ def test_least_plays_is_optimal():
 def test_plans_cost_no_more_than_uniform_play_and_reach_their_goal():
     empirical = hq.EmpiricalGame.from_log(noisy_log(PAYOFFS[3], 60))
     solution = solved(empirical)
-    plan = hq.plan_rollouts(empirical, solution, 0.02)
+    plan = hq.empirical.plan_rollouts(empirical, solution, 0.02)
     total = int(plan.num_rollouts)
     assert float(plan.lower_bound) <= total <= float(plan.uniform)
     assert int(np.sum(plan.additional)) == total
@@ -283,8 +287,8 @@ def test_plans_cost_no_more_than_uniform_play_and_reach_their_goal():
     # profiles of few plays is at most 1/60 of the whole.
     counts = empirical.counts + np.asarray(plan.additional)
     later = hq.EmpiricalGame.from_moments(counts, empirical.means, empirical.covariances)
-    assert 0.9 * 0.02 < float(hq.confidence_region(later, solution).half_width) <= 0.0205
-    known = hq.plan_rollouts(later, solution, 0.03)
+    assert 0.9 * 0.02 < float(hq.empirical.confidence_region(later, solution).half_width) <= 0.0205
+    known = hq.empirical.plan_rollouts(later, solution, 0.03)
     assert int(known.num_rollouts) == 0
 
 
@@ -312,19 +316,19 @@ def test_public_states_are_games_of_their_own():
     log = public_states_log(50, seed=5)
     both = hq.EmpiricalGame.from_log(log)
     solution = hq.solve(both.game, TAU, solver="fixed_point")
-    region = hq.confidence_region(both, solution)
+    region = hq.empirical.confidence_region(both, solution)
     for state in (0, 1):
         part = log.filter(information_state=state)
         alone = hq.EmpiricalGame.from_log(
             hq.RolloutLog(**(part.columns() | {"information_state": 0})), num_actions=[[3], [3]]
         )
-        own = hq.confidence_region(alone, solved(alone))
+        own = hq.empirical.confidence_region(alone, solved(alone))
         np.testing.assert_allclose(region.policy[:, state], own.policy[:, 0], atol=1e-9)
         np.testing.assert_allclose(region.lower[:, state], own.lower[:, 0], atol=1e-8)
         np.testing.assert_allclose(region.upper[:, state], own.upper[:, 0], atol=1e-8)
     with pytest.raises(hq.InputError, match="prior that was counted"):
-        hq.plan_rollouts(both, solution, 0.05)
+        hq.empirical.plan_rollouts(both, solution, 0.05)
     given = hq.EmpiricalGame.from_log(log, prior=np.eye(2) / 2)
-    plan = hq.plan_rollouts(given, hq.solve(given.game, TAU, solver="fixed_point"), 0.05)
+    plan = hq.empirical.plan_rollouts(given, hq.solve(given.game, TAU, solver="fixed_point"), 0.05)
     assert plan.additional.shape == (2, 2, 3, 3)
     assert int(plan.additional[0, 1].sum() + plan.additional[1, 0].sum()) == 0

@@ -33,7 +33,7 @@ def test_two_turning_points_and_a_crossing():
     Coordination: the branch goes straight on where two others leave it."""
     stag = [[[10.0, 1.0], [8.0, 5.0]], [[10.0, 8.0], [1.0, 5.0]]]
     leaning = [[[0.666, 0.334]], [[0.666, 0.334]]]
-    beyond = hq.solve(hq.NormalFormGame(stag), 1.0, reference=leaning, solver=hq.KrylovBranch())
+    beyond = hq.solve(hq.NormalFormGame(stag), 1.0, reference=leaning, solver=hq.solvers.KrylovBranch())
     np.testing.assert_allclose(beyond.policy[:, 0, 0], 0.0458912, atol=5e-8)
     assert beyond.selection == "principal_branch"
     straight = hq.solve(hq.NormalFormGame([np.eye(2), np.eye(2)]), 0.2, solver="krylov_branch")

@@ -88,7 +88,7 @@ def test_fictitious_play_learns_the_value_of_matching_pennies():
 
 
 def test_best_response_is_that_of_the_older_function():
-    game = hq.random_markov(jax.random.key(1), 3, (2, 2))
+    game = hq.games.random.random_markov(jax.random.key(1), 3, (2, 2))
     start = np.full((2, 3, 2), 0.5)
     ran = dynamics.play(hq.Problem(game, 1.0), dynamics.BestResponse(), 4, KEY, policy0=start)
     np.testing.assert_array_equal(ran.policies, dynamics.best_response_dynamics(game, start, 4, KEY))
@@ -104,7 +104,7 @@ def gaps(policies, stake):
 @pytest.mark.parametrize(("name", "actions"), [("oscillation", 3), ("large_steps", 2), ("drift", 3), ("selection", 3)])
 def test_pathologies_lose_what_is_said(name, actions):
     rounds, stake = 2000, 2.0
-    case = hq.pathology(name, num_actions=actions, stake=stake)
+    case = hq.learning.pathology(name, num_actions=actions, stake=stake)
     ran = hq.play(case.problem, case.dynamics, rounds, KEY, policy0=case.policy0)
     lost = gaps(ran.policies, stake)[rounds // 2 :].mean(0)
     # Rounds of drift are a chain with λ = (1−ε)² = 0.81; six standard errors of its mean over K/2 rounds.
@@ -115,15 +115,15 @@ def test_pathologies_lose_what_is_said(name, actions):
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        (lambda p: hq.play(p, hq.BestResponse(), -1, KEY), "num_rounds"),
-        (lambda p: hq.play(p, hq.BestResponse(), 1, KEY, payoff_noise=-1.0), "payoff_noise"),
-        (lambda p: hq.play(p, hq.MirrorPlay(1.0), 1, KEY, policy0=np.eye(3)[[0, 1]][:, None]), "policy0"),
-        (lambda p: hq.MirrorPlay(0.0), "step"),
-        (lambda p: hq.QLearning(1.5), "rate"),
-        (lambda p: hq.BestResponse(noise=2.0), "noise"),
-        (lambda p: hq.pathology("chaos"), "name"),
-        (lambda p: hq.pathology("large_steps", num_actions=3), "num_actions"),
-        (lambda p: hq.pathology("drift", stake=0.0), "stake"),
+        (lambda p: hq.play(p, hq.learning.BestResponse(), -1, KEY), "num_rounds"),
+        (lambda p: hq.play(p, hq.learning.BestResponse(), 1, KEY, payoff_noise=-1.0), "payoff_noise"),
+        (lambda p: hq.play(p, hq.learning.MirrorPlay(1.0), 1, KEY, policy0=np.eye(3)[[0, 1]][:, None]), "policy0"),
+        (lambda p: hq.learning.MirrorPlay(0.0), "step"),
+        (lambda p: hq.learning.QLearning(1.5), "rate"),
+        (lambda p: hq.learning.BestResponse(noise=2.0), "noise"),
+        (lambda p: hq.learning.pathology("chaos"), "name"),
+        (lambda p: hq.learning.pathology("large_steps", num_actions=3), "num_actions"),
+        (lambda p: hq.learning.pathology("drift", stake=0.0), "stake"),
     ],
 )
 def test_bad_input_is_named(call, field, problem):

@@ -265,13 +265,13 @@ def test_shrinking_leaves_one_payoff(kind, tmp_path, small):
     """Whatever the kind of game: what remains breaks the claim, is round, and can be read and asked about again."""
     key = jax.random.key(2)
     game = {
-        "normal_form": lambda: hq.random_normal_form(key, (3, 2)),
-        "polymatrix": lambda: hq.random_polymatrix(key, 3, 2),
-        "bayesian": lambda: hq.random_bayesian(key, (2, 2), (2, 2)),
-        "markov": lambda: hq.random_markov(key, 2, (2, 2), discount=0.123456),
-        "public_private": lambda: hq.random_public_private(key, 2, (1, 2), (2, 2)),
+        "normal_form": lambda: hq.games.random.random_normal_form(key, (3, 2)),
+        "polymatrix": lambda: hq.games.random.random_polymatrix(key, 3, 2),
+        "bayesian": lambda: hq.games.random.random_bayesian(key, (2, 2), (2, 2)),
+        "markov": lambda: hq.games.random.random_markov(key, 2, (2, 2), discount=0.123456),
+        "public_private": lambda: hq.games.random.random_public_private(key, 2, (1, 2), (2, 2)),
     }[kind]()
-    reference = hq.random_policy(jax.random.key(1), game)
+    reference = hq.games.random.random_policy(jax.random.key(1), game)
     problem = hq.Problem(game, 1.23456, reference=reference)
     small_payoffs = Experiment((), large_payoffs, given=Given)
     statement = replace(statements("wrong_statements")["true"], experiments=(small_payoffs,))

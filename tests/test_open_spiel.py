@@ -36,7 +36,7 @@ def test_simulator_and_tree_number_alike(name):
 def test_plays_pay_what_the_tree_says(name):
     """Mean returns of 1,500 plays of a random policy lie within five standard errors of the exact values."""
     tree, simulator = open_spiel_tree(name), OpenSpielSimulator(name)
-    policy = hq.random_policy(jax.random.key(3), tree)
+    policy = hq.games.random.random_policy(jax.random.key(3), tree)
     nothing = jnp.zeros(policy.shape[:2])
     episodes = hq.SampledGame(simulator).play(policy, 1500, jax.random.key(4))
     returns = np.asarray(episodes.rewards).sum(1)

@@ -104,7 +104,7 @@ def test_curvature_is_what_the_game_says_or_unknown():
 def test_zero_sum_is_asked_of_every_game():
     matrix = np.array([[1.0, -2.0], [0.0, 3.0]])
     opposed, common = (hq.NormalFormGame(np.stack([matrix, sign * matrix])) for sign in (-1, 1))
-    trees = [hq.random_extensive_form(jax.random.key(1), 2, 2, family=f) for f in ("zero_sum", "uniform")]
+    trees = [hq.games.random.random_extensive_form(jax.random.key(1), 2, 2, family=f) for f in ("zero_sum", "uniform")]
     edges = [hq.PolymatrixGame([[0, 1]], np.stack([matrix, sign * matrix])[None]) for sign in (-1, 1)]
     for good, bad in ((opposed, common), trees, edges):
         for wrap in (lambda g: g, hq.SampledGame.from_game, Frank):
@@ -113,7 +113,7 @@ def test_zero_sum_is_asked_of_every_game():
                 check_zero_sum(wrap(bad))
     for silent in (
         Wrapper(opposed),
-        hq.SampledGame(HostBayesian(hq.random_bayesian(jax.random.key(2), (2, 2), (2, 2)))),
+        hq.SampledGame(HostBayesian(hq.games.random.random_bayesian(jax.random.key(2), (2, 2), (2, 2)))),
     ):
         with pytest.raises(hq.InputError, match="opposed"):
             check_zero_sum(silent)
@@ -122,7 +122,7 @@ def test_zero_sum_is_asked_of_every_game():
 def test_a_markov_games_history_is_where_it_was():
     """Each residual is that of the policy beside it, on the way and at the end."""
     sol = hq.solve(MARKOV, 2.0, history=True, solver="markov_branch")
-    assert isinstance(hq.MarkovBranch(), hq.AbstractSolver)
+    assert isinstance(hq.solvers.MarkovBranch(), hq.AbstractSolver)
     history = sol.history
     assert len(history.residuals) == int(sol.num_steps) + 1
     for policy, residual in zip(history.policies, history.residuals, strict=True):
@@ -147,12 +147,16 @@ def test_parameters_of_the_stochastic_solver_can_be_traced():
 
     @jax.jit
     def run(step, margin, lipschitz, noise):
-        solver = hq.StochasticMirror(step, margin=margin, lipschitz=lipschitz, noise=noise)
+        solver = hq.solvers.StochasticMirror(step, margin=margin, lipschitz=lipschitz, noise=noise)
         return hq.solve(game, 1.0, solver=solver, max_steps=5).policy
 
     plain = hq.solve(
-        game, 1.0, solver=hq.StochasticMirror(0.1, margin=0.5, lipschitz=2.0, noise=0.1), max_steps=5, throw=False
+        game,
+        1.0,
+        solver=hq.solvers.StochasticMirror(0.1, margin=0.5, lipschitz=2.0, noise=0.1),
+        max_steps=5,
+        throw=False,
     )
     np.testing.assert_allclose(run(0.1, 0.5, 2.0, 0.1), plain.policy, rtol=0, atol=1e-12)
     with pytest.raises(hq.InputError, match=r"^margin: "):
-        hq.StochasticMirror(margin=-1.0)
+        hq.solvers.StochasticMirror(margin=-1.0)

@@ -229,9 +229,9 @@ def test_law_of_sampled_responses_is_a_probability_and_known_for_two_actions():
 @pytest.mark.slow
 def test_payoffs_against_drawn_actions_are_unbiased_and_vary_no_more_than_promised():
     """T3s (0) without sampling: the mean over all draws is Q(π) itself, and the variance stays below ς²."""
-    game = hq.random_bayesian(jax.random.key(0), (2, 2), (3, 2))
+    game = hq.games.random.random_bayesian(jax.random.key(0), (2, 2), (3, 2))
     problem = hq.Problem(game, 1.0).centered()
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     shape = game.action_mask.shape
     rows = [np.flatnonzero(row) for row in np.asarray(game.action_mask).reshape(-1, shape[-1])]
     pure = np.eye(shape[-1])[np.array(list(itertools.product(*rows)))].reshape(-1, *shape)
@@ -266,10 +266,10 @@ def test_a_constant_step_on_sampled_payoffs_costs_what_is_known():
 
 def test_distance_to_equilibrium_is_a_bound_and_no_wild_one():
     """A planted equilibrium, moved a little: the bound holds and is within a factor of ten in a zero-sum game."""
-    base = hq.random_normal_form(jax.random.key(0), (3, 3), family="zero_sum")
-    planted = hq.random_policy(jax.random.key(1), base)
+    base = hq.games.random.random_normal_form(jax.random.key(0), (3, 3), family="zero_sum")
+    planted = hq.games.random.random_policy(jax.random.key(1), base)
     tau = 0.8
-    problem = hq.Problem(hq.manufactured(base, planted, tau), tau).centered()
+    problem = hq.Problem(hq.games.manufactured.manufactured(base, planted, tau), tau).centered()
     weights, kappa = jnp.ones((2, 1)), jnp.asarray(tau)
     log_planted = jnp.log(planted)
     exact = accuracy.distance_to_equilibrium(problem, log_planted, weights, kappa)
@@ -282,9 +282,9 @@ def test_distance_to_equilibrium_is_a_bound_and_no_wild_one():
 
 
 def test_symmetric_divergence_is_the_sum_of_both():
-    game = hq.random_normal_form(jax.random.key(0), (3, 2))
+    game = hq.games.random.random_normal_form(jax.random.key(0), (3, 2))
     problem = hq.Problem(game, 1.0)
-    p, q = (problem.log_policy(jnp.log(jnp.where(game.action_mask, hq.random_policy(k, game), 1.0)))
+    p, q = (problem.log_policy(jnp.log(jnp.where(game.action_mask, hq.games.random.random_policy(k, game), 1.0)))
             for k in jax.random.split(jax.random.key(1)))  # fmt: skip
     both = kl(p, q, game.action_mask) + kl(q, p, game.action_mask)
     np.testing.assert_allclose(accuracy.symmetric_kl(p, q, problem), both, rtol=1e-12)

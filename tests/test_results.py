@@ -42,7 +42,7 @@ ENDINGS = {
     "max_steps_reached": lambda **options: solve(PENNIES, 0.05, initial_policy=ASIDE, max_steps=1, **options),
     # Best responses to best responses go round for ever, however close the equilibrium is.
     "diverged": lambda **options: solve(
-        PENNIES, 0.05, initial_policy=ASIDE, solver=hq.MirrorDescent(step=1e6), **options
+        PENNIES, 0.05, initial_policy=ASIDE, solver=hq.solvers.MirrorDescent(step=1e6), **options
     ),
     "nonfinite": endless,
 }
@@ -100,7 +100,7 @@ def test_an_answer_given_is_taken_without_a_step():
 def test_a_pure_start_is_no_trap():
     """An action of probability zero would never come back if it were taken at its word."""
     pure = np.array([[[1.0, 0.0]], [[0.0, 1.0]]])
-    solution = solve(PENNIES, 1.5, initial_policy=pure, solver=hq.MirrorDescent(step=1.0))
+    solution = solve(PENNIES, 1.5, initial_policy=pure, solver=hq.solvers.MirrorDescent(step=1.0))
     np.testing.assert_allclose(solution.policy, 0.5, rtol=0, atol=1e-9)
 
 
@@ -158,7 +158,7 @@ calls = [
     *[("tau", dict(tau=tau)) for tau in (0, -1.0, nan, np.inf, [1.0, 0.0], [1.0] * 3, "warm", None, 1e-14, 5e-324)],
     *[("tol", dict(tol=tol)) for tol in (0, -1e-9, 1, nan, True, "tight", [1e-3], 1e-3j)],
     *[("max_steps", dict(max_steps=steps)) for steps in (-1, 2.5, True, "many", nan)],
-    *[("solver", dict(solver=solver)) for solver in ("simplex", 3, None, hq.Newton)],
+    *[("solver", dict(solver=solver)) for solver in ("simplex", 3, None, hq.solvers.Newton)],
     *[("entropy", dict(entropy=entropy)) for entropy in ("tsallis", None, 2)],
     *[("continuation", dict(continuation=continuation)) for continuation in ("hard", None, "zero_sum")],
     ("continuation", dict(game=three, continuation="zero_sum")),
@@ -217,7 +217,9 @@ def test_history_is_refused_under_tracing():
 
 def test_a_result_has_no_words_under_tracing():
     def told(payoffs):
-        return hq.solve(hq.NormalFormGame(payoffs), 1.0, solver=hq.MirrorDescent(step=1.0)).result == "successful"
+        return (
+            hq.solve(hq.NormalFormGame(payoffs), 1.0, solver=hq.solvers.MirrorDescent(step=1.0)).result == "successful"
+        )
 
     with pytest.raises(TypeError, match="result_code"):
         jax.jit(told)(PENNIES)

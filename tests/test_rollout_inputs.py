@@ -62,10 +62,10 @@ def test_all_spoilt_arguments_are_answered_or_refused():
 def test_no_level_that_is_none(known, level):
     log, empirical, solution = known
     for call in (
-        lambda: hq.bootstrap(log, empirical, solution, level=level, num_resamples=2),
-        lambda: hq.confidence_region(empirical, solution, level),
-        lambda: hq.plan_rollouts(empirical, solution, 0.05, level=level),
-        lambda: hq.InteractionEstimates.from_plays(ACTIONS, PAID, MASK).radius(level),
+        lambda: hq.empirical.bootstrap(log, empirical, solution, level=level, num_resamples=2),
+        lambda: hq.empirical.confidence_region(empirical, solution, level),
+        lambda: hq.empirical.plan_rollouts(empirical, solution, 0.05, level=level),
+        lambda: hq.stability.InteractionEstimates.from_plays(ACTIONS, PAID, MASK).radius(level),
         lambda: hq.diagnose_logs([log, log], 0.5, level=level),
     ):
         with pytest.raises(hq.InputError, match=r"^level: "):
@@ -76,11 +76,11 @@ def test_no_level_that_is_none(known, level):
 def test_no_count_that_is_none(count):
     """Before annotations are looked at."""
     with pytest.raises(hq.InputError, match=r"^min_count: "):
-        hq.TemperatureController.__post_init__(_settings(count))
+        hq.stability.TemperatureController.__post_init__(_settings(count))
 
 
 def _settings(count):
-    controller = hq.TemperatureController()
+    controller = hq.stability.TemperatureController()
     object.__setattr__(controller, "min_count", count)
     return controller
 
@@ -89,10 +89,10 @@ def _settings(count):
 def test_no_action_that_is_none(action):
     wrong = ACTIONS.copy()
     wrong[5, 1] = action
-    controller = hq.TemperatureController()
+    controller = hq.stability.TemperatureController()
     for call in (
-        lambda: hq.InteractionEstimates.from_plays(wrong, PAID, MASK),
-        lambda: hq.ActionValueEstimates.from_rollouts(wrong, PAID, MASK),
+        lambda: hq.stability.InteractionEstimates.from_plays(wrong, PAID, MASK),
+        lambda: hq.stability.ActionValueEstimates.from_rollouts(wrong, PAID, MASK),
         lambda: controller.step(controller.init(MASK, 0.3), MASK / 2, wrong, PAID, MASK),
     ):
         with pytest.raises(hq.InputError, match=rf"^actions\[5, 1\]: is {action}"):
@@ -103,8 +103,11 @@ def test_no_payoff_outside_its_range(known):
     low = float(PAID.max()) - 0.01
     log = known[0]
     for field, call in (
-        ("payoffs", lambda: hq.InteractionEstimates.from_plays(ACTIONS, PAID, MASK, payoff_range=(0, low))),
-        ("payoffs", lambda: hq.ActionValueEstimates.from_rollouts(ACTIONS, PAID, MASK, payoff_range=(0, low))),
+        ("payoffs", lambda: hq.stability.InteractionEstimates.from_plays(ACTIONS, PAID, MASK, payoff_range=(0, low))),
+        (
+            "payoffs",
+            lambda: hq.stability.ActionValueEstimates.from_rollouts(ACTIONS, PAID, MASK, payoff_range=(0, low)),
+        ),
         ("log.payoff", lambda: hq.EmpiricalGame.from_log(log, payoff_range=(0, low))),
         ("logs[0].payoff", lambda: hq.diagnose_logs([log, log], 0.5, payoff_range=(0, low))),
     ):
@@ -119,7 +122,7 @@ def test_no_log_of_another_game(known):
     paid = log_of(payoffs=PAID + 1)
     for field, call in (
         ("logs[1]", lambda: hq.diagnose_logs([log, wider], 0.5)),
-        ("log", lambda: hq.bootstrap(paid, empirical, solution, num_resamples=2)),
+        ("log", lambda: hq.empirical.bootstrap(paid, empirical, solution, num_resamples=2)),
         ("action_mask", lambda: _sum_of_games()),
         ("logs", lambda: hq.RolloutLog.concatenate([log, wider.renumbered(1)])),
     ):
@@ -130,9 +133,9 @@ def test_no_log_of_another_game(known):
 
 def _sum_of_games():
     wide = np.ones((2, 1, 3), bool)
-    return hq.InteractionEstimates.from_plays(ACTIONS, PAID, MASK) + hq.InteractionEstimates.from_plays(
-        ACTIONS, PAID, wide
-    )
+    return hq.stability.InteractionEstimates.from_plays(
+        ACTIONS, PAID, MASK
+    ) + hq.stability.InteractionEstimates.from_plays(ACTIONS, PAID, wide)
 
 
 def test_propensities_that_add_up_to_more_than_one_are_no_policy():

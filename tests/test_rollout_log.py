@@ -121,21 +121,21 @@ def test_copies_are_refused_and_runs_can_be_told_apart():
 def test_files_give_back_the_log(tmp_path, extension):
     log = random_log(2)
     path = tmp_path / f"log{extension}"
-    hq.save_rollout_log(log, path)
-    back = hq.load_rollout_log(path)
+    hq.io.save_rollout_log(log, path)
+    back = hq.io.load_rollout_log(path)
     assert_same_rows(log, back)
     assert back.num_actions == log.num_actions
     assert (back.labels.title, back.labels.players) == (log.labels.title, log.labels.players)
-    hq.save_rollout_log(back.filter(agent=9), path)
-    assert len(hq.load_rollout_log(path)) == 0
+    hq.io.save_rollout_log(back.filter(agent=9), path)
+    assert len(hq.io.load_rollout_log(path)) == 0
 
 
 def test_appending_is_concatenation(tmp_path):
     log = random_log(3)
     path = tmp_path / "log.jsonl"
     for run in (0, 1):
-        hq.append_rollout_log(log.filter(run=run), path)
-    assert_same_rows(hq.load_rollout_log(path), log)
+        hq.io.append_rollout_log(log.filter(run=run), path)
+    assert_same_rows(hq.io.load_rollout_log(path), log)
     assert len(path.read_bytes().splitlines()) == 1 + log.num_episodes
 
 
@@ -143,24 +143,24 @@ def test_every_cut_loses_one_episode_and_is_reported(tmp_path):
     """A file cut at any byte of its last line: refused with the line's number, or read and mended without it."""
     log = random_log(4, plays=2)
     path, kept, last = tmp_path / "log.jsonl", log.filter(run=0), log.filter(run=1, episode=1)
-    hq.save_rollout_log(kept, path)
+    hq.io.save_rollout_log(kept, path)
     whole = path.read_bytes()
-    hq.append_rollout_log(last, path)
+    hq.io.append_rollout_log(last, path)
     full = path.read_bytes()
     number = whole.count(b"\n") + 1
     for cut in range(len(whole) + 1, len(full) - 1, 7):
         path.write_bytes(full[:cut])
         with pytest.raises(hq.InputError, match=f"log.jsonl:{number}: is cut off: pass incomplete="):
-            hq.load_rollout_log(path)
+            hq.io.load_rollout_log(path)
         with pytest.raises(hq.InputError, match=f"log.jsonl:{number}: is cut off"):
-            hq.append_rollout_log(last, path)
-        assert_same_rows(hq.load_rollout_log(path, incomplete="skip"), kept)
-        hq.append_rollout_log(last, path, incomplete="skip")
+            hq.io.append_rollout_log(last, path)
+        assert_same_rows(hq.io.load_rollout_log(path, incomplete="skip"), kept)
+        hq.io.append_rollout_log(last, path, incomplete="skip")
         assert path.read_bytes() == full
     path.write_bytes(full[:-1])  # the newline alone is missing: nothing is lost
-    assert len(hq.load_rollout_log(path)) == len(kept) + len(last)
-    hq.append_rollout_log(last.renumbered(9), path)
-    assert len(hq.load_rollout_log(path)) == len(kept) + 2 * len(last)
+    assert len(hq.io.load_rollout_log(path)) == len(kept) + len(last)
+    hq.io.append_rollout_log(last.renumbered(9), path)
+    assert len(hq.io.load_rollout_log(path)) == len(kept) + 2 * len(last)
 
 
 HEADER = {"schema": "hqre-rollout-log", "version": 1}
@@ -192,32 +192,32 @@ def test_bad_lines_are_named(tmp_path, lines, message):
     path = tmp_path / "log.jsonl"
     path.write_text("".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in lines), encoding="utf-8")
     with pytest.raises(hq.InputError, match=f"log.jsonl{message}"):
-        hq.load_rollout_log(path)
+        hq.io.load_rollout_log(path)
 
 
 def test_rows_alone_are_lines_too(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text("\n".join(map(json.dumps, [HEADER, ROW, ROW | {"agent": 1, "payoff": None, "failed": True}])))
-    log = hq.load_rollout_log(path)
+    log = hq.io.load_rollout_log(path)
     assert (len(log), int(log.failed.sum()), log.num_episodes) == (2, 1, 1)
 
 
 def test_other_files_are_refused(tmp_path):
     log = one_shot()
     with pytest.raises(hq.InputError, match=r"must end in .jsonl or .npz"):
-        hq.save_rollout_log(log, tmp_path / "log.csv")
+        hq.io.save_rollout_log(log, tmp_path / "log.csv")
     with pytest.raises(hq.InputError, match="cannot be read"):
-        hq.load_rollout_log(tmp_path / "none.jsonl")
+        hq.io.load_rollout_log(tmp_path / "none.jsonl")
     hq.save_game(hq.NormalFormGame(np.zeros((2, 2, 2))), tmp_path / "game.npz")
     with pytest.raises(hq.InputError, match="header: is missing: this is no rollout log"):
-        hq.load_rollout_log(tmp_path / "game.npz")
-    hq.save_rollout_log(log, tmp_path / "log.npz")
+        hq.io.load_rollout_log(tmp_path / "game.npz")
+    hq.io.save_rollout_log(log, tmp_path / "log.npz")
     with pytest.raises(hq.InputError, match=r"cannot be appended to: append to a .jsonl file"):
-        hq.append_rollout_log(log, tmp_path / "log.npz")
+        hq.io.append_rollout_log(log, tmp_path / "log.npz")
 
 
 def test_another_games_log_is_not_appended_to(tmp_path):
     path = tmp_path / "log.jsonl"
-    hq.append_rollout_log(one_shot(num_actions=[[2], [2]]), path)
+    hq.io.append_rollout_log(one_shot(num_actions=[[2], [2]]), path)
     with pytest.raises(hq.InputError, match=r"log.jsonl:1: num_actions: differs"):
-        hq.append_rollout_log(one_shot(run=1, num_actions=[[3], [2]]), path)
+        hq.io.append_rollout_log(one_shot(run=1, num_actions=[[3], [2]]), path)

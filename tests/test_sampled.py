@@ -13,13 +13,16 @@ KEY = jax.random.key(31)
 TAU = 0.8
 # Every kind of game with the continuation that it is asked about, small enough for one compilation each.
 GAMES = {
-    "normal_form": (hq.random_normal_form(KEY, (3, 2)), "soft"),
-    "polymatrix": (hq.random_polymatrix(KEY, 3, 2, graph="cycle"), "soft"),
-    "bayesian": (hq.random_bayesian(KEY, (2, 2), (2, 2)), "soft"),
-    "markov": (hq.random_markov(KEY, 2, (2, 2), 0.5, family="zero_sum"), "zero_sum"),
-    "public_private": (hq.random_public_private(KEY, 2, (2, 1), (2, 2), 0.5), "soft"),
-    "incomplete_information": (hq.random_incomplete_information_markov(KEY, 3, (2, 2), (2, 2), 0.5), "soft"),
-    "tree": (hq.random_extensive_form(jax.random.key(4), 2, 4), "soft"),
+    "normal_form": (hq.games.random.random_normal_form(KEY, (3, 2)), "soft"),
+    "polymatrix": (hq.games.random.random_polymatrix(KEY, 3, 2, graph="cycle"), "soft"),
+    "bayesian": (hq.games.random.random_bayesian(KEY, (2, 2), (2, 2)), "soft"),
+    "markov": (hq.games.random.random_markov(KEY, 2, (2, 2), 0.5, family="zero_sum"), "zero_sum"),
+    "public_private": (hq.games.random.random_public_private(KEY, 2, (2, 1), (2, 2), 0.5), "soft"),
+    "incomplete_information": (
+        hq.games.random.random_incomplete_information_markov(KEY, 3, (2, 2), (2, 2), 0.5),
+        "soft",
+    ),
+    "tree": (hq.games.random.random_extensive_form(jax.random.key(4), 2, 4), "soft"),
 }
 NUM_PROBES = 20_000
 
@@ -43,12 +46,12 @@ def z_scores(estimate, exact, mask):
 @pytest.mark.parametrize("kind", GAMES)
 def test_fresh_plays_estimate_the_exact_action_values(kind):
     game, continuation = GAMES[kind]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game, horizon=20) if game.plays_on and kind != "tree" else None
     sampled = sampled or hq.SampledGame.from_game(game)
     problem = hq.Problem(sampled, TAU, continuation=continuation)
-    estimate = hq.estimate_action_values(problem, policy, NUM_PROBES, jax.random.key(2))
+    estimate = hq.sampled.estimate_action_values(problem, policy, NUM_PROBES, jax.random.key(2))
     scores = z_scores(estimate, exact, game.action_mask)
     # A normal variable exceeds 4.5 once in 150,000 times; there are fewer than 40 cells.
     assert np.abs(scores).max() < 4.5
@@ -64,7 +67,7 @@ def test_fresh_plays_estimate_the_exact_action_values(kind):
 def test_logged_play_estimates_without_bias_and_with_honest_errors(kind, method):
     """Over seeds: the mean error is a few of its own standard errors, and 95 % intervals cover about 95 %."""
     game, continuation = GAMES[kind]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     uniform = np.asarray(game.action_mask) / np.maximum(np.asarray(game.action_mask).sum(-1, keepdims=True), 1)
     behaviour = policy if method == "on_policy" else 0.5 * policy + 0.5 * uniform
     exact, _, _ = truth(game, continuation, policy)
@@ -78,7 +81,7 @@ def test_logged_play_estimates_without_bias_and_with_honest_errors(kind, method)
         # Doubly robust estimates are without bias whatever the baseline: here a poor one.
         baseline = jnp.where(game.action_mask, 2.0 - 2.0 * jnp.arange(game.num_actions), 0.0)
         more = {"baseline": baseline} if method == "doubly_robust" else {}
-        estimate = hq.action_values_from_log(problem, episodes, policy, method=name, **more)
+        estimate = hq.sampled.action_values_from_log(problem, episodes, policy, method=name, **more)
         errors = np.asarray(estimate.standard_errors)
         # Where nothing varies but the last digits, the value must be exact but for those.
         sure = np.asarray(game.action_mask) & (errors <= 1e-9)
@@ -102,7 +105,7 @@ METHODS = ("importance", "doubly_robust", "temporal_difference")
 def tree_plays():
     """The tree of above: its problem, a policy, exact values, and uniform play."""
     game, continuation = GAMES["tree"]
-    policy = np.asarray(hq.random_policy(jax.random.key(1), game))
+    policy = np.asarray(hq.games.random.random_policy(jax.random.key(1), game))
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game)
     uniform = np.asarray(game.action_mask) / np.maximum(np.asarray(game.action_mask).sum(-1, keepdims=True), 1)
@@ -122,7 +125,9 @@ def test_a_failed_play_is_left_out(tree_plays, method):
         rewards=jnp.where(gone, jnp.nan, episodes.rewards),
     )
     empty = episodes._replace(failed=jnp.asarray(failed), states=jnp.where(gone, -1, episodes.states))
-    first, second = (hq.action_values_from_log(problem, plays, policy, method=method) for plays in (ruined, empty))
+    first, second = (
+        hq.sampled.action_values_from_log(problem, plays, policy, method=method) for plays in (ruined, empty)
+    )
     assert np.isfinite(first.action_values).all()
     assert int(first.num_failed) == 30
     for name in first._fields:
@@ -140,8 +145,8 @@ def test_useless_plays_say_so(tree_plays, method):
     )
     where = ", ".join(map(str, place))
     with pytest.raises(hq.InputError, match=rf"episodes.log_propensities\[{where}\]: is -800.0.*leave it out"):
-        hq.action_values_from_log(problem, hopeless, policy, method=method)
-    found = hq.action_values_from_log(problem, useless, policy, method=method)
+        hq.sampled.action_values_from_log(problem, hopeless, policy, method=method)
+    found = hq.sampled.action_values_from_log(problem, useless, policy, method=method)
     assert np.isfinite(found.action_values).all()
     one = found.effective_sample_size[np.asarray(game.action_mask)] < 1.5
     assert one.any()
@@ -153,7 +158,7 @@ def test_useless_plays_say_so(tree_plays, method):
 def test_lack_of_support_travels_up(kind, method):
     """One action of one point is never taken: values that rest on it have infinite errors, the others are right."""
     game, continuation = GAMES[kind]
-    policy = np.asarray(hq.random_policy(jax.random.key(1), game))
+    policy = np.asarray(hq.games.random.random_policy(jax.random.key(1), game))
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game, horizon=24 if kind == "markov" else None)
     problem = hq.Problem(sampled, TAU, continuation=continuation)
@@ -162,7 +167,7 @@ def test_lack_of_support_travels_up(kind, method):
         behaviour = mask / np.maximum(mask.sum(-1, keepdims=True), 1)
         behaviour[i, x] = np.where(np.arange(mask.shape[2]) == 0, 0.0, mask[i, x] / (mask[i, x].sum() - 1))
         episodes = sampled.play(behaviour, 1500, jax.random.key(3))
-        found = hq.action_values_from_log(problem, episodes, policy, method=method)
+        found = hq.sampled.action_values_from_log(problem, episodes, policy, method=method)
         assert np.isinf(found.standard_errors[i, x, 0])
         known = np.asarray(found.counts) * np.isfinite(found.standard_errors)
         assert np.abs(z_scores(found._replace(counts=known), exact, mask)).max(initial=0.0) < 4.5
@@ -172,14 +177,14 @@ def test_lack_of_support_travels_up(kind, method):
 
 def test_doubly_robust_estimates_vary_less():
     game, continuation = GAMES["markov"]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game, horizon=24)
     problem = hq.Problem(sampled, TAU, continuation=continuation)
     uniform = np.full(policy.shape, 0.5)
     episodes = sampled.play(uniform, 1500, jax.random.key(5))
-    plain = hq.action_values_from_log(problem, episodes, policy, method="importance")
-    robust = hq.action_values_from_log(problem, episodes, policy, baseline=jnp.asarray(exact))
+    plain = hq.sampled.action_values_from_log(problem, episodes, policy, method="importance")
+    robust = hq.sampled.action_values_from_log(problem, episodes, policy, baseline=jnp.asarray(exact))
     assert (np.asarray(robust.standard_errors) < np.asarray(plain.standard_errors)).all()
     # Weights cost observations.
     assert (np.asarray(plain.effective_sample_size) <= np.asarray(plain.counts) + 1e-9).all()
@@ -188,13 +193,14 @@ def test_doubly_robust_estimates_vary_less():
 @pytest.mark.parametrize("kind", ["tree", "bayesian"])
 def test_a_log_says_as_much_as_the_plays(kind):
     game, continuation = GAMES[kind]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     sampled = hq.SampledGame.from_game(game)
     problem = hq.Problem(sampled, TAU, continuation=continuation)
     episodes = sampled.play(policy, 300, jax.random.key(5))
-    back = hq.Episodes.from_log(episodes.to_log(sampled), sampled)
+    back = hq.sampled.Episodes.from_log(episodes.to_log(sampled), sampled)
     first, again = (
-        hq.action_values_from_log(problem, plays, policy, method="temporal_difference") for plays in (episodes, back)
+        hq.sampled.action_values_from_log(problem, plays, policy, method="temporal_difference")
+        for plays in (episodes, back)
     )
     np.testing.assert_allclose(first.action_values, again.action_values, atol=1e-12)
     np.testing.assert_array_equal(first.counts, again.counts)
@@ -203,7 +209,7 @@ def test_a_log_says_as_much_as_the_plays(kind):
 def test_intervals_hold_all_cells_at_once():
     """The finite-sample interval misses no cell in any of many repetitions; the level asks for one in 20 at most."""
     game, continuation = GAMES["bayesian"]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     exact, problem, log_policy = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game)
     bonus, cells = problem.bonus(log_policy), int(game.action_mask.sum())
@@ -225,7 +231,7 @@ def test_intervals_hold_all_cells_at_once():
 
 def test_moments_add_up():
     game, continuation = GAMES["bayesian"]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     _, problem, log_policy = truth(game, continuation, policy)
     sampled = hq.SampledGame.from_game(game)
     parts = [sampled.probe(jax.random.key(k), log_policy, problem.bonus(log_policy), continuation, 64) for k in (0, 1)]
@@ -239,26 +245,26 @@ def test_moments_add_up():
 @pytest.mark.parametrize("num_workers", [1, 3])
 def test_host_simulators_give_the_same_whatever_the_number_of_threads(num_workers):
     game, continuation = GAMES["bayesian"]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame(HostBayesian(game), num_workers=num_workers)
     problem = hq.Problem(sampled, TAU, continuation=continuation)
-    estimate = hq.estimate_action_values(problem, policy, 4000, jax.random.key(2))
+    estimate = hq.sampled.estimate_action_values(problem, policy, 4000, jax.random.key(2))
     assert np.abs(z_scores(estimate, exact, game.action_mask)).max() < 4.5
     alone = hq.SampledGame(HostBayesian(game), num_workers=2)
-    other = hq.estimate_action_values(hq.Problem(alone, TAU), policy, 4000, jax.random.key(2))
+    other = hq.sampled.estimate_action_values(hq.Problem(alone, TAU), policy, 4000, jax.random.key(2))
     np.testing.assert_array_equal(estimate.action_values, other.action_values)
     np.testing.assert_array_equal(estimate.standard_errors, other.standard_errors)
 
 
 def test_failed_plays_are_counted_and_left_out():
     game, continuation = GAMES["bayesian"]
-    policy = hq.random_policy(jax.random.key(1), game)
+    policy = hq.games.random.random_policy(jax.random.key(1), game)
     exact, _, _ = truth(game, continuation, policy)
     sampled = hq.SampledGame(Crashing(game))
     problem = hq.Problem(sampled, TAU, continuation=continuation)
     with pytest.warns(RuntimeWarning, match="out of order"):
-        estimate = hq.estimate_action_values(problem, policy, 4000, jax.random.key(2))
+        estimate = hq.sampled.estimate_action_values(problem, policy, 4000, jax.random.key(2))
     assert int(estimate.num_failed) > 0
     assert int(estimate.num_failed) + int(estimate.num_episodes) == 4000
     assert int(np.asarray(estimate.counts).sum()) == int(estimate.num_episodes)
@@ -282,4 +288,4 @@ def test_bad_descriptions_are_named():
     with pytest.raises(hq.InputError, match=r"return_high: must be finite and no less"):
         hq.SampledGame(simulator)
     with pytest.raises(hq.InputError, match=r"^problem: is not of a sampled game"):
-        hq.estimate_action_values(hq.Problem(game, TAU), hq.random_policy(KEY, game), 10, KEY)
+        hq.sampled.estimate_action_values(hq.Problem(game, TAU), hq.games.random.random_policy(KEY, game), 10, KEY)

@@ -77,7 +77,7 @@ def test_neighbours_order_and_memory_change_no_bit(batch):
 def test_failed_games_fail_alone(batch):
     broken = PAYOFFS[:9].copy()
     broken[2], broken[5] = np.nan, 1e300 * broken[5]
-    with pytest.raises(hq.BatchSolveError, match=r"2 of 9 games .*2: nonfinite") as raised:
+    with pytest.raises(hq.solving.BatchSolveError, match=r"2 of 9 games .*2: nonfinite") as raised:
         hq.solve_batch(broken, 0.1)
     quiet = hq.solve_batch(broken, 0.1, throw=False)
     for solution in (raised.value.solution, quiet):

@@ -24,13 +24,13 @@ STEPS = 20_000
 
 def games():
     """A game of every kind with temperatures, and how to evaluate it by hand."""
-    nf = hq.random_normal_form(KEY, (3, 2))
-    pm = hq.random_polymatrix(KEY, 3, 2, graph="cycle")
-    by = hq.random_bayesian(KEY, (2, 2), (2, 2))
-    mk = hq.random_markov(KEY, 2, (2, 2), 0.7, family="zero_sum")
-    pp = hq.random_public_private(KEY, 2, (2, 1), (2, 2), 0.7)
-    ii = hq.random_incomplete_information_markov(KEY, 3, (2, 2), (2, 2), 0.7)
-    tree = hq.random_extensive_form(jax.random.key(4), 2, 4)
+    nf = hq.games.random.random_normal_form(KEY, (3, 2))
+    pm = hq.games.random.random_polymatrix(KEY, 3, 2, graph="cycle")
+    by = hq.games.random.random_bayesian(KEY, (2, 2), (2, 2))
+    mk = hq.games.random.random_markov(KEY, 2, (2, 2), 0.7, family="zero_sum")
+    pp = hq.games.random.random_public_private(KEY, 2, (2, 1), (2, 2), 0.7)
+    ii = hq.games.random.random_incomplete_information_markov(KEY, 3, (2, 2), (2, 2), 0.7)
+    tree = hq.games.random.random_extensive_form(jax.random.key(4), 2, 4)
     own = np.array([1.1, 1.9])
     markov = markov_worlds(mk.payoffs, mk.transitions, 0.7, mk.initial)
     partial = markov_worlds(ii.payoffs, ii.transitions, 0.7, ii.initial, ii.observations)
@@ -38,7 +38,12 @@ def games():
     states = np.linspace(0.9, 1.6, 4).reshape(2, 2)
     return {
         "normal_form": (nf, own, "soft", normal_form_worlds(nf.payoffs)),
-        "polymatrix": (pm, np.array([2.1, 1.4, 1.8]), "soft", normal_form_worlds(hq.as_normal_form(pm).payoffs)),
+        "polymatrix": (
+            pm,
+            np.array([2.1, 1.4, 1.8]),
+            "soft",
+            normal_form_worlds(hq.games.conversions.as_normal_form(pm).payoffs),
+        ),
         "bayesian": (by, states, "soft", bayesian_worlds(by.prior, by.payoffs)),
         "markov_soft": (mk, states, "soft", markov),
         "markov_plain": (mk, states, "plain", markov),
@@ -110,7 +115,7 @@ def test_all_methods_find_the_same_equilibrium(kind):
 @pytest.mark.parametrize("kind", ["normal_form", "markov_plain", "markov_zero_sum"])
 def test_an_unfinished_answer_reports_its_own_residual(kind):
     """The undamped residual of the very policy returned, far from success too."""
-    solver = hq.MirrorDescent(step=0.2) if kind == "normal_form" else "soft_value_iteration"
+    solver = hq.solvers.MirrorDescent(step=0.2) if kind == "normal_form" else "soft_value_iteration"
     solution = solve(kind, solver, max_steps=2, throw=False)
     assert solution.result == "max_steps_reached"
     assert solution.num_steps == 2
@@ -119,7 +124,7 @@ def test_an_unfinished_answer_reports_its_own_residual(kind):
 
 
 def test_residual_is_measured_around_the_reference():
-    reference = hq.random_policy(jax.random.key(1), GAMES["normal_form"][0], 0.7)
+    reference = hq.games.random.random_policy(jax.random.key(1), GAMES["normal_form"][0], 0.7)
     solution = solve("normal_form", "newton", reference=reference)
     log_reference = np.log(np.where(reference > 0, reference, 1.0))
     assert residual_by_hand("normal_form", solution.policy, log_reference) <= 1e-10
@@ -185,9 +190,9 @@ def test_history_ends_at_the_answer(name):
 def test_one_mirror_step_is_the_formula():
     """``π⁺ ∝ π^{1/(1+ητ)} ρ^{ητ/(1+ητ)} exp(ηQ/(1+ητ))`` with the η that was asked for."""
     game, tau, _, _ = GAMES["normal_form"]
-    start = np.asarray(hq.random_policy(jax.random.key(2), game, 0.5))
+    start = np.asarray(hq.games.random.random_policy(jax.random.key(2), game, 0.5))
     eta = 0.2
-    step = solve("normal_form", hq.MirrorDescent(step=eta), initial_policy=start, max_steps=1, throw=False)
+    step = solve("normal_form", hq.solvers.MirrorDescent(step=eta), initial_policy=start, max_steps=1, throw=False)
     (rows, columns), u = start[:, 0], np.asarray(game.payoffs)
     for i, (before, worth) in enumerate([(rows, u[0] @ columns[:2]), (columns[:2], rows @ u[1])]):
         weight = 1 / (1 + eta * tau[i])
@@ -196,13 +201,16 @@ def test_one_mirror_step_is_the_formula():
 
 
 def test_a_light_weight_takes_more_steps_to_the_same_values():
-    heavy, light = solve("markov_soft", "soft_value_iteration"), solve("markov_soft", hq.SoftValueIteration(weight=0.5))
+    heavy, light = (
+        solve("markov_soft", "soft_value_iteration"),
+        solve("markov_soft", hq.solvers.SoftValueIteration(weight=0.5)),
+    )
     assert light.num_steps > 1.5 * heavy.num_steps
     np.testing.assert_allclose(light.policy, heavy.policy, rtol=0, atol=1e-8)
 
 
 def test_a_longer_memory_takes_fewer_steps():
-    short, long = (solve("markov_soft", hq.FixedPoint(memory=m)) for m in (1, 8))
+    short, long = (solve("markov_soft", hq.solvers.FixedPoint(memory=m)) for m in (1, 8))
     assert short.num_steps > long.num_steps
     np.testing.assert_allclose(short.policy, long.policy, rtol=0, atol=1e-8)
 
@@ -210,12 +218,12 @@ def test_a_longer_memory_takes_fewer_steps():
 @pytest.mark.parametrize(
     ("make", "field"),
     [
-        (lambda: hq.MirrorDescent(step=0.0), "step"),
-        (lambda: hq.MirrorDescent(step=jnp.nan), "step"),
-        (lambda: hq.Extragradient(step=-1.0), "step"),
-        (lambda: hq.FixedPoint(memory=0), "memory"),
-        (lambda: hq.SoftValueIteration(weight=0.0), "weight"),
-        (lambda: hq.SoftValueIteration(weight=1.5), "weight"),
+        (lambda: hq.solvers.MirrorDescent(step=0.0), "step"),
+        (lambda: hq.solvers.MirrorDescent(step=jnp.nan), "step"),
+        (lambda: hq.solvers.Extragradient(step=-1.0), "step"),
+        (lambda: hq.solvers.FixedPoint(memory=0), "memory"),
+        (lambda: hq.solvers.SoftValueIteration(weight=0.0), "weight"),
+        (lambda: hq.solvers.SoftValueIteration(weight=1.5), "weight"),
     ],
 )
 def test_senseless_parameters_are_refused(make, field):

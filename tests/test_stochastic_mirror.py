@@ -41,7 +41,7 @@ def test_success_is_an_upper_bound_on_the_residual():
 def test_a_small_estimate_is_no_success():
     """Few plays: the estimated residual may be small, the bound is not, and the result says so."""
     sampled = hq.SampledGame.from_game(PENNIES)
-    solver = hq.StochasticMirror(batch_size=32, check_every=8)
+    solver = hq.solvers.StochasticMirror(batch_size=32, check_every=8)
     sol = hq.solve(sampled, 0.5, solver=solver, tol=0.1, max_steps=16, key=jax.random.key(1), throw=False)
     assert sol.result == "max_steps_reached"
     assert float(sol.residual) > 0.1
@@ -55,7 +55,7 @@ def test_agent_form_of_kuhn_poker_from_plays_alone():
     """The tree is known to the simulator only; `plain` continuation, as agent quantal response has it."""
     tree = hq.load_game("kuhn_poker")
     exact = hq.solve(tree, 0.2, continuation="plain")
-    solver = hq.StochasticMirror(batch_size=4096, check_every=1024)
+    solver = hq.solvers.StochasticMirror(batch_size=4096, check_every=1024)
     sol = hq.solve(
         hq.SampledGame.from_game(tree),
         0.2,
@@ -70,8 +70,8 @@ def test_agent_form_of_kuhn_poker_from_plays_alone():
 
 
 def test_host_simulators_are_solved_too():
-    game = hq.random_bayesian(jax.random.key(31), (2, 2), (2, 2))
-    solver = hq.StochasticMirror(batch_size=512, check_every=8)
+    game = hq.games.random.random_bayesian(jax.random.key(31), (2, 2), (2, 2))
+    solver = hq.solvers.StochasticMirror(batch_size=512, check_every=8)
     sol = hq.solve(hq.SampledGame(HostBayesian(game)), 1.0, solver=solver, tol=0.25, key=jax.random.key(0))
     assert np.abs(sol.policy - hq.solve(game, 1.0).policy).max() < 0.05
 
@@ -83,7 +83,7 @@ def test_host_simulators_are_solved_too():
 )
 def test_every_schedule_nears_the_equilibrium_of_a_noisy_game(step):
     """Exact payoffs with noise: the residual is exact, and smaller at the end than the noise leaves it at once."""
-    solver = hq.StochasticMirror(step, noise=0.5)
+    solver = hq.solvers.StochasticMirror(step, noise=0.5)
     sol = hq.solve(PENNIES, 0.5, solver=solver, max_steps=2000, key=jax.random.key(2), throw=False)
     np.testing.assert_allclose(sol.residual, hq.residual(PENNIES, sol.policy, 0.5), atol=1e-12)
     assert float(sol.residual) < 0.15
@@ -95,7 +95,7 @@ def test_averages_are_calmer():
     """At a constant step the last policy fluctuates for ever; the average of all does not."""
 
     def error(averaging, key):
-        solver = hq.StochasticMirror(0.2, noise=1.0, averaging=averaging)
+        solver = hq.solvers.StochasticMirror(0.2, noise=1.0, averaging=averaging)
         sol = hq.solve(PENNIES, 0.5, solver=solver, max_steps=800, key=key, throw=False)
         return jnp.max(jnp.abs(sol.policy - EXACT.policy))
 
@@ -114,7 +114,7 @@ def test_keys_decide():
 
 
 def test_residual_bound_is_the_largest_residual_in_the_box():
-    problem = hq.Problem(hq.random_normal_form(jax.random.key(0), (3, 2)), 1.0)
+    problem = hq.Problem(hq.games.random.random_normal_form(jax.random.key(0), (3, 2)), 1.0)
     rng = np.random.default_rng(0)
     log_policy = problem.log_policy(jnp.asarray(rng.normal(size=problem.mask.shape)))
     response, reach = rng.normal(size=problem.mask.shape), rng.uniform(0, 1, problem.mask.shape)
@@ -136,7 +136,7 @@ def test_residual_bound_is_the_largest_residual_in_the_box():
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(hq.InputError, match=message):
-        hq.StochasticMirror(**options)
+        hq.solvers.StochasticMirror(**options)
 
 
 def test_exact_methods_refuse_sampled_games():
@@ -151,7 +151,7 @@ jax.config.update("jax_disable_most_optimizations", True)
 import hqre_jax as hq
 payoffs = np.array([[2.0, -1.0], [-1.0, 1.0]])
 game = hq.SampledGame.from_game(hq.NormalFormGame(np.stack([payoffs, -payoffs])))
-solver = hq.StochasticMirror(batch_size=64, checkpoint=sys.argv[1], checkpoint_every=16)
+solver = hq.solvers.StochasticMirror(batch_size=64, checkpoint=sys.argv[1], checkpoint_every=16)
 sol = hq.solve(game, 0.5, solver=solver, tol=1e-4, max_steps=1000, key=jax.random.key(3), throw=False)
 np.save(sys.argv[1] + ".npy", np.append(np.asarray(sol.log_policy).ravel(), float(sol.residual)))
 """
@@ -180,7 +180,7 @@ def test_a_run_cut_at_any_round_goes_on_to_the_same_bits(tmp_path):
     sampled = hq.SampledGame.from_game(PENNIES)
 
     def run(path, max_steps):
-        solver = hq.StochasticMirror(batch_size=64, check_every=4, checkpoint=path, checkpoint_every=8)
+        solver = hq.solvers.StochasticMirror(batch_size=64, check_every=4, checkpoint=path, checkpoint_every=8)
         key = jax.random.key(3)
         return hq.solve(sampled, 0.5, solver=solver, tol=1e-4, max_steps=max_steps, key=key, throw=False)
 
@@ -199,7 +199,7 @@ def test_a_run_cut_at_any_round_goes_on_to_the_same_bits(tmp_path):
 
 def test_checkpoints_of_other_questions_are_refused(tmp_path):
     path = tmp_path / "run"
-    solver = hq.StochasticMirror(0.1, noise=0.1, checkpoint=path)
+    solver = hq.solvers.StochasticMirror(0.1, noise=0.1, checkpoint=path)
     hq.solve(PENNIES, 0.5, solver=solver, max_steps=1, throw=False)
     with pytest.raises(hq.InputError, match="belongs to another question"):
         hq.solve(PENNIES, 0.6, solver=solver, max_steps=1, throw=False)

@@ -43,7 +43,7 @@ def test_plays_follow_prior_policies_and_payoffs():
     payoffs = np.asarray(jax.random.normal(jax.random.key(0), (2, 2, 2, 3, 3)))
     prior = np.array([[0.1, 0.3], [0.4, 0.2]])
     game = hq.BayesianGame(prior, payoffs, action_mask=mask)
-    policy = np.asarray(hq.random_policy(jax.random.key(1), game))
+    policy = np.asarray(hq.games.random.random_policy(jax.random.key(1), game))
     num = 40_000
     states, actions, paid = map(np.asarray, plays(game, jnp.asarray(policy), num, jax.random.key(2)))
     counts = np.zeros((2, 2, 3, 3))

@@ -139,7 +139,7 @@ def test_the_logit_of_one_player_moves_with_its_temperature_as_calculus_says():
 
 def test_a_common_temperature_moves_everybody():
     def policy(tau):
-        return hq.solve(hq.NormalFormGame(PAYOFFS), tau, solver=hq.MirrorDescent(step=2.0), tol=1e-13).policy
+        return hq.solve(hq.NormalFormGame(PAYOFFS), tau, solver=hq.solvers.MirrorDescent(step=2.0), tol=1e-13).policy
 
     together, apart = jax.jit(lambda: (jax.jacrev(policy)(0.9), jax.jacrev(policy)(jnp.full((2, 1), 0.9))))()
     np.testing.assert_allclose(together, apart.sum((-2, -1)), rtol=0, atol=1e-12)
@@ -172,7 +172,7 @@ def test_solve_itself_can_be_mapped():
 
 def test_one_game_at_many_temperatures():
     taus = np.stack([np.geomspace(0.2, 20, 7), np.geomspace(3, 0.4, 7)], axis=1)
-    solver = hq.MirrorDescent(step=0.5)
+    solver = hq.solvers.MirrorDescent(step=0.5)
     many = jax.vmap(lambda tau: hq.solve(hq.NormalFormGame(PAYOFFS), tau, solver=solver))(taus)
     assert (many.result == "successful").all()
     assert residuals(np.broadcast_to(PAYOFFS, (7, *PAYOFFS.shape)), taus, np.asarray(many.policy)).max() <= 1.01e-10
@@ -193,7 +193,9 @@ LANES = [
 ]
 
 
-@pytest.mark.parametrize("solver", [hq.MirrorDescent(step=3.0), "principal_branch"], ids=["mirror_descent", "branch"])
+@pytest.mark.parametrize(
+    "solver", [hq.solvers.MirrorDescent(step=3.0), "principal_branch"], ids=["mirror_descent", "branch"]
+)
 def test_a_failed_lane_leaves_the_others_alone(solver):
     start = np.array([[[0.9, 0.1]], [[0.3, 0.7]]])
 
@@ -254,7 +256,7 @@ def test_a_second_question_of_the_same_shape_compiles_nothing():
 
     def ask(payoffs, tau, title):
         game = hq.NormalFormGame(payoffs, labels=hq.Labels(title=title))
-        return hq.solve(game, tau, solver=hq.MirrorDescent(step=1.0), max_steps=5000, tol=1e-9)
+        return hq.solve(game, tau, solver=hq.solvers.MirrorDescent(step=1.0), max_steps=5000, tol=1e-9)
 
     # A shape of which no other test asks.
     first, second = np.random.default_rng(7).random((2, 2, 4, 7))
@@ -269,7 +271,7 @@ def test_a_compiled_solve_is_traced_once():
     @jax.jit
     @chex.assert_max_traces(n=1)
     def solve(game, tau, step):
-        return hq.solve(game, tau, solver=hq.MirrorDescent(step=step), max_steps=5000).policy
+        return hq.solve(game, tau, solver=hq.solvers.MirrorDescent(step=step), max_steps=5000).policy
 
     first = solve(hq.NormalFormGame(PAYOFFS), TAU, 1.0)
     second = solve(hq.NormalFormGame(PAYOFFS), TAU, 0.5)

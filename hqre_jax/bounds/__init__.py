@@ -13,8 +13,8 @@ from hqre_jax.bounds._nested import Nested, nested_constants, nested_factor
 from hqre_jax.bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
 from hqre_jax.bounds._regret import RegretMajorant, regret_majorant
 from hqre_jax.core._programs import compiled
-from hqre_jax.games import BayesianGame, MarkovGame, NormalFormGame, PolymatrixGame
-from hqre_jax.games._world_states import AbstractWorldStateGame
+from hqre_jax.games._game import AbstractGame
+from hqre_jax.games._world_states import AbstractWorldStateGame, world_states
 from hqre_jax.problem import Problem
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Nested",
     "RegretMajorant",
     "bounds",
+    "can_bound",
     "can_exhaust",
     "cancelling_scales",
     "double_difference",
@@ -36,7 +37,6 @@ __all__ = [
 ]
 
 
-@compiled
 def bounds(problem: Problem) -> Bounds:
     """Constants of T1, T2 and T4 for the game at hand, at the best weights of a short search.
 
@@ -56,18 +56,33 @@ def bounds(problem: Problem) -> Bounds:
 
     Source: theory.md §3, T1, T2, T4.
     """
-    problem = problem.centered()
+    return _bounds(problem.centered())
+
+
+@compiled
+def _bounds(problem: Problem) -> Bounds:
     game = problem.game
-    if isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+    if game.pairwise_payoffs() is not None:
         return one_shot_bounds(problem)
-    goes_on = game.policy_independent_beliefs and not getattr(game, "undiscounted", False)
-    if isinstance(game, AbstractWorldStateGame) and goes_on:
-        factor = continuing_contraction(problem, game)
-        unique = factor < 1
-        if isinstance(game, MarkovGame):
-            unique = unique | (nested_factor(problem, game) < 1)
-        return _nothing(problem)._replace(contraction=factor, unique=unique)
-    return _nothing(problem)
+    continuing = _continuing(game)
+    if continuing is None:
+        return _nothing(problem)
+    factor = continuing_contraction(problem, continuing)
+    unique = factor < 1
+    if game.markov_stages() is not None:
+        unique = unique | (nested_factor(problem, continuing) < 1)
+    return _nothing(problem)._replace(contraction=factor, unique=unique)
+
+
+def can_bound(game: AbstractGame) -> bool:
+    """Whether any bound applies to games of this kind, whatever their numbers are."""
+    return game.pairwise_payoffs() is not None or _continuing(game) is not None
+
+
+def _continuing(game: AbstractGame) -> AbstractWorldStateGame | None:
+    """The game by its world states, where play goes on under beliefs that nobody moves, and γ < 1."""
+    worlds = world_states(game)
+    return worlds if worlds is not None and game.policy_independent_beliefs and not worlds.may_end else None
 
 
 def _nothing(problem: Problem) -> Bounds:

@@ -22,7 +22,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from hqre_jax.games import NormalFormGame
 from hqre_jax.problem import Problem
 
 # Dimensions that are cut, and joint actions, beyond which no exhaustion is tried.
@@ -52,7 +51,7 @@ class Exhaustion(NamedTuple):
 
 def can_exhaust(problem: Problem) -> bool:
     """Whether the game is a normal form in float64 with few enough dimensions and joint actions."""
-    if not isinstance(problem.game, NormalFormGame) or problem.game.dtype != np.float64:
+    if problem.game.payoff_tensor() is None or problem.game.dtype != np.float64:
         return False
     counts = np.asarray(problem.mask).sum(-1)[:, 0]
     free = int(np.sum(counts - 1) - np.max(counts - 1))
@@ -103,11 +102,12 @@ class _Tables:
     """Payoff differences of a game, and bounds over many boxes at once."""
 
     def __init__(self, problem: Problem):
-        assert isinstance(problem.game, NormalFormGame)
+        tensor = problem.game.payoff_tensor()
+        assert tensor is not None
         self.mask = np.asarray(problem.mask)[:, 0]
         actions = [np.flatnonzero(row) for row in self.mask]
         self.counts = [len(chosen) for chosen in actions]
-        payoffs = np.asarray(problem.game.payoffs) * float(problem.scale)
+        payoffs = np.asarray(tensor) * float(problem.scale)
         payoffs = [own[np.ix_(*actions)] for own in payoffs]
         self.tau = np.asarray(problem.tau)[:, 0]
         self.log_reference = [np.asarray(problem.log_reference)[i, 0, a] for i, a in enumerate(actions)]

@@ -1,6 +1,5 @@
 """Which decision points interact in games of one simultaneous move, and how strongly (theory.md §3)."""
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,8 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.bounds._matrices import affords_exact, double_difference, doubly_centered
-from hqre_jax.core._types import InputError, Scalar
-from hqre_jax.games import BayesianGame, NormalFormGame, PolymatrixGame
+from hqre_jax.core._types import InputError
 from hqre_jax.problem import Problem
 
 Matrix = Float[Array, "n n"]
@@ -18,10 +16,7 @@ Vector = Float[Array, " n"]
 
 
 class Pairs(NamedTuple):
-    """Decision points that interact: m pairs of a row player with a column player, others' profiles k.
-
-    ``to_row[m, k, a, b]`` and ``to_col[m, k, a, b]`` are their payoffs, a the row player's action.
-    """
+    """`PairPayoffs`, from which the strength of interactions is computed."""
 
     rows: Int[Array, " m"]
     cols: Int[Array, " m"]
@@ -169,19 +164,11 @@ def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], F
     Raises:
         InputError: If not everybody moves once and at once.
     """
-    game = problem.game
-    if isinstance(game, PolymatrixGame):
-        return (
-            [_joined_edges(game, problem.scale).centered()],
-            jnp.ones((1, game.edges.shape[0]), game.dtype),
-            jnp.ones((1, problem.tau.size), game.dtype),
-        )
-    if not isinstance(game, NormalFormGame | BayesianGame):
+    known = problem.game.pairwise_payoffs()
+    if known is None:
         raise InputError("game", "must be a normal form, a polymatrix or a Bayesian game: everybody moves once")
-    prior = game.world_initial()[None]
-    laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
-    reach = jnp.stack([game.aggregate(jnp.tile(law, (game.num_players, 1))).ravel() for law in laws])
-    return [pairs.centered() for pairs in _world_pairs(game, problem.scale)], laws, reach
+    scaled = [g._replace(to_row=g.to_row * problem.scale, to_col=g.to_col * problem.scale) for g in known.groups]
+    return [Pairs(*group).centered() for group in scaled], known.laws, known.reach
 
 
 def interactions_under(problem: Problem, law: int) -> Interactions | None:
@@ -200,41 +187,3 @@ def interactions_under(problem: Problem, law: int) -> Interactions | None:
     used = jnp.any(problem.mask, axis=-1).ravel()
     keep = used & (reach[0] > 0) if law == 0 else used & ~(reach[0] > 0)
     return Interactions(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
-
-
-def _world_pairs(game: NormalFormGame | BayesianGame, scale: Scalar) -> list[Pairs]:
-    """Every pair of players in every world (the one world, or a profile of types)."""
-    payoffs, seen = game.world_payoffs() * scale, game.information_map()
-    num_states, num_actions = game.num_information_states, payoffs.shape[2:]
-
-    def matrices(owner: int, i: int, j: int) -> Float[Array, "world k a b"]:
-        last = jnp.moveaxis(payoffs[owner], (i + 1, j + 1), (-2, -1))
-        return last.reshape(payoffs.shape[1], -1, num_actions[i], num_actions[j])
-
-    def mask(i: int) -> Bool[Array, "world a"]:
-        return game.action_mask[i, seen[i], : num_actions[i]]
-
-    alike: dict[tuple[int, ...], list[Pairs]] = {}
-    for i, j in itertools.combinations(range(game.num_players), 2):
-        points = i * num_states + seen[i], j * num_states + seen[j]
-        pairs = Pairs(*points, matrices(i, i, j), matrices(j, i, j), mask(i), mask(j))
-        alike.setdefault(pairs.to_row.shape[1:], []).append(pairs)
-    # Pairs of one shape are one group: the compiled program does not grow with the number of players.
-    return [jax.tree.map(lambda *parts: jnp.concatenate(parts), *group) for group in alike.values()]
-
-
-def _joined_edges(game: PolymatrixGame, scale: Scalar) -> Pairs:
-    """Every edge, turned so that the lower player is the row; edges that join the same pair are summed."""
-    payoffs = game.payoffs * scale
-    low, high = jnp.min(game.edges, axis=1), jnp.max(game.edges, axis=1)
-    turned = (game.edges[:, 0] > game.edges[:, 1])[:, None, None, None]
-    payoffs = jnp.where(turned, jnp.swapaxes(payoffs[:, ::-1], -1, -2), payoffs)
-    pair = low * game.num_players + high
-    order = jnp.argsort(pair)
-    pair = pair[order]
-    slot = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), pair[1:] != pair[:-1]]))
-    total = jax.ops.segment_sum(payoffs[order], slot, pair.size)
-    rows = jnp.zeros_like(low).at[slot].set(low[order])
-    cols = jnp.zeros_like(high).at[slot].set(high[order])
-    mask = game.action_mask[:, 0]
-    return Pairs(rows, cols, total[:, :1], total[:, 1:], mask[rows], mask[cols])

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from hqre_jax.bounds._continuing import swings, widths
 from hqre_jax.bounds._matrices import double_difference, largest_eigenvalue
 from hqre_jax.core._types import PerPlayer, Scalar
-from hqre_jax.games import MarkovGame
+from hqre_jax.games._world_states import AbstractWorldStateGame
 from hqre_jax.problem import Problem
 
 # Entries that the double differences of all transition rows may take.
@@ -31,7 +31,7 @@ class Nested(NamedTuple):
     factor: Scalar
 
 
-def nested_factor(problem: Problem, game: MarkovGame) -> Scalar:
+def nested_factor(problem: Problem, game: AbstractWorldStateGame) -> Scalar:
     """The factor of `nested_constants`, the better of two choices of w: equal, and inverse to the boxes' widths.
 
     Where it is below 1 a ``soft`` Markov game has one stationary HQRE. inf where nothing is known: another
@@ -50,7 +50,7 @@ def nested_factor(problem: Problem, game: MarkovGame) -> Scalar:
     return jnp.where(game.discount_factor() < 1, jnp.min(factors), jnp.inf)
 
 
-def nested_constants(problem: Problem, game: MarkovGame, weights: PerPlayer) -> Nested:
+def nested_constants(problem: Problem, game: AbstractWorldStateGame, weights: PerPlayer) -> Nested:
     """κ, G and ``γ (1 + G/κ)`` of a ``soft`` Markov game at weights w common to all states.
 
     Play the stage game ``u_i(s, ·) = r_i + γ P V_i`` to its equilibrium π(V) at every state, then back up
@@ -102,7 +102,7 @@ def nested_constants(problem: Problem, game: MarkovGame, weights: PerPlayer) -> 
     return Nested(kappa, reach, jnp.where(kappa > 0, factor, jnp.inf))
 
 
-def _twist(game: MarkovGame, i: int, j: int) -> Float[Array, " state"]:
+def _twist(game: AbstractWorldStateGame, i: int, j: int) -> Float[Array, " state"]:
     """``½ max ‖P(a,b) − P(a',b) − P(a,b') + P(a',b')‖₁`` at each state, rounded up; masked actions count too."""
     kernel = game.world_transitions()
     assert kernel is not None

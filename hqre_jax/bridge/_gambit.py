@@ -7,6 +7,7 @@ from hqre_jax.core._types import InputError
 from hqre_jax.games import ExtensiveFormGame, NormalFormGame
 from hqre_jax.games._efg import format_efg, parse_efg
 from hqre_jax.games._game import AbstractGame
+from hqre_jax.io._document import kind_of
 from hqre_jax.io._nfg import format_nfg, parse_nfg
 
 
@@ -23,13 +24,14 @@ def from_gambit(game: Any) -> NormalFormGame | ExtensiveFormGame:
     Raises:
         InputError: It is no pygambit game, or one that has no equal here (such as one without players).
     """
-    is_tree = getattr(game, "is_tree", None)
-    if not isinstance(is_tree, bool) or not hasattr(game, "to_efg"):
-        raise InputError("game", f"is {type(game).__name__}, but a pygambit.Game is wanted")
-    name = getattr(game, "title", "") or "game"
+    foreign = game
+    is_tree = getattr(foreign, "is_tree", None)
+    if not isinstance(is_tree, bool) or not callable(getattr(foreign, "to_efg", None)):
+        raise InputError("game", f"is {type(foreign).__name__}, but a pygambit.Game is wanted")
+    name = getattr(foreign, "title", "") or "game"
     if is_tree:
-        return ExtensiveFormGame(**parse_efg(game.to_efg(), name))
-    return NormalFormGame(**parse_nfg(game.to_nfg(), name))
+        return ExtensiveFormGame(**parse_efg(foreign.to_efg(), name))
+    return NormalFormGame(**parse_nfg(foreign.to_nfg(), name))
 
 
 def to_gambit(game: AbstractGame) -> Any:
@@ -48,8 +50,8 @@ def to_gambit(game: AbstractGame) -> Any:
         from pygambit.gambit import read_efg, read_nfg
     except ImportError:
         raise InputError("pygambit", "is not installed: pip install pygambit") from None
-    if isinstance(game, ExtensiveFormGame):
-        return read_efg(io.StringIO(format_efg(game)))
-    if isinstance(game, NormalFormGame):
-        return read_nfg(io.StringIO(format_nfg(game)))
-    raise InputError("game", f"is {type(game).__name__}; Gambit holds normal forms and trees")
+    kind = kind_of(game)
+    if kind not in ("normal_form", "extensive_form"):
+        raise InputError("game", f"is {type(game).__name__}; Gambit holds normal forms and trees")
+    read, text = (read_nfg, format_nfg(game)) if kind == "normal_form" else (read_efg, format_efg(game))
+    return read(io.StringIO(text))

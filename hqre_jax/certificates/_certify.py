@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,7 +18,7 @@ from hqre_jax.core._types import InputError
 from hqre_jax.equilibrium._linearization import defect, logit_jacobian
 from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem
+from hqre_jax.problem import Entropy, Problem, posed
 from hqre_jax.solving._branch import Branch, trace_branch
 
 # Padded policy entries beyond which no second HQRE is looked for: Jacobians are dense.
@@ -34,12 +33,12 @@ _MAX_CANDIDATES = 12
 
 
 def certify(
-    game: AbstractGame,
-    tau: Any,
+    game: AbstractGame | Problem,
+    tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
     num_starts: int = 64,
     key: Any = None,
     rigorous: bool = False,
@@ -60,11 +59,11 @@ def certify(
     ``not_unique`` is a numerical judgement.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         tau: Temperatures as in `solve`, units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
         num_starts: Starts of each search; fewer where memory would exceed 200 MB. 0: bounds only.
         key: Typed PRNG key of the random starts; a fixed one by default.
         rigorous: Whether the verdict must be proved with outward rounding (needs python-flint): ``unique`` by the
@@ -79,17 +78,14 @@ def certify(
 
     Source: theory.md §3, T1, T4; Kantorovich (1948), Ortega (1968); Milnor (1965) for the index.
     """
-    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_starts, bool) or not isinstance(num_starts, int | np.integer) or num_starts < 0:
         raise InputError("num_starts", f"is {num_starts!r}; it must be a whole number, 0 or more")
-    options: dict[str, Any] = {"reference": reference, "entropy": entropy, "continuation": continuation}
-    certificate = _searched(
-        problem, int(num_starts), key, lambda: trace_branch(game, np.inf, tau, **options, throw=False)
-    )
+    certificate = _searched(problem, int(num_starts), key)
     return _proved(problem, certificate) if rigorous else certificate
 
 
-def _searched(problem: Problem, num_starts: int, key: Any, branch: Callable[[], Branch]) -> Certificate:
+def _searched(problem: Problem, num_starts: int, key: Any) -> Certificate:
     """The certificate in float64: bounds, exhaustion, search."""
     certificate = cheap_certificate(problem)
     if certificate.verdict == Verdict.unique or num_starts == 0:
@@ -110,7 +106,7 @@ def _searched(problem: Problem, num_starts: int, key: Any, branch: Callable[[], 
     proved = _equilibria(problem, starts, first, hints)
     pair = _distinct_pair(proved)
     if not pair:
-        proved += _equilibria(problem, starts, second, _along(branch(), problem, starts))
+        proved += _equilibria(problem, starts, second, _along(trace_branch(problem, throw=False), starts))
         pair = _distinct_pair(proved)
     if pair:
         return dataclasses.replace(
@@ -155,11 +151,11 @@ def _equilibria(
     return proved
 
 
-def _along(branch: Branch, problem: Problem, num_starts: int) -> Float[np.ndarray, "hint player state action"]:
+def _along(branch: Branch, num_starts: int) -> Float[np.ndarray, "hint player state action"]:
     """Turning points of a branch, points spread along it, and its last point moved part of the way to each vertex."""
     folds = [fold.policy for fold in branch.folds][: num_starts // 4]
     spread = branch.policies[np.linspace(0, len(branch.policies) - 1, num_starts // 4).astype(int)]
-    mask = np.asarray(problem.mask)
+    mask = np.asarray(branch.problem.mask)
     moved = []
     for i, x, a in np.argwhere(mask)[: num_starts // 4]:
         policy = branch.policies[-1].copy()
@@ -173,7 +169,7 @@ def _candidates(
     problem: Problem, given: Float[Array, "start player state action"], num_given: int, key: Any
 ) -> list[Float[Array, "player state action"]]:
     """Logits within the tolerance that `search` ends at, one of each cluster, the best residual first."""
-    logits, residuals = (np.asarray(part) for part in search(problem, given, jnp.asarray(num_given), key))
+    logits, residuals = (np.asarray(part) for part in search(problem.centered(), given, jnp.asarray(num_given), key))
     tol = 1e-10 if problem.game.dtype == jnp.float64 else 1e-5
     good = np.flatnonzero(np.isfinite(residuals) & (residuals <= tol))
     chosen: list[tuple[Any, np.ndarray]] = []
@@ -193,7 +189,7 @@ def search(
     """Damped Newton from given policies and from random ones, of these every second after some averaged responses.
 
     Args:
-        problem: The problem.
+        problem: The problem, already centred.
         given: As many policies as there shall be starts, all in flight at once.
         num_given: How many of them count; the others are replaced by random ones.
         key: PRNG key.
@@ -201,7 +197,6 @@ def search(
     Returns:
         Final logits and their undamped residuals.
     """
-    problem = problem.centered()
     shape, mask, num_starts = problem.mask.shape, problem.mask, len(given)
 
     def residual(z):
@@ -251,7 +246,7 @@ def search(
 
 def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) -> tuple[bool, float]:
     """Whether an HQRE is proved to lie close to logits z, and how close in logits (2η)."""
-    value, jacobian, curvature, range_over_tau = (np.asarray(part) for part in _evidence(problem, z))
+    value, jacobian, curvature, range_over_tau = (np.asarray(part) for part in _evidence(problem.centered(), z))
     try:
         beta = np.abs(np.linalg.inv(jacobian)).sum(1).max()
     except np.linalg.LinAlgError:
@@ -263,7 +258,6 @@ def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) ->
 
 @compiled
 def _evidence(problem: Problem, z: Float[Array, "player state action"]):
-    problem = problem.centered()
     value, jacobian = logit_jacobian(problem, z)
     ratio = jnp.max(problem.game.payoff_range()[:, None] / problem.tau)
     return value, jacobian, _curvature(problem, z), ratio

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -11,8 +12,7 @@ from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_unde
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete, full_tau
 from hqre_jax.core._types import ActionMask, InputError, checked_choice
-from hqre_jax.games import BayesianGame, NormalFormGame, PolymatrixGame
-from hqre_jax.games._game import AbstractGame
+from hqre_jax.games._game import AbstractGame, is_game
 from hqre_jax.problem import Problem
 
 # Steps of the descent on the weights, and the factor by which they shrink.
@@ -43,7 +43,7 @@ class LeastTemperatures:
 
 
 def least_temperatures(
-    game: AbstractGame, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
+    game: AbstractGame | Problem, cost: Any = None, margin: float = 1e-6, *, weights: str = "joint"
 ) -> LeastTemperatures:
     """Temperatures of least cost ``Σ cost_x τ_x`` at which the margin κ of theory.md §3 is certified.
 
@@ -55,7 +55,7 @@ def least_temperatures(
     This is done at w = 1 and, if wanted, at weights found by a descent on log w (C depends on them).
 
     Args:
-        game: A normal form, a polymatrix or a Bayesian game.
+        game: A normal form, a polymatrix or a Bayesian game; or a `Problem` of one, whose temperatures do not count.
         cost: Price of each unit of temperature: a number, one per player, or ``(player, information state)``,
             greater than 0. By default ``log A`` (the most that entropy can weigh) where numbers of actions
             differ, and 1 where they do not.
@@ -72,7 +72,9 @@ def least_temperatures(
 
     Source: theory.md §3 (least temperatures), T8; Osborne (1960) for balancing.
     """
-    if not isinstance(game, NormalFormGame | PolymatrixGame | BayesianGame):
+    if isinstance(game, Problem):
+        game = game.game
+    if not is_game(game) or jax.eval_shape(lambda: game.pairwise_payoffs()) is None:
         raise InputError(
             "game", "must be a normal form, a polymatrix or a Bayesian game: trees and games that go on have no margin"
         )

@@ -109,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperatures", metavar="T", default=None,
 <<<<<<< ours
 <<<<<<< ours
+<<<<<<< ours
         help="offline: grid, least, controller or a number; online: the first, kept if a number (default: grid; 0.25)",
 ||||||| base
         help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
@@ -119,6 +120,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
 =======
         help="offline: grid, least, controller, number; online: the first one, kept if a number (default: grid; 0.25)",
+>>>>>>> theirs
+||||||| base
+        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
+=======
+        help="offline: grid, least, controller, or a number; online: the first one, kept if a number "
+        "(default: grid; 0.25)",
 >>>>>>> theirs
     )  # fmt: skip
     add_eval(command)

@@ -132,7 +132,7 @@ def _solve(arguments: Namespace) -> int:
 def _certify(arguments: Namespace) -> int:
     question = read_question(arguments)
     problem = Problem(question.game, question.tau, **question.options)
-    certificate = certify(question.game, question.tau, rigorous=arguments.rigorous, **question.options)
+    certificate = certify(problem, rigorous=arguments.rigorous)
     if arguments.format == "json":
         _print(strict_json(certificate_document(certificate, problem, question.tau_origin)) + "\n")
     else:

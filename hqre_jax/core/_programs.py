@@ -11,6 +11,7 @@ import jax
 from hqre_jax.core._types import Labels
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Module = TypeVar("Module", bound=eqx.Module)
 
 
 def compiled(function: Function) -> Function:
@@ -74,8 +75,22 @@ def unnamed(value: Any) -> Any:
     plain = {name: unnamed(part) for name, part in parts.items()}
     if all(plain[name] is part for name, part in parts.items()):
         return value
-    # As equinox puts modules together after a transformation: their constructors have had their say.
-    copy = object.__new__(type(value))
-    for name, part in plain.items():
-        object.__setattr__(copy, name, part)
+    return with_fields(value, **plain)
+
+
+def with_fields(module: Module, **changes: Any) -> Module:
+    """The same module but for some fields, static ones too: its constructor, which has had its say, is not called.
+
+    Args:
+        module: The module.
+        **changes: What its fields shall hold.
+
+    Returns:
+        A new module; what else hangs on the old one is not on it.
+    """
+    # As equinox puts modules together after a transformation.
+    copy = object.__new__(type(module))
+    for field in dataclasses.fields(module):
+        if field.name in changes or field.name in module.__dict__:
+            object.__setattr__(copy, field.name, changes.get(field.name, module.__dict__.get(field.name)))
     return copy

@@ -10,7 +10,7 @@ from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
-from hqre_jax.problem import Entropy, Problem, full_policy
+from hqre_jax.problem import Entropy, Problem, full_policy, posed
 
 # Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
 _MAX_IMPROVEMENTS = 200
@@ -33,44 +33,45 @@ def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Proble
 
 @compiled
 def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
-    problem = problem.centered()
     return residual_between(log_policy, problem.response_logits(log_policy), problem)
 
 
 @compiled
 def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
-    problem = problem.centered()
     return problem.policy(problem.response_logits(log_policy))
 
 
-@compiled
 def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     """`regularized_gap` of a problem and a log-policy."""
-    centered = problem.centered()
-    evaluation = centered.evaluate(log_policy)
-    logits = evaluation.action_values / centered.tau[..., None] + centered.log_reference
-    best = log_softmax(logits, centered.mask)
-    return jnp.sum(evaluation.reach * centered.tau * kl(log_policy, best, centered.mask), axis=-1)
+    return _gap(problem.centered(), log_policy)
+
+
+@compiled
+def _gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
+    evaluation = problem.evaluate(log_policy)
+    logits = evaluation.action_values / problem.tau[..., None] + problem.log_reference
+    best = log_softmax(logits, problem.mask)
+    return jnp.sum(evaluation.reach * problem.tau * kl(log_policy, best, problem.mask), axis=-1)
 
 
 def logit_response(
-    game: AbstractGame,
+    game: AbstractGame | Problem,
     policy: Any,
-    tau: Any,
+    tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
 ) -> Policy:
     """Logit (quantal) response ``ρ_i(a|x) exp(Q_i^π(x,a)/τ_i(x)) / Z`` of every player to a policy.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         policy: π, ``(player, information state, action)``.
         tau: Temperatures as in `solve`, in units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
 
     Returns:
         The response, ``(player, information state, action)``; an HQRE is its fixed point.
@@ -81,27 +82,27 @@ def logit_response(
     Source: McKelvey & Palfrey (1995, 1998); theory.md §2.
     """
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
-    return _response(problem, log_policy)
+    return _response(problem.centered(), log_policy)
 
 
 def residual(
-    game: AbstractGame,
+    game: AbstractGame | Problem,
     policy: Any,
-    tau: Any,
+    tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
 ) -> Scalar:
     """Distance of a policy from its own logit response, ``max |π_i(a|x) − softmax(Q_i^π/τ_i + log ρ)(a)|``.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         policy: π, ``(player, information state, action)``.
         tau: Temperatures as in `solve`, in units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
 
     Returns:
         The residual, a pure number in [0, 1]; 0 exactly at an HQRE.
@@ -112,17 +113,17 @@ def residual(
     Source: theory.md §2.
     """
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
-    return _residual(problem, log_policy)
+    return _residual(problem.centered(), log_policy)
 
 
 def regularized_gap(
-    game: AbstractGame,
+    game: AbstractGame | Problem,
     policy: Any,
-    tau: Any,
+    tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
 ) -> PerPlayer:
     """What one regularised best reply would gain, ``g_i = Σ_x P_i(x) τ_i(x) KL(π_i(x) ‖ BR_i(x))``.
 
@@ -130,12 +131,12 @@ def regularized_gap(
     one-step gaps, weighted with the (normalised) occupancy of information states.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         policy: π, ``(player, information state, action)``.
         tau: Temperatures as in `solve`, in units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
 
     Returns:
         Gap of each player, in units of payoff, ≥ 0 and 0 exactly at an HQRE.
@@ -150,23 +151,23 @@ def regularized_gap(
 
 
 def bayesian_regret(
-    game: AbstractGame,
+    game: AbstractGame | Problem,
     policies: Sequence[Any],
-    tau: Any,
+    tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
 ) -> PerPlayer:
     """Regularised Bayesian regret of a run of policies, ``Σ_k g_i^k``.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         policies: π^0, π^1, …, each ``(player, information state, action)``.
         tau: Temperatures as in `solve`, in units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
 
     Returns:
         Regret of each player, in units of payoff; bounded in the number of rounds under T2 (T3).
@@ -176,22 +177,21 @@ def bayesian_regret(
 
     Source: theory.md, T3.
     """
-    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    total = jnp.zeros(game.num_players, game.dtype)
+    problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    total = jnp.zeros(problem.mask.shape[0], problem.tau.dtype)
     for policy in policies:
-        log_policy = safe_log(full_policy(policy, game.action_mask, game.dtype, "policies"), game.action_mask)
-        total = total + problem_gap(problem, log_policy)
+        total = total + problem_gap(problem, _log_policy(problem, policy, "policies"))
     return total
 
 
 def exploitability(
-    game: AbstractGame,
+    game: AbstractGame | Problem,
     policy: Any,
     tau: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
 ) -> PerPlayer:
     """What each player would gain from its exact best response, the others held fixed.
 
@@ -201,14 +201,14 @@ def exploitability(
     true optimum of the player's decision process.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         policy: π, ``(player, information state, action)``.
-        tau: None for the hard best response in payoffs alone; temperatures for the soft best response in
-            regularised returns ("plain" continuation leaves nothing to plan for beyond payoffs, so it is
-            refused where play goes on).
+        tau: None for the hard best response of a game, in payoffs alone; temperatures, or a problem that has them,
+            for the soft best response in regularised returns ("plain" continuation leaves nothing to plan for
+            beyond payoffs, so it is refused where play goes on).
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
 
     Returns:
         Gain of each player under the initial distribution, in units of payoff.
@@ -216,13 +216,14 @@ def exploitability(
     Raises:
         InputError: On bad input, or where beliefs depend on the player's own policy.
     """
-    hard = tau is None
-    # A hard best response uses no temperature; the payoff range stands in for one.
-    tau = jnp.maximum(game.payoff_range(), 1.0) if hard else tau
+    hard = tau is None and not isinstance(game, Problem)
+    if hard and not isinstance(game, Problem):
+        # A hard best response uses no temperature; the payoff range stands in for one.
+        tau = jnp.maximum(game.payoff_range(), 1.0)
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
-    if not game.beliefs_ignore_own_policy:
+    if not problem.game.beliefs_ignore_own_policy:
         raise InputError("game", "has beliefs that depend on one's own policy: a best response is no decision process")
-    if not hard and continuation == "plain" and game.plays_on:
+    if not hard and problem.continuation == "plain" and problem.game.plays_on:
         raise InputError("continuation", '"plain" pays no entropy in continuation values; use "soft", or tau=None')
     return _exploitability(problem, log_policy, hard)
 
@@ -274,6 +275,9 @@ def soft_values(action_values, problem: Problem) -> StateValues:
 
 
 def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem, LogPolicy]:
-    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    given = full_policy(policy, game.action_mask, game.dtype, "policy")
-    return problem, safe_log(given, game.action_mask)
+    problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    return problem, _log_policy(problem, policy, "policy")
+
+
+def _log_policy(problem: Problem, policy: Any, field: str) -> LogPolicy:
+    return safe_log(full_policy(policy, problem.mask, problem.game.dtype, field), problem.mask)

@@ -1,7 +1,7 @@
 """What every game can do: say what each action is worth when everybody follows a policy."""
 
 import abc
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.games._pairwise import PairwisePayoffs
+from hqre_jax.games._simulator import AbstractSimulator
 
 Continuation = Literal["soft", "plain", "zero_sum"]
 
@@ -34,8 +36,27 @@ class Evaluation(NamedTuple):
     continuation: Float[Array, "player target"]
 
 
+class MarkovStages(NamedTuple):
+    """A stochastic game whose states all players see.
+
+    Attributes:
+        payoffs: ``payoffs[i, s, a_1, …, a_N]`` per period.
+        transitions: ``transitions[s, a_1, …, a_N, s']``.
+        discount: γ.
+    """
+
+    payoffs: Float[Array, "player state *actions"]
+    transitions: Float[Array, "state *actions next"]
+    discount: Scalar
+
+
 class AbstractGame(eqx.Module):
     """A discounted incomplete-information Markov game, seen only through the values of its actions.
+
+    A kind of game must say what actions are worth (`evaluate`), what is strategically irrelevant (`centered`) and in
+    which unit temperatures count (`payoff_range`): that is enough to be solved, traced and plotted. Whatever else it
+    knows of itself it says by the methods after these, each of which answers "not known" where it is not overridden;
+    what nobody knows, nothing is concluded from. Nobody asks which kind a game is.
 
     Attributes:
         action_mask: Valid actions, ``(player, information state, action)``.
@@ -94,6 +115,52 @@ class AbstractGame(eqx.Module):
         """Whether what one of two players gets is what the other pays; None where that is not known."""
         return None
 
+    def pairwise_payoffs(self) -> PairwisePayoffs | None:
+        """Payoffs of decision points that meet, where everybody moves once and at once: what the margin is made of."""
+        return None
+
+    def payoff_tensor(self) -> Float[Array | np.ndarray, "..."] | None:
+        """``u[i, a_1, …, a_N]`` of a game that is nothing else: for searches through small games.
+
+        A stack of games answers for all at once, with the axis of the stack first; no batch is any the wiser for a
+        tensor that had to be computed, so that only a game which holds one should show it.
+        """
+        return None
+
+    def markov_stages(self) -> MarkovStages | None:
+        """Payoffs and transitions of a game all of whose states are seen by all: for methods of Markov games."""
+        return None
+
+    def world_states(self) -> Any:
+        """The game itself, if it is written down by world states (`AbstractWorldStateGame`), else None."""
+        return None
+
+    def step_discount(self) -> Scalar | None:
+        """γ of a game that is played step by step; None where there is but one step, or one cannot tell."""
+        return None
+
+    def simulator(self, horizon: int | None = None) -> AbstractSimulator | None:
+        """Play of this game, step by step, for whoever learns from samples; None where nobody wrote one.
+
+        Args:
+            horizon: Steps after which a play that goes on for ever is cut off.
+
+        Returns:
+            The simulator.
+
+        Raises:
+            InputError: If ``horizon`` is missing where γ = 1.
+        """
+        return None
+
+    def sampler(self) -> Any:
+        """The game itself, if its values are estimates from plays (`SampledGame`); None where they are exact."""
+        return None
+
+    def resampled(self, key: Any) -> "AbstractGame":
+        """The same game, its values estimated from other plays; itself where they are exact."""
+        return self
+
     @property
     def plays_on(self) -> bool:
         """Whether a move can lead to another move, so that continuation values matter."""
@@ -122,7 +189,12 @@ class AbstractGame(eqx.Module):
     @property
     def dtype(self) -> jnp.dtype:
         """Floating type of the payoffs and of everything computed from them."""
-        return jax.eval_shape(self.payoff_range).dtype
+        return jax.eval_shape(lambda game: game.payoff_range(), self).dtype
+
+
+def is_game(value: Any) -> TypeGuard[AbstractGame]:
+    """Whether something is a game, of whatever kind."""
+    return isinstance(value, AbstractGame)
 
 
 def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[Array, "player w"]:

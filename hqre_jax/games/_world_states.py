@@ -18,6 +18,9 @@ from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._checks import cancel
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
+from hqre_jax.games._pairwise import PairwisePayoffs, world_pairs
+from hqre_jax.games._simulator import AbstractSimulator
+from hqre_jax.games._simulators import WorldSimulator
 
 JointTensor = Float[Array, "player world *actions"]
 WorldArray = Float[Array, "player world"]
@@ -31,6 +34,11 @@ class AbstractWorldStateGame(AbstractGame):
     """
 
     payoffs: eqx.AbstractVar[Float[Array, "player *rest"]]
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Floating type of the payoffs."""
+        return self.payoffs.dtype
 
     @abc.abstractmethod
     def world_payoffs(self) -> JointTensor:
@@ -153,6 +161,37 @@ class AbstractWorldStateGame(AbstractGame):
     def opposed(self) -> Bool[Array, ""] | np.bool | None:
         """See `AbstractGame.opposed`."""
         return cancel(self.payoffs[0], self.payoffs[1])
+
+    @property
+    def may_end(self) -> bool:
+        """Whether rows of the kernel may sum to less than one, as they do where γ = 1."""
+        return False
+
+    def pairwise_payoffs(self) -> PairwisePayoffs | None:
+        """See `AbstractGame.pairwise_payoffs`; where play ends at once."""
+        if self.plays_on:
+            return None
+        prior = self.world_initial()[None]
+        laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
+        reach = jnp.stack([self.aggregate(jnp.tile(law, (self.num_players, 1))).ravel() for law in laws])
+        return PairwisePayoffs(world_pairs(self.world_payoffs(), self.information_map(), self.action_mask), laws, reach)
+
+    def world_states(self) -> "AbstractWorldStateGame":
+        """See `AbstractGame.world_states`."""
+        return self
+
+    def step_discount(self) -> Scalar | None:
+        """See `AbstractGame.step_discount`."""
+        return self.discount_factor() if self.plays_on else None
+
+    def simulator(self, horizon: int | None = None) -> AbstractSimulator:
+        """See `AbstractGame.simulator`."""
+        return WorldSimulator(self, horizon, self.may_end)
+
+
+def world_states(game: AbstractGame) -> AbstractWorldStateGame | None:
+    """The game by its world states; None where it is not written down so."""
+    return game.world_states()
 
 
 class StageGame(AbstractGame):

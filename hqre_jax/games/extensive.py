@@ -24,6 +24,8 @@ from hqre_jax.games import _efg
 from hqre_jax.games._checks import cancel, complete_mask, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._levels import at, sums
+from hqre_jax.games._simulator import AbstractSimulator
+from hqre_jax.games._simulators import TreeSimulator
 from hqre_jax.games._tree import TERMINAL, Tree, build_tree
 from hqre_jax.games._world_states import with_payoffs
 
@@ -211,6 +213,10 @@ class ExtensiveFormGame(AbstractGame):
     def opposed(self) -> Bool[Array, ""] | np.bool | None:
         """See `AbstractGame.opposed`; at every node."""
         return cancel(self.payoffs[0], self.payoffs[1])
+
+    def simulator(self, horizon: int | None = None) -> AbstractSimulator:
+        """See `AbstractGame.simulator`; a play ends at a leaf."""
+        return TreeSimulator(self)
 
     def _extreme_totals(self) -> tuple[PerPlayer, PerPlayer]:
         tree, paid = self.tree, self.payoffs[:, self.tree.order]

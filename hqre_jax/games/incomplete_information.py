@@ -113,6 +113,11 @@ class IncompleteInformationMarkovGame(AbstractWorldStateGame):
         """γ."""
         return self.discount
 
+    @property
+    def may_end(self) -> bool:
+        """Where γ = 1."""
+        return self.undiscounted
+
     def beliefs(self, occupancy):
         """``b_i(w|x) ∝ d^π(w)``; rounding may leave ``−0``, which is no probability."""
         return conditional(jnp.maximum(occupancy, 0.0), self.information_map(), self.num_information_states)

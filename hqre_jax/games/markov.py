@@ -9,6 +9,7 @@ from jaxtyping import Array, Float
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
+from hqre_jax.games._game import MarkovStages
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_players, keep_legal, legal_actions, with_payoffs
 
 
@@ -97,6 +98,11 @@ class MarkovGame(AbstractWorldStateGame):
         """γ."""
         return self.discount
 
+    @property
+    def may_end(self) -> bool:
+        """Where γ = 1."""
+        return self.undiscounted
+
     def beliefs(self, occupancy):
         """Certainty."""
         return jnp.ones((self.num_players, self.num_information_states), self.payoffs.dtype)
@@ -108,6 +114,10 @@ class MarkovGame(AbstractWorldStateGame):
     def at_worlds(self, per_state):
         """An information state is a state."""
         return per_state
+
+    def markov_stages(self) -> MarkovStages:
+        """See `AbstractGame.markov_stages`."""
+        return MarkovStages(self.payoffs, self.transitions, self.discount)
 
     def centered(self) -> "MarkovGame":
         """Payoffs less each player's midrange; unchanged where γ = 1 makes the constant matter."""

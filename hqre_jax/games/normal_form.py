@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
@@ -67,6 +68,10 @@ class NormalFormGame(AbstractWorldStateGame):
     def at_worlds(self, per_state):
         """One information state is one world."""
         return per_state
+
+    def payoff_tensor(self) -> Float[Array | np.ndarray, "..."]:
+        """See `AbstractGame.payoff_tensor`."""
+        return self.payoffs
 
     def centered(self) -> "NormalFormGame":
         """Payoffs less their midrange over each player's own action."""

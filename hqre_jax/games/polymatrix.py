@@ -23,6 +23,9 @@ from hqre_jax.core._types import (
 )
 from hqre_jax.games._checks import cancel, complete_mask, expect_shape, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
+from hqre_jax.games._pairwise import PairwisePayoffs, edge_pairs
+from hqre_jax.games._simulator import AbstractSimulator
+from hqre_jax.games._simulators import PolymatrixSimulator
 from hqre_jax.games._world_states import with_payoffs
 
 # Every player counts in memory, also those whom no edge names.
@@ -131,6 +134,21 @@ class PolymatrixGame(AbstractGame):
     def opposed(self) -> Bool[Array, ""] | np.bool | None:
         """See `AbstractGame.opposed`; on every edge."""
         return cancel(self.payoffs[:, 0], self.payoffs[:, 1])
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """Floating type of the payoffs."""
+        return self.payoffs.dtype
+
+    def pairwise_payoffs(self) -> PairwisePayoffs:
+        """See `AbstractGame.pairwise_payoffs`."""
+        ones = jnp.ones((1, self.action_mask.shape[0] * self.action_mask.shape[1]), self.dtype)
+        edges = edge_pairs(self.edges, self.payoffs, self.action_mask)
+        return PairwisePayoffs([edges], jnp.ones((1, self.edges.shape[0]), self.dtype), ones)
+
+    def simulator(self, horizon: int | None = None) -> AbstractSimulator:
+        """See `AbstractGame.simulator`; one step."""
+        return PolymatrixSimulator(self)
 
 
 @compiled

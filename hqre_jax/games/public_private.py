@@ -133,6 +133,11 @@ class PublicPrivateGame(AbstractWorldStateGame):
         """γ."""
         return self.discount
 
+    @property
+    def may_end(self) -> bool:
+        """Where γ = 1."""
+        return self.undiscounted
+
     def beliefs(self, occupancy):
         """``μ(θ_-i | s, θ_i)``, at unreached public states too."""
         return conditional(self.type_prior.reshape(-1), self.information_map(), self.num_information_states)

@@ -108,13 +108,18 @@ def build_game(kind: str, arguments: dict[str, Any]) -> Any:
     return game
 
 
+def kind_of(game: Any) -> str | None:
+    """The name by which files know this kind of game; None of kinds that they do not know."""
+    return next((kind for kind, cls in KINDS.items() if type(game) is cls), None)
+
+
 def document_from_game(game: Any) -> dict[str, Any]:
     """Returns the document of a game: arrays as numpy arrays, names as (nested) lists of strings.
 
     Raises:
         InputError: The game is of no kind that files know.
     """
-    kind = next((kind for kind, cls in KINDS.items() if type(game) is cls), None)
+    kind = kind_of(game)
     if kind is None:
         raise InputError("game", f"a {type(game).__name__} cannot be saved; only {', '.join(KINDS)} games can")
     required, optional = argument_names(KINDS[kind])

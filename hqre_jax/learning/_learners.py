@@ -12,8 +12,8 @@ from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import log_softmax, mirror_step, probabilities, safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar
-from hqre_jax.problem import Problem, full_policy
-from hqre_jax.sampled import SampledGame
+from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.problem import Entropy, Problem, full_policy, posed
 
 
 class AbstractDynamics(eqx.Module):
@@ -268,11 +268,15 @@ class Play(NamedTuple):
 
 
 def play(
-    problem: Problem,
+    problem: Problem | AbstractGame,
     dynamics: AbstractDynamics,
     num_rounds: int,
     key: Any,
     *,
+    tau: Any = None,
+    reference: Any = None,
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
     policy0: Any = None,
     payoff_noise: Any = 0.0,
 ) -> Play:
@@ -282,10 +286,15 @@ def play(
     anew), independent normal noise is added, and everybody updates at the same time.
 
     Args:
-        problem: Game, temperatures and reference. Rules without temperatures ignore the latter.
+        problem: Game, temperatures and reference; or a game, with ``tau``. Rules without temperatures ignore
+            the latter.
         dynamics: The rule.
         num_rounds: K ≥ 0.
         key: Typed key.
+        tau: Temperatures of a game, as in `solve`.
+        reference: ρ, as in `solve`.
+        entropy: As in `solve`.
+        continuation: As in `solve`.
         policy0: π⁰, ``(player, information state, action)``, the reference by default. Logit rules need it interior.
         payoff_noise: Standard deviation of the noise of each observed value, units of payoff.
 
@@ -295,8 +304,7 @@ def play(
     Raises:
         InputError: On bad input.
     """
-    if not isinstance(problem, Problem):
-        raise InputError("problem", f"is a {type(problem).__name__}; Problem(game, tau) makes one")
+    problem = posed(problem, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < 0:
         raise InputError("num_rounds", f"is {num_rounds!r}; it must be a whole number, 0 or more")
     noise = as_float_array(payoff_noise, "payoff_noise", problem.tau.dtype)
@@ -322,11 +330,7 @@ def _play(
         bonus = problem.bonus(against) if dynamics.regularised else nothing
         continuation = problem.continuation if dynamics.regularised else "plain"
         # A game that is known by playing only is played anew each round.
-        game = (
-            problem.game.resampled(jax.random.fold_in(key, 0))
-            if isinstance(problem.game, SampledGame)
-            else problem.game
-        )
+        game = problem.game.resampled(jax.random.fold_in(key, 0))
         values = game.evaluate(against, bonus, continuation, problem.scale).action_values
         values = values + jnp.where(problem.mask, noise * jax.random.normal(noise_key, values.shape, values.dtype), 0.0)
         following = dynamics.step(problem, state, values, step_key)

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from hqre_jax.plotting._canvas import GREY, action_styles, axes_or_new, legend, point_name, set_title, text
-from hqre_jax.solving._branch import Branch
+from hqre_jax.problem import Problem
+from hqre_jax.solving._branch import Branch, trace_branch
 
 
-def branch(branch: Branch, ax: Any = None) -> Any:
+def branch(branch: Branch | Problem, ax: Any = None) -> Any:
     """Draw every action's probability along a branch against temperature, folds marked by circles.
 
     The logarithmic temperature axis falls to the right, the direction in which the branch is travelled. Where
@@ -16,7 +17,7 @@ def branch(branch: Branch, ax: Any = None) -> Any:
     the other is its mirror image.
 
     Args:
-        branch: What `trace_branch` returned.
+        branch: What `trace_branch` returned, or a problem, whose branch is then traced.
         ax: Matplotlib axes; those of a new figure by default.
 
     Returns:
@@ -24,6 +25,7 @@ def branch(branch: Branch, ax: Any = None) -> Any:
 
     Source: theory.md §6; McKelvey & Palfrey (1995), whose figures have λ = 1/τ on this axis.
     """
+    branch = trace_branch(branch) if isinstance(branch, Problem) else branch
     mask = np.asarray(branch.problem.mask)
     labels = branch.problem.game.labels
     final = np.asarray(branch.problem.tau)[mask.any(-1)]

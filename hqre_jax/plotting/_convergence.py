@@ -8,13 +8,15 @@ from jaxtyping import Float
 
 from hqre_jax.core._types import InputError
 from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, legend, set_title
+from hqre_jax.problem import Problem
 from hqre_jax.solving._solution import Solution
+from hqre_jax.solving._solve import solve
 
 # An iterate as close to the answer as the answer to the truth has no distance worth drawing.
 _RESOLVED = 10.0
 
 
-def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> Any:
+def convergence(sol: Solution | Problem, bound: float | None = None, ax: Any = None) -> Any:
     """Draw divergence from the answer and residual at each step, on a logarithmic axis.
 
     ``D_k = Σ_x w_x KL(π*_x ‖ π^k_x)`` uses the certificate's weights w where there are some and ``w = 1`` where
@@ -22,7 +24,7 @@ def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> An
     residual is drawn of a solve that failed.
 
     Args:
-        sol: A solution with ``history`` (``solve(..., history=True)``).
+        sol: A solution with ``history`` (``solve(..., history=True)``), or a problem, which is then solved.
         bound: Factor q per step, in (0, 1). By default, where a run of mirror descent has a certified margin κ,
             that of T2 at the solver's own default step ``η = κ/L²``, ``q = 1/(1+ηκ)``; for a step chosen by
             hand pass its q.
@@ -36,6 +38,7 @@ def convergence(sol: Solution, bound: float | None = None, ax: Any = None) -> An
 
     Source: theory.md, T2.
     """
+    sol = solve(sol, history=True) if isinstance(sol, Problem) else sol
     if sol.history is None:
         raise InputError("sol", "has no history: call solve(..., history=True)")
     if bound is not None and not 0 < bound < 1:

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 
 from hqre_jax.plotting._canvas import COLOURS, GREY, axes_or_new, decision_points, point_name, set_title, text
+from hqre_jax.problem import Problem
 from hqre_jax.solving._solution import Solution
+from hqre_jax.solving._solve import solve
 
 # More bars than this in one picture cannot be read.
 _MAX_BARS = 24
@@ -15,16 +17,18 @@ _ROOM = 36
 _LIGHT = ("#CC79A7", "#E69F00", "#56B4E9")
 
 
-def policy(sol: Solution, ax: Any = None) -> Any:
+def policy(sol: Solution | Problem, ax: Any = None) -> Any:
     """Draw the probabilities with which actions are taken, one bar per player and information state.
 
     Args:
-        sol: A solution. Of more than 24 decision points the first 24 are drawn, and the title says so.
+        sol: A solution, or a problem, which is then solved. Of more than 24 decision points the first 24 are
+            drawn, and the title says so.
         ax: Matplotlib axes; those of a new figure by default.
 
     Returns:
         The axes.
     """
+    sol = solve(sol) if isinstance(sol, Problem) else sol
     mask, probabilities = np.asarray(sol.problem.mask), np.asarray(sol.policy)
     labels = sol.problem.game.labels
     points = list(decision_points(mask))

@@ -1,10 +1,10 @@
 """Games that are known only by playing them: simulators, rollouts, and estimates of action values with their errors."""
 
+from hqre_jax.games._simulator import AbstractHostSimulator, AbstractSimulator
 from hqre_jax.sampled._episodes import Episodes
 from hqre_jax.sampled._estimate import Estimate, Moments, estimate, half_widths
 from hqre_jax.sampled._estimators import action_values_from_log, estimate_action_values
-from hqre_jax.sampled._game import SampledGame
-from hqre_jax.sampled._simulator import AbstractHostSimulator, AbstractSimulator
+from hqre_jax.sampled._game import SampledGame, sampled_game
 
 __all__ = [
     "AbstractHostSimulator",
@@ -17,4 +17,5 @@ __all__ = [
     "estimate",
     "estimate_action_values",
     "half_widths",
+    "sampled_game",
 ]

@@ -10,10 +10,11 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._types import ActionMask, InputError, LogPolicy, checked_kind
+from hqre_jax.games._game import is_game
+from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.rollouts._observations import check_fit
 from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.sampled._probes import thresholds
-from hqre_jax.sampled._simulator import AbstractSimulator
 
 
 class Episodes(NamedTuple):
@@ -49,9 +50,9 @@ class Episodes(NamedTuple):
         Returns:
             The log.
         """
-        _check_game(game)
+        gamma = _discount(game)
         states, rewards = np.asarray(self.states), np.asarray(self.rewards, np.float64)
-        gamma, payoffs = float(game.discount), np.zeros(states.shape)
+        payoffs = np.zeros(states.shape)
         later = np.zeros((states.shape[0], states.shape[2]))
         for t in reversed(range(states.shape[1])):
             later = rewards[:, t] + gamma * later
@@ -92,7 +93,7 @@ class Episodes(NamedTuple):
         Raises:
             InputError: If the log does not fit the game, or does not know its propensities.
         """
-        _check_game(game)
+        gamma = _discount(game)
         mask = np.asarray(game.action_mask)
         _check_fit(checked_kind(log, RolloutLog, "log"), mask)
         plays, episode = np.unique(np.stack([log.run, log.episode]), axis=1, return_inverse=True)
@@ -107,7 +108,7 @@ class Episodes(NamedTuple):
         np.logical_or.at(failed, cell[0], log.failed)
         last = np.zeros(count, int)
         np.maximum.at(last, cell[0], log.step)
-        rewards = _paid_before_next_move(states, paid, last, float(game.discount))
+        rewards = _paid_before_next_move(states, paid, last, gamma)
         dtype = game.dtype
         return cls(
             jnp.asarray(states),
@@ -166,10 +167,12 @@ def _counts(mask: np.ndarray) -> list[list[int]] | None:
     return [[int(n) for n in row if n] for row in number] if first and (number > 0).any(-1).all() else None
 
 
-def _check_game(game: Any) -> None:
-    """Games and simulators alike are played step by step."""
-    if not all(hasattr(game, name) for name in ("action_mask", "discount", "dtype", "labels")):
+def _discount(game: Any) -> float:
+    """γ of a game that is played step by step."""
+    gamma = game.step_discount() if is_game(game) else None
+    if gamma is None:
         raise InputError("game", f"is a {type(game).__name__}, not a game that is played step by step, with a discount")
+    return float(gamma)
 
 
 def _check_fit(log: RolloutLog, mask: ActionMask | np.ndarray) -> None:

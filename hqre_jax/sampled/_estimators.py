@@ -18,11 +18,11 @@ from jaxtyping import Array, Bool, Float
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionValues, InputError, LogPolicy, checked_choice, checked_count
+from hqre_jax.core._types import ActionValues, InputError, LogPolicy, checked_choice, checked_count, checked_kind
 from hqre_jax.problem import Problem, full_policy
 from hqre_jax.sampled._episodes import Episodes
 from hqre_jax.sampled._estimate import Estimate, Moments, dominated, estimate
-from hqre_jax.sampled._game import SampledGame
+from hqre_jax.sampled._game import sampled_game
 from hqre_jax.sampled._probes import paid_at
 from hqre_jax.sampled._support import leads_to, unsupported, usable
 
@@ -62,8 +62,8 @@ def action_values_from_log(
 
     Source: Precup, Sutton & Singh (2000); Jiang & Li (2016); van Seijen et al. (2009).
     """
-    game = problem.game if isinstance(problem, Problem) else None
-    if not isinstance(game, SampledGame):
+    game = sampled_game(checked_kind(problem, Problem, "problem", "SampledGames are posed by Problem(game, tau)").game)
+    if game is None:
         raise InputError("problem", "is not of a sampled game: an exact game needs no estimates")
     checked_choice(method, ("importance", "doubly_robust", "temporal_difference"), "method")
     log_policy = safe_log(full_policy(policy, problem.mask, game.dtype, "policy"), problem.mask)
@@ -102,8 +102,8 @@ def estimate_action_values(problem: Problem, policy: Any, num_episodes: int, key
     Raises:
         InputError: If the game is not sampled, or the policy is none.
     """
-    game = problem.game if isinstance(problem, Problem) else None
-    if not isinstance(game, SampledGame):
+    game = sampled_game(checked_kind(problem, Problem, "problem", "SampledGames are posed by Problem(game, tau)").game)
+    if game is None:
         raise InputError("problem", "is not of a sampled game: an exact game needs no estimates")
     log_policy = safe_log(full_policy(policy, problem.mask, game.dtype, "policy"), problem.mask)
     num_episodes = checked_count(num_episodes, "num_episodes")
@@ -112,8 +112,8 @@ def estimate_action_values(problem: Problem, policy: Any, num_episodes: int, key
 
 @compiled
 def _probed(problem: Problem, log_policy: LogPolicy, num_episodes: int, key: Any) -> Estimate:
-    game = problem.game
-    assert isinstance(game, SampledGame)
+    game = sampled_game(problem.game)
+    assert game is not None
     return estimate(game.probe(key, log_policy, problem.bonus(log_policy), problem.continuation, num_episodes))
 
 
@@ -155,8 +155,8 @@ def _visits(problem: Problem, play: Episodes, log_policy: LogPolicy, baseline: A
     Backwards ``V_s = V̄(x_s) + paid_s + ρ_s (r_s + γ V_{s+1} − Q̄(x_s, a_s))`` with ρ_s the product of all ratios at s,
     and the baseline's part only where the player moves. A return is ``Q̄ + ρ_{−i} (r + γV − Q̄)``.
     """
-    game, players = problem.game, jnp.broadcast_to(jnp.arange(log_policy.shape[0]), play.states.shape)
-    assert isinstance(game, SampledGame)
+    game, players = sampled_game(problem.game), jnp.broadcast_to(jnp.arange(log_policy.shape[0]), play.states.shape)
+    assert game is not None
     ratio = _ratios(play, log_policy)
     paid = paid_at(problem.bonus(log_policy), play.states, problem.continuation)
     rows, moves = jnp.maximum(play.states, 0), play.states >= 0
@@ -223,8 +223,8 @@ def _weighted(problem: Problem, episodes: Episodes, log_policy: LogPolicy, basel
 
 def _blind(problem: Problem, episodes: Episodes, log_policy: LogPolicy) -> Bool[Array, "player state action"]:
     """Cells whose values rest on actions that the log cannot show."""
-    game = problem.game
-    assert isinstance(game, SampledGame)
+    game = sampled_game(problem.game)
+    assert game is not None
     led = not game.policy_independent_beliefs
     policy = jnp.where(problem.mask, jnp.exp(log_policy), 0.0)
     return unsupported(episodes, policy, led_by_others=led, led_by_own=led and not game.beliefs_ignore_own_policy)
@@ -300,8 +300,8 @@ def _transitions(problem: Problem, play: Episodes, log_policy: LogPolicy, cells:
 
     A play that was cut off has no next move at its end: its last moves are left out.
     """
-    game, players = problem.game, jnp.arange(log_policy.shape[0])
-    assert isinstance(game, SampledGame)
+    game, players = sampled_game(problem.game), jnp.arange(log_policy.shape[0])
+    assert game is not None
     ratio = _ratios(play, log_policy)
     paid = paid_at(problem.bonus(log_policy), play.states, problem.continuation)
     others, moves, width = _of_others(ratio), play.states >= 0, log_policy.shape[1]

@@ -11,12 +11,11 @@ from hqre_jax.core._simplex import probabilities, safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
+from hqre_jax.games._simulator import AbstractHostSimulator, AbstractSimulator
 from hqre_jax.sampled._episodes import Episodes, play
 from hqre_jax.sampled._estimate import Moments, estimate
 from hqre_jax.sampled._host import host_plays, host_probes
 from hqre_jax.sampled._probes import Probes, paid_at, probe, probe_moments, return_width, thresholds, uniform_policy
-from hqre_jax.sampled._simulator import AbstractHostSimulator, AbstractSimulator
-from hqre_jax.sampled._wrapped import wrap
 
 
 class SampledGame(AbstractGame):
@@ -69,8 +68,7 @@ class SampledGame(AbstractGame):
         """Play of an exact game, so that every estimate has a truth.
 
         Args:
-            game: A normal form, polymatrix, Bayesian, Markov, incomplete-information Markov or public-private game,
-                or a tree.
+            game: A game that has a `simulator`, as all of the library's exact games have.
             horizon: Steps after which a play that goes on for ever is cut off; by default the discount has then
                 fallen below 1e-3.
             **options: See `SampledGame`.
@@ -79,9 +77,20 @@ class SampledGame(AbstractGame):
             The sampled game.
 
         Raises:
-            InputError: If the game is of another kind, or γ = 1 and ``horizon`` is missing.
+            InputError: If the game has no simulator, or γ = 1 and ``horizon`` is missing.
         """
-        return cls(wrap(game, horizon), **options)
+        simulator = game.simulator(horizon)
+        if simulator is None:
+            raise InputError("game", f"is a {type(game).__name__}, which says nothing of how it is played step by step")
+        return cls(simulator, **options)
+
+    def step_discount(self) -> Scalar:
+        """See `AbstractGame.step_discount`."""
+        return self.discount
+
+    def sampler(self) -> "SampledGame":
+        """See `AbstractGame.sampler`."""
+        return self
 
     def resampled(self, key: Any) -> "SampledGame":
         """The same game, `evaluate` answering from other plays."""
@@ -224,6 +233,11 @@ def _count(value: Any, field: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise InputError(field, f"is {value!r}; it must be a whole number, 1 or more")
     return int(value)
+
+
+def sampled_game(game: AbstractGame) -> SampledGame | None:
+    """The game, if it is known only by playing it; None where its values are exact."""
+    return game.sampler()
 
 
 def _described(simulator: Any) -> tuple[ActionMask, PerPlayer, PerPlayer]:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from hqre_jax.sampled._simulator import AbstractHostSimulator
+from hqre_jax.games._simulator import AbstractHostSimulator
 
 Result = TypeVar("Result")
 

@@ -18,8 +18,8 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._types import ActionMask, LogPolicy, PerPlayer, StateValues
 from hqre_jax.games._game import Continuation, share
+from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.sampled._estimate import Moments
-from hqre_jax.sampled._simulator import AbstractSimulator
 
 
 class Probes(NamedTuple):

@@ -69,7 +69,7 @@ def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STR
         state, steps = carry
         live = ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
         state = jax.lax.cond(live, lambda s: solver.step(problem, s), lambda s: s, state)
-        return (state, steps + live), (observe(problem, state), live)
+        return (state, steps + live), (observe(solver, problem, state), live)
 
     (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=length)
     finished = solver.terminate(problem, state, tol)[0] | (steps >= max_steps)
@@ -82,9 +82,9 @@ def record(
     log_policy: LogPolicy,
     tol: Scalar,
     max_steps: int | Int[Array, ""],
-    observe: Callable[[Problem, Any], Any],
+    observe: Callable[[AbstractSolver, Problem, Any], Any],
 ) -> tuple[Any, Int[Array, ""], Int[Array, ""], Any]:
-    """Run a solver as `iterate` does, and keep what ``observe(problem, state)`` sees after each step.
+    """Run a solver as `iterate` does, and keep what ``observe(solver, problem, state)`` sees after each step.
 
     The loop is compiled a stretch of steps at a time, so that memory grows with the steps taken and an
     interrupt from the keyboard is heard.
@@ -95,14 +95,14 @@ def record(
         log_policy: Start.
         tol: Largest acceptable residual.
         max_steps: Largest number of steps.
-        observe: Function of problem and state with arrays as results.
+        observe: Function of solver, problem and state with arrays as results.
 
     Returns:
         Final state, result code, number of steps, and the observations stacked along a first axis of length
         steps + 1 (the start included), as numpy arrays.
     """
     state, steps, finished = _begin(solver, problem, log_policy), jnp.zeros((), int), False
-    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], observe(problem, state))]
+    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], observe(solver, problem, state))]
     while not finished:
         state, steps, finished, seen, live = _stretch(solver, problem, state, tol, steps, max_steps, observe)
         keep = np.asarray(live)
@@ -151,5 +151,5 @@ def resume(
     return state, verdict(solver, problem, state, tol), steps
 
 
-def _nothing(problem: Problem, state: Any) -> None:
+def _nothing(solver: AbstractSolver, problem: Problem, state: Any) -> None:
     """Nothing is observed."""

@@ -82,6 +82,8 @@ class AbstractSolver(eqx.Module):
     patience: ClassVar[int]
     # A residual within this factor of the tolerance is almost a success.
     almost: ClassVar[float] = ALMOST
+    # Whether it follows the principal branch from the reference on.
+    follows_branch: ClassVar[bool] = False
 
     def seeded(self, key: Any) -> "AbstractSolver":
         """The method with the key of its random numbers; most draw none."""
@@ -109,3 +111,7 @@ class AbstractSolver(eqx.Module):
     def on_branch(self, problem: Problem, state: Any) -> Bool[Array, ""]:
         """Whether a state lies where the principal branch first arrives at the requested temperatures."""
         return jnp.asarray(False)
+
+    def position(self, problem: Problem, state: Any) -> tuple[LogPolicy, Scalar]:
+        """Where a state is on the path ``τ/s``: logits, and s, which is 1 but on the way along the branch."""
+        return state.iterate.logits, jnp.ones((), state.iterate.residual.dtype)

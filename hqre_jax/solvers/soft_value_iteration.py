@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from hqre_jax.core._simplex import mirror_step
 from hqre_jax.core._types import InputError, LogPolicy, StateValues
 from hqre_jax.equilibrium._residual import soft_values
-from hqre_jax.games._world_states import AbstractWorldStateGame, StageGame
+from hqre_jax.games._world_states import AbstractWorldStateGame, StageGame, world_states
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
@@ -100,8 +100,8 @@ class SoftValueIteration(AbstractSolver):
 
 def _world_game(problem: Problem) -> AbstractWorldStateGame:
     """The game, if value iteration means something for it."""
-    game = problem.game
-    if isinstance(game, AbstractWorldStateGame) and game.plays_on and game.policy_independent_beliefs:
+    game = world_states(problem.game)
+    if game is not None and game.plays_on and game.policy_independent_beliefs:
         return game
     raise InputError(
         "solver",

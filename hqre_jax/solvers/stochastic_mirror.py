@@ -16,7 +16,7 @@ from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar, StateValues, checked_choice
 from hqre_jax.equilibrium._residual import residual_between
 from hqre_jax.problem import Problem
-from hqre_jax.sampled import Moments, SampledGame, estimate, half_widths
+from hqre_jax.sampled import Moments, estimate, half_widths, sampled_game
 from hqre_jax.sampled._estimate import Interval
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, Iterate, look
 from hqre_jax.solvers.mirror_descent import step_size
@@ -163,10 +163,11 @@ class StochasticMirror(AbstractSolver):
         """See `AbstractSolver.init`."""
         dtype, counts = problem.tau.dtype, jnp.zeros(problem.tau.shape, int)
         one, none = jnp.ones((), dtype), jnp.zeros((), int)
-        if isinstance(problem.game, SampledGame):
+        game = sampled_game(problem.game)
+        if game is not None:
             iterate = Iterate(log_policy, problem.log_reference, one, one, none)
             evidence = Evidence(jnp.asarray(self.level, dtype), one, none, none, none)
-            middle = 0.5 * (problem.game.return_low + problem.game.return_high)
+            middle = 0.5 * (game.return_low + game.return_high)
             baseline = jnp.where(problem.mask, middle[:, None, None], 0.0).astype(dtype)
         else:
             iterate, evidence = look(problem, log_policy), None
@@ -183,7 +184,7 @@ class StochasticMirror(AbstractSolver):
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one round, and at powers of two a look at the policy."""
-        sampled = isinstance(problem.game, SampledGame)
+        sampled = sampled_game(problem.game) is not None
         key = jax.random.fold_in(state.key, state.round)
         log_policy = problem.log_policy(state.logits)
         worth, baseline, variance, visited = (self._sampled if sampled else self._noisy)(
@@ -218,7 +219,7 @@ class StochasticMirror(AbstractSolver):
         """κ, k0 and w: given, certified, or guessed."""
         tau = problem.tau
         unknown = jnp.full((), jnp.nan, tau.dtype)
-        known = None if isinstance(problem.game, SampledGame) else bounds(problem)
+        known = bounds(problem) if sampled_game(problem.game) is None else None
         certified, steepness = (unknown, unknown) if known is None else (known.margin, known.lipschitz)
         sure = certified > 0
         margin = jnp.where(sure, certified, tau)
@@ -261,8 +262,8 @@ class StochasticMirror(AbstractSolver):
         uniformly among A: ``Q̂ = Q̄ + A/n_x Σ (G − Q̄)``, the sum over visits that took the action, is unbiased for any
         baseline Q̄ of earlier rounds.
         """
-        game = problem.game
-        assert isinstance(game, SampledGame)
+        game = sampled_game(problem.game)
+        assert game is not None
         moments = game.probe(key, log_policy, problem.bonus(log_policy), problem.continuation, self.batch_size)
         known = estimate(moments)
         seen = moments.visits > 0
@@ -290,8 +291,8 @@ class StochasticMirror(AbstractSolver):
 
     def _checked(self, problem: Problem, state: State, answer: LogPolicy) -> State:
         """The policy judged by fresh probes, as many as all rounds before have cost."""
-        game = problem.game
-        assert isinstance(game, SampledGame) and state.evidence is not None
+        game = sampled_game(problem.game)
+        assert game is not None and state.evidence is not None
         log_policy = problem.log_policy(answer)
         bonus = problem.bonus(log_policy)
         fresh = jax.random.fold_in(jax.random.fold_in(state.key, _LOOKS), state.evidence.num_looks)

@@ -12,8 +12,9 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import real_numbers
 from hqre_jax.core._types import InputError
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, tolerance
+from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers._loop import record
+from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch, State, correct, rationality
 
 # A turning point is found to this relative length along the curve.
@@ -69,13 +70,13 @@ class BranchError(RuntimeError):
 
 
 def trace_branch(
-    game: AbstractGame,
-    tau_from: Any,
-    tau_to: Any,
+    game: AbstractGame | Problem,
+    tau_from: Any = np.inf,
+    tau_to: Any = None,
     *,
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
     tol: float | None = None,
     max_steps: int | None = None,
     throw: bool = True,
@@ -83,13 +84,13 @@ def trace_branch(
     """Trace the principal branch, ``τ(s) = tau_to/s``, from the reference policy at s = 0 to s = 1.
 
     Args:
-        game: The game.
-        tau_from: Where to begin to report: ``inf``, or a temperature (or temperatures in proportion to
+        game: The game, or a `Problem`, to whose temperatures the branch is followed.
+        tau_from: Where to begin to report: ``inf`` (the default), or a temperature (or temperatures in proportion to
             ``tau_to``) of at least ``tau_to``. The branch is always followed from ``τ = ∞``.
         tau_to: Where to end: a number, one per player, or ``(player, information state)``, in units of payoff.
         reference: ρ, uniform by default.
-        entropy: "kl" or "shannon".
-        continuation: "soft", "plain" or "zero_sum".
+        entropy: "kl" by default, or "shannon".
+        continuation: "soft" by default, "plain" or "zero_sum".
         tol: Residual wanted at the end, in probability; 1e-10 in float64, 1e-5 in float32.
         max_steps: Largest number of continuation steps.
         throw: Whether to raise where the end is not reached.
@@ -104,7 +105,7 @@ def trace_branch(
     Source: theory.md §6; Turocy (2005).
     """
     try:
-        problem = Problem(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)
+        problem = posed(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)
     except InputError as error:
         raise InputError("tau_to" if error.field == "tau" else error.field, error.problem) from None
     first = _first_scale(problem, tau_from)
@@ -146,7 +147,7 @@ def trace_branch(
     return branch
 
 
-def _observe(problem: Problem, state: State) -> dict[str, Any]:
+def _observe(solver: AbstractSolver, problem: Problem, state: State) -> dict[str, Any]:
     return {
         "position": state.position,
         "logits": state.iterate.logits,

@@ -8,25 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from hqre_jax.bounds import bounds
+from hqre_jax.bounds import bounds, can_bound
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
 from hqre_jax.equilibrium._implicit_gradient import reattach
-from hqre_jax.games import ExtensiveFormGame
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, full_policy, tolerance
-from hqre_jax.sampled import SampledGame
+from hqre_jax.problem import Entropy, Problem, full_policy, posed, tolerance
 from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
 from hqre_jax.solvers.continuation._eliminated import is_open
-from hqre_jax.solvers.continuation.krylov_branch import State as KrylovState
-from hqre_jax.solvers.continuation.markov_branch import State as MarkovState
-from hqre_jax.solvers.continuation.principal_branch import State as BranchState
-from hqre_jax.solvers.continuation.principal_branch import rationality
 from hqre_jax.solving._solution import History, Solution, SolveError
 
 # Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
@@ -57,13 +51,13 @@ class Found(NamedTuple):
 
 
 def solve(
-    game: AbstractGame,
-    tau: Any,
+    game: AbstractGame | Problem,
+    tau: Any = None,
     *,
     solver: str | AbstractSolver = "auto",
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
     tol: float | None = None,
     max_steps: int | None = None,
     initial_policy: Any = None,
@@ -77,7 +71,7 @@ def solve(
     tracing nothing is raised: ask ``sol.successful``.
 
     Args:
-        game: The game.
+        game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.
         tau: Temperatures, in units of payoff: a number, one per player, or ``(player, information state)``.
         solver: ``"auto"``, a name (``"mirror_descent"``, ``"extragradient"``, ``"fixed_point"``, ``"newton"``,
             ``"principal_branch"``, ``"krylov_branch"``, ``"markov_branch"``, ``"soft_value_iteration"``,
@@ -86,8 +80,8 @@ def solve(
             HQRE where uniqueness is certified and otherwise the one on the principal branch; where that cannot be
             followed in a game of more than 1500 padded policy entries, the answer is marked "unselected".
         reference: Interior reference policy ρ; uniform by default.
-        entropy: ``"kl"`` to ρ, or ``"shannon"``.
-        continuation: Who is paid whose entropy later on: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
+        entropy: ``"kl"`` to ρ (the default), or ``"shannon"``.
+        continuation: Who is paid whose entropy later on: ``"soft"`` (the default), ``"plain"`` or ``"zero_sum"``.
         tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32; in sampled games the
             largest acceptable upper confidence bound on it, 0.05.
         max_steps: Largest number of steps; each solver has its own default.
@@ -105,8 +99,8 @@ def solve(
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
-    problem = Problem(game, tau, reference=reference, entropy=entropy, continuation=continuation)
-    sampled = isinstance(game, SampledGame)
+    problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
+    sampled = problem.game.sampler() is not None
     method = _sampling_method(solver) if sampled else method_of(solver)
     method = None if method is None else method.seeded(key)
     tol_value = tolerance(SAMPLED_TOL if sampled and tol is None else tol, problem)
@@ -115,20 +109,21 @@ def solve(
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
-    unique = certified(problem)
+    centered = problem.centered()
+    unique = certified(centered)
     kept = None
     if method is None and traced:
-        found = _auto(problem, start, tol_value, steps, unique)
+        found = _auto(centered, start, tol_value, steps, unique)
     else:
         methods = [method] if method is not None else choice(problem, bool(unique))
         for method in methods:
-            found, kept = _attempt(problem, method, start, tol_value, steps, history)
+            found, kept = _attempt(centered, method, start, tol_value, steps, history)
             if method is methods[-1]:  # its values may be traced
                 break
             if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
                 break
     name = "auto" if method is None else method.name
-    answer = finish(problem, found, unique)
+    answer = finish(problem, centered, found, unique)
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
     if throw and not traced and solution.result != RESULTS.successful:
@@ -147,7 +142,7 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
 def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
     """Methods to try in turn until one succeeds."""
     methods = uncertified_choice(problem)
-    return [FixedPoint(), *filter(follows_branch, methods)] if unique else methods
+    return [FixedPoint(), *(method for method in methods if method.follows_branch)] if unique else methods
 
 
 def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
@@ -163,10 +158,6 @@ def followers(problem: Problem) -> list[AbstractSolver]:
     return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
 
 
-def follows_branch(method: AbstractSolver) -> bool:
-    return isinstance(method, PrincipalBranch | KrylovBranch | MarkovBranch)
-
-
 @compiled
 def certified(problem: Problem) -> Bool[Array, ""]:
     return bounds(frozen(problem)).unique
@@ -174,26 +165,26 @@ def certified(problem: Problem) -> Bool[Array, ""]:
 
 @compiled
 def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
-    centered = frozen(problem).centered()
+    problem = frozen(problem)
     limit = method.default_max_steps if max_steps is None else max_steps
-    state, code, steps = iterate(method, centered, jax.lax.stop_gradient(start), tol, limit)
-    return found_by(method, centered, state, code, steps, tol)
+    state, code, steps = iterate(method, problem, jax.lax.stop_gradient(start), tol, limit)
+    return found_by(method, problem, state, code, steps, tol)
 
 
 def found_by(
-    method: AbstractSolver, centered: Problem, state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar
+    method: AbstractSolver, problem: Problem, state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar
 ) -> Found:
     """What a solver's final state says. The residual alone decides success, also where a branch was lost."""
     iterate = state.iterate
     code = jnp.where(iterate.residual <= tol, RESULTS.successful.code, code)
-    on_branch = method.on_branch(centered, state)
+    on_branch = method.on_branch(problem, state)
     return Found(iterate.logits, iterate.residual, code, steps, on_branch, getattr(state, "evidence", None))
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
     """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
     follow = followers(problem)[0]
-    if isinstance(problem.game, ExtensiveFormGame):  # nothing certifies trees
+    if not can_bound(problem.game):
         return _run(problem, follow, start, tol, max_steps)
     first = _run(problem, FixedPoint(), start, tol, max_steps)
     settled = unique & (first.code == RESULTS.successful.code)
@@ -201,10 +192,9 @@ def _auto(problem, start, tol, max_steps, unique) -> Found:
 
 
 def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
-    centered = frozen(problem).centered()
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
-    state, code, steps, (policies, residuals, scales) = record(method, centered, start, tol, limit, _observe)
-    return found_by(method, centered, state, code, steps, tol), History(policies, residuals, scales)
+    state, code, steps, (policies, residuals, scales) = record(method, problem, start, tol, limit, _observe)
+    return found_by(method, problem, state, code, steps, tol), History(policies, residuals, scales)
 
 
 def _resumed(problem, method, start, tol, max_steps, history) -> Found:
@@ -213,28 +203,24 @@ def _resumed(problem, method, start, tol, max_steps, history) -> Found:
     if not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol, method))):
         raise InputError("checkpoint", "cannot be written under jit, vmap or grad")
     limit = jnp.asarray(method.default_max_steps if max_steps is None else max_steps)
-    centered = frozen(problem).centered()
-    state, code, steps = resume(method, centered, start, tol, limit, method.checkpoint, method.checkpoint_every)
-    return found_by(method, centered, state, code, steps, tol)
+    state, code, steps = resume(method, problem, start, tol, limit, method.checkpoint, method.checkpoint_every)
+    return found_by(method, problem, state, code, steps, tol)
 
 
-def _observe(problem: Problem, state: Any):
-    """Policy, residual, and s of ``τ/s``: 1 but for a solver that is on its way along the branch."""
-    if isinstance(state, MarkovState):
-        # Its iterate is a point at s = 1 only.
-        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
-        return problem.policy(logits), look(problem, logits).residual, jnp.minimum(state.point.scale, 1.0)
-    on_the_way = isinstance(state, BranchState | KrylovState)
-    scale = state.position / rationality(problem) if on_the_way else jnp.ones((), state.iterate.residual.dtype)
-    return problem.policy(state.iterate.logits), state.iterate.residual, scale
+def _observe(method: AbstractSolver, problem: Problem, state: Any):
+    """Policy, residual at the requested temperatures, and s of ``τ/s``."""
+    logits, scale = method.position(problem, state)
+    seen = logits is state.iterate.logits  # then no second look is needed
+    residual = state.iterate.residual if seen else look(problem, logits).residual
+    return problem.policy(logits), residual, scale
 
 
 @compiled
-def finish(problem: Problem, found: Found, unique) -> dict[str, Any]:
-    """What a solution says of the policy that was found, with derivatives reattached."""
+def finish(problem: Problem, centered: Problem, found: Found, unique) -> dict[str, Any]:
+    """What a solution says of the policy that was found, with derivatives reattached; worth by payoffs as given."""
     # No derivative of an answer is known whose game is known by samples only.
-    sampled = isinstance(problem.game, SampledGame)
-    logits = found.logits if sampled else reattach(problem.centered(), found.logits)
+    sampled = problem.game.sampler() is not None
+    logits = found.logits if sampled else reattach(centered, found.logits)
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
     # Under tracing no temperature can be refused: what would have been is no success.

@@ -1,5 +1,6 @@
 """Stability diagnostics from rollouts (theory.md, T6): payoffs observed under a few policies, and no game."""
 
+from hqre_jax.stability._controller import ControllerState, TemperatureController
 from hqre_jax.stability._directional import (
     LEAST_RATIO,
     Directional,
@@ -18,12 +19,14 @@ __all__ = [
     "LEAST_RATIO",
     "ActionValueEstimates",
     "Alarm",
+    "ControllerState",
     "Directional",
     "InteractionEstimates",
     "Interval",
     "Plays",
     "Stability",
     "StabilityReport",
+    "TemperatureController",
     "diagnose",
     "diagnose_logs",
     "directional",

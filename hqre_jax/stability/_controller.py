@@ -13,7 +13,8 @@ from hqre_jax.core._temperatures import full_tau
 from hqre_jax.core._types import InputError, checked_count, checked_kind
 from hqre_jax.problem import full_policy
 from hqre_jax.rollouts._observations import checked_mask, checked_number
-from hqre_jax.stability import InteractionEstimates, oscillation_index
+from hqre_jax.stability._interactions import InteractionEstimates
+from hqre_jax.stability._path import oscillation_index
 
 # Steps of a policy smaller than this (ℓ₂) are no oscillation, and neither are steps that shrink faster than this.
 _STILL, _SHRINKING = 1e-3, 0.98

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from hqre_jax.bounds import bounds
 from hqre_jax.core._temperatures import full_tau, real_numbers
 from hqre_jax.core._types import InputError, Labels, checked_kind, checked_labels
-from hqre_jax.problem import Problem, full_policy
+from hqre_jax.problem import Problem, full_policy, posed
 from hqre_jax.rollouts._observations import check_within, checked_level, checked_mask, checked_number, checked_range
 from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.stability._directional import (
@@ -167,7 +167,8 @@ def diagnose(
     Args:
         policies: π^0, …, π^K, ``(time, player, information state, action)``, interior, K ≥ 1.
         estimates: Estimates of the action values under each of them, from different rollouts.
-        tau: Temperatures as in `solve`, units of payoff.
+        tau: Temperatures as in `solve`, units of payoff; or a `Problem`, which says reference, valid actions and
+            names too.
         interactions: Estimated payoffs of pairs, for the margin and the cure.
         step: η of the agents' updates, 1/payoff; infinite for logit responses.
         weights: w of the margin, as ``tau``; by default those that are best in the estimated game, else 1.
@@ -187,6 +188,12 @@ def diagnose(
     """
     level = checked_level(level)
     estimates = _listed(estimates, "estimates", ActionValueEstimates)
+    if isinstance(tau, Problem):
+        problem = posed(tau, reference=reference)
+        if action_mask is not None and not np.array_equal(action_mask, problem.mask):
+            raise InputError("action_mask", "is not what the problem says: give it once, to the game")
+        tau, reference, action_mask = problem.tau, problem.reference(), problem.mask
+        labels = labels or problem.game.labels
     path = np.asarray(real_numbers(policies, "policies"), np.float64)
     if path.ndim != 4 or len(path) < 2 or len(estimates) != len(path):
         raise InputError(

@@ -116,7 +116,7 @@ def test_overcooked_of_jaxmarl_is_played():
         env, lambda agent, seen: (seen.sum() % 3).astype(int), 3, reward_range=(0, 20), horizon=20, discount=0.99
     )
     game = hq.SampledGame(simulator)
-    policy = hq.random_policy(jax.random.key(0), game)
+    policy = hq.games.random.random_policy(jax.random.key(0), game)
     with jax.numpy_rank_promotion("allow"):  # JaxMARL promotes
         episodes = game.play(policy, 8, jax.random.key(1))
     assert not np.asarray(episodes.failed).any()
@@ -173,7 +173,7 @@ def test_what_gambit_does_not_hold_is_refused():
     with pytest.raises(hq.InputError, match=r"a pygambit\.Game is wanted"):
         from_gambit([[1, 2]])
     with pytest.raises(hq.InputError, match="Gambit holds normal forms and trees"):
-        to_gambit(hq.random_bayesian(jax.random.key(0), (2, 2), (2, 2)))
+        to_gambit(hq.games.random.random_bayesian(jax.random.key(0), (2, 2), (2, 2)))
 
 
 def test_open_spiel_to_gambit():

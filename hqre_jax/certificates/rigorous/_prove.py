@@ -13,7 +13,8 @@ from hqre_jax.certificates.rigorous._matrices import decision_points, global_tes
 from hqre_jax.certificates.rigorous._proof import Kind, Proof, describe
 from hqre_jax.certificates.rigorous._recheck import matrix_holds
 from hqre_jax.core._types import InputError
-from hqre_jax.problem import Problem
+from hqre_jax.games._game import AbstractGame, Continuation, is_game
+from hqre_jax.problem import Entropy, Problem, posed
 from hqre_jax.solving._solution import Solution
 
 _BITS = 128
@@ -24,14 +25,26 @@ _SLACKS = (1e-7, 1e-3)
 
 
 def prove(
-    question: Problem | Solution, kind: Kind | None = None, *, log_policy: Any = None, weights: Any = None
+    question: Problem | Solution | AbstractGame,
+    kind: Kind | None = None,
+    *,
+    tau: Any = None,
+    reference: Any = None,
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
+    log_policy: Any = None,
+    weights: Any = None,
 ) -> Proof | None:
     """Prove that an HQRE exists in a box and is the only one there, or that there is only one at all.
 
     Args:
-        question: A solution, about which a box is put, or a problem.
+        question: A solution, about which a box is put; or a problem, or a game with ``tau``.
         kind: ``krawczyk`` (default for solutions), ``margin`` or ``contraction``; for problems by default the first
             of the last two that succeeds.
+        tau: Temperatures of a game, as in `solve`.
+        reference: ρ, as in `solve`.
+        entropy: As in `solve`.
+        continuation: As in `solve`.
         log_policy: ``log π`` near an HQRE, to prove ``krawczyk`` of a problem without a solution.
         weights: ``margin``: weights ``w``, ``(player, information state)``; by default those of the bounds.
 
@@ -43,10 +56,11 @@ def prove(
 
     Source: theory.md §3 ("Local certificate"), T1, T4.
     """
-    problem = question.problem if isinstance(question, Solution) else question
-    if not isinstance(problem, Problem):
-        kind_of = type(problem).__name__
+    given = question.problem if isinstance(question, Solution) else question
+    if not (isinstance(given, Problem) or is_game(given)):
+        kind_of = type(given).__name__
         raise InputError("question", f"is a {kind_of}; give a solution, or a problem: Problem(game, tau)")
+    problem = posed(given, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(question, Solution) and log_policy is None:
         log_policy = question.log_policy
     data = problem_data(problem)

@@ -10,17 +10,28 @@ from hqre_jax.certificates.rigorous._evaluation import Equations
 from hqre_jax.certificates.rigorous._matrices import decision_points, global_test
 from hqre_jax.certificates.rigorous._proof import Proof, describe
 from hqre_jax.core._types import InputError
-from hqre_jax.problem import Problem
+from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.problem import Entropy, Problem, posed
 
 
-def recheck(proof: Any, game: Any, tau: Any = None, **options: Any) -> bool:
+def recheck(
+    proof: Any,
+    game: AbstractGame | Problem,
+    tau: Any = None,
+    *,
+    reference: Any = None,
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
+) -> bool:
     """Whether a proof is valid, and is one of this problem.
 
     Args:
         proof: The proof, perhaps from a file.
         game: The game, or a `Problem`.
         tau: Its temperatures, as in `solve`.
-        options: ``reference``, ``entropy`` and ``continuation`` as in `solve`.
+        reference: ρ, as in `solve`.
+        entropy: As in `solve`.
+        continuation: As in `solve`.
 
     Returns:
         True only if the proof is of one of the three kinds and each of its fields in its range, it is intact, speaks
@@ -32,7 +43,7 @@ def recheck(proof: Any, game: Any, tau: Any = None, **options: Any) -> bool:
     """
     if not isinstance(proof, Proof):
         raise InputError("proof", f"is a {type(proof).__name__}, not a proof; load_proof reads one from a file")
-    data = problem_data(game if isinstance(game, Problem) else Problem(game, tau, **options))
+    data = problem_data(posed(game, tau, reference=reference, entropy=entropy, continuation=continuation))
     # In this order: what is well formed can be digested, and of the problem itself it is known how long it takes.
     if proof.fault() is not None or not same_data(proof.problem, data) or proof.digest != proof.seal():
         return False

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +13,7 @@ from hqre_jax.core._programs import unnamed
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax.core._types import InputError
 from hqre_jax.games import NormalFormGame
-from hqre_jax.games._game import AbstractGame, Continuation
+from hqre_jax.games._game import AbstractGame, Continuation, is_game
 from hqre_jax.problem import check_zero_sum, full_policy
 from hqre_jax.solvers.batch._stacked_games import StackedGames, stack_games
 
@@ -87,11 +86,11 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
     Raises:
         InputError: On bad input.
     """
-    if isinstance(games, list | tuple) and any(isinstance(game, AbstractGame) or np.ndim(game) > 1 for game in games):
+    if isinstance(games, list | tuple) and any(is_game(game) or np.ndim(game) > 1 for game in games):
         return _from_list(
             [_as_game(game, b) for b, game in enumerate(games)], taus, reference, initial_policy, continuation
         )
-    stacked = games if isinstance(games, AbstractGame) else _from_payoffs(games)
+    stacked = games if is_game(games) else _from_payoffs(games)
     _check_stack(stacked)
     mask, dtype = stacked.action_mask, _floating_type(stacked)
     tau = batch_tau(taus, mask, dtype)
@@ -103,8 +102,9 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
 
 
 def _floating_type(stacked: AbstractGame) -> Any:
-    if isinstance(stacked, NormalFormGame):
-        return stacked.payoffs.dtype
+    payoffs = stacked.payoff_tensor()
+    if payoffs is not None:
+        return payoffs.dtype
     return jax.eval_shape(lambda: lane_game(stacked, 0).payoff_range()).dtype
 
 
@@ -172,10 +172,6 @@ def _from_payoffs(payoffs: Any) -> NormalFormGame:
     return jax.tree.unflatten(structure, (array, np.broadcast_to(mask, (len(array), *mask.shape))))
 
 
-def _contents(game: NormalFormGame) -> tuple[Any, Any]:
-    return game.payoffs, game.action_mask
-
-
 @functools.cache
 def _normal_form(shape: tuple[int, ...], dtype: Any) -> tuple[Any, np.ndarray]:
     """The structure of a game, whose leaves are payoffs and mask; and its mask."""
@@ -197,7 +193,7 @@ def _floating(value: Any, field: str, dtype: Any = None) -> Any:
 
 
 def _as_game(game: Any, lane: int) -> AbstractGame:
-    if isinstance(game, AbstractGame):
+    if is_game(game):
         if game.action_mask.ndim != 3:
             raise InputError(f"games[{lane}]", "is a stack of games itself; give the stack alone")
         return game
@@ -259,8 +255,9 @@ def _alike(games: Sequence[AbstractGame]) -> list[list[int]]:
     """Lanes that share a program: equal structure, or normal forms that are padded to equal shapes."""
     kinds: dict[Any, list[int]] = {}
     for b, game in enumerate(games):
-        if isinstance(game, NormalFormGame):
-            key: Any = (NormalFormGame, _padded_actions(game))
+        payoffs = game.payoff_tensor()
+        if payoffs is not None:
+            key: Any = (NormalFormGame, _padded_actions(payoffs))
         else:
             leaves, structure = jax.tree.flatten(game)
             key = (structure, tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
@@ -268,28 +265,29 @@ def _alike(games: Sequence[AbstractGame]) -> list[list[int]]:
     return list(kinds.values())
 
 
-def _padded_actions(game: NormalFormGame) -> tuple[int, ...]:
+def _padded_actions(payoffs: Any) -> tuple[int, ...]:
     """Numbers of actions to pad to: powers of two, unless that makes the payoffs much larger.
 
     They depend on the game alone: which other games are in the batch does not touch a game's rounding.
     """
-    actions = game.payoffs.shape[1:]
+    actions = payoffs.shape[1:]
     rounded = tuple(1 << (a - 1).bit_length() for a in actions)
     return rounded if np.prod(rounded) <= _PADDING * np.prod(actions) else actions
 
 
 def _stack(games: list[AbstractGame]) -> tuple[tuple[int, ...], AbstractGame]:
     """The common shape (player, state, action) and the stacked game; normal forms are padded."""
-    first = games[0]
-    if not isinstance(first, NormalFormGame):
+    tensors = [tensor for game in games if (tensor := game.payoff_tensor()) is not None]
+    if not tensors:
         stacked = jax.tree.map(lambda *leaves: _together(leaves), *games)
-        return first.action_mask.shape, stacked
-    actions = _padded_actions(first)
+        return games[0].action_mask.shape, stacked
+    actions = _padded_actions(tensors[0])
     players = len(actions)
     common = (players, 1, max(actions))
-    payoffs = _together([_grown(g.payoffs, (players, *actions)) for g in games if isinstance(g, NormalFormGame)])
+    payoffs = _together([_grown(tensor, (players, *actions)) for tensor in tensors])
     mask = _together([_grown(g.action_mask, common) for g in games])
-    return common, eqx.tree_at(_contents, first, (payoffs, mask))
+    structure, _ = _normal_form((players, *actions), payoffs.dtype)
+    return common, jax.tree.unflatten(structure, (payoffs, mask))
 
 
 def _together(leaves: Sequence[Any]) -> Any:

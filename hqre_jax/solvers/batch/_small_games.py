@@ -11,7 +11,6 @@ import numpy as np
 
 from hqre_jax.core._programs import known_options
 from hqre_jax.core._results import RESULTS, SELECTIONS
-from hqre_jax.games import NormalFormGame
 from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy
 from hqre_jax.solvers import PrincipalBranch
@@ -97,11 +96,12 @@ class Stage(NamedTuple):
 def is_small(group: Group, options: Options) -> bool:
     """Whether the fast way is open: small normal forms, on the branch, without a limit on the steps."""
     game = group.question.game
-    if not isinstance(game, NormalFormGame) or options.max_steps is not None:
+    payoffs = game.payoff_tensor()
+    if payoffs is None or options.max_steps is not None:
         return False
     if not (options.method is None or isinstance(options.method, PrincipalBranch)):
         return False
-    actions = game.payoffs.shape[2:]
+    actions = payoffs.shape[2:]
     few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and len(actions) * math.prod(actions) <= _MOST_PAYOFFS
     # Log-odds are taken to the first action.
     return few and len(actions) > 1 and bool(np.all(np.asarray(game.action_mask)[..., 0]))
@@ -121,8 +121,9 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     """
     question = group.question
     game = question.game
-    assert isinstance(game, NormalFormGame)
-    payoffs = np.asarray(game.payoffs)
+    tensor = game.payoff_tensor()
+    assert tensor is not None
+    payoffs = np.asarray(tensor)
     count, _, *actions = payoffs.shape
     unknowns = sum(a - 1 for a in actions)
     mask = np.asarray(game.action_mask)[:, :, 0]

@@ -21,7 +21,6 @@ from jaxtyping import Array, Float, Shaped
 
 from hqre_jax.core._simplex import kl, probabilities
 from hqre_jax.core._types import LogPolicy, Scalar, StateValues
-from hqre_jax.games import MarkovGame
 from hqre_jax.games._game import share
 from hqre_jax.problem import Problem
 from hqre_jax.solvers.continuation._gmres import gmres
@@ -86,18 +85,18 @@ class Change(NamedTuple):
 
 def is_open(problem: Problem) -> bool:
     """Whether this linear algebra fits a problem: a Markov game, small in each state."""
-    game = problem.game
-    if not isinstance(game, MarkovGame):
+    stages = problem.game.markov_stages()
+    if stages is None:
         return False
-    actions = game.payoffs.shape[2:]
+    actions = stages.payoffs.shape[2:]
     # The coupling of all values takes no more room than some copies of the transitions.
-    return sum(actions) <= _STAGE and game.num_players**2 <= 4 * math.prod(actions)
+    return sum(actions) <= _STAGE and len(actions) ** 2 <= 4 * math.prod(actions)
 
 
 def beginning(problem: Problem) -> tuple[Pieces, StateValues]:
     """Pieces of the right shape, which are nobody's Jacobian, and a direction to begin with."""
-    game = problem.game
-    assert isinstance(game, MarkovGame)
+    game = problem.game.markov_stages()
+    assert game is not None
     players, states = problem.tau.shape
     actions, dtype = game.payoffs.shape[2:], problem.tau.dtype
     stages = jnp.zeros((sum(actions), sum(actions), states), dtype)
@@ -138,8 +137,8 @@ def linearise(
 
 
 def _linearise(problem, logits, scale, guess, before: Pieces, direction, border, symmetry: Symmetry) -> Linearised:
-    game = problem.game
-    assert isinstance(game, MarkovGame)
+    game = problem.game.markov_stages()
+    assert game is not None
     players, states = guess.shape
     actions = game.payoffs.shape[2:]
     kernel = game.transitions.reshape(states, -1, states)
@@ -200,8 +199,8 @@ class _Stage:
     """The games of all states at a policy, which depend on one another through the worth of joint actions only."""
 
     def __init__(self, problem: Problem, logits: LogPolicy):
-        game = problem.game
-        assert isinstance(game, MarkovGame)
+        game = problem.game.markov_stages()
+        assert game is not None
         self.problem, self.actions = problem, game.payoffs.shape[2:]
         self.players = range(len(self.actions))
         self.log_policy = problem.log_policy(logits)

@@ -18,7 +18,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.core._types import LogPolicy, StateValues
-from hqre_jax.games import MarkovGame
 from hqre_jax.problem import Problem
 
 
@@ -58,8 +57,8 @@ def symmetry(problem: Problem) -> Symmetry:
     Returns:
         The `Symmetry`.
     """
-    game = problem.game
-    assert isinstance(game, MarkovGame)
+    game = problem.game.markov_stages()
+    assert game is not None
     players, _, *actions = game.payoffs.shape
     most, dtype = max(actions), problem.tau.dtype
     if min(actions) < most:
@@ -111,8 +110,8 @@ def _unchanged(
         transitions: Says what its transitions are then.
         own: What the exchange does to arrays ``(player, state, …)``.
     """
-    game = problem.game
-    assert isinstance(game, MarkovGame)
+    game = problem.game.markov_stages()
+    assert game is not None
     alike = jnp.all(payoffs == game.payoffs)
     for x in (problem.tau, problem.entropy_offset, problem.mask, problem.log_reference):
         alike &= jnp.all(own(x) == x)

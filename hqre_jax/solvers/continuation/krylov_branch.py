@@ -95,6 +95,7 @@ class KrylovBranch(AbstractSolver):
     memory: int = eqx.field(static=True, default=160)
 
     name: ClassVar[str] = "krylov_branch"
+    follows_branch: ClassVar[bool] = True
     default_max_steps: ClassVar[int] = 5_000
     patience: ClassVar[int] = 4
 
@@ -193,6 +194,10 @@ class KrylovBranch(AbstractSolver):
     def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
         """See `AbstractSolver.on_branch`."""
         return state.position >= rationality(problem)
+
+    def position(self, problem: Problem, state: State) -> tuple[LogPolicy, Scalar]:
+        """See `AbstractSolver.position`."""
+        return state.iterate.logits, state.position / rationality(problem)
 
     def _change(
         self,

@@ -91,6 +91,7 @@ class MarkovBranch(AbstractSolver):
     """
 
     name: ClassVar[str] = "markov_branch"
+    follows_branch: ClassVar[bool] = True
     default_max_steps: ClassVar[int] = 2_000
     patience: ClassVar[int] = 6
 
@@ -215,6 +216,11 @@ class MarkovBranch(AbstractSolver):
     def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
         """See `AbstractSolver.on_branch`."""
         return state.point.scale >= 1.0
+
+    def position(self, problem: Problem, state: State) -> tuple[LogPolicy, Scalar]:
+        """See `AbstractSolver.position`; the iterate is a point at s = 1 only."""
+        logits = jnp.where(state.point.scale < 1, state.point.logits, state.iterate.logits)
+        return logits, jnp.minimum(state.point.scale, 1.0)
 
 
 def _next_length(state: State) -> tuple[Scalar, Bool[Array, ""]]:

@@ -83,6 +83,7 @@ class PrincipalBranch(AbstractSolver):
     """
 
     name: ClassVar[str] = "principal_branch"
+    follows_branch: ClassVar[bool] = True
     default_max_steps: ClassVar[int] = 5_000
     patience: ClassVar[int] = 4
 
@@ -168,6 +169,10 @@ class PrincipalBranch(AbstractSolver):
     def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
         """See `AbstractSolver.on_branch`."""
         return state.position >= rationality(problem)
+
+    def position(self, problem: Problem, state: State) -> tuple[LogPolicy, Scalar]:
+        """See `AbstractSolver.position`."""
+        return state.iterate.logits, state.position / rationality(problem)
 
 
 def rationality(problem: Problem) -> Scalar:

@@ -172,7 +172,8 @@ def _certify(options: Options, lanes: Lane) -> Bool[Array, " lane"]:
 def _finish(options: Options, lanes: tuple[Lane, Found, Any]) -> dict[str, Array]:
     def one(of_lane: tuple[Lane, Found, Any]) -> dict[str, Array]:
         lane, found, unique = of_lane
-        return finish(_problem(lane, options), found, unique)
+        problem = _problem(lane, options)
+        return finish(problem, problem.centered(), found, unique)
 
     return on_every_device(lambda _, part: jax.vmap(one)(part), None, lanes)
 

@@ -13,12 +13,12 @@ from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError
 from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy, tolerance_in
-from hqre_jax.sampled import SampledGame
 from hqre_jax.solvers import StochasticMirror
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.batch import FIELDS, Arrays, Lanes, Options, lay_out
 from hqre_jax.solving._solve import method_of, step_limit
 from hqre_jax.solving.batch._general import traced_group
+from hqre_jax.solving.batch._questions import questions
 from hqre_jax.solving.batch._solution import BatchSolution, BatchSolveError
 from hqre_jax.solving.batch._solve_lanes import solve_lanes
 
@@ -28,12 +28,12 @@ _MEMORY = 2**29
 
 def solve_batch(
     games: Any,
-    taus: Any,
+    taus: Any = None,
     *,
     solver: str | AbstractSolver = "auto",
     reference: Any = None,
-    entropy: Entropy = "kl",
-    continuation: Continuation = "soft",
+    entropy: Entropy | None = None,
+    continuation: Continuation | None = None,
     tol: float | None = None,
     max_steps: int | None = None,
     initial_policy: Any = None,
@@ -49,16 +49,18 @@ def solve_batch(
 
     Args:
         games: Payoffs ``[b, i, a_1, …, a_N]`` of games in normal form; or a list of games of any kinds and shapes
-            (or of payoffs); or one game every array of which has a leading axis for the batch. An array of numpy is
-            not copied: ``sols[b]`` and, where certificates are still to be sought, ``sols.selection`` read it later.
+            (or of payoffs); or one game every array of which has a leading axis for the batch; or a list of `Problem`,
+            or one that has such an axis, in place of all that is said about temperatures and entropy. An array of
+            numpy is not copied: ``sols[b]`` and, where certificates are still to be sought, ``sols.selection`` read it
+            later.
         taus: Temperatures, in units of payoff: a number; 1-d one per player; 2-d ``(batch, player)`` or
             ``(batch, 1)``; 3-d ``(batch, player, information state)``. Padded entries are not looked at.
         solver: As in `solve`. ``"auto"`` returns the unique HQRE where uniqueness is certified and otherwise the one on
             the principal branch; games that are known by samples only have no batches.
         reference: Interior reference policies: uniform by default; ``(player, information state, action)`` for all
             games, or with a leading axis for the batch, or a list with one for each game.
-        entropy: ``"kl"`` to ρ, or ``"shannon"``.
-        continuation: ``"soft"``, ``"plain"`` or ``"zero_sum"``.
+        entropy: ``"kl"`` to ρ (the default), or ``"shannon"``.
+        continuation: ``"soft"`` (the default), ``"plain"`` or ``"zero_sum"``.
         tol: Largest acceptable residual, in probability; 1e-10 in float64, 1e-5 in float32.
         max_steps: Largest number of steps in each game; each solver has its own default.
         initial_policy: Where to start, in the forms of ``reference``.
@@ -77,6 +79,7 @@ def solve_batch(
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
     """
     make_room()
+    games, taus, reference, entropy, continuation = questions(games, taus, reference, entropy, continuation)
     lanes = lay_out(games, taus, reference, initial_policy, continuation)
     options = Options(
         method=method_of(solver),
@@ -86,7 +89,7 @@ def solve_batch(
         max_steps=step_limit(max_steps),
     )
     if isinstance(options.method, StochasticMirror) or any(
-        isinstance(group.question.game, SampledGame) for group in lanes.groups
+        group.question.game.sampler() is not None for group in lanes.groups
     ):
         raise InputError("games", "that are known by samples only are solved one by one: use solve for each")
     budget = _bytes(memory)

@@ -1,4 +1,7 @@
-"""Exact games as simulators, so that every estimate has a truth to be compared with."""
+"""Exact games as simulators, so that every estimate has a truth to be compared with.
+
+Kinds of games make these themselves (`AbstractGame.simulator`), which is why no kind is known by name here.
+"""
 
 import math
 from typing import Any
@@ -10,12 +13,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from hqre_jax.core._types import ActionMask, InputError, Labels, PerPlayer, Scalar
-from hqre_jax.games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax.games._checks import cancel
-from hqre_jax.games._game import AbstractGame
+from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.games._tree import CHANCE, TERMINAL
-from hqre_jax.games._world_states import AbstractWorldStateGame
-from hqre_jax.sampled._simulator import AbstractSimulator
 
 # A play of a game that goes on for ever is cut off where the discount has fallen below this.
 _CUT_BELOW = 1e-3
@@ -43,7 +43,7 @@ class WorldSimulator(AbstractSimulator):
     beliefs_ignore_own_policy: bool = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
 
-    def __init__(self, game: AbstractWorldStateGame, horizon: int | None):
+    def __init__(self, game: Any, horizon: int | None, ends_early: bool):
         payoffs = game.world_payoffs()
         players, worlds = payoffs.shape[:2]
         self.num_actions = payoffs.shape[2:]
@@ -52,7 +52,7 @@ class WorldSimulator(AbstractSimulator):
         self.transitions = None
         if kernel is not None:
             rows = kernel.reshape(worlds, -1, kernel.shape[-1])
-            self.transitions = _cumulative(rows if getattr(game, "undiscounted", False) else _sure(rows))
+            self.transitions = _cumulative(rows if ends_early else _sure(rows))
         self.spread = None if kernel is None else _cumulative(_sure(game.spread(jnp.eye(kernel.shape[-1]))))
         self.initial = _cumulative(_sure(game.world_initial()))
         self.observations = game.information_map()
@@ -110,7 +110,8 @@ class WorldSimulator(AbstractSimulator):
 class PolymatrixSimulator(AbstractSimulator):
     """Play of a polymatrix game: one step, payoffs summed over edges."""
 
-    game: PolymatrixGame
+    edges: Int[Array, "edge 2"]
+    payoffs: Float[Array, "edge 2 action action"]
     action_mask: ActionMask
     discount: Scalar
     return_low: PerPlayer
@@ -121,8 +122,8 @@ class PolymatrixSimulator(AbstractSimulator):
     beliefs_ignore_own_policy: bool = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
 
-    def __init__(self, game: PolymatrixGame):
-        self.game = game
+    def __init__(self, game: Any):
+        self.edges, self.payoffs = game.edges, game.payoffs
         self.action_mask = game.action_mask
         self.discount = jnp.zeros((), game.dtype)
         self.horizon = self.num_moves = 1
@@ -137,7 +138,7 @@ class PolymatrixSimulator(AbstractSimulator):
 
     def opposed(self) -> Any:
         """As in the game."""
-        return self.game.opposed()
+        return cancel(self.payoffs[:, 0], self.payoffs[:, 1])
 
     @property
     def restarts(self) -> bool:
@@ -158,9 +159,9 @@ class PolymatrixSimulator(AbstractSimulator):
 
     def step(self, key: Any, state: Any, actions: Int[Array, " player"]) -> tuple[Any, PerPlayer, Any]:
         """Payoffs of all edges."""
-        edges, payoffs = self.game.edges, self.game.payoffs
-        paid = payoffs[jnp.arange(len(edges)), :, actions[edges[:, 0]], actions[edges[:, 1]]]
-        rewards = sum(jax.ops.segment_sum(paid[:, k], edges[:, k], self.game.num_players) for k in (0, 1))
+        edges, players = self.edges, self.action_mask.shape[0]
+        paid = self.payoffs[jnp.arange(len(edges)), :, actions[edges[:, 0]], actions[edges[:, 1]]]
+        rewards = sum(jax.ops.segment_sum(paid[:, k], edges[:, k], players) for k in (0, 1))
         return state, rewards, jnp.asarray(True)  # type: ignore[return-value]
 
 
@@ -183,7 +184,7 @@ class TreeSimulator(AbstractSimulator):
     beliefs_ignore_own_policy: bool = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
 
-    def __init__(self, game: ExtensiveFormGame):
+    def __init__(self, game: Any):
         parent, player, branch = (np.asarray(a) for a in (game.parent, game.player, game.branch))
         probability, payoffs = np.asarray(game.probability), np.asarray(game.payoffs)
         size, root = len(parent), int(np.argmin(parent))
@@ -234,28 +235,6 @@ class TreeSimulator(AbstractSimulator):
         return child, self.payoffs[:, child], self.player[child] == TERMINAL
 
 
-def wrap(game: AbstractGame, horizon: int | None = None) -> AbstractSimulator:
-    """The simulator of an exact game.
-
-    Args:
-        game: Any of the library's exact games.
-        horizon: Steps after which a play that goes on for ever is cut off.
-
-    Returns:
-        The simulator.
-
-    Raises:
-        InputError: If the game is of another kind, or ``horizon`` is missing where γ = 1.
-    """
-    if isinstance(game, PolymatrixGame):
-        return PolymatrixSimulator(game)
-    if isinstance(game, ExtensiveFormGame):
-        return TreeSimulator(game)
-    if isinstance(game, AbstractWorldStateGame):
-        return WorldSimulator(game, horizon)
-    raise InputError("game", f"is a {type(game).__name__}; one of the library's exact games is wanted")
-
-
 def _cumulative(p: Float[Array, "*b n"]) -> Float[Array, "*b n"]:
     """Cumulative probabilities, to be compared with a uniform variable."""
     return jnp.cumsum(p, axis=-1)
@@ -273,13 +252,13 @@ def _draw(key: Any, cumulative: Float[Array, " n"]) -> Int[Array, ""]:
     return jnp.sum(jax.random.uniform(key, dtype=cumulative.dtype) >= cumulative)
 
 
-def _belief_table(game: AbstractWorldStateGame) -> Float[Array, "player state world"]:
+def _belief_table(game: Any) -> Float[Array, "player state world"]:
     beliefs, seen = game.beliefs(game.world_initial()), game.information_map()
     here = seen[:, None, :] == jnp.arange(game.num_information_states)[None, :, None]
     return jnp.where(here, beliefs[:, None, :], 0.0)
 
 
-def _horizon(game: AbstractWorldStateGame, horizon: int | None) -> tuple[int, float]:
+def _horizon(game: Any, horizon: int | None) -> tuple[int, float]:
     """Steps of a play, and the sum of the discounts of as many."""
     if not game.plays_on:
         return 1, 1.0
