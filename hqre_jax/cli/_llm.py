@@ -107,26 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--online", action="store_true", help="learn by playing, with a controller of temperatures")
     training.add_argument(
         "--temperatures", metavar="T", default=None,
-<<<<<<< ours
-<<<<<<< ours
-<<<<<<< ours
-        help="offline: grid, least, controller or a number; online: the first, kept if a number (default: grid; 0.25)",
-||||||| base
-        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
-=======
         help="offline: grid (default), least, controller, a number; online: a number, which is kept",
->>>>>>> theirs
-||||||| base
-        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
-=======
-        help="offline: grid, least, controller, number; online: the first one, kept if a number (default: grid; 0.25)",
->>>>>>> theirs
-||||||| base
-        help="offline: grid, least, controller, or a number; online: the first one, kept if a number (default: grid; 0.25)",
-=======
-        help="offline: grid, least, controller, or a number; online: the first one, kept if a number "
-        "(default: grid; 0.25)",
->>>>>>> theirs
     )  # fmt: skip
     add_eval(command)
     add_report(command)
