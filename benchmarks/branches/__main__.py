@@ -22,6 +22,7 @@ from rich.table import Table
 
 import hqre_jax as hq
 from benchmarks.branches._families import FAMILIES, Sample
+from benchmarks.branches._gambit import gambit
 from benchmarks.branches._tracer import trace
 
 _CHUNK = 50_000
@@ -47,22 +48,6 @@ def judged(sample: Sample, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     found = [trace(system, start, stretch, theta) for theta in (_FINE, _FINER)]
     fine, finer = (policies(f.points) for f in found)
     return finer, found[0].arrived & found[1].arrived & ~_off(fine, finer)
-
-
-def gambit(payoffs: np.ndarray, tau: np.ndarray) -> np.ndarray:
-    """Gambit's policies for games with one temperature, at default steps; nan where it gives up."""
-    import pygambit
-
-    answers = np.full((*payoffs.shape[:2], 1, max(payoffs.shape[2:])), np.nan)
-    for k, (game, t) in enumerate(zip(payoffs, tau, strict=True)):
-        try:
-            built = pygambit.Game.from_arrays(*game)
-            profile = pygambit.qre.logit_solve_lambda(built, [1.0 / float(t)])[0].profile
-        except (RuntimeError, ValueError, IndexError):
-            continue
-        for i, player in enumerate(built.players):
-            answers[k, i, 0, : len(player.strategies)] = [float(profile[s]) for s in player.strategies]
-    return answers
 
 
 def _alone(sample: Sample, place: int, method: str) -> tuple[np.ndarray, bool]:
