@@ -107,11 +107,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--online", action="store_true", help="learn by playing, with a controller of temperatures")
     training.add_argument(
         "--temperatures", metavar="T", default=None,
-        help="offline: grid, least, controller, number; online: the first one, kept if a number (default: grid; 0.25)",
+        help="offline: grid (default), least, controller, a number; online: a number, which is kept",
     )  # fmt: skip
+    training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
     add_eval(command)
     add_report(command)
-    training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
 
 
 def llm(arguments: Namespace) -> int:

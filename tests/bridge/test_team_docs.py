@@ -8,6 +8,7 @@ from pathlib import Path
 import faulty_endpoint as faulty
 import pytest
 
+from hqre_jax.bridge.models import Reply, Usage
 from hqre_jax.cli import main
 
 PAGE = (Path(__file__).parents[2] / "docs" / "teams.md").read_text(encoding="utf-8")
@@ -23,6 +24,13 @@ def answer_sum(handler) -> None:
     a, b = map(int, re.findall(r"\d+", asked)[:2])
     text = f"The answer is {a + b}." if "step by step" in system else "The answer is 1."
     faulty.answer(faulty.completion(text, usage=(20, 0, 8)))(handler)
+
+
+async def agent_of_a_framework(request):
+    """Adds up, and says so."""
+    a, b = map(int, re.findall(r"\d+", request.messages[-1].content)[:2])
+    steps = "step by step" in request.messages[0].content
+    return Reply(f"The answer is {a + b if steps else 1}.", "stop", Usage(20, 0, 8))
 
 
 def test_ten_lines_and_three_commands(capsys, monkeypatch, tmp_path):
@@ -45,6 +53,10 @@ def test_ten_lines_and_three_commands(capsys, monkeypatch, tmp_path):
     controls = policy["agents"][0]["controls"]
     first = [row[0][controls.index("direct")] for row in policy["probabilities"]]
     assert max(first) < 0.1
+    program = {"my_async_agent": agent_of_a_framework}
+    exec(block("python"), program)
+    assert program["solution"].successful
+    assert program["solution"].policy[0, 0, controls.index("step_by_step")] > 0.4
     shown = capsys.readouterr().out
     assert "right answer" in shown
     assert "score" in shown

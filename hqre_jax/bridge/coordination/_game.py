@@ -178,9 +178,10 @@ class TeamGame:
         """
         omega = list[np.ndarray]()
         for replies in self.replies:
-            drawn = np.ones(replies.votes.shape[:2] + replies.votes.shape[3:])
+            agents, choices, _, size = replies.votes.shape
+            drawn = np.ones((agents, choices, size))
             for members in pools(replies.samples):
-                weights = rng.dirichlet(np.ones(drawn.shape[-1])) * drawn.shape[-1]  # the Bayesian bootstrap
+                weights = size * rng.dirichlet(np.ones(size))  # the Bayesian bootstrap
                 for i, k in members:  # agents of one voice share the samples, and so their weights
                     drawn[i, k] = weights
             omega.append(drawn)
