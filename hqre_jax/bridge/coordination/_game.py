@@ -41,6 +41,8 @@ from hqre_jax.bridge.tasks import Item
 # Beginnings of a question, and plays of it that go on to the next round: many where that costs nothing, few where
 # somebody reads what was said, for then each has to be asked for.
 REPLICATES, PER_QUESTION, PER_QUESTION_READ = 8, 64, 4
+# Share of a class's plays below which a state may go unknown; least weight of an outcome in a bootstrap.
+_RARE, _LEAST_WEIGHT = 0.02, 0.05
 
 
 @dataclass(frozen=True)
@@ -223,12 +225,16 @@ class TeamGame:
             paid[:, x] += np.tensordot(share, moments.paid, 1)
         own = self.price_scale * self._own_costs(cost, paid)
         legal = self._legal()
-        reached = weight.max(1) > 0
-        unknown = np.argwhere(legal & reached[:, None] & (weight <= 0))
-        if len(unknown):
-            x, profile = unknown[0]
-            raise InputError("samples", f"show nothing of {self._name(int(profile))} in state {self.states.states[x]}: "
-                             "collect more")  # fmt: skip
+        unknown = legal & (weight <= 0)
+        # A state that hardly ever comes about, and of which not every profile is known, counts as one never reached.
+        missing = np.argwhere(unknown & (weight.max(1) > _RARE)[:, None])
+        if len(missing):
+            x, profile = missing[0]
+            raise InputError(
+                "samples", f"show nothing of {self._name(int(profile))} in state {self.states.states[x]}: collect more"
+            )
+        reached: np.ndarray = np.all(~unknown, axis=1, keepdims=True)[:, 0]
+        weight, gain, moves = weight * reached[:, None], gain * reached[:, None], moves * reached[:, None, None]
         safe = np.where(weight > 0, weight, 1.0)
         profiles = joint_profiles(agents, choices)
         payoffs = np.stack([gain / safe - own[i][:, profiles[:, i]] for i in range(agents)])
@@ -243,7 +249,7 @@ class TeamGame:
             action_mask=self.states.mask,
             labels=team_labels(self.states),
         )
-        return Estimated(game, gain / safe, own)
+        return Estimated(game, gain / safe, own, reached)
 
     def _class_moments(self, c: int) -> Moments:
         agents, _, choices = self.states.mask.shape
@@ -288,7 +294,7 @@ class TeamGame:
         for past in range(number):
             index = histories.order[rows, each[0].T, histories.choices[:, past], past]
             before += (self.omega[c][each[0].T, histories.choices[:, past], index] - 1).sum(1)
-        return 1 + before[:, None] + extra[:, np.arange(agents), profiles].sum(-1)
+        return np.maximum(1 + before[:, None] + extra[:, np.arange(agents), profiles].sum(-1), _LEAST_WEIGHT)
 
     def _own_costs(self, cost: np.ndarray, paid: np.ndarray) -> Float[np.ndarray, "agent state choice"]:
         """What each choice costs its agent; in a state that nothing is known of, what it costs elsewhere."""

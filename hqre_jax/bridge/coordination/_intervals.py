@@ -35,7 +35,9 @@ class Bootstrapped:
     def interval(self, values: Float[np.ndarray, "draw *rest"]) -> Float[np.ndarray, "2 *rest"]:
         """Lower and upper end of the percentile interval of what differs from draw to draw."""
         tail = (1 - self.level) / 2
-        return np.nanquantile(values, [tail, 1 - tail], axis=0)
+        known = np.isfinite(values).any(0)  # of a state that no draw has, nothing is known
+        ends = np.nanquantile(np.where(known, values, 0.0), [tail, 1 - tail], axis=0)
+        return np.where(known, ends, np.nan)
 
 
 def bootstrap_team(
@@ -78,7 +80,7 @@ def bootstrap_team(
         scores.append(worth.score)
         teams.append(worth.team)
         if solved is not None:
-            margins.append(stage_margins(drawn.game, tau, solved.values))
+            margins.append(np.where(drawn.reached, stage_margins(drawn.game, tau, solved.values), np.nan))
             policies.append(solved.policy)
     if not scores:
         raise InputError("samples", "are too few for intervals: collect more")

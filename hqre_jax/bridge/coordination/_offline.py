@@ -81,7 +81,11 @@ class Trained:
             **facts: Digests and budgets.
         """
         certificate, sure = self.certificate, bootstrapped
-        margins = None if sure is None or not len(sure.margins) else sure.interval(sure.margins).T.tolist()
+        margins = (
+            None
+            if sure is None or not len(sure.margins)
+            else [None if np.isnan(ends).any() else ends.tolist() for ends in sure.interval(sure.margins).T]
+        )
         return TeamPolicy.of(
             self.game.states, self.policy, self.tau,
             method="offline",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from hqre_jax._games import MarkovGame
 
@@ -16,11 +16,13 @@ class Estimated:
         game: The game.
         rise: What the score of the team's answer rises by, ``(state, profile)``.
         cost: What each choice costs its agent, ``(agent, state, choice)``, units of score.
+        reached: Whether anything is known of a state; in others nothing is gained, and play ends.
     """
 
     game: MarkovGame
     rise: Float[np.ndarray, "state profile"]
     cost: Float[np.ndarray, "agent state choice"]
+    reached: Bool[np.ndarray, " state"]
 
     def worth(self, policy: Float[np.ndarray, "agent state choice"]) -> "Worth":
         """Expected score and costs of a play.
