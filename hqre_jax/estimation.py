@@ -128,7 +128,7 @@ def fit_temperatures(
         tol: Residual of the HQRE; 1e-10 in float64, 1e-5 in float32.
 
     Returns:
-        The `TemperatureFit`. Its ``result`` is ``successful`` where the maximum was reached (at a bound included),
+        The ``TemperatureFit``. Its ``result`` is ``successful`` where the maximum was reached (at a bound included),
         ``diverged`` where no step goes up any more although the slope is not 0 (the branch jumps there), and
         ``nonfinite`` where no HQRE on the grid could be computed or explains the data at all.
 

@@ -11,8 +11,9 @@ import pytest
 import hqre_jax as hq
 from benchmarks.branches._systems import normal_form_system, policies_of
 from benchmarks.branches._tracer import trace
+from hqre_jax.solvers import KrylovBranch
 from hqre_jax.solvers._loop import iterate
-from hqre_jax.solvers.continuation import _closeness
+from hqre_jax.solvers.continuation import _closeness, krylov_branch
 
 # Three places to meet at, each a little better or worse than the others.
 NEAR = np.array(
@@ -63,6 +64,29 @@ def test_just_before_a_fold():
     solution = hq.solve_batch(np.stack([NEAR] * 16), tau[:, None])
     assert set(solution.selection) == {"principal_branch"}
     np.testing.assert_allclose(solution.policy, np.stack([fold.policy] * 16), rtol=0, atol=0.2)
+
+
+def three_drivers():
+    """Three roads that differ, three drivers that hardly do: what they cannot share they must not sit in together."""
+    base, slope = np.array([0.15, 0.3, 0.6]), np.array([0.9, 0.7, 0.5])
+    payoffs = np.zeros((3, 3, 3, 3))
+    for profile in np.ndindex(3, 3, 3):
+        for i in range(3):
+            payoffs[(i, *profile)] = -base[profile[i]] - slope[profile[i]] * profile.count(profile[i])
+    return hq.NormalFormGame(payoffs + 1e-9 * np.random.RandomState(0).randn(3, 3, 3, 3))
+
+
+@pytest.mark.parametrize("dense", [200, 0])
+def test_without_a_matrix(dense, monkeypatch):
+    """What a symmetry hides from one step's direction the next one sees: small games by the matrix, large by powers."""
+    monkeypatch.setattr(krylov_branch, "_SMALL", dense)
+    method = KrylovBranch()
+    for problem in (hq.Problem(hq.NormalFormGame(NEAR), 0.1), hq.Problem(three_drivers(), 0.07)):
+        problem = problem.centered()
+        right = hq.solve(problem, solver="principal_branch").policy
+        state, code, _ = jax.jit(lambda p: iterate(method, p, p.log_reference, jnp.asarray(1e-10), 3_000))(problem)
+        assert int(code) == hq.RESULTS.successful.code
+        np.testing.assert_allclose(problem.policy(state.iterate.logits), right, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("solver", ["principal_branch", "krylov_branch"])

@@ -1,5 +1,6 @@
 """The documentation is built once, notebooks executed: no warning, no dead link, every public name, every picture."""
 
+import fcntl
 import html.parser
 import json
 import os
@@ -19,15 +20,22 @@ NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder of a build; a warning, an error in a cell or a word on its stderr fails here."""
-    out = tmp_path_factory.mktemp("site")
+def site(tmp_path_factory, testrun_uid):
+    """The folder of a build; a warning, an error in a cell or a word on its stderr fails here. Workers share it."""
+    out = tmp_path_factory.getbasetemp().parent / f"site-{testrun_uid}"
+    with Path(f"{out}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (out / "html" / "index.html").exists():
+            build(out)
+    return out
+
+
+def build(out: Path) -> None:
     # Nothing of these tests' own environment: what a reader has.
     environment = {key: value for key, value in os.environ.items() if key not in ("MPLBACKEND", "PYTHONPATH")}
     command = [sys.executable, "docs", "--out", str(out)]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
     assert run.returncode == 0, run.stdout + run.stderr
-    return out
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS)

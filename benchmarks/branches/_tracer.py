@@ -65,7 +65,7 @@ def trace(system: System, start: np.ndarray, stretch: np.ndarray, theta: float, 
     found = Traced(start.copy(), *(np.zeros(count, kind) for kind in (bool, int, int, int)))
     lanes = np.arange(count)
     z, s = start.copy(), np.zeros(count)
-    _, jacobian, slope = system(lanes, z, s)
+    _, jacobian, slope = (np.array(part) for part in system(lanes, z, s))
     tangent = _tangent(jacobian, slope / stretch[:, None], np.eye(size + 1)[-1][None].repeat(count, 0))
     before, length = tangent.copy(), np.full(count, 0.01)
     while len(lanes):
@@ -131,7 +131,7 @@ def _attempt(system, lanes, z, s, tangent, jacobian, slope, length, weight, thet
         change = np.max(np.abs(step) / (1 + np.abs(there)), axis=1)
         if (change <= _CONVERGED).all():
             break
-    _, new_jacobian, new_slope = system(lanes, there[:, :-1], there[:, -1] / weight)
+    _, new_jacobian, new_slope = (np.array(part) for part in system(lanes, there[:, :-1], there[:, -1] / weight))
     old = _bordered(jacobian, slope / weight[:, None], tangent)
     new = _bordered(new_jacobian, new_slope / weight[:, None], tangent)
     relative = _solve(old, new - old)

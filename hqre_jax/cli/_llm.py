@@ -109,9 +109,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--temperatures", metavar="T", default=None,
         help="offline: grid (default), least, controller, a number; online: a number, which is kept",
     )  # fmt: skip
+    training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
     add_eval(command)
     add_report(command)
-    training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
 
 
 def llm(arguments: Namespace) -> int:

@@ -86,7 +86,7 @@ class AbstractGame(eqx.Module):
             payoff_scale: Factor on every payoff (not on the bonus); the homotopy moves it from 0 to 1.
 
         Returns:
-            The `Evaluation`; linear in ``(payoff_scale, bonus)`` at a fixed policy.
+            The ``Evaluation``; linear in ``(payoff_scale, bonus)`` at a fixed policy.
         """
 
     @abc.abstractmethod
@@ -132,7 +132,7 @@ class AbstractGame(eqx.Module):
         return None
 
     def world_states(self) -> Any:
-        """The game itself, if it is written down by world states (`AbstractWorldStateGame`), else None."""
+        """The game itself, if it is written down by world states (``AbstractWorldStateGame``), else None."""
         return None
 
     def step_discount(self) -> Scalar | None:

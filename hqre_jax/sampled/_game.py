@@ -68,7 +68,7 @@ class SampledGame(AbstractGame):
         """Play of an exact game, so that every estimate has a truth.
 
         Args:
-            game: A game that has a `simulator`, as all of the library's exact games have.
+            game: A game that has a ``simulator``, as all of the library's exact games have.
             horizon: Steps after which a play that goes on for ever is cut off; by default the discount has then
                 fallen below 1e-3.
             **options: See `SampledGame`.

@@ -133,7 +133,7 @@ def test_pictures_of_hostile_names():
     row = {
         "class": name, "round": 1, "agreement": None, "margin": 0.1, "low": 0.0, "high": 0.2,
     }  # fmt: skip
-    svg = margin_plot([row])
+    svg = margin_plot([row, row | {"low": None, "high": None}])
     root = ElementTree.fromstring(svg)
     assert root.tag.endswith("svg")
     assert not [node for node in root.iter() if node.tag.endswith("script")]

@@ -95,7 +95,8 @@ class AbstractBaseline(AbstractMethod):
 
     Attributes:
         family: The class of methods that it belongs to.
-        trained_once: Whether training knows no chance: then all seeds share what the first one came to.
+        trained_once: Whether settings are measured with the first seed for all: where training knows no chance, and
+            where every setting costs calls of its own.
     """
 
     family: Family

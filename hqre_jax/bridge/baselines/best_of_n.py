@@ -34,6 +34,7 @@ class BestOfVerifier(AbstractBaseline):
     name: str = "best_of_n_verifier"
     paper = "Cobbe et al., Training Verifiers to Solve Math Word Problems, 2021, arXiv 2110.14168"
     family = "best-of-n"
+    trained_once = True
 
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
         """See `AbstractBaseline`."""

@@ -28,6 +28,7 @@ class ClassBlindExamples(AbstractBaseline):
     name: str = "class_blind_examples"
     paper = "Brown et al., Language Models are Few-Shot Learners, 2020, arXiv 2005.14165"
     family = "examples"
+    trained_once = True
 
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
         """See `AbstractBaseline`."""

@@ -26,6 +26,7 @@ class Debate(AbstractBaseline):
     name: str = "debate"
     paper = "Du et al., Improving Factuality and Reasoning through Multiagent Debate, 2023, arXiv 2305.14325"
     family = "debate"
+    trained_once = True
 
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
         """See `AbstractBaseline`."""

@@ -26,6 +26,7 @@ class MixtureOfAgents(AbstractBaseline):
     name: str = "mixture_of_agents"
     paper = "Wang et al., Mixture-of-Agents Enhances Large Language Model Capabilities, 2024, arXiv 2406.04692"
     family = "mixture"
+    trained_once = True
 
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
         """See `AbstractBaseline`."""

@@ -38,6 +38,7 @@ class Reconcile(AbstractBaseline):
     name: str = "reconcile"
     paper = "Chen, Saha & Bansal, ReConcile, 2023, arXiv 2309.13007"
     family = "vote"
+    trained_once = True
 
     def settings(self, dev: Sequence[Item], samples: Samples, seed: int) -> Iterator[Setting]:
         """See `AbstractBaseline`."""

@@ -41,7 +41,7 @@ def stage_game(game: MarkovGame, values: Float[np.ndarray, "player state"], stat
 
 
 def stage_games(game: MarkovGame, values: Float[np.ndarray, "player state"]) -> list[NormalFormGame]:
-    """The game of every state; see `stage_game`."""
+    """The game of every state; see ``stage_game``."""
     return [stage_game(game, values, x) for x in range(game.num_information_states)]
 
 

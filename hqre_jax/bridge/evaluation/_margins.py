@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from hqre_jax.bridge.baselines import check_budget
 from hqre_jax.bridge.baselines.ablations import team_game
 from hqre_jax.bridge.coordination import (
     Samples,
+    TeamGame,
     TeamPolicy,
     bootstrap_team,
     certify_stages,
@@ -19,10 +20,11 @@ from hqre_jax.bridge.coordination import (
     uniform_law,
 )
 from hqre_jax.bridge.tasks import Item
+from hqre_jax.core._types import InputError
 from hqre_jax.solving._solve import solve
 
-# Resampled games behind an interval.
-RESAMPLED = 40
+# Resampled games behind an interval, and its level.
+RESAMPLED, LEVEL = 40, 0.95
 # Where equilibria are counted, beside the policy's own temperatures, units of score.
 LOW = 0.02
 # Part of play that is uniform, as in training: states off the way are known, too.
@@ -57,15 +59,14 @@ def margins(
     values = np.asarray(solve(game.game, tau, throw=False).values) if solved is None else solved.values
     certificate = certify_stages(game.game, tau, values)
     say("margins of resampled games", 0, 1)
-    drawn = bootstrap_team(game, policy.probabilities, tau, draws=resampled, seed=samples.seed)
-    check_budget(samples)
+    shifted = _resampled(game, policy, tau, resampled, samples.seed)
     rows = list[dict[str, Any]]()
     for x, (state, stage, found) in enumerate(
         zip(game.states.states, stage_games(game.game, values), certificate.stages, strict=True)
     ):
         say("numbers of equilibria", x, len(certificate.stages))
-        own = drawn.margins[np.isfinite(drawn.margins[:, x]), x]
-        low, high = drawn.interval(own) if own.size else (math.nan, math.nan)
+        own = shifted[np.isfinite(shifted[:, x]), x]
+        low, high = np.quantile(own, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if own.size else (math.nan, math.nan)
         rows.append(
             {
                 "class": state.task_class, "round": state.round, "agreement": state.agreement,
@@ -79,9 +80,19 @@ def margins(
             }
         )  # fmt: skip
     return {
-        "verdict": str(certificate.verdict), "reason": certificate.reason, "low_tau": LOW, "resampled": resampled,
-        "level": drawn.level, "states": rows,
+        "verdict": str(certificate.verdict), "reason": certificate.reason, "low_tau": LOW, "resampled": len(shifted),
+        "level": LEVEL, "states": rows,
     }  # fmt: skip
+
+
+def _resampled(
+    game: TeamGame, policy: TeamPolicy, tau: Float[np.ndarray, "agent state"], draws: int, seed: int
+) -> Float[np.ndarray, "draw state"]:
+    """Margins of games of other questions and samples; none where there are too few for that."""
+    try:
+        return bootstrap_team(game, policy.probabilities, tau, draws=draws, level=LEVEL, seed=seed).margins
+    except InputError:
+        return np.zeros((0, tau.shape[1]))
 
 
 def _known(value: float) -> float | None:

@@ -127,11 +127,13 @@ def learning_plot(data: Data) -> str:
 
 def margin_plot(rows: Sequence[Row]) -> str:
     """Margin of every state's game with its interval; right of zero the theory's condition holds."""
-    known = [row for row in rows if row["margin"] is not None and row["low"] is not None]
+    known = [row for row in rows if row["margin"] is not None]
     figure, ax = _figure(7.2, 0.9 + 0.24 * max(len(known), 1))
     for place, row in enumerate(reversed(known)):
-        colour = COLOURS[2] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else GREY
-        ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2)
+        # Where there is no interval, nothing is sure of the sign.
+        low, high = (row[end] if row[end] is not None else row["margin"] for end in ("low", "high"))
+        colour = GREY if row["low"] is None or low <= 0 <= high else COLOURS[2] if low > 0 else COLOURS[1]
+        ax.plot([low, high], [place, place], color=colour, linewidth=2.2)
         ax.plot([row["margin"]], [place], "o", color=colour, markersize=4.5)
     ax.axvline(0, color="black", linewidth=0.8)
     ax.set_yticks(range(len(known)), [_label(state_name(row)) for row in reversed(known)], fontsize=7.5)

@@ -24,9 +24,12 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {about}")
     states = [row for row in tables["margins"] if row["margin"] is not None]
     if states:
-        sure = sum((row["low"] or 0) > 0 for row in states)
         several = sum(row["equilibria_low"] > 1 for row in states)
-        lines.append(f"The margin is positive, interval and all, in {sure} of {len(states)} public states; "
+        sized = [row for row in states if row["low"] is not None]
+        sure = sum(row["low"] > 0 for row in sized)
+        how = "interval and all, in " if sized else "without an interval (too few samples), in "
+        count = sure if sized else sum(row["margin"] > 0 for row in states)
+        lines.append(f"The margin is positive, {how}{count} of {len(states)} public states; "
                      f"{several} have several HQRE at low temperatures.")  # fmt: skip
     missing = sum(row.get("missing", 0) for row in tables["accuracy"])
     if missing:

@@ -19,7 +19,7 @@ count as rounding, and such games as symmetric.
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.core._types import Scalar
 
@@ -106,6 +106,23 @@ def judge(seen: Watch, length: Scalar, change: Scalar, slant: Scalar, sound: Boo
         longer=jnp.where(seen.passing, 0.25, jnp.clip(wanted, 0.5, 3.0)),
         shorter=jnp.where(to_pass, _OVER * distance, halved),
     )
+
+
+def relative_change(
+    old: Float[Array, "n m"], new: Float[Array, "n m"], border: Float[Array, "1 m"], inverse_of: Float[Array, "n m"]
+) -> Scalar:
+    """An upper bound on ``‖A⁻¹(A′ − A)‖₂``, infinite where A is singular: Frobenius' norm or ``√(‖·‖₁‖·‖∞)``.
+
+    Args:
+        old: The Jacobian at one end of a step; m = n + 1.
+        new: At the other.
+        border: The row by which both are bordered.
+        inverse_of: One of the two: that which is inverted.
+    """
+    difference = jnp.concatenate([new - old, jnp.zeros_like(border)])
+    size = jnp.abs(jnp.linalg.solve(jnp.concatenate([inverse_of, border]), difference))
+    norm = jnp.minimum(jnp.sqrt(jnp.sum(size**2)), jnp.sqrt(jnp.max(jnp.sum(size, 0)) * jnp.max(jnp.sum(size, 1))))
+    return jnp.where(jnp.isfinite(norm), norm, jnp.inf)
 
 
 def arrives_first(

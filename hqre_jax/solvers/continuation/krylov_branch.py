@@ -18,10 +18,18 @@ from jaxtyping import Array, Bool, Float, Int
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import InputError, LogPolicy, Policy, Scalar
-from hqre_jax.equilibrium._linearization import defect
+from hqre_jax.equilibrium._linearization import defect, dense_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
-from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, arrives_first, judge, shortest, watch
+from hqre_jax.solvers.continuation._closeness import (
+    CHANGE,
+    Watch,
+    arrives_first,
+    judge,
+    relative_change,
+    shortest,
+    watch,
+)
 from hqre_jax.solvers.continuation._conjugate_residuals import conjugate_residuals
 from hqre_jax.solvers.continuation.principal_branch import rationality
 
@@ -36,10 +44,10 @@ _CORRECTIONS = 6
 # On the way a point is good enough when the last correction moved no probability by more, per length of the step; near
 # singular points, where steps are shorter than this, much less.
 _ON_CURVE, _CRITICAL, _TINY = 1e-3, 0.1, 1e-12
-# Relative accuracy of the linear systems, on the way and at the end.
-_LOOSE, _TIGHT = 0.03, 1e-3
-# Powers a step in small games, with up to so many entries of a policy, and in large ones.
-_SMALL, _MANY_POWERS, _FEW_POWERS = 200, 3, 1
+# Relative accuracy of the linear systems, on the way, of what they change by, and at the end.
+_LOOSE, _FINE, _TIGHT = 0.03, 3e-3, 1e-3
+# Up to so many entries of a policy the Jacobian's change is bounded by a dense matrix; beyond, powers a step.
+_SMALL, _POWERS = 200, 3
 
 
 class State(NamedTuple):
@@ -207,7 +215,16 @@ class KrylovBranch(AbstractSolver):
         direction: Float[Array, " n_plus_1"],
         arrived: Bool[Array, ""],
     ) -> tuple[Scalar, Float[Array, " n_plus_1"], Int[Array, ""]]:
-        """An estimate from below of the spectral radius of ``A⁻¹(A − A₀)``, the direction that shows it, its cost."""
+        """``‖A⁻¹(A − A₀)‖``, the direction that shows it, and what it costs.
+
+        Of small games a bound. Of large ones an estimate from below by powers; a fresh direction is mixed in at every
+        step, since what a symmetry hides from the last one is lost in the systems' tolerance.
+        """
+        if here.size <= _SMALL:
+            _, before = dense_jacobian(lambda point: _off(problem, point), here)
+            _, after = dense_jacobian(lambda point: _off(problem, point), there.point)
+            bound = relative_change(before, after, there.border[None], inverse_of=after)
+            return bound, direction, jnp.zeros((), int)
 
         def old(v):
             return jax.jvp(lambda point: _off(problem, point), (here,), (v,))[1]
@@ -220,16 +237,19 @@ class KrylovBranch(AbstractSolver):
         def power(_, carry):
             _, v, products = carry
             difference = jnp.append(new(v) - old(v), 0.0)
-            y, left, used = conjugate_residuals(bordered, difference, _LOOSE, self.memory)
+            y, left, used = conjugate_residuals(bordered, difference, _FINE, self.memory)
             size = jnp.linalg.norm(y)
             # A system that could not be solved says nothing, and that is too little.
-            size = jnp.where((left <= 2 * _LOOSE) | (jnp.linalg.norm(difference) == 0), size, jnp.inf)
+            size = jnp.where((left <= 2 * _FINE) | (jnp.linalg.norm(difference) == 0), size, jnp.inf)
             useful = jnp.isfinite(size) & (size > 0)
             return size, jnp.where(useful, y / jnp.where(useful, size, 1.0), v), products + used
 
-        count = jnp.where(arrived, 0, _MANY_POWERS if here.size <= _SMALL else _FEW_POWERS)
-        start = (jnp.zeros((), here.dtype), direction / jnp.linalg.norm(direction), jnp.zeros((), int))
-        return jax.lax.fori_loop(0, count, power, start)
+        # No two steps draw the same: their lengths differ.
+        angles = (1.0 + jnp.arange(here.size, dtype=here.dtype)) ** 1.5 * (1.0 + jnp.abs(there.point[-1]))
+        fresh = jnp.sin(angles)
+        mixed = direction / jnp.linalg.norm(direction) + fresh / jnp.linalg.norm(fresh)
+        start = (jnp.zeros((), here.dtype), mixed / jnp.linalg.norm(mixed), jnp.zeros((), int))
+        return jax.lax.fori_loop(0, jnp.where(arrived, 0, _POWERS), power, start)
 
     def _correct(
         self,

@@ -24,7 +24,15 @@ from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.equilibrium._linearization import defect, dense_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver, Iterate, look
-from hqre_jax.solvers.continuation._closeness import CHANGE, Watch, arrives_first, judge, shortest, watch
+from hqre_jax.solvers.continuation._closeness import (
+    CHANGE,
+    Watch,
+    arrives_first,
+    judge,
+    relative_change,
+    shortest,
+    watch,
+)
 
 _FIRST_STEP = 0.1
 # A predictor may miss the curve by this much in probability; steps aim at a fraction of it.
@@ -198,15 +206,12 @@ def _relative_change(
     old: Float[Array, "n n_plus_1"],
     new: Float[Array, "n n_plus_1"],
 ) -> Scalar:
-    """An upper bound on ``‖A⁻¹(A′ − A)‖`` in the norm of the curve, A the old Jacobian bordered by the tangent."""
+    """A bound on ``‖A⁻¹(A′ − A)‖`` in the norm of the curve, A the old Jacobian bordered by the tangent."""
     points = jnp.sum(jnp.any(problem.mask, axis=-1))
     unit = jnp.append(jnp.full(old.shape[0], 1 / jnp.sqrt(points).astype(old.dtype)), 1.0)
-    border = (tangent * unit**2)[None]
-    difference = jnp.concatenate([new - old, jnp.zeros_like(border)])
-    change = jnp.linalg.solve(jnp.concatenate([old, border]), difference)
-    size = jnp.abs(unit[:, None] * change / unit[None, :])
-    norm = jnp.minimum(jnp.sqrt(jnp.sum(size**2)), jnp.sqrt(jnp.max(jnp.sum(size, 0)) * jnp.max(jnp.sum(size, 1))))
-    return jnp.where(jnp.isfinite(norm), norm, jnp.inf)
+    # In units in which that norm is the Euclidean one; the equation's own unit cancels.
+    old, new = old / unit[None], new / unit[None]
+    return relative_change(old, new, (tangent * unit)[None], inverse_of=old)
 
 
 def correct(
