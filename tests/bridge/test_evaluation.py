@@ -293,7 +293,8 @@ def test_policies_at_other_prices_are_settings_of_dice_pc(tmp_path, monkeypatch)
     """Every price is trained at once; one at which no equilibrium is found is left out."""
     seen = list[float]()
 
-    def trained(game):
+    def trained(game, temperatures):
+        assert temperatures == "grid"
         seen.append(game.price_scale)
         if game.price_scale == 2:
             raise NoEquilibrium

@@ -6,8 +6,8 @@ import pytest
 from teams import dice, game_items, samples_of, team_file
 
 import hqre_jax as hq
+from hqre_jax.bridge.baselines import NothingFits
 from hqre_jax.bridge.coordination import (
-    DicePC,
     PolicyPlayer,
     TeamGame,
     TeamSimulator,
@@ -19,7 +19,7 @@ from hqre_jax.bridge.coordination import (
     train_offline,
     train_online,
 )
-from hqre_jax.core._types import InputError
+from hqre_jax.bridge.evaluation._policies import Policies
 
 MENU = [
     {"control": "abstain"},
@@ -76,15 +76,13 @@ def test_least_temperatures_certify_and_low_ones_do_not(pool):
 
 def test_a_budget_is_kept_by_dearer_tokens(pool):
     samples, _, items, _, _ = pool
-    free, poor = DicePC(0.15), DicePC(0.15, prices=(1.0, 16.0))
-    outcomes = {}
-    for budget, method in ((np.inf, free), (20.0, poor)):
-        player = method.fit(items[0], samples, budget, 0)
-        outcomes[budget] = play_all(player, items[0], samples, 0)
-    tokens = {budget: np.mean([outcome.tokens for outcome in found]) for budget, found in outcomes.items()}
-    assert tokens[20.0] <= 20.0 < tokens[np.inf]
-    with pytest.raises(InputError, match="of 0 tokens a question is kept at no price"):
-        DicePC(0.15, prices=(1.0,)).fit(items[0], samples, 0.0, 0)
+    front = Policies((), prices=(1.0, 16.0), temperatures=0.15).measure(items[0], samples, np.inf, 0)
+    free, poor = front.within(np.inf), front.within(20.0)
+    assert (free.setting.label, poor.setting.label) == ("trained again, price × 1", "trained again, price × 16")
+    assert poor.tokens <= 20.0 < free.tokens
+    assert poor.score < free.score
+    with pytest.raises(NothingFits, match="the budget is 0 tokens a question"):
+        front.within(0)
 
 
 def test_the_simulator_plays_the_same_game(pool):

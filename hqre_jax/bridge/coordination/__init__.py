@@ -19,11 +19,11 @@ from hqre_jax.bridge.coordination._collect import Collected as Collected
 from hqre_jax.bridge.coordination._collect import available as available
 from hqre_jax.bridge.coordination._collect import collect as collect
 from hqre_jax.bridge.coordination._counterfactuals import needed as needed
-from hqre_jax.bridge.coordination._dice_pc import DicePC as DicePC
 from hqre_jax.bridge.coordination._game import TeamGame as TeamGame
 from hqre_jax.bridge.coordination._game import uniform_law as uniform_law
 from hqre_jax.bridge.coordination._intervals import Bootstrapped as Bootstrapped
 from hqre_jax.bridge.coordination._intervals import bootstrap_team as bootstrap_team
+from hqre_jax.bridge.coordination._offline import Temperatures as Temperatures
 from hqre_jax.bridge.coordination._offline import Trained as Trained
 from hqre_jax.bridge.coordination._offline import stability_of as stability_of
 from hqre_jax.bridge.coordination._offline import train_offline as train_offline

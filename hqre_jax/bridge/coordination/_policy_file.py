@@ -2,8 +2,6 @@
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from hqre_jax.bridge.coordination._policy import TeamPolicy
 from hqre_jax.bridge.coordination._states import State
 from hqre_jax.bridge.coordination._votes import AGREEMENTS
 from hqre_jax.core._types import InputError
+from hqre_jax.io._files import write_whole
 
 FORMAT, VERSION = "hqre-jax team policy", 1
 # Probabilities are written with all their digits; a hand may have rounded them.
@@ -62,13 +61,7 @@ def write_policy(policy: TeamPolicy, path: str | Path) -> None:
         InputError: It cannot be written.
     """
     text = json.dumps(policy_document(policy), indent=1, allow_nan=False) + "\n"
-    target = Path(path)
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, delete=False) as file:
-            file.write(text)
-        os.replace(file.name, target)
-    except OSError as error:
-        raise InputError("out", f"{str(path)!a} cannot be written: {(error.strerror or str(error)).lower()}") from None
+    write_whole(Path(path), text.encode("utf-8"))
 
 
 def read_policy(path: str | Path) -> TeamPolicy:

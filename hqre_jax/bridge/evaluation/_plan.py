@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hqre_jax.core._types import InputError
+from hqre_jax.io._files import write_whole
 
 FORMAT, VERSION = "hqre-jax evaluation", 1
 
@@ -114,12 +114,7 @@ def write_json(path: Path, document: Any) -> None:
     Raises:
         InputError: It cannot be written.
     """
-    text, fresh = json.dumps(document, indent=1, allow_nan=False), path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        fresh.write_text(f"{text}\n", encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError as error:
-        raise InputError("out", f"{str(path)!a} cannot be written: {(error.strerror or str(error)).lower()}") from None
+    write_whole(path, f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode())
 
 
 def digest(path: Path) -> str:

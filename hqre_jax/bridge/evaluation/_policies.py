@@ -10,7 +10,7 @@ from hqre_jax.bridge.baselines import AbstractBaseline, Setting
 from hqre_jax.bridge.baselines._learned import learned
 from hqre_jax.bridge.baselines.ablations import team_game
 from hqre_jax.bridge.baselines.mirror import ZERO, MirrorLearner
-from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamPolicy, train_offline
+from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, TeamPolicy, Temperatures, train_offline
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.solving._solution import SolveError
 
@@ -23,12 +23,14 @@ class Policies(AbstractBaseline):
         policies: They, with the names of their files.
         prices: Factors on the team file's prices at which the game of the dev questions is solved again, as
             `hqre llm train` does it: dearer tokens, fewer of them.
+        temperatures: As in `train_offline`.
     """
 
     policies: tuple[tuple[str, TeamPolicy], ...]
     prices: tuple[float, ...] = ()
+    temperatures: Temperatures | float = "grid"
     name: str = "dice_pc"
-    paper = "Heterogeneous Quantal Response Equilibria, arXiv 2606.08068"
+    paper = "DICE: Entropy-Regularized Equilibrium Selection for Stable Multi-Agent LLM Coordination, arXiv 2606.08068"
     family = "ours"
     trained_once = True
 
@@ -42,7 +44,7 @@ class Policies(AbstractBaseline):
         game = team_game(samples, dev)
         for price in self.prices:
             try:
-                policy = train_offline(game.priced(price)).policy
+                policy = train_offline(game.priced(price), self.temperatures).policy
             except SolveError:  # no equilibrium was found at this price
                 continue
             yield Setting(f"trained again, price × {price:g}", PolicyPlayer(states, policy))

@@ -94,7 +94,8 @@ class KrylovBranch(AbstractSolver):
     As `PrincipalBranch` it starts at ``τ = ∞`` whatever ``initial_policy`` says and follows the curve through
     turning points; steps are shortened where the Jacobian changes too much, the corrector fails, the curve turns or the
     prediction misses by more than 0.1 in probability. A bifurcation that breaks a symmetry is passed along the incoming
-    direction and counted.
+    direction and counted. Up to 200 entries of a policy the Jacobian's change is bounded by a dense matrix; beyond, it
+    is estimated from below by powers: evidence that no other sheet was stepped onto, and no bound.
 
     Args:
         memory: Most products with the Jacobian in one linear system; memory is twice as many policies.
