@@ -1,10 +1,7 @@
 """The command line: every exit code, every document, one line for every fault."""
 
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,9 +13,6 @@ from hqre_jax.cli import main
 from hqre_jax.cli._tables import rendered, table
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = [sys.executable, "-m", "hqre_jax"]
-# A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
-HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -335,58 +329,6 @@ def test_help_explains(capsys, command):
         assert "--reference-file" in out
 
 
-# From here on: the program itself, in a process of its own.
-
-
-def test_program_solves_and_prints_one_object():
-    done = subprocess.run(
-        [*PROGRAM, "solve", "matching_pennies", "--tau", "0.5", "--format", "json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    found = json.loads(done.stdout)
-    # In single precision, the default of JAX, this would not be so close.
-    np.testing.assert_allclose(found["policy"], np.full((2, 1, 2), 0.5), atol=1e-15)
-    assert found["certificate"]["verdict"] == "unique"
-
-
-def test_program_refuses_in_one_line():
-    done = subprocess.run(
-        [*PROGRAM, "solve", "chicken", "--tau", "0"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert_one_line(done.returncode, done.stdout, done.stderr, "tau")
-
-
-def test_program_speaks_to_terminals_without_greek():
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run([*PROGRAM, "--help"], cwd=ROOT, env=environment, capture_output=True, timeout=300)
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert b"usage: hqre" in done.stdout
-
-
-def test_program_ends_quietly_when_nobody_reads():
-    read, write = os.pipe()
-    os.close(read)
-    with os.fdopen(write, "wb") as closed:
-        done = subprocess.run([*PROGRAM, "games"], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=300)
-    assert (done.returncode, done.stderr) == (0, b"")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_program_interrupted_is_exit_130(tmp_path):
-    """The game comes from a pipe that says nothing, so that the program certainly is at work."""
-    pipe = tmp_path / "game.json"
-    os.mkfifo(pipe)
-    program = subprocess.Popen(
-        [sys.executable, "-c", HEEDFUL, *PROGRAM, "solve", str(pipe), "--tau", "1"],
-        cwd=ROOT, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    with pipe.open("w"):
-        program.send_signal(signal.SIGINT)
-        _, err = program.communicate(timeout=60)
-    assert (program.returncode, err) == (130, "hqre: interrupted\n")
-
-
 def test_rigorous_answers_carry_their_proofs(capsys):
     pytest.importorskip("flint")
     solved = document(capsys, "solve", "stag_hunt", "--tau", "0.5", "--rigorous")
@@ -397,3 +339,14 @@ def test_rigorous_answers_carry_their_proofs(capsys):
     assert [proof["kind"] for proof in several["proofs"]] == ["krawczyk", "krawczyk"]
     one = document(capsys, "certify", "matching_pennies", "--tau", "0.5", "--rigorous")
     assert (one["verdict"], [proof["kind"] for proof in one["proofs"]]) == ("unique", ["margin"])
+
+
+def test_names_in_a_file_do_not_act_on_the_terminal(capsys, tmp_path):
+    game = {"kind": "normal_form", "payoffs": [[[1, 0], [0, 1]]] * 2}
+    game |= {"title": "a\x1b[31mX", "players": ["b\x1b]0;y\x07", "c"]}
+    file = tmp_path / "game.json"
+    file.write_text(json.dumps(game))
+    code, out, err = run(capsys, "solve", str(file), "--tau", "1")
+    assert (code, err) == (0, "")
+    assert "a\\x1b[31mX" in out
+    assert not {"\x1b", "\x07"} & set(out)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hqre_jax.cli._llm_options import say
 from hqre_jax.core._text import harmless
+from hqre_jax.core._types import InputError
 
 EPILOG = """\
 Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
@@ -32,6 +33,8 @@ def report(arguments: Namespace) -> int:
     from hqre_jax.bridge.report import write_report
 
     folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise InputError("DIR", f"{arguments.folder!a} is no folder; `hqre llm eval --out DIR` makes one")
     document = write_report(folder)
     if arguments.format == "json":
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")

@@ -1,6 +1,7 @@
 """``hqre llm collect`` and ``train``: from a team file and a store to a policy."""
 
 import json
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -32,6 +33,7 @@ def collect(arguments: Namespace) -> int:
     with Store(arguments.store) as store:
         models = models_of(team, arguments, store)
         samples, states, items = _pool(arguments, team, dict(models))
+        _check_samples(arguments, samples)
         goes_on_with(same_again(arguments))
         with progress() as show:
             found = sample_all(samples, states, items, show)
@@ -54,7 +56,8 @@ def collect(arguments: Namespace) -> int:
         say(f"{', '.join(kinds)}: {failed} calls failed for good and are missing observations; the same command tries "
             f"them again: {found.failures[0].detail}")  # fmt: skip
     else:
-        say(f"next: hqre llm train {arguments.team} --store {arguments.store} --out policy.json")
+        following = ["hqre", "llm", "train", arguments.team, "--store", arguments.store, "--out", "policy.json"]
+        say(f"next: {shlex.join(following)}")
     return 1 if stopped or failed else 0
 
 
@@ -80,7 +83,10 @@ def train(arguments: Namespace) -> int:
     else:
         sys.stdout.write(rendered(_policy_tables(policy)))
     task = team.tasks[0].name
-    say(f"{arguments.out} is written; next: hqre llm play {arguments.team} --task {task} --policy {arguments.out}")
+    following = ["hqre", "llm", "play", arguments.team, "--task", task, "--policy", arguments.out]
+    following += ["--store", arguments.store]
+    endpoint = any(agent.model.startswith("openai:") for agent in team.agents)
+    say(f"{arguments.out} is written; next: {shlex.join(following)}{' --base-url …' if endpoint else ''}")
     if ended == "budget":
         say(
             f"budget: the budget is spent, and the policy is what was learnt by then; {arguments.store} keeps all calls"
@@ -105,6 +111,7 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         for name in dict.fromkeys(agent.model for agent in team.agents)
     }
     samples, states, items = _pool(arguments, team, models)
+    _check_samples(arguments, samples)
     samples.size = min(team.samples, available(samples, states, items))
     if samples.size < needed(samples):
         raise InputError(
@@ -160,6 +167,15 @@ def _pool(
     states = PublicStates.of(team, tasks)
     samples = Samples(team, models, tasks, seed=whole(arguments, "seed"))
     return samples, states, states.items("dev", tasks)
+
+
+def _check_samples(arguments: Namespace, samples: "Samples") -> None:
+    """Nothing is bought that is too little for a game."""
+    from hqre_jax.bridge.coordination import needed
+
+    if samples.size < needed(samples):
+        raise InputError(f"{arguments.team}: samples", f"is {samples.size}, and a play may need {needed(samples)}: one "
+                         "for each round and each agent that draws from the same samples")  # fmt: skip
 
 
 def _temperatures(arguments: Namespace) -> Any:

@@ -15,6 +15,7 @@ from rich.text import Text
 from hqre_jax.bounds._certificates import Certificate
 from hqre_jax.cli._demo import Report
 from hqre_jax.core._results import RESULTS
+from hqre_jax.core._text import harmless
 from hqre_jax.problem import Problem
 from hqre_jax.solving._branch import Branch
 from hqre_jax.solving._solution import Solution
@@ -56,8 +57,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Sequen
         else:
             result.add_column(Text(name), overflow="fold")
     for row in rows:
-        result.add_row(*(Text(cell) for cell in row))
+        result.add_row(*(Text(_visible(cell)) for cell in row))
     return result
+
+
+def _visible(text: str) -> str:
+    """Names and titles come from files: nothing in them acts on the terminal."""
+    return harmless(text, keep="\n")
 
 
 def facts(pairs: dict[str, str]) -> Table:
@@ -66,7 +72,7 @@ def facts(pairs: dict[str, str]) -> Table:
     result.add_column(no_wrap=True)
     result.add_column(overflow="fold")
     for what, value in pairs.items():
-        result.add_row(Text(what, style="bold"), Text(value))
+        result.add_row(Text(what, style="bold"), Text(_visible(value)))
     return result
 
 
@@ -202,9 +208,9 @@ def _first_probabilities(sol: Solution, num_players: int = 2, num_actions: int =
 
 def _heading(problem: Problem) -> list[Any]:
     labels = problem.game.labels
-    lines = [Text(labels.title, style="bold")] if labels.title else []
+    lines = [Text(_visible(labels.title), style="bold")] if labels.title else []
     if labels.source:
-        lines.append(Text(labels.source, style="dim"))
+        lines.append(Text(_visible(labels.source), style="dim"))
     return [*lines, Text("")] if lines else []
 
 

@@ -64,6 +64,7 @@ def test_from_a_team_file_to_a_policy_that_plays(capsys, team):
     assert policy["store"]["calls"] == 32
     assert policy["stability"]["verdict"] in ("stable", "unstable", "not_enough_data")
     argv = ("play", "team.toml", "--task", "mine.csv", "--policy", "policy.json", "--store", "s.sqlite")
+    assert f"next: hqre llm {' '.join(argv)}" in err
     code, out, err = run(capsys, *argv, "--format", "json")
     play = json.loads(out)
     assert code == 0, err
@@ -89,6 +90,15 @@ def test_collecting_goes_on_where_a_budget_ended_it(capsys, team):
     assert len(team.asked) == 32
     with Store("s.sqlite", read_only=True) as store:
         assert len(store) == 32
+
+
+def test_too_few_samples_are_not_bought(capsys, team):
+    """Two agents of one voice and two rounds need four: neither command sends to the other in vain."""
+    Path("team.toml").write_text(TEAM.replace("samples = 4", "samples = 3"))
+    code, out, err = run(capsys, *COLLECT)
+    assert (code, out) == (2, "")
+    assert "team.toml: samples: is 3, and a play may need 4" in err
+    assert not team.asked
 
 
 def test_a_failed_call_is_missing(capsys, team):
@@ -131,6 +141,8 @@ BAD_POLICIES = [
     (set_to("format", "poem"), "policy.json: format: is 'poem'"),
     (set_to("version", 2), "policy.json: version: is 2, this one reads 1: upgrade"),
     (set_to("mine", 1), "policy.json: mine: is not known"),
+    (set_to("budgets", 3), "policy.json: budgets: is 3; an object or null is wanted"),
+    (set_to("certificate", "unique"), "policy.json: certificate: is 'unique'; an object or null is wanted"),
     (lambda document: document.pop("reference"), "policy.json: reference: is missing"),
     (not_one, "policy.json: probabilities: is"),
     (lambda document: document["temperatures"][0].__setitem__(0, -1), "policy.json: temperatures: is"),

@@ -17,10 +17,12 @@ from hqre_jax.io._files import write_whole
 FORMAT, VERSION = "hqre-jax team policy", 1
 # Probabilities are written with all their digits; a hand may have rounded them.
 _SUM_TOL = 1e-6
-_FACTS = (
-    "method", "residual", "result", "selection", "certificate", "worth", "team", "store", "budgets", "training",
-    "stability",
-)  # fmt: skip
+# What is known beyond the probabilities, and the kind of it; null where it is not known.
+_FACTS: dict[str, tuple[type, ...]] = {
+    "method": (str,), "residual": (int, float), "result": (str,), "selection": (str,), "certificate": (dict,),
+    "worth": (dict,), "team": (dict,), "store": (dict,), "budgets": (dict,), "training": (dict,), "stability": (dict,),
+}  # fmt: skip
+_KINDS = {str: "a text", int: "a number", dict: "an object"}
 
 
 def policy_document(policy: TeamPolicy) -> dict[str, Any]:
@@ -91,12 +93,17 @@ def read_policy(path: str | Path) -> TeamPolicy:
     states = reader.take("states", _states, "a list of states, each with class, round and agreement,")
     shape = [(len(states), len(menu)) for menu in menus]
     tables = {
-        key: reader.take(key, lambda value: _tables(value, shape), "by agent, state and control, distributions")
+        key: reader.take(
+            key, lambda value: _tables(value, shape), "for each agent and state, a distribution"
+        )
         for key in ("probabilities", "reference")
     }
     tau = reader.take("temperatures", lambda value: _temperatures(value, len(menus), len(states)),
                       "by agent and state, numbers above 0 or null")  # fmt: skip
-    facts = {key: reader.take(key, lambda value: True, "anything") for key in _FACTS}
+    facts = {
+        key: reader.take(key, lambda value, kinds=kinds: _fact(value, kinds), f"{_KINDS[kinds[0]]} or null")
+        for key, kinds in _FACTS.items()
+    }
     reader.finish()
     most = max(map(len, menus))
     padded = {
@@ -138,6 +145,10 @@ class _Reader:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number of JSON")
+
+
+def _fact(value: Any, kinds: tuple[type, ...]) -> bool:
+    return value is None or (isinstance(value, kinds) and not isinstance(value, bool))
 
 
 def _whole(value: Any) -> bool:

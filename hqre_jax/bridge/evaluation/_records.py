@@ -147,12 +147,12 @@ def read_records(folder: Path) -> dict[tuple[str, int, int, int], Record]:
         InputError: A line is not as it was written.
     """
     found = {}
-    for document in Lines(folder / "records.jsonl").read():
+    for number, document in enumerate(Lines(folder / "records.jsonl").read(), 1):
         try:
             arrays: dict[str, Any] = {k: tuple(one) if isinstance(one, list) else one for k, one in document.items()}
             record = Record(**arrays)
-        except TypeError as error:
-            raise InputError(str(folder / "records.jsonl"), f"holds no record: {error}") from None
+        except TypeError:
+            raise InputError(str(folder / "records.jsonl"), f"line {number} is no record of an evaluation") from None
         found[record.key] = record
     return found
 
