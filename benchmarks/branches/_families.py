@@ -169,38 +169,16 @@ def markov(rng: np.random.RandomState, count: int) -> Sample:
     # Where one goes depends on whether one met, not on where.
     transitions[:, :, 1, 1], transitions[:, :, 1, 0] = transitions[:, :, 0, 0], transitions[:, :, 0, 1]
     tau = _tau(rng, count, 2, 0.2, 0.8)
-    games = jax.vmap(lambda u, p: hq.MarkovGame(u, p, 0.7))(jnp.asarray(payoffs), jnp.asarray(transitions))
+    games = jax.vmap(lambda u, p: hq.MarkovGame(u, p, _DISCOUNT))(jnp.asarray(payoffs), jnp.asarray(transitions))
 
     def reference(places):
-        chosen = jax.tree.map(lambda leaf: leaf[places], games)
-
-        @jax.jit
-        @jax.vmap
-        def one(game, taus, z, s):
-            problem = hq.Problem(game, taus, continuation="plain")
-
-            def equation(point):
-                logits = point[:-1].reshape(problem.mask.shape)
-                response = problem.at_scale(point[-1]).response_logits(problem.log_policy(logits))
-                return (logits - response + jnp.mean(response, -1, keepdims=True)).ravel()
-
-            value, jacobian = dense_jacobian(equation, jnp.append(z, s))
-            return value, jacobian[:, :-1], jacobian[:, -1]
-
-        taus = jnp.asarray(tau[places])
-
-        def system(lanes, z, s):
-            # One shape for all numbers of lanes that are still on their way.
-            full = np.resize(lanes, len(places))
-            part = jax.tree.map(lambda leaf: leaf[full], chosen)
-            answers = one(part, taus[full], np.resize(z, (len(places), z.shape[1])), np.resize(s, len(places)))
-            return tuple(np.asarray(a)[: len(lanes)] for a in answers)
+        asked = markov_system(payoffs[places], transitions[places], _DISCOUNT, tau[places])
 
         def policies(z):
-            odds = np.exp(z - z.max(-1, keepdims=True)).reshape(-1, 2, 2, 2)
-            return odds / odds.sum(-1, keepdims=True)
+            second = 1 / (1 + np.exp(-z.reshape(-1, 2, 2)))
+            return np.stack([1 - second, second], axis=-1)
 
-        return system, np.zeros((len(places), 8)), np.full(len(places), 20.0), policies
+        return *asked, policies
 
     return Sample(games, tau, reference, continuation="plain")
 

@@ -1,4 +1,4 @@
-"""The logit equation of games in normal form, in numpy: ``z = log ρ + s · (gain of each action over the first)/τ``."""
+"""The logit equation in numpy, ``z = log ρ + s · (gain of each action over the first)/τ``: normal forms, Markov games."""
 
 import numpy as np
 
@@ -46,6 +46,63 @@ def normal_form_system(payoffs: np.ndarray, tau: np.ndarray) -> tuple[System, np
         return value, jacobian, slope
 
     return system, np.zeros((len(payoffs), ends[-1])), np.maximum((width / tau).max(1), 1.0)
+
+
+def markov_system(
+    payoffs: np.ndarray, transitions: np.ndarray, discount: float, tau: np.ndarray
+) -> tuple[System, np.ndarray, np.ndarray]:
+    """Equations of two players with two actions in every state, who are paid payoffs alone.
+
+    With values ``V = (I − γP)⁻¹ u`` under the policies, ``Q_i(x, a)`` averages ``W_i = u_i + γ P V_i`` over the other's
+    action; a change of k's action at x moves ``V_i(y)`` by the discounted visits of x from y times what W_i gains.
+
+    Args:
+        payoffs: ``payoffs[b, i, x, a_1, a_2]``.
+        transitions: ``transitions[b, x, a_1, a_2, x']``.
+        discount: γ.
+        tau: ``(b, player)``, in units of payoff.
+
+    Returns:
+        The system, with the log-odds of the second action to the first ``(player, state)`` as unknowns; its start; and
+        the length to give to s.
+    """
+    states = payoffs.shape[2]
+    width = np.ptp(payoffs.reshape(*payoffs.shape[:2], -1), axis=-1) / (1 - discount)
+
+    def system(lanes, z, s):
+        u, chances, count = payoffs[lanes], transitions[lanes], len(z)
+        second = 1 / (1 + np.exp(-z.reshape(count, 2, states)))
+        pi = np.stack([1 - second, second], axis=-1)
+        flow = np.einsum("lxa,lxb,lxaby->lxy", pi[:, 0], pi[:, 1], chances)
+        visits = np.linalg.inv(np.eye(states) - discount * flow)
+        value, slope = np.empty((count, 2, states)), np.empty((count, 2, states))
+        jacobian = np.zeros((count, 2, states, 2, states))
+        jacobian += np.eye(2 * states).reshape(2, states, 2, states)
+        for i, other in ((0, 1), (1, 0)):
+            worth = np.einsum("lxy,lya,lyb,lyab->lx", visits, pi[:, 0], pi[:, 1], u[:, i])
+            paid = u[:, i] + discount * np.einsum("lxaby,ly->lxab", chances, worth)
+            on = chances
+            if i == 1:
+                paid, on = paid.swapaxes(2, 3), chances.swapaxes(2, 3)
+            # Own action first from here on.
+            advantage = np.einsum("lxb,lxab->lxa", pi[:, other], paid)
+            gain = (advantage[..., 1] - advantage[..., 0]) / tau[lanes, i, None]
+            theirs = np.einsum("lxa,lxab->lxb", pi[:, i], paid)
+            leads = np.einsum("lxb,lxaby->lxay", pi[:, other], on)
+            leads = discount * (leads[:, :, 1] - leads[:, :, 0])
+            for k, given in ((i, advantage), (other, theirs)):
+                moved = pi[:, k, :, 0] * pi[:, k, :, 1]
+                through = np.einsum("lxy,lyz->lxz", leads, visits) * ((given[..., 1] - given[..., 0]) * moved)[:, None]
+                if k == other:
+                    cross = paid[:, :, 1, 1] - paid[:, :, 1, 0] - paid[:, :, 0, 1] + paid[:, :, 0, 0]
+                    through += np.eye(states) * (cross * moved)[:, None]
+                jacobian[:, i, :, k] -= (s / tau[lanes, i])[:, None, None] * through
+            slope[:, i] = -gain
+            value[:, i] = z.reshape(count, 2, states)[:, i] - s[:, None] * gain
+        size = 2 * states
+        return value.reshape(count, size), jacobian.reshape(count, size, size), slope.reshape(count, size)
+
+    return system, np.zeros((len(payoffs), 2 * states)), np.maximum((width / tau).max(1), 1.0)
 
 
 def policies_of(z: np.ndarray, actions: tuple[int, ...]) -> np.ndarray:

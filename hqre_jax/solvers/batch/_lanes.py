@@ -38,10 +38,17 @@ class Lane(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Lanes whose arrays have equal shapes: their places in the batch, and the question with a leading axis."""
+    """Lanes whose arrays have equal shapes.
+
+    Attributes:
+        lanes: Their places in the batch.
+        question: What is asked of them, with a leading axis.
+        payoffs: Of games that are a payoff tensor, the tensors ``(lane, player, *actions)``; else None.
+    """
 
     lanes: np.ndarray
     question: Lane
+    payoffs: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,21 +97,24 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
         return _from_list(
             [_as_game(game, b) for b, game in enumerate(games)], taus, reference, initial_policy, continuation
         )
-    stacked = games if is_game(games) else _from_payoffs(games)
-    _check_stack(stacked)
-    mask, dtype = stacked.action_mask, _floating_type(stacked)
+    if is_game(games):
+        _check_stack(games)
+        stacked, plain, payoffs = games, unnamed(games), games.payoff_tensor()
+        dtype = _floating_type(games) if payoffs is None else payoffs.dtype
+    else:
+        # For a thousand small games, to ask a game anything takes as long as to solve some.
+        stacked, payoffs = _from_payoffs(games)
+        plain, dtype = stacked, payoffs.dtype
+    mask = stacked.action_mask
     tau = batch_tau(taus, mask, dtype)
     rho = _batch_policy(reference, mask, dtype, "reference", interior=True)
     start = _batch_policy(initial_policy, mask, dtype, "initial_policy", interior=False)
     if continuation == "zero_sum":
         _each_zero_sum(stacked)
-    return Lanes((Group(np.arange(len(mask)), Lane(unnamed(stacked), tau, rho, start)),), stacked, mask, tau, rho)
+    return Lanes((Group(np.arange(len(mask)), Lane(plain, tau, rho, start), payoffs),), stacked, mask, tau, rho)
 
 
 def _floating_type(stacked: AbstractGame) -> Any:
-    payoffs = stacked.payoff_tensor()
-    if payoffs is not None:
-        return payoffs.dtype
     return jax.eval_shape(lambda: lane_game(stacked, 0).payoff_range()).dtype
 
 
@@ -158,8 +168,8 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
     return xp.where(used, tau, xp.ones((), tau.dtype))
 
 
-def _from_payoffs(payoffs: Any) -> NormalFormGame:
-    """All games of an array at once; a payoff that is no number fails its own lane only."""
+def _from_payoffs(payoffs: Any) -> tuple[NormalFormGame, Any]:
+    """All games of an array at once, and the array; a payoff that is no number fails its own lane only."""
     array = _floating(payoffs, "games")
     if array.ndim and len(array) == 0:
         raise InputError("games", f"holds no game: its shape is {tuple(array.shape)}")
@@ -169,7 +179,7 @@ def _from_payoffs(payoffs: Any) -> NormalFormGame:
             f"has shape {tuple(array.shape)}; payoffs[b, i, a_1, …, a_N] need N + 2 axes, the second of length N",
         )
     structure, mask = _normal_form(array.shape[1:], array.dtype)
-    return jax.tree.unflatten(structure, (array, np.broadcast_to(mask, (len(array), *mask.shape))))
+    return jax.tree.unflatten(structure, (array, np.broadcast_to(mask, (len(array), *mask.shape)))), array
 
 
 @functools.cache
@@ -247,7 +257,7 @@ def _from_list(
         )
         if continuation == "zero_sum":
             _each_zero_sum(stacked)
-        groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start)))
+        groups.append(Group(np.asarray(members), Lane(stacked, own_tau, own_rho, own_start), stacked.payoff_tensor()))
     return Lanes(tuple(groups), stack_games(games), mask, tau, rho)
 
 

@@ -95,8 +95,7 @@ class Stage(NamedTuple):
 
 def is_small(group: Group, options: Options) -> bool:
     """Whether the fast way is open: small normal forms, on the branch, without a limit on the steps."""
-    game = group.question.game
-    payoffs = game.payoff_tensor()
+    payoffs = group.payoffs
     if payoffs is None or options.max_steps is not None:
         return False
     if not (options.method is None or isinstance(options.method, PrincipalBranch)):
@@ -104,7 +103,7 @@ def is_small(group: Group, options: Options) -> bool:
     actions = payoffs.shape[2:]
     few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and len(actions) * math.prod(actions) <= _MOST_PAYOFFS
     # Log-odds are taken to the first action.
-    return few and len(actions) > 1 and bool(np.all(np.asarray(game.action_mask)[..., 0]))
+    return few and len(actions) > 1 and bool(np.all(np.asarray(group.question.game.action_mask)[..., 0]))
 
 
 def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -120,13 +119,10 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         for a more careful method.
     """
     question = group.question
-    game = question.game
-    tensor = game.payoff_tensor()
-    assert tensor is not None
-    payoffs = np.asarray(tensor)
+    payoffs = np.asarray(group.payoffs)
     count, _, *actions = payoffs.shape
     unknowns = sum(a - 1 for a in actions)
-    mask = np.asarray(game.action_mask)[:, :, 0]
+    mask = np.asarray(question.game.action_mask)[:, :, 0]
     everything = mask.all() and len(set(actions)) == 1
     lanes = Work(
         payoffs,

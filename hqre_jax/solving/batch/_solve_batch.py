@@ -89,7 +89,7 @@ def solve_batch(
         max_steps=step_limit(max_steps),
     )
     if isinstance(options.method, StochasticMirror) or any(
-        group.question.game.sampler() is not None for group in lanes.groups
+        group.payoffs is None and group.question.game.sampler() is not None for group in lanes.groups
     ):
         raise InputError("games", "that are known by samples only are solved one by one: use solve for each")
     budget = _bytes(memory)

@@ -40,4 +40,5 @@ def solve_lanes(group: Group, options: Options, memory: int) -> tuple[dict[str, 
 
 
 def _part(group: Group, lanes: np.ndarray) -> Group:
-    return Group(group.lanes[lanes], jax.tree.map(lambda leaf: np.asarray(leaf)[lanes], group.question))
+    question, payoffs = jax.tree.map(lambda leaf: np.asarray(leaf)[lanes], (group.question, group.payoffs))
+    return Group(group.lanes[lanes], question, payoffs)
