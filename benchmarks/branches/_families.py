@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from benchmarks.branches._systems import normal_form_system, policies_of
+from benchmarks.branches._systems import markov_system, normal_form_system, policies_of
 from benchmarks.branches._tracer import System
-from hqre_jax.equilibrium._linearization import dense_jacobian
+
+# Of the Markov games.
+_DISCOUNT = 0.7
 
 
 @dataclass(frozen=True)
