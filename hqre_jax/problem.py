@@ -205,7 +205,7 @@ def _centered_game(game: AbstractGame) -> AbstractGame:
     return game.centered()
 
 
-@eqx.filter_jit
+@compiled
 def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
     """``log ρ``, and the part ``τ log A`` of Shannon entropy."""
     log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+from jax.extend.core import get_opaque_trace_state
 
 from hqre_jax.core._types import Labels
 
@@ -14,8 +15,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Module = TypeVar("Module", bound=eqx.Module)
 
 
+# What small programs are better off with on processors: half of the time to compile. Others do not mind.
+_QUICKLY = {"xla_cpu_use_fusion_emitters": False}
+
+
 def compiled(function: Function) -> Function:
-    """`eqx.filter_jit` of a function that does not look at names.
+    """`eqx.filter_jit` of a function that does not look at names, compiled quickly.
 
     Names are static: games of other names are other types to a compiler, as they must be to whoever returns a game
     from a compiled function. Here they are taken off before, so that nothing is compiled twice because of them.
@@ -26,13 +31,32 @@ def compiled(function: Function) -> Function:
     Returns:
         The compiled function.
     """
-    program = eqx.filter_jit(function)
+    part = eqx.filter_jit(function)
+
+    # Not before the first call: whether a compiler knows its options is found out by compiling.
+    @functools.cache
+    def whole() -> Callable[..., Any]:
+        # pyright knows no keywords of `jax.jit` here, which are passed on.
+        return eqx.filter_jit(function, compiler_options=known_options(_QUICKLY))  # pyright: ignore[reportCallIssue]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        # How a program is compiled is for the outermost one to say.
+        program = part if _inside_another() else whole()
         return program(*unnamed(args), **unnamed(kwargs))
 
     return call  # type: ignore[return-value]
+
+
+def _inside_another() -> bool:
+    """Whether a program that contains this call is being traced."""
+    return get_opaque_trace_state() != _outermost()
+
+
+@functools.cache
+def _outermost() -> Any:
+    with jax.ensure_compile_time_eval():
+        return get_opaque_trace_state()
 
 
 @functools.cache

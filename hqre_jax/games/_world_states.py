@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._checks import cancel
@@ -253,7 +254,7 @@ def _average_others(
     return tensor
 
 
-@eqx.filter_jit
+@compiled
 def legal_actions(
     action_mask: Bool[Array, "player state action"],
     observations: Int[Array, "player world"],
@@ -268,7 +269,7 @@ def legal_actions(
     return legal
 
 
-@jax.jit
+@compiled
 def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "..."]) -> Float[Array, "*shape"]:
     """The array with 0 where nobody can go."""
     return jnp.where(legal, array, 0.0)
