@@ -1,6 +1,6 @@
 """The whole question in one object: which game, at which temperatures, around which reference, who is paid what."""
 
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._compiled import make_room
+from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
@@ -23,8 +24,6 @@ from hqre_jax.core._types import (
     checked_choice,
 )
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
-
-Entropy = Literal["kl", "shannon"]
 
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13

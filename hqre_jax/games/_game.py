@@ -1,7 +1,7 @@
 """What every game can do: say what each action is worth when everybody follows a policy."""
 
 import abc
-from typing import Any, Literal, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax.core._input import Continuation as Continuation
 from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._pairwise import PairwisePayoffs
 from hqre_jax.games._simulator import AbstractSimulator
-
-Continuation = Literal["soft", "plain", "zero_sum"]
 
 
 class Evaluation(NamedTuple):
