@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+from jax.core import eval_context
 from jax.extend.core import get_opaque_trace_state
 
 from hqre_jax.core._types import Labels
@@ -63,7 +64,7 @@ def _inside_another() -> bool:
 
 @functools.cache
 def _outermost() -> Any:
-    with jax.ensure_compile_time_eval():
+    with eval_context():
         return get_opaque_trace_state()
 
 
