@@ -12,7 +12,7 @@ from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
-from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
+from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
     ActionMask,
     InputError,
@@ -84,10 +84,11 @@ class Problem(eqx.Module):
         checked_choice(continuation, ("soft", "plain", "zero_sum"), "continuation")
         if continuation == "zero_sum":
             check_zero_sum(game)
-        _check_rationality(game, self.tau)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
-        self.log_reference, self.entropy_offset = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
-        self.scale = jnp.asarray(1.0, game.dtype)
+        width, *terms = _posed_terms(game, self.tau, rho, entropy == "shannon")
+        _check_rationality(width, self.tau)
+        self.log_reference, self.entropy_offset = terms
+        self.scale = as_array(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
         self.is_centered = False
@@ -205,12 +206,16 @@ def _centered_game(game: AbstractGame) -> AbstractGame:
 
 
 @compiled
-def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
-    """``log ρ``, and the part ``τ log A`` of Shannon entropy."""
+def _posed_terms(
+    game: AbstractGame, tau: StateValues, rho: Policy | None, shannon: bool
+) -> tuple[PerPlayer, LogPolicy, StateValues]:
+    """Range of the payoffs, ``log ρ``, and the part ``τ log A`` of Shannon entropy."""
+    mask = game.action_mask
     log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
     log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
     log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))
-    return jnp.where(mask, log_reference, 0.0), tau * log_count if shannon else jnp.zeros_like(tau)
+    offset = tau * log_count if shannon else jnp.zeros_like(tau)
+    return game.payoff_range(), jnp.where(mask, log_reference, 0.0), offset
 
 
 def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:
@@ -253,7 +258,7 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
 
 def tolerance(tol: float | None, problem: Problem) -> Scalar:
     """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
-    return jnp.asarray(tolerance_in(tol, problem.game.dtype))
+    return as_array(tolerance_in(tol, problem.game.dtype))
 
 
 def tolerance_in(tol: float | None, dtype: Any) -> Float[Array | np.ndarray, ""]:
@@ -295,24 +300,18 @@ def check_zero_sum(game: AbstractGame) -> None:
         raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
 
 
-@compiled
-def _payoff_range(game: AbstractGame) -> PerPlayer:
-    return game.payoff_range()
-
-
-def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
-    width = _payoff_range(game)
+def _check_rationality(width: PerPlayer, tau: StateValues) -> None:
     if not (concrete(width) and concrete(tau)):
         return
-    width, limit = np.asarray(width), _MAX_RATIONALITY
-    if not np.isfinite(width).all():
+    ranges, limit = np.asarray(width), _MAX_RATIONALITY
+    if not np.isfinite(ranges).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
     with np.errstate(over="ignore"):
-        ratio = width[:, None] / np.asarray(tau)
+        ratio = ranges[:, None] / np.asarray(tau)
     i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
     if ratio[i, x] > limit:
         raise InputError(
             "tau",
-            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {width[i]:g} "
+            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {ranges[i]:g} "
             f"(ratio above {limit:g}): rounding would decide the answer; raise tau",
         )

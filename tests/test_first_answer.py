@@ -2,8 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
+import jax
+import numpy as np
+import pytest
+
+import hqre_jax as hq
 from hqre_jax.cli._parser import SOLVERS as SOLVER_NAMES
 from hqre_jax.solvers import SOLVERS
 
@@ -15,6 +21,61 @@ def python(program: str, **options) -> subprocess.CompletedProcess:
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stderr
     return done
+
+
+@contextmanager
+def counted_programs():
+    """The names of the programs that are compiled meanwhile, fetched from a cache or not."""
+    names: list[str] = []
+
+    def hear(event: str, duration_secs: float, **about) -> None:
+        if event.endswith("backend_compile_duration"):
+            names.append(about.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    try:
+        yield names
+    finally:
+        jax.monitoring.unregister_event_duration_listener(hear)
+
+
+@pytest.fixture
+def game():
+    """Two conventions and much that nobody does, in a shape that no other test asks for."""
+    rewards = np.zeros((7, 2))
+    rewards[0, 0], rewards[1, 1] = 3.0, 2.0
+    return hq.NormalFormGame(np.stack([rewards, rewards]))
+
+
+def test_a_first_answer_takes_few_programs(game):
+    """Nothing is compiled to pose it; then one program each for terms, centring, bounds, path and answer."""
+    hq.solve(hq.NormalFormGame(np.ones((2, 1, 1))), 1.0)  # whether the compiler knows its options is asked once
+    with counted_programs() as posing:
+        again = hq.NormalFormGame(game.payoffs)
+    with counted_programs() as solving:
+        solution = hq.solve(again, 0.5)
+        assert solution.certificate.verdict == "undecided"
+    with counted_programs() as certifying:
+        assert hq.certify(solution.problem).verdict == "not_unique"
+    assert not posing, posing
+    assert len(solving) <= 5, solving
+    assert len(certifying) <= 6, certifying
+
+
+def test_posing_takes_no_programs():
+    """Of any kind of game, however it is shaped; but where only the legal actions of pairs are paid, of that kind's."""
+    with counted_programs() as posing:
+        for entry in hq.list_games():
+            hq.load_game(entry.name)
+    assert set(posing) <= {"jit(_legal_payoffs)"}, posing
+
+
+def test_a_game_is_not_what_becomes_of_its_numbers():
+    """Also of many numbers, which JAX would rather not copy."""
+    payoffs = np.zeros((2, 300, 300))
+    posed = hq.NormalFormGame(payoffs)
+    payoffs[:] = 1.0
+    assert not np.asarray(posed.payoffs).any()
 
 
 def test_help_and_refusals_import_no_arrays():

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import (
     ActionMask,
     InputError,
@@ -83,11 +84,11 @@ class ExtensiveFormGame(AbstractGame):
         self.payoffs = finite(payoffs, "payoffs", ndim=2)
         self.tree, available = build_tree(parent, player, information_set, branch, probability, self.payoffs.shape)
         self.parent, self.player, self.information_set, self.branch = (
-            jnp.asarray(np.asarray(a), int) for a in (parent, player, information_set, branch)
+            as_array(a, int) for a in (parent, player, information_set, branch)
         )
-        self.probability = jnp.asarray(probability, self.payoffs.dtype)
+        self.probability = as_array(probability, self.payoffs.dtype)
         mask = complete_mask(action_mask, self.tree.num_states, self.tree.num_actions)
-        self.action_mask = mask & jnp.asarray(available)
+        self.action_mask = as_array(np.asarray(mask) & available) if concrete(mask) else mask & available
         if not bool(np.all(np.asarray(self.action_mask).any(-1) == available.any(-1))):
             raise InputError("action_mask", "leaves an information set without an action")
         self.labels = checked_labels(labels)

@@ -110,7 +110,8 @@ def solve(
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
     centered = problem.centered()
-    unique = certified(centered)
+    # The program of the certificate that will be asked for.
+    unique = certified(centered) if traced else bounds(centered).unique
     kept = None
     if method is None and traced:
         found = _auto(centered, start, tol_value, steps, unique)
