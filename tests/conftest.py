@@ -15,7 +15,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Test programs compile for seconds and run for a moment: optimise them little, and keep them for the other
 # worker and for the next run.
 jax.config.update("jax_disable_most_optimizations", True)
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "jax"))
+_PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it.
 jaxtyping.install_import_hook("hqre_jax", "beartype.beartype")

@@ -30,7 +30,7 @@ _COMMANDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command of ``hqre``.
 
-    64-bit numbers are switched on for the process.
+    64-bit numbers are switched on for the process, and compiled programs are kept for the next.
 
     Args:
         argv: The words after ``hqre``; those of the process by default.
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             hear_interrupts()
         goes_on_with(None)
         arguments = build_parser().parse_args(argv)
-        code = _command(arguments.command)(arguments)
+        code = _command(arguments.command, arguments.cache)(arguments)
         sys.stdout.flush()
         return code
     except InputError as error:
@@ -68,13 +68,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(finished.code or 0)
 
 
-def _command(name: str) -> Callable[[Namespace], int]:
+def _command(name: str, cache: bool) -> Callable[[Namespace], int]:
     """The function of a command, loaded now, and with it JAX, set up."""
     if name == "games":
         return _games
     from hqre_jax.cli._jax import enable_double_precision
+    from hqre_jax.cli._program_cache import keep_programs
 
     enable_double_precision()
+    if cache:
+        keep_programs()
     module, function = _COMMANDS[name]
     return getattr(importlib.import_module(f"hqre_jax.cli.{module}"), function)
 

@@ -108,6 +108,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog="hqre", description=_OVERVIEW, epilog=_START, formatter_class=raw, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hqre {version('hqre-jax')}", help="print it and stop")
+    parser.add_argument(
+        "--no-cache", dest="cache", action="store_false",
+        help="neither use nor keep compiled programs (~/.cache/hqre, or where the system keeps such things)",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
