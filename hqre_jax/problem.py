@@ -85,9 +85,14 @@ class Problem(eqx.Module):
         if continuation == "zero_sum":
             check_zero_sum(game)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
-        width, *terms = _posed_terms(game, self.tau, rho, entropy == "shannon")
+        # Games that share a size share the program, too, that looks at their payoffs.
+        seen = concrete(self.tau) and concrete(rho)
+        work = game.rounded() if seen else game
+        full = work.action_mask.shape
+        given = filled_up(self.tau, full, 1.0), None if rho is None else filled_up(rho, full, 0.0)
+        width, log_reference, offset = _posed_terms(work, *given, entropy == "shannon")
         _check_rationality(width, self.tau)
-        self.log_reference, self.entropy_offset = terms
+        self.log_reference, self.entropy_offset = cut_down(log_reference, mask.shape), cut_down(offset, mask.shape)
         self.scale = as_array(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
@@ -128,6 +133,20 @@ class Problem(eqx.Module):
                 vars(self)["_centered"] = kept
         return kept
 
+    def rounded(self) -> "Problem":
+        """The same problem on the game as `AbstractGame.rounded` has it; itself where that is the game itself."""
+        game = self.game.rounded()
+        if game is self.game:
+            return self
+        shape = game.action_mask.shape
+        return with_fields(
+            self,
+            game=game,
+            tau=filled_up(self.tau, shape, 1.0),
+            log_reference=filled_up(self.log_reference, shape, 0.0),
+            entropy_offset=filled_up(self.entropy_offset, shape, 0.0),
+        )
+
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
         return self.scale * self.entropy_offset - self.tau * kl(log_policy, self.log_reference, self.mask)
@@ -148,6 +167,28 @@ class Problem(eqx.Module):
     def policy(self, logits: LogPolicy) -> Policy:
         """The policy of unnormalised logits."""
         return probabilities(self.log_policy(logits), self.mask)
+
+
+def filled_up(array: Array, shape: tuple[int, ...], fill: float) -> Array:
+    """An array over the first axes of (player, state, action) laid into the beginning of a larger one.
+
+    Args:
+        array: The array; of another shape than is wanted only if its values are known.
+        shape: The wanted one, of all three axes.
+        fill: What stands in the rest.
+    """
+    wanted = shape[: array.ndim]
+    if array.shape == wanted:
+        return array
+    more = [(0, most - given) for most, given in zip(wanted, array.shape, strict=True)]
+    return as_array(np.pad(np.asarray(array), more, constant_values=fill))
+
+
+def cut_down(array: Array, shape: tuple[int, ...]) -> Array:
+    """The part that `filled_up` was given: the beginning of an array along its axes."""
+    if array.shape == shape[: array.ndim]:
+        return array
+    return as_array(np.asarray(array)[tuple(slice(size) for size in shape[: array.ndim])])
 
 
 def posed(

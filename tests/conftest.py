@@ -1,6 +1,8 @@
 """What every test relies on: 64-bit numbers, strict shapes, checked annotations and a screenless plotter."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -63,3 +65,24 @@ def _forget_compiled_programs():
     yield
     if _MEMORY_MAPS.exists() and len(_MEMORY_MAPS.read_text().splitlines()) > 20_000:
         jax.clear_caches()
+
+
+@contextmanager
+def _counted_programs() -> Iterator[list[str]]:
+    names: list[str] = []
+
+    def hear(event: str, duration_secs: float, **about) -> None:
+        if event.endswith("backend_compile_duration"):
+            names.append(about.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    try:
+        yield names
+    finally:
+        jax.monitoring.unregister_event_duration_listener(hear)
+
+
+@pytest.fixture
+def counted_programs():
+    """``with counted_programs() as names``: the programs that are compiled meanwhile, fetched from a cache or not."""
+    return _counted_programs

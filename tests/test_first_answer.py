@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -25,22 +24,6 @@ def python(program: str, **options) -> subprocess.CompletedProcess:
     return done
 
 
-@contextmanager
-def counted_programs():
-    """The names of the programs that are compiled meanwhile, fetched from a cache or not."""
-    names: list[str] = []
-
-    def hear(event: str, duration_secs: float, **about) -> None:
-        if event.endswith("backend_compile_duration"):
-            names.append(about.get("fun_name", event))
-
-    jax.monitoring.register_event_duration_secs_listener(hear)
-    try:
-        yield names
-    finally:
-        jax.monitoring.unregister_event_duration_listener(hear)
-
-
 @pytest.fixture
 def game():
     """Two conventions and much that nobody does, in a shape that no other test asks for."""
@@ -49,7 +32,7 @@ def game():
     return hq.NormalFormGame(np.stack([rewards, rewards]))
 
 
-def test_a_first_answer_takes_few_programs(game):
+def test_a_first_answer_takes_few_programs(counted_programs, game):
     """Nothing is compiled to pose it; then one program each for terms, centring, bounds, path and answer."""
     hq.solve(hq.NormalFormGame(np.ones((2, 1, 1))), 1.0)  # whether the compiler knows its options is asked once
     with counted_programs() as posing:
@@ -64,7 +47,7 @@ def test_a_first_answer_takes_few_programs(game):
     assert len(certifying) <= 6, certifying
 
 
-def test_posing_takes_no_programs():
+def test_posing_takes_no_programs(counted_programs):
     """Of any kind of game, however it is shaped; but where only the legal actions of pairs are paid, of that kind's."""
     with counted_programs() as posing:
         for entry in hq.list_games():

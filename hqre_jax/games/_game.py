@@ -152,6 +152,13 @@ class AbstractGame(eqx.Module):
         """
         return None
 
+    def rounded(self) -> "AbstractGame":
+        """The same game in one of a few sizes, so that many share compiled programs; itself where that is too large.
+
+        What it is more than the game is masked, and comes after what the game has along every axis.
+        """
+        return self
+
     def sampler(self) -> Any:
         """The game itself, if its values are estimates from plays (`SampledGame`); None where they are exact."""
         return None
