@@ -1,6 +1,6 @@
 """The whole question in one object: which game, at which temperatures, around which reference, who is paid what."""
 
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._compiled import make_room
+from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._programs import compiled, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
-from hqre_jax.core._temperatures import as_float_array, concrete, full_tau, real_numbers
+from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
     ActionMask,
     InputError,
@@ -23,8 +24,6 @@ from hqre_jax.core._types import (
     checked_choice,
 )
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
-
-Entropy = Literal["kl", "shannon"]
 
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
@@ -85,10 +84,16 @@ class Problem(eqx.Module):
         checked_choice(continuation, ("soft", "plain", "zero_sum"), "continuation")
         if continuation == "zero_sum":
             check_zero_sum(game)
-        _check_rationality(game, self.tau)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
-        self.log_reference, self.entropy_offset = _entropy_terms(mask, self.tau, rho, entropy == "shannon")
-        self.scale = jnp.asarray(1.0, game.dtype)
+        # Games that share a size share the program, too, that looks at their payoffs.
+        seen = concrete(self.tau) and concrete(rho)
+        work = game.rounded() if seen else game
+        full = work.action_mask.shape
+        given = filled_up(self.tau, full, 1.0), None if rho is None else filled_up(rho, full, 0.0)
+        width, log_reference, offset = _posed_terms(work, *given, entropy == "shannon")
+        _check_rationality(width, self.tau)
+        self.log_reference, self.entropy_offset = cut_down(log_reference, mask.shape), cut_down(offset, mask.shape)
+        self.scale = as_array(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
         self.is_centered = False
@@ -128,6 +133,20 @@ class Problem(eqx.Module):
                 vars(self)["_centered"] = kept
         return kept
 
+    def rounded(self) -> "Problem":
+        """The same problem on the game as `AbstractGame.rounded` has it; itself where that is the game itself."""
+        game = self.game.rounded()
+        if game is self.game:
+            return self
+        shape = game.action_mask.shape
+        return with_fields(
+            self,
+            game=game,
+            tau=filled_up(self.tau, shape, 1.0),
+            log_reference=filled_up(self.log_reference, shape, 0.0),
+            entropy_offset=filled_up(self.entropy_offset, shape, 0.0),
+        )
+
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""
         return self.scale * self.entropy_offset - self.tau * kl(log_policy, self.log_reference, self.mask)
@@ -148,6 +167,28 @@ class Problem(eqx.Module):
     def policy(self, logits: LogPolicy) -> Policy:
         """The policy of unnormalised logits."""
         return probabilities(self.log_policy(logits), self.mask)
+
+
+def filled_up(array: Array, shape: tuple[int, ...], fill: float) -> Array:
+    """An array over the first axes of (player, state, action) laid into the beginning of a larger one.
+
+    Args:
+        array: The array; of another shape than is wanted only if its values are known.
+        shape: The wanted one, of all three axes.
+        fill: What stands in the rest.
+    """
+    wanted = shape[: array.ndim]
+    if array.shape == wanted:
+        return array
+    more = [(0, most - given) for most, given in zip(wanted, array.shape, strict=True)]
+    return as_array(np.pad(np.asarray(array), more, constant_values=fill))
+
+
+def cut_down(array: Array, shape: tuple[int, ...]) -> Array:
+    """The part that `filled_up` was given: the beginning of an array along its axes."""
+    if array.shape == shape[: array.ndim]:
+        return array
+    return as_array(np.asarray(array)[tuple(slice(size) for size in shape[: array.ndim])])
 
 
 def posed(
@@ -205,13 +246,17 @@ def _centered_game(game: AbstractGame) -> AbstractGame:
     return game.centered()
 
 
-@eqx.filter_jit
-def _entropy_terms(mask: ActionMask, tau: StateValues, rho: Policy | None, shannon: bool):
-    """``log ρ``, and the part ``τ log A`` of Shannon entropy."""
+@compiled
+def _posed_terms(
+    game: AbstractGame, tau: StateValues, rho: Policy | None, shannon: bool
+) -> tuple[PerPlayer, LogPolicy, StateValues]:
+    """Range of the payoffs, ``log ρ``, and the part ``τ log A`` of Shannon entropy."""
+    mask = game.action_mask
     log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
     log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
     log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))
-    return jnp.where(mask, log_reference, 0.0), tau * log_count if shannon else jnp.zeros_like(tau)
+    offset = tau * log_count if shannon else jnp.zeros_like(tau)
+    return game.payoff_range(), jnp.where(mask, log_reference, 0.0), offset
 
 
 def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:
@@ -254,7 +299,7 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
 
 def tolerance(tol: float | None, problem: Problem) -> Scalar:
     """The tolerance as an array: 1e-10 in float64 and 1e-5 in float32 where none is given."""
-    return jnp.asarray(tolerance_in(tol, problem.game.dtype))
+    return as_array(tolerance_in(tol, problem.game.dtype))
 
 
 def tolerance_in(tol: float | None, dtype: Any) -> Float[Array | np.ndarray, ""]:
@@ -296,24 +341,18 @@ def check_zero_sum(game: AbstractGame) -> None:
         raise InputError("continuation", '"zero_sum" needs payoffs[1] = −payoffs[0]')
 
 
-@compiled
-def _payoff_range(game: AbstractGame) -> PerPlayer:
-    return game.payoff_range()
-
-
-def _check_rationality(game: AbstractGame, tau: StateValues) -> None:
-    width = _payoff_range(game)
+def _check_rationality(width: PerPlayer, tau: StateValues) -> None:
     if not (concrete(width) and concrete(tau)):
         return
-    width, limit = np.asarray(width), _MAX_RATIONALITY
-    if not np.isfinite(width).all():
+    ranges, limit = np.asarray(width), _MAX_RATIONALITY
+    if not np.isfinite(ranges).all():
         raise InputError("payoffs", "span more than floating numbers can hold: rescale payoffs and tau together")
     with np.errstate(over="ignore"):
-        ratio = width[:, None] / np.asarray(tau)
+        ratio = ranges[:, None] / np.asarray(tau)
     i, x = np.unravel_index(np.argmax(ratio), ratio.shape)
     if ratio[i, x] > limit:
         raise InputError(
             "tau",
-            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {width[i]:g} "
+            f"{tau[i, x]:g} of player {i + 1} is too small beside payoffs that range over {ranges[i]:g} "
             f"(ratio above {limit:g}): rounding would decide the answer; raise tau",
         )

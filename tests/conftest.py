@@ -1,6 +1,8 @@
 """What every test relies on: 64-bit numbers, strict shapes, checked annotations and a screenless plotter."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -15,7 +17,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Test programs compile for seconds and run for a moment: optimise them little, and keep them for the other
 # worker and for the next run.
 jax.config.update("jax_disable_most_optimizations", True)
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parent.parent / ".pytest_cache" / "jax"))
+_PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it.
 jaxtyping.install_import_hook("hqre_jax", "beartype.beartype")
@@ -61,3 +65,24 @@ def _forget_compiled_programs():
     yield
     if _MEMORY_MAPS.exists() and len(_MEMORY_MAPS.read_text().splitlines()) > 20_000:
         jax.clear_caches()
+
+
+@contextmanager
+def _counted_programs() -> Iterator[list[str]]:
+    names: list[str] = []
+
+    def hear(event: str, duration_secs: float, **about) -> None:
+        if event.endswith("backend_compile_duration"):
+            names.append(about.get("fun_name", event))
+
+    jax.monitoring.register_event_duration_secs_listener(hear)
+    try:
+        yield names
+    finally:
+        jax.monitoring.unregister_event_duration_listener(hear)
+
+
+@pytest.fixture
+def counted_programs():
+    """``with counted_programs() as names``: the programs that are compiled meanwhile, fetched from a cache or not."""
+    return _counted_programs

@@ -267,3 +267,16 @@ def test_bad_arguments_end_with_code_2(arguments, capsys):
         __main__.main(arguments)
     assert stop.value.code == 2
     assert arguments[0] in capsys.readouterr().err
+
+
+def test_the_trees_of_first_answers_are_many_shapes(tmp_path):
+    from benchmarks.first_answer import tree_files
+
+    games = []
+    for k, text in enumerate(tree_files(5)):
+        file = tmp_path / f"{k}.efg"
+        file.write_text(text)
+        games.append(hq.load_game(file))
+    assert len({game.payoffs.shape for game in games}) == 5
+    assert games[-1].payoffs.shape == (2, 121)
+    assert games[-1].action_mask.shape == (2, 30, 2)

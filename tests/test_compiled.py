@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax.core import _compiled
+from hqre_jax.core import _compiled, _programs
 from hqre_jax.games import _tree
 
 
@@ -91,3 +91,20 @@ def test_a_thousand_trees_in_one_process():
         hq.solve(chain(depth), 1.0, solver="fixed_point", continuation="plain", max_steps=3, throw=False)
         most = max(most, _compiled._maps())
     assert most < 30_000
+
+
+def test_the_outermost_program_says_how_it_is_compiled(monkeypatch):
+    """A program of the library is compiled with its options where it stands alone; inside another they are not its."""
+    monkeypatch.setattr(_programs, "known_options", lambda options: {"xla_no_such_option": True})
+    square = _programs.compiled(lambda x: x * x)
+    assert jax.jit(lambda: square(jnp.asarray(3.0)))() == 9
+    assert jax.grad(square)(3.0) == 6
+    assert jnp.array_equal(jax.vmap(square)(jnp.arange(3.0)), [0, 1, 4])
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        square(jnp.asarray(3.0))
+
+
+def test_options_that_a_compiler_does_not_know_are_left_out():
+    options = {"xla_cpu_use_fusion_emitters": False}
+    assert _programs.known_options(options) == options
+    assert _programs.known_options({"xla_no_such_option": True}) == {}

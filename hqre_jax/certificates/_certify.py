@@ -14,6 +14,7 @@ from hqre_jax.bounds._certificates import Certificate, Verdict, cheap_certificat
 from hqre_jax.certificates.rigorous import prove
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import center, log_softmax, safe_log
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import InputError
 from hqre_jax.equilibrium._linearization import defect, logit_jacobian
 from hqre_jax.equilibrium._residual import residual_between
@@ -28,6 +29,8 @@ _MEMORY, _COPIES = 2e8, 4
 _WARM_STEPS, _NEWTON_STEPS, _HALVINGS = 20, 40, 8
 # Two policies this close in every entry count as one.
 _DISTINCT = 1e-6
+# What a search starts from, or ends at.
+_Starts = Float[Array, "start player state action"]
 # How many separate candidates are put to the test.
 _MAX_CANDIDATES = 12
 
@@ -102,11 +105,10 @@ def _searched(problem: Problem, num_starts: int, key: Any) -> Certificate:
         reason = f"the bounds prove nothing, and {size} policy entries are too many to search ({SEARCH_LIMIT} at most)"
         return dataclasses.replace(certificate, reason=reason)
     starts = min(num_starts, int(_MEMORY / (8 * _COPIES * size**2)))
-    first, second = jax.random.split(jax.random.key(0) if key is None else key)
-    proved = _equilibria(problem, starts, first, hints)
+    proved = _equilibria(problem, starts, (key, 0), hints)
     pair = _distinct_pair(proved)
     if not pair:
-        proved += _equilibria(problem, starts, second, _along(trace_branch(problem, throw=False), starts))
+        proved += _equilibria(problem, starts, (key, 1), _along(trace_branch(problem, throw=False), starts))
         pair = _distinct_pair(proved)
     if pair:
         return dataclasses.replace(
@@ -137,17 +139,17 @@ def _proved(problem: Problem, certificate: Certificate) -> Certificate:
 
 
 def _equilibria(
-    problem: Problem, num_starts: int, key: Any, hints: Float[np.ndarray, "hint player state action"]
+    problem: Problem, num_starts: int, key: tuple[Any, int], hints: Float[np.ndarray, "hint player state action"]
 ) -> list[tuple[np.ndarray, float]]:
     """Policies close to which an HQRE is proved to lie, and how close; from the hints first."""
     given = np.zeros((num_starts, *problem.mask.shape))
     hints = hints[:num_starts]
     given[: len(hints)] = hints
     proved = []
-    for z in _candidates(problem, jnp.asarray(given, problem.game.dtype), len(hints), key):
+    for z, policy in _candidates(problem, as_array(given, problem.game.dtype), len(hints), key):
         exists, radius = _is_equilibrium(problem, z)
         if exists:
-            proved.append((np.asarray(problem.policy(z)), radius))
+            proved.append((policy, radius))
     return proved
 
 
@@ -166,36 +168,43 @@ def _along(branch: Branch, num_starts: int) -> Float[np.ndarray, "hint player st
 
 
 def _candidates(
-    problem: Problem, given: Float[Array, "start player state action"], num_given: int, key: Any
-) -> list[Float[Array, "player state action"]]:
-    """Logits within the tolerance that `search` ends at, one of each cluster, the best residual first."""
-    logits, residuals = (np.asarray(part) for part in search(problem.centered(), given, jnp.asarray(num_given), key))
+    problem: Problem, given: _Starts, num_given: int, key: tuple[Any, int]
+) -> list[tuple[Float[Array, "player state action"], Float[np.ndarray, "player state action"]]]:
+    """What `search` ends at within the tolerance, logits and policy, one of each cluster, the best residual first."""
+    seed, part = key
+    found = search(problem.centered(), given, as_array(num_given), seed, as_array(part))
+    logits, policies, residuals = (np.asarray(part) for part in found)
     tol = 1e-10 if problem.game.dtype == jnp.float64 else 1e-5
     good = np.flatnonzero(np.isfinite(residuals) & (residuals <= tol))
     chosen: list[tuple[Any, np.ndarray]] = []
     for k in good[np.argsort(residuals[good], kind="stable")]:
-        policy = np.asarray(problem.policy(jnp.asarray(logits[k])))
+        policy = policies[k]
         if all(np.abs(policy - other).max() > _DISTINCT for _, other in chosen):
-            chosen.append((jnp.asarray(logits[k]), policy))
+            chosen.append((as_array(logits[k]), policy))
         if len(chosen) == _MAX_CANDIDATES:
             break
-    return [z for z, _ in chosen]
+    return chosen
 
 
 @compiled
 def search(
-    problem: Problem, given: Float[Array, "start player state action"], num_given: Int[Array, ""], key: Any
-) -> tuple[Float[Array, "start player state action"], Float[Array, " start"]]:
+    problem: Problem,
+    given: _Starts,
+    num_given: Int[Array, ""],
+    key: Any,
+    part: Int[Array, ""],
+) -> tuple[_Starts, _Starts, Float[Array, " start"]]:
     """Damped Newton from given policies and from random ones, of these every second after some averaged responses.
 
     Args:
         problem: The problem, already centred.
         given: As many policies as there shall be starts, all in flight at once.
         num_given: How many of them count; the others are replaced by random ones.
-        key: PRNG key.
+        key: Typed PRNG key; None for a fixed one.
+        part: Which of the two keys to take that it is split into.
 
     Returns:
-        Final logits and their undamped residuals.
+        Final logits, their policies and their undamped residuals.
     """
     shape, mask, num_starts = problem.mask.shape, problem.mask, len(given)
 
@@ -235,13 +244,14 @@ def search(
         return jnp.where(done[:, None, None, None], z, moved), done | arrived, count + 1
 
     lane = jnp.arange(num_starts)
+    key = jax.random.split(jax.random.key(0) if key is None else key)[part]
     spread = jnp.asarray([1.0, 1.0, 4.0, 16.0], problem.game.dtype)[(lane // 2) % 4]
     z = jax.vmap(start)(jax.random.split(key, num_starts), spread)
     z = jax.vmap(warm)(z, 0.5 * (lane % 2).astype(z.dtype))
     hinted = jax.vmap(lambda policy: center(problem.response_logits(safe_log(policy, mask)), mask))(given)
     z = jnp.where((lane < num_given)[:, None, None, None], hinted, z)
     z, _, _ = jax.lax.while_loop(unfinished, advance, (z, jnp.zeros(num_starts, bool), 0))
-    return z, jax.vmap(residual)(z)
+    return z, jax.vmap(problem.policy)(z), jax.vmap(residual)(z)
 
 
 def _is_equilibrium(problem: Problem, z: Float[Array, "player state action"]) -> tuple[bool, float]:

@@ -1,16 +1,14 @@
 """``hqre llm eval``: a policy beside its baselines, within token budgets, on questions that nothing was chosen on."""
 
-import argparse
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import add_common, models_of, progress, same_again, say, whole
+from hqre_jax.cli._llm_options import models_of, progress, same_again, say, whole
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -22,47 +20,6 @@ if TYPE_CHECKING:
     from hqre_jax.bridge.store import Store, StoredModel
     from hqre_jax.bridge.tasks import Item
     from hqre_jax.bridge.team import Team
-
-EPILOG = """\
-Every method chooses its hyper-parameters on dev under each token budget; then, and not before, the questions of the
-test split are opened. DIR keeps the plan, every setting tried, and the score, tokens and calls of every method, budget,
-seed and question; the same command goes on where it stopped, more --seeds and --baselines can be added.
-
-examples:
-  hqre llm eval team.toml --policy policy.json --store s.sqlite --out results
-  hqre llm eval team.toml --policy policy.json --store s.sqlite --out results --baselines single,cascade --seeds 2
-  hqre llm eval team.toml --policy policy.json --store s.sqlite --out try --split dev --questions 20
-"""
-# Factors on prices at which DICE-PC is trained again, for budgets to pick from.
-_PRICES = "0.25,4,16"
-
-
-def add_eval(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The options of ``hqre llm eval``."""
-    parser = command("eval", "compare a policy with baselines at equal tokens", EPILOG)
-    parser.add_argument("team", metavar="TEAM", help="team file; `hqre llm init` writes one")
-    parser.add_argument(
-        "--policy", metavar="P", action="append", required=True,
-        help="policy.json; of several (give the option again) each budget picks one on dev",
-    )  # fmt: skip
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the results; goes on with what is there")
-    parser.add_argument("--baselines", metavar="A,B", default="all", help="methods, all or none (default: all)")
-    parser.add_argument("--seeds", metavar="N", default="5", help="of examples, samples and training (default: 5)")
-    parser.add_argument(
-        "--token-budgets", metavar="B1,B2,B3",
-        help="most tokens a question (default: once, twice, four times what the policy uses on dev)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--retrain-prices", metavar="F,G", default=_PRICES,
-        help="factors on prices at which DICE-PC is trained again on dev, for budgets, or none (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument("--questions", metavar="N", default="200", help="most questions of a class (default: 200)")
-    parser.add_argument("--split", choices=("test", "dev"), default="test", help="what is judged (default: test)")
-    parser.add_argument(
-        "--plays", metavar="N", default="2048", help="training plays of learning curves (default: 2048)"
-    )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
-    add_common(parser)
 
 
 def evaluate(arguments: Namespace) -> int:

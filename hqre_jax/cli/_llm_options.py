@@ -1,43 +1,24 @@
 """What the commands under ``hqre llm`` that ask models have in common: options, budgets, models behind their store."""
 
-import argparse
 import shlex
 import sys
 import uuid
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hqre_jax.cli._inputs import number
+from hqre_jax.cli._llm_parser import BUDGETS
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:
     from hqre_jax.bridge.store import Budget, Store, StoredModel
     from hqre_jax.bridge.team import Team
-
-_BUDGETS: Mapping[str, tuple[Callable[[str], Any], str]] = {
-    "calls": (int, "most calls"),
-    "tokens": (int, "most tokens, prompts and replies together"),
-    "seconds": (float, "no call begins later than this"),
-    "money": (str, "most money, at the prices of --prices"),
-}
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """What every command that asks a model understands."""
-    parser.add_argument("--model", metavar="M", help="used by every agent instead of the team file's")
-    parser.add_argument("--base-url", metavar="U", help="address of the endpoint of openai:NAME")
-    parser.add_argument("--data", metavar="DIR", help="official data: a file, or a folder with files called TASK.*")
-    parser.add_argument("--seed", metavar="S", default="0", help="of worked examples and sampling (default: 0)")
-    parser.add_argument("--store", metavar="FILE", help="keep every call in FILE, and use what is in it")
-    for name, (_, summary) in _BUDGETS.items():
-        parser.add_argument(f"--budget-{name}", metavar="N", help=summary)
-    parser.add_argument("--prices", metavar="FILE", help="dated price table (TOML) for --budget-money")
 
 
 def same_again(arguments: Namespace) -> str:
@@ -87,7 +68,7 @@ def budget_of(arguments: Namespace) -> "Budget":
 
     limits = {
         name: number(getattr(arguments, f"budget_{name}"), f"budget_{name}", kind, "a number, 0 or more,")
-        for name, (kind, _) in _BUDGETS.items()
+        for name, (kind, _) in BUDGETS.items()
     }
     return Budget(**limits, prices=None if arguments.prices is None else read_prices(arguments.prices))
 

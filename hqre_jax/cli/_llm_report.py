@@ -1,27 +1,13 @@
 """``hqre llm report``: the page, the numbers and the tables of an evaluation, from the raw records in its folder."""
 
-import argparse
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 
 from hqre_jax.cli._llm_options import say
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
-
-EPILOG = """\
-Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
-DIR/report.md. Asks nothing of a model; what is not played yet is said to be missing.
-"""
-
-
-def add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The options of ``hqre llm report``."""
-    parser = command("report", "turn an evaluation into a page, numbers and tables", EPILOG)
-    parser.add_argument("folder", metavar="DIR", help="folder that `hqre llm eval` wrote")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
 
 
 def report(arguments: Namespace) -> int:

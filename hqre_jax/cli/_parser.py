@@ -5,11 +5,20 @@ import re
 from importlib.metadata import version
 from typing import NoReturn, get_args
 
-from hqre_jax.cli import _llm, _sweep, _verify
-from hqre_jax.core._types import InputError
-from hqre_jax.games._game import Continuation
-from hqre_jax.problem import Entropy
-from hqre_jax.solvers import SOLVERS
+from hqre_jax.cli import _llm_parser, _sweep_parser, _verify_parser
+from hqre_jax.core._input import Continuation, Entropy, InputError
+
+# The solvers that have a name (a test holds this to `hqre_jax.solvers.SOLVERS`, which would take long to import).
+SOLVERS = (
+    "mirror_descent",
+    "extragradient",
+    "fixed_point",
+    "newton",
+    "principal_branch",
+    "krylov_branch",
+    "markov_branch",
+    "soft_value_iteration",
+)
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given
@@ -99,6 +108,10 @@ def build_parser() -> argparse.ArgumentParser:
         prog="hqre", description=_OVERVIEW, epilog=_START, formatter_class=raw, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"hqre {version('hqre-jax')}", help="print it and stop")
+    parser.add_argument(
+        "--no-cache", dest="cache", action="store_false",
+        help="neither use nor keep compiled programs (~/.cache/hqre, or where the system keeps such things)",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, summary: str, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -134,14 +147,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_problem(trace)
     _add_accuracy(trace)
     _add_output(trace, "probabilities against temperature")
-    _sweep.add_arguments(command("sweep", "solve random games by the thousand, keep every answer", _sweep.EPILOG))
-    verify = command("verify", "compare what the theorems promise with what games do", _verify.EPILOG)
-    _verify.add_arguments(verify)
+    _sweep_parser.add_arguments(
+        command("sweep", "solve random games by the thousand, keep every answer", _sweep_parser.EPILOG)
+    )
+    verify = command("verify", "compare what the theorems promise with what games do", _verify_parser.EPILOG)
+    _verify_parser.add_arguments(verify)
     _add_temperatures(verify)
     _add_problem(verify)
     demo = command("demo", "solve every built-in game, print a table and draw two pictures")
     demo.add_argument("--out", metavar="DIR", default="out/demo", help="folder for the pictures (default: %(default)s)")
-    _llm.add_arguments(command("llm", "language-model agents: teams, tasks, models, one question played", _llm.EPILOG))
+    _llm_parser.add_arguments(
+        command("llm", "language-model agents: teams, tasks, models, one question played", _llm_parser.EPILOG)
+    )
     return parser
 
 

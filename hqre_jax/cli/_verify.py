@@ -1,6 +1,5 @@
 """``hqre verify``: the theorem ledger, on random games and on one's own."""
 
-import argparse
 import json
 import shlex
 import sys
@@ -19,54 +18,15 @@ from rich.text import Text
 from hqre_jax.cli._inputs import number, read_question
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._tables import facts, rendered, table
+from hqre_jax.cli._verify_parser import NUM_GAMES, OUT, SEED
 from hqre_jax.core._types import InputError
 from hqre_jax.problem import Problem
 
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 
 _PACKAGE = "proofs_check"
-_GAMES, _SEED, _OUT = 10_000, 0, "out/verify"
 # Where there is no bar: seconds after which a line says what was done.
 _BETWEEN_LINES = 30.0
-
-EPILOG = """\
-Each statement T1, T2, .. of docs/theory.md promises observed ≤ bound. The ledger draws random games that satisfy its
-hypothesis and compares; drops the hypothesis (negative control: then it must fail); and lets an adversary search for
-the worst game. Exit codes: 0 no claim is broken and every control is caught, 1 otherwise, 2 bad input, 130 stopped.
-
-how to read the table:
-  violations  games in which observed exceeds the bound by more than rounding explains. 0 is the only good number.
-  worst       largest observed/bound: 1 means that the constant is attained, small means that it is generous.
-  adversary   the same, where a search by gradient ascent was looking for it.
-  cold, warm  seconds of the first piece of the check, compiling included, and of a later one.
-
---out DIR gets ledger.json (plain numbers, equal for equal seeds), times.json, report.html and report.md with the
-proofs, the pictures, units/ (what is finished) and programs/ (what is compiled). The same command again goes on
-where it was stopped. Of a violation DIR gets a small game with its temperatures (violation-T2.json, ..), which
-`hqre solve` reads.
-
-with --game: which hypotheses your own game satisfies at these temperatures, what is observed in it against the bounds,
-and which temperatures would help where a hypothesis fails. Nothing is written.
-
-examples:
-  hqre verify                                       everything, some minutes
-  hqre verify --theorem T1 --theorem T2 --games 1000 --out out/quick
-  hqre verify --game game.nfg --tau 2,0.5
-"""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of ``hqre verify`` apart from the problem's."""
-    parser.add_argument("--theorem", metavar="T", action="append", help="a statement, say T2; repeatable (all)")
-    drawn = f"random games per statement (default: {_GAMES}); those on sampled payoffs draw a part of them"
-    parser.add_argument("--games", metavar="N", help=drawn)
-    parser.add_argument("--seed", metavar="S", help=f"seed of all randomness (default: {_SEED})")
-    parser.add_argument("--out", metavar="DIR", help=f"folder of the results (default: {_OUT})")
-    parser.add_argument("--fresh", action="store_true", help="begin again: forget finished work in DIR")
-    parser.add_argument(
-        "--game", metavar="GAME", help="a game of your own (built-in name or file) instead of random ones"
-    )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
 
 
 def verify(arguments: Namespace) -> int:
@@ -89,11 +49,11 @@ def verify(arguments: Namespace) -> int:
         for option in ("games", "out"):
             if getattr(arguments, option) is not None:
                 raise InputError(option, "does not go with --game: one game is measured and nothing is written")
-        return _one_game(arguments, statements, seed or _SEED)
+        return _one_game(arguments, statements, seed or SEED)
     for option in ("tau", "tau_file", "reference_file"):
         if getattr(arguments, option) is not None:
             raise InputError(option, "goes with --game GAME: random games bring their own")
-    return _ledger(arguments, statements, games or _GAMES, seed or _SEED)
+    return _ledger(arguments, statements, games or NUM_GAMES, seed or SEED)
 
 
 def _asked(names: list[str] | None) -> dict[str, Any]:
@@ -112,7 +72,7 @@ def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: 
     from proofs_check.runner.publish import write_results
     from proofs_check.runner.report import SUMMARY, summary_rows
 
-    folder = Path(arguments.out or _OUT)
+    folder = Path(arguments.out or OUT)
     words = ["hqre", "verify", *(f"--theorem={name}" for name in arguments.theorem or ())]
     words += [f"--games={games}", f"--seed={seed}"]
     command = shlex.join(words)

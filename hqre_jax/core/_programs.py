@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+from jax.core import eval_context
+from jax.extend.core import get_opaque_trace_state
 
 from hqre_jax.core._types import Labels
 
@@ -14,8 +16,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Module = TypeVar("Module", bound=eqx.Module)
 
 
+# What small programs are better off with on processors: half of the time to compile. Others do not mind.
+_QUICKLY = {"xla_cpu_use_fusion_emitters": False}
+# Bytes of arguments beyond which programs are not small: their loops run longer than it took to compile them better.
+_SMALL = 2**18
+
+
 def compiled(function: Function) -> Function:
-    """`eqx.filter_jit` of a function that does not look at names.
+    """`eqx.filter_jit` of a function that does not look at names; where it is small, compiled quickly.
 
     Names are static: games of other names are other types to a compiler, as they must be to whoever returns a game
     from a compiled function. Here they are taken off before, so that nothing is compiled twice because of them.
@@ -26,13 +34,38 @@ def compiled(function: Function) -> Function:
     Returns:
         The compiled function.
     """
-    program = eqx.filter_jit(function)
+    careful = eqx.filter_jit(function)
+
+    # Not before the first call: whether a compiler knows its options is found out by compiling.
+    @functools.cache
+    def quick() -> Callable[..., Any]:
+        # pyright knows no keywords of `jax.jit` here, which are passed on.
+        return eqx.filter_jit(function, compiler_options=known_options(_QUICKLY))  # pyright: ignore[reportCallIssue]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return program(*unnamed(args), **unnamed(kwargs))
+        args, kwargs = unnamed(args), unnamed(kwargs)
+        # How a program is compiled is for the outermost one to say.
+        program = careful if _inside_another() or not _is_small((args, kwargs)) else quick()
+        return program(*args, **kwargs)
 
     return call  # type: ignore[return-value]
+
+
+def _is_small(arguments: Any) -> bool:
+    """Whether arguments make a program that runs hardly slower for being compiled quickly."""
+    return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(arguments)) <= _SMALL
+
+
+def _inside_another() -> bool:
+    """Whether a program that contains this call is being traced."""
+    return get_opaque_trace_state() != _outermost()
+
+
+@functools.cache
+def _outermost() -> Any:
+    with eval_context():
+        return get_opaque_trace_state()
 
 
 @functools.cache

@@ -16,6 +16,19 @@ def concrete(x: Any) -> bool:
     return not isinstance(x, Tracer)
 
 
+def as_array(value: Any, dtype: Any = None) -> Array:
+    """``value`` as a JAX array of its own, without a program: what ``jnp.asarray`` compiles for every shape.
+
+    Args:
+        value: Anything array-like.
+        dtype: Wanted type.
+
+    Returns:
+        The array; of a numpy array a copy, so that nobody changes it from outside, as JAX would allow of a large one.
+    """
+    return jnp.asarray(value, dtype) if isinstance(value, jax.Array) else jax.device_put(np.array(value, dtype))
+
+
 def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") -> StateValues:
     """Temperatures of every player at every information state.
 
@@ -52,7 +65,7 @@ def full_tau(tau: Any, action_mask: ActionMask, dtype: Any, field: str = "tau") 
         if len(bad):
             i, x = bad[0]
             raise InputError(field, _bad_value(float(full[i, x]), int(i), int(x), array.ndim))
-    return jnp.asarray(xp.where(used, full, xp.ones((), dtype)))
+    return as_array(xp.where(used, full, xp.ones((), dtype)))
 
 
 def _bad_value(value: float, player: int, state: int, ndim: int) -> str:
@@ -111,7 +124,7 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
     if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
         _refuse_lost_digits(value, field)
     with np.errstate(over="ignore"):  # what single precision cannot hold is infinite, and refused as that
-        return jnp.asarray(value, dtype)
+        return as_array(value, dtype)
 
 
 def _refuse_lost_digits(integers: np.ndarray, field: str) -> None:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from hqre_jax.core._temperatures import as_float_array, concrete
+from hqre_jax.core._temperatures import as_array, as_float_array, concrete
 from hqre_jax.core._types import ActionMask, InputError
 
 _SUM_TOL = 1e-8
@@ -85,7 +85,7 @@ def complete_mask(action_mask: Any, num_states: Sequence[int], num_actions: Sequ
     actions = np.arange(max(num_actions))[None, None, :] < np.asarray(num_actions)[:, None, None]
     default = states & actions
     if action_mask is None:
-        return jnp.asarray(default)
+        return as_array(default)
     if not concrete(action_mask):
         expect_shape(action_mask, "action_mask", default.shape)
         return action_mask & default
@@ -101,7 +101,7 @@ def complete_mask(action_mask: Any, num_states: Sequence[int], num_actions: Sequ
     if len(empty):
         i, x = empty[0]
         raise InputError("action_mask", f"leaves player {i + 1} without an action at information state {x + 1}")
-    return jnp.asarray(mask)
+    return as_array(mask)
 
 
 def cancel(first: Float[Array, "*shape"], second: Float[Array, "*shape"]) -> Bool[Array, ""] | np.bool:

@@ -33,13 +33,13 @@ def initial_distribution(initial: Any, num_states: int, dtype: Any) -> Float[Arr
 
 def check_transitions(
     transitions: Any,
-    legal: Bool[Array, "*rows"],
+    legal: Bool[Array | np.ndarray, "*rows"],
     num_targets: int,
     undiscounted: bool,
     dtype: Any,
     spread: Callable[[np.ndarray], np.ndarray],
     shape: tuple[int, ...] | None = None,
-) -> Float[Array, "*rows target"]:
+) -> Float[Array, "*given target"]:
     """A kernel whose legal rows are distributions (or less, where play surely ends); illegal rows become 0.
 
     Args:
@@ -52,7 +52,7 @@ def check_transitions(
         shape: The user's own shape of the kernel, if it differs from ``legal.shape + (num_targets,)``.
 
     Returns:
-        The kernel, of shape ``legal.shape + (num_targets,)``.
+        The kernel, in the user's shape.
     """
     kernel = finite(transitions, "transitions", dtype=dtype)
     expect_shape(kernel, "transitions", shape or (*legal.shape, num_targets))
@@ -66,8 +66,7 @@ def check_transitions(
         check_sums(sums, "transitions", good, "at most 1" if undiscounted else "1 (less only with discount 1)")
         if undiscounted:
             _check_transient(p.reshape(*rows.shape, num_targets), rows, spread, tol)
-    kernel = kernel.reshape(*legal.shape, num_targets)
-    return keep_legal(kernel, jnp.broadcast_to(legal[..., None], kernel.shape))
+    return keep_legal(kernel, legal.reshape(*kernel.shape[:-1], 1))
 
 
 def _check_transient(p: np.ndarray, legal: np.ndarray, spread: Callable, tol: float) -> None:

@@ -1,7 +1,7 @@
 """What every game can do: say what each action is worth when everybody follows a policy."""
 
 import abc
-from typing import Any, Literal, NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
@@ -9,11 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax.core._input import Continuation as Continuation
 from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._pairwise import PairwisePayoffs
 from hqre_jax.games._simulator import AbstractSimulator
-
-Continuation = Literal["soft", "plain", "zero_sum"]
 
 
 class Evaluation(NamedTuple):
@@ -152,6 +151,13 @@ class AbstractGame(eqx.Module):
             InputError: If ``horizon`` is missing where γ = 1.
         """
         return None
+
+    def rounded(self) -> "AbstractGame":
+        """The same game in one of a few sizes, so that many share compiled programs; itself where that is too large.
+
+        What it is more than the game is masked, and comes after what the game has along every axis.
+        """
+        return self
 
     def sampler(self) -> Any:
         """The game itself, if its values are estimates from plays (`SampledGame`); None where they are exact."""

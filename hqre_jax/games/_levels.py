@@ -18,16 +18,17 @@ WRITTEN_OUT = 12
 _SURE = "promise_in_bounds"
 
 
-def pieces(bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def pieces(bounds: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray, int]:
     """Cuts levels into pieces of one width.
 
     Args:
         bounds: Where levels begin, and where the last one ends; the root, alone in the first, is in no piece.
+        width: Nodes in a piece; by default a power of 2, about the mean width of the levels.
 
     Returns:
-        Where pieces begin, where their levels end, and the width: a power of 2, about the mean width of the levels.
+        Where pieces begin, where their levels end, and the width.
     """
-    width = 1 << math.ceil(math.log2(max(1.0, bounds[-1] / (len(bounds) - 1))))
+    width = width or 1 << math.ceil(math.log2(max(1.0, bounds[-1] / (len(bounds) - 1))))
     cut = [(k, b) for a, b in itertools.pairwise(bounds[1:]) for k in range(a, b, width)]
     begins, ends = np.array(cut, int).reshape(-1, 2).T
     return begins, ends, width

@@ -4,11 +4,10 @@ import itertools
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from hqre_jax.core._temperatures import as_float_array, real_numbers
+from hqre_jax.core._temperatures import as_array, as_float_array, real_numbers
 from hqre_jax.core._types import InputError
 from hqre_jax.games._checks import sum_tol
 from hqre_jax.games._levels import WRITTEN_OUT, down_levels, down_pieces, pieces, up_levels, up_pieces
@@ -130,14 +129,14 @@ def build_tree(
     width = max(num_states)
 
     def sort(values: np.ndarray) -> Int[Array, " node"]:
-        return jnp.asarray(np.asarray(values)[order])
+        return as_array(np.asarray(values)[order])
 
     start_of_parent_level = bounds[np.maximum(depth - 1, 0)]
     state = np.where(decides, information_set, 0)
     flat = np.where(decides, player * width + state, 0)[order]
     nodes = np.flatnonzero(decides[order])
     tree = Tree(
-        order=jnp.asarray(order),
+        order=as_array(order),
         parent_node=sort(place[above]),
         parent_in_level=sort(np.where(parent < 0, 0, place[above] - start_of_parent_level)),
         node_player=sort(player),
@@ -145,11 +144,11 @@ def build_tree(
         edge_player=sort(np.where(moved, player[above], CHANCE)),
         edge_state=sort(np.where(moved, state[above], 0)),
         edge_action=sort(np.where(moved, branch, 0)),
-        decision_nodes=jnp.asarray(nodes),
-        decision_states=jnp.asarray(flat[nodes]),
-        decided_edges=jnp.asarray(np.flatnonzero(moved[order])),
-        piece_begins=jnp.asarray(begins),
-        piece_ends=jnp.asarray(ends),
+        decision_nodes=as_array(nodes),
+        decision_states=as_array(flat[nodes]),
+        decided_edges=as_array(np.flatnonzero(moved[order])),
+        piece_begins=as_array(begins),
+        piece_ends=as_array(ends),
         piece_width=piece_width,
         levels=() if deep else levels,
         num_states=num_states,

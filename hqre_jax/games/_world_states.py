@@ -7,6 +7,7 @@ cases differ in three answers only: how likely worlds are given ``x`` (beliefs),
 
 import abc
 import string
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._checks import cancel
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
@@ -253,14 +256,19 @@ def _average_others(
     return tensor
 
 
-@eqx.filter_jit
 def legal_actions(
     action_mask: Bool[Array, "player state action"],
     observations: Int[Array, "player world"],
     num_actions: tuple[int, ...],
-) -> Bool[Array, "world *actions"]:
-    """Joint actions that every player may take, per world."""
-    legal = jnp.ones((observations.shape[1],) + (1,) * len(num_actions), bool)
+) -> Bool[Array | np.ndarray, "world *actions"]:
+    """Joint actions that every player may take, per world; of numpy where they can be seen."""
+    if not (concrete(action_mask) and concrete(observations)):
+        return _traced_legal_actions(action_mask, observations, num_actions)
+    return _legal_actions(np.asarray(action_mask), np.asarray(observations), num_actions)
+
+
+def _legal_actions(action_mask: Any, observations: Any, num_actions: tuple[int, ...]) -> Any:
+    legal = np.ones((observations.shape[1],) + (1,) * len(num_actions), bool)
     for j, a in enumerate(num_actions):
         shape = [observations.shape[1]] + [1] * len(num_actions)
         shape[j + 1] = a
@@ -268,10 +276,15 @@ def legal_actions(
     return legal
 
 
-@jax.jit
-def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array, "..."]) -> Float[Array, "*shape"]:
+_traced_legal_actions = compiled(_legal_actions)
+
+
+def keep_legal(array: Float[Array, "*shape"], legal: Bool[Array | np.ndarray, "..."]) -> Float[Array, "*shape"]:
     """The array with 0 where nobody can go."""
-    return jnp.where(legal, array, 0.0)
+    if not (concrete(array) and concrete(legal)):
+        return jnp.where(legal, array, 0.0)
+    allowed = np.asarray(legal)
+    return array if allowed.all() else as_array(np.where(allowed, np.asarray(array), 0.0))
 
 
 def conditional(
@@ -287,7 +300,7 @@ def conditional(
     return jax.vmap(of_player)(observations)
 
 
-def center_own(payoffs: JointTensor, legal: Bool[Array, "world *actions"]) -> JointTensor:
+def center_own(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *actions"]) -> JointTensor:
     """Take out of ``payoffs[i]`` the midrange over i's own action: what i's choice cannot change.
 
     The midrange of integers is exact in binary, so that no rounding enters a game that had none.
@@ -302,7 +315,7 @@ def center_own(payoffs: JointTensor, legal: Bool[Array, "world *actions"]) -> Jo
     return jnp.stack([of_player(i) for i in range(payoffs.shape[0])])
 
 
-def center_players(payoffs: JointTensor, legal: Bool[Array, "world *actions"]) -> JointTensor:
+def center_players(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *actions"]) -> JointTensor:
     """Take each player's midrange payoff out of a discounted game: every value moves by the same constant."""
     axes = tuple(range(1, payoffs.ndim))
     high = jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes, keepdims=True)

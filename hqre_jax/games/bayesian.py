@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
 from hqre_jax.games._world_states import (
@@ -65,7 +65,7 @@ class BayesianGame(AbstractWorldStateGame):
 
     def information_map(self):
         """``o_i(θ) = θ_i``."""
-        return jnp.asarray(np.indices(self.prior.shape).reshape(self.prior.ndim, -1))
+        return as_array(np.indices(self.prior.shape).reshape(self.prior.ndim, -1))
 
     def world_initial(self):
         """The prior."""

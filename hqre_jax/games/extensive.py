@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._programs import with_fields
 from hqre_jax.core._simplex import probabilities
+from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import (
     ActionMask,
     InputError,
@@ -24,6 +26,7 @@ from hqre_jax.games import _efg
 from hqre_jax.games._checks import cancel, complete_mask, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._levels import at, sums
+from hqre_jax.games._rounded import NOWHERE, rounded_tree
 from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.games._simulators import TreeSimulator
 from hqre_jax.games._tree import TERMINAL, Tree, build_tree
@@ -83,11 +86,11 @@ class ExtensiveFormGame(AbstractGame):
         self.payoffs = finite(payoffs, "payoffs", ndim=2)
         self.tree, available = build_tree(parent, player, information_set, branch, probability, self.payoffs.shape)
         self.parent, self.player, self.information_set, self.branch = (
-            jnp.asarray(np.asarray(a), int) for a in (parent, player, information_set, branch)
+            as_array(a, int) for a in (parent, player, information_set, branch)
         )
-        self.probability = jnp.asarray(probability, self.payoffs.dtype)
+        self.probability = as_array(probability, self.payoffs.dtype)
         mask = complete_mask(action_mask, self.tree.num_states, self.tree.num_actions)
-        self.action_mask = mask & jnp.asarray(available)
+        self.action_mask = as_array(np.asarray(mask) & available) if concrete(mask) else mask & available
         if not bool(np.all(np.asarray(self.action_mask).any(-1) == available.any(-1))):
             raise InputError("action_mask", "leaves an information set without an action")
         self.labels = checked_labels(labels)
@@ -214,6 +217,14 @@ class ExtensiveFormGame(AbstractGame):
         """See `AbstractGame.opposed`; at every node."""
         return cancel(self.payoffs[0], self.payoffs[1])
 
+    def rounded(self) -> "ExtensiveFormGame":
+        """See `AbstractGame.rounded`; small trees among the nodes of larger ones."""
+        if not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
+            return self
+        if "_rounded" not in vars(self):
+            vars(self)["_rounded"] = _rounded(self)
+        return vars(self)["_rounded"]
+
     def simulator(self, horizon: int | None = None) -> AbstractSimulator:
         """See `AbstractGame.simulator`; a play ends at a leaf."""
         return TreeSimulator(self)
@@ -228,3 +239,31 @@ class ExtensiveFormGame(AbstractGame):
         open_ = tree.down(closed[None].astype(paid.dtype)) == 0
         leaf = (tree.node_player == TERMINAL)[None, :] & open_
         return jnp.min(jnp.where(leaf, total, jnp.inf), axis=1), jnp.max(jnp.where(leaf, total, -jnp.inf), axis=1)
+
+
+def _rounded(game: ExtensiveFormGame) -> ExtensiveFormGame:
+    tree = rounded_tree(game.tree, game.num_players)
+    if tree is None:
+        return game
+    mask = np.zeros((game.num_players, max(tree.num_states), max(tree.num_actions)), bool)
+    given = np.asarray(game.action_mask)
+    mask[:, : given.shape[1], : given.shape[2]] = given
+
+    def filled(values: Array, fill: int) -> Array:
+        more = [(0, 0)] * (values.ndim - 1) + [(0, tree.size - values.shape[-1])]
+        return as_array(np.pad(np.asarray(values), more, constant_values=fill))
+
+    larger = with_fields(
+        game,
+        parent=filled(game.parent, 0),
+        player=filled(game.player, NOWHERE),
+        information_set=filled(game.information_set, -1),
+        branch=filled(game.branch, 0),
+        probability=filled(game.probability, 0),
+        payoffs=filled(game.payoffs, 0),
+        action_mask=as_array(mask),
+        labels=Labels(),
+        tree=tree,
+    )
+    vars(larger)["_rounded"] = larger
+    return larger

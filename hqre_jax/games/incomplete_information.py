@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from hqre_jax.core._temperatures import concrete, real_numbers
+from hqre_jax.core._temperatures import as_array, concrete, real_numbers
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, expect_shape, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
@@ -152,4 +152,4 @@ def _information_map(observations: Any, shape: tuple[int, int], action_mask: Any
                 f"observations[{i}]",
                 f"never shows information state {missing[0]} although it shows {row.max()}",
             )
-    return jnp.asarray(seen), [int(row.max()) + 1 for row in seen]
+    return as_array(seen), [int(row.max()) + 1 for row in seen]

@@ -4,8 +4,10 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
@@ -76,7 +78,7 @@ class MarkovGame(AbstractWorldStateGame):
 
     @staticmethod
     def _observations(players, num_states):
-        return jnp.tile(jnp.arange(num_states), (players, 1))
+        return as_array(np.tile(np.arange(num_states), (players, 1)))
 
     def world_payoffs(self):
         """A world is a state."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
@@ -51,7 +52,7 @@ class NormalFormGame(AbstractWorldStateGame):
 
     def information_map(self):
         """Everybody sees the one world."""
-        return jnp.zeros((self.num_players, 1), int)
+        return as_array(np.zeros((self.num_players, 1), int))
 
     def world_initial(self):
         """The one world, for certain."""

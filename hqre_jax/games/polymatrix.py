@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
-from hqre_jax.core._temperatures import concrete, real_numbers
+from hqre_jax.core._temperatures import as_array, concrete, real_numbers
 from hqre_jax.core._types import (
     ActionMask,
     InputError,
@@ -72,7 +72,7 @@ class PolymatrixGame(AbstractGame):
                 raise InputError(
                     f"edges[{e}][{end}]", f"names player {int(edges[e, end])} of {players}, counted from 0"
                 )
-        self.edges = jnp.asarray(edges)
+        self.edges = as_array(edges)
         self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.payoffs = payoffs

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
 from hqre_jax.games._dynamics import check_discount, check_transitions, initial_distribution
@@ -87,7 +88,7 @@ class PublicPrivateGame(AbstractWorldStateGame):
             payoffs.dtype,
             spread=lambda over_targets: np.asarray(self.spread(jnp.asarray(over_targets))),
             shape=(public, *types, *actions, public),
-        ).reshape(public, *types, *actions, public)
+        )
         self.payoffs = keep_legal(payoffs, legal.reshape(public, *types, *actions))
 
     @property
@@ -103,7 +104,7 @@ class PublicPrivateGame(AbstractWorldStateGame):
         """``o_i(s, θ) = s·Θ_i + θ_i``."""
         state, *types = np.indices(self.type_prior.shape).reshape(self.type_prior.ndim, -1)
         sizes = self.type_prior.shape[1:]
-        return jnp.asarray(np.stack([state * size + own for size, own in zip(sizes, types, strict=True)]))
+        return as_array(np.stack([state * size + own for size, own in zip(sizes, types, strict=True)]))
 
     def world_initial(self):
         """``ν(s) μ(θ|s)``."""

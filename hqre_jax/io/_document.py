@@ -6,6 +6,7 @@ numpy arrays (NPZ). Keys are read off the constructors, so that they cannot diff
 
 import inspect
 import json
+import math
 import sys
 from collections import Counter
 from difflib import get_close_matches
@@ -103,7 +104,7 @@ def build_game(kind: str, arguments: dict[str, Any]) -> Any:
         InputError: The constructor rejects the arguments, or the numbers of names differ from the game's.
     """
     game = KINDS[kind](**arguments)
-    parts = game.parent.size if kind == "extensive_form" else game.payoffs[0].size
+    parts = game.parent.size if kind == "extensive_form" else math.prod(game.payoffs.shape[1:])
     _check_names(arguments["labels"], np.asarray(game.action_mask), parts)
     return game
 

@@ -10,7 +10,6 @@ i's own are (perfect recall), else of all.
 
 from typing import Any, Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -186,7 +185,7 @@ def _visits(problem: Problem, play: Episodes, log_policy: LogPolicy, baseline: A
     return _Visits(jnp.where(moves & ~play.failed, weight, 0.0), total, cut)
 
 
-@eqx.filter_jit
+@compiled
 def _weighted(problem: Problem, episodes: Episodes, log_policy: LogPolicy, baseline: ActionValues) -> Estimate:
     mask, players = problem.mask, jnp.arange(log_policy.shape[0])
 
@@ -244,7 +243,7 @@ class _Transitions(NamedTuple):
     following: Float[Array, "cell state"]
 
 
-@eqx.filter_jit
+@compiled
 def _temporal_difference(problem: Problem, episodes: Episodes, log_policy: LogPolicy) -> Estimate:
     """The fixed point ``Q = R + M V(Q)`` of the means of the log, and its errors by the delta method.
 

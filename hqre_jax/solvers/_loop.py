@@ -12,6 +12,7 @@ from jaxtyping import Array, Int
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.problem import Problem
 from hqre_jax.solvers._solver import AbstractSolver
@@ -57,13 +58,15 @@ def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -
 
 
 @compiled
-def _begin(solver, problem, log_policy):
-    return solver.init(problem, log_policy)
+def _begin(solver, problem, log_policy, observe):
+    """The first state, observed."""
+    state = solver.init(problem, log_policy)
+    return state, observe(solver, problem, state)
 
 
 @compiled
 def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STRETCH):
-    """Up to ``length`` steps, each observed; finished states stand still."""
+    """Up to ``length`` steps, each observed, and what is to be said then; finished states stand still."""
 
     def advance(carry, _):
         state, steps = carry
@@ -73,7 +76,7 @@ def _stretch(solver, problem, state, tol, steps, max_steps, observe, length=_STR
 
     (state, steps), (seen, live) = jax.lax.scan(advance, (state, steps), length=length)
     finished = solver.terminate(problem, state, tol)[0] | (steps >= max_steps)
-    return state, steps, finished, seen, live
+    return state, steps, finished, verdict(solver, problem, state, tol), seen, live
 
 
 def record(
@@ -101,14 +104,15 @@ def record(
         Final state, result code, number of steps, and the observations stacked along a first axis of length
         steps + 1 (the start included), as numpy arrays.
     """
-    state, steps, finished = _begin(solver, problem, log_policy), jnp.zeros((), int), False
-    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], observe(solver, problem, state))]
+    state, start = _begin(solver, problem, log_policy, observe)
+    pieces = [jax.tree.map(lambda x: np.asarray(x)[None], start)]
+    steps, code, finished = as_array(0, int), as_array(0, int), False
     while not finished:
-        state, steps, finished, seen, live = _stretch(solver, problem, state, tol, steps, max_steps, observe)
+        state, steps, finished, code, seen, live = _stretch(solver, problem, state, tol, steps, max_steps, observe)
         keep = np.asarray(live)
         pieces.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[keep], seen))
     trace = jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
-    return state, verdict(solver, problem, state, tol), steps, trace
+    return state, code, steps, trace
 
 
 def resume(
@@ -141,14 +145,15 @@ def resume(
         InputError: If the file is there and is no checkpoint of this question.
     """
     question = fingerprint(solver, problem, log_policy, tol, every)
-    state, steps = _begin(solver, problem, log_policy), jnp.zeros((), int)
+    state, _ = _begin(solver, problem, log_policy, _nothing)
+    steps = as_array(0, int)
     if Path(path).exists():
         state, steps = load_checkpoint(path, (state, steps), question)
-    finished = False
+    code, finished = as_array(0, int), False
     while not finished:
-        state, steps, finished, _, _ = _stretch(solver, problem, state, tol, steps, max_steps, _nothing, every)
+        state, steps, finished, code, _, _ = _stretch(solver, problem, state, tol, steps, max_steps, _nothing, every)
         save_checkpoint(path, state, steps, question)
-    return state, verdict(solver, problem, state, tol), steps
+    return state, code, steps
 
 
 def _nothing(solver: AbstractSolver, problem: Problem, state: Any) -> None:

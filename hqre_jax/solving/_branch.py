@@ -9,8 +9,8 @@ from jaxtyping import Float
 
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
-from hqre_jax.core._temperatures import real_numbers
-from hqre_jax.core._types import InputError
+from hqre_jax.core._temperatures import as_array, real_numbers
+from hqre_jax.core._types import InputError, Scalar
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers._loop import record
@@ -115,15 +115,15 @@ def trace_branch(
     limit = solver.default_max_steps if max_steps is None else max_steps
     centered = problem.centered()
     state, code, _, trace = record(
-        solver, centered, problem.log_reference, tolerance(tol, problem), jnp.asarray(limit), _observe
+        solver, centered, problem.log_reference, tolerance(tol, problem), as_array(limit), _observe
     )
     result = list(RESULTS)[int(code)]
-    if result == RESULTS.almost_successful and float(state.position) < float(rationality(centered)):
+    goal = float(_goal(centered))
+    if result == RESULTS.almost_successful and float(state.position) < goal:
         # Being nearly an answer counts at the end of the branch only.
         result = RESULTS.max_steps_reached
     keep = trace["accepted"] & _moved(trace["position"], trace["policy"])
     trace = {name: values[keep] for name, values in trace.items()}
-    goal = float(rationality(centered))
     scales = trace["position"] / goal
     tau = np.asarray(problem.tau)
     folds = tuple(
@@ -165,7 +165,7 @@ def _moved(position: np.ndarray, policy: np.ndarray) -> np.ndarray:
 
 def _first_scale(problem: Problem, tau_from: Any) -> float:
     start = np.asarray(real_numbers(tau_from, "tau_from"), np.float64)
-    used = np.asarray(jnp.any(problem.mask, axis=-1))
+    used = np.asarray(problem.mask).any(-1)
     tau = np.asarray(problem.tau, np.float64)
     if np.isnan(start).any() or (start <= 0).any():
         raise InputError("tau_from", "must be a number greater than 0; inf starts at the reference policy")
@@ -188,6 +188,11 @@ def _reported(scales: np.ndarray, first: float) -> np.ndarray:
     later = np.flatnonzero(scales >= first)
     start = max(int(later[0]) - 1, 0) if len(later) else len(scales) - 1
     return np.arange(0 if first == 0 else start, len(scales))
+
+
+@compiled
+def _goal(problem: Problem) -> Scalar:
+    return rationality(problem)
 
 
 @compiled

@@ -16,7 +16,7 @@ from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
 from hqre_jax.equilibrium._implicit_gradient import reattach
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, full_policy, posed, tolerance
+from hqre_jax.problem import Entropy, Problem, cut_down, filled_up, full_policy, posed, tolerance
 from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
@@ -109,8 +109,13 @@ def solve(
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
-    centered = problem.centered()
-    unique = certified(centered)
+    # Many small games share programs, unless more than the answer is kept.
+    alone = traced or history or getattr(method, "checkpoint", None) is not None
+    work = problem if alone else problem.rounded()
+    start = filled_up(start, work.mask.shape, 0.0)
+    centered = work.centered()
+    # The program of the certificate that will be asked for.
+    unique = certified(centered) if traced else bounds(centered).unique
     kept = None
     if method is None and traced:
         found = _auto(centered, start, tol_value, steps, unique)
@@ -123,7 +128,8 @@ def solve(
             if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
                 break
     name = "auto" if method is None else method.name
-    answer = finish(problem, centered, found, unique)
+    answer = finish(work, centered, found, unique)
+    answer = {name: cut_down(part, problem.mask.shape) for name, part in answer.items()}
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
     solution = Solution(problem=problem, solver=name, history=kept, evidence=found.evidence, **answer)
     if throw and not traced and solution.result != RESULTS.successful:

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import log_softmax, log_sum_exp
 from hqre_jax.core._temperatures import as_float_array, concrete, full_tau
 from hqre_jax.core._types import (
@@ -129,7 +129,7 @@ def checked_step(step: Any, dtype: Any) -> Float[Array, ""]:
     return eta
 
 
-@eqx.filter_jit
+@compiled
 def _directional(
     p: Policy,
     q: Policy,
@@ -243,7 +243,7 @@ def soft_gap(
     return _soft_gap(p, estimates, full_tau(tau, mask, dtype), log_rho, mask, checked_level(level))
 
 
-@eqx.filter_jit
+@compiled
 def _soft_gap(
     p: Policy, estimates: ActionValueEstimates, tau: StateValues, log_rho: LogPolicy, mask: ActionMask, level: float
 ) -> Interval:
@@ -298,7 +298,7 @@ def effective_temperature(
     return _effective(p, ratio, estimates, checked_level(level))
 
 
-@eqx.filter_jit
+@compiled
 def _effective(p: Policy, ratio: LogPolicy, estimates: ActionValueEstimates, level: float) -> Interval:
     centred = ratio - jnp.sum(p * ratio, axis=-1, keepdims=True)
     spread = jnp.sum(p * centred**2, axis=-1)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax.core._types import ActionValues, InputError, Scalar
 from hqre_jax.rollouts._observations import check_within, checked_mask, checked_plays, checked_range
@@ -127,7 +128,7 @@ class ActionValueEstimates(eqx.Module):
         return self.count >= 2
 
 
-@eqx.filter_jit
+@compiled
 def _means(
     actions: Int[Array, "rollout player"],
     states: Int[Array, "rollout player"],

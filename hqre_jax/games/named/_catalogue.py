@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hqre_jax.core._types import InputError
+from hqre_jax.core._input import InputError
 
 _FOLDER = Path(__file__).parent
 _CONTINUATIONS = ("plain", "soft", "zero_sum")

@@ -1,0 +1,91 @@
+"""Trees among the nodes of larger ones: the same numbers, and one program for many shapes."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from hqre_jax.core._programs import compiled
+from hqre_jax.games import ExtensiveFormGame
+
+
+def caterpillar(moves, actions, seed):
+    """Two players in turn end play, in one of several ways, or go on; what each end pays is drawn."""
+    parent, player, sets, branch = [-1], [0], [0], [-1]
+    node = 0
+    for k in range(moves):
+        last = k == moves - 1
+        children = range(len(parent), len(parent) + actions)
+        for action in range(actions):
+            goes_on = action == 0 and not last
+            parent.append(node)
+            player.append((k + 1) % 2 if goes_on else -2)
+            sets.append((k + 1) // 2 if goes_on else -1)
+            branch.append(action)
+        node = children[0]
+    ends = np.asarray(player) == -2
+    payoffs = np.where(ends, np.random.default_rng(seed).normal(size=(2, len(parent))), 0.0)
+    return hq.ExtensiveFormGame(parent, player, sets, branch, np.ones(len(parent)), payoffs)
+
+
+@compiled
+def looked_at(problem, log_policy):
+    evaluation = problem.centered().evaluate(log_policy)
+    shown = evaluation.action_values, evaluation.values, evaluation.initial_values, evaluation.reach
+    return (*shown, problem.game.payoff_range(), problem.response_logits(log_policy))
+
+
+@pytest.mark.parametrize("name", ["kuhn_poker", "selten_horse", "deep"])
+def test_what_fills_up_changes_nothing(name):
+    """Chance, information sets of several nodes, three players, and more levels than are written out."""
+    game = caterpillar(15, 3, 0) if name == "deep" else hq.load_game(name)
+    problem = hq.Problem(game, np.linspace(0.5, 1.0, game.action_mask.shape[0]), continuation="soft")
+    rounded = problem.rounded()
+    assert rounded.mask.size > problem.mask.size
+    shape, larger = problem.mask.shape, rounded.mask.shape
+    logits = np.zeros(larger)
+    logits[tuple(map(slice, shape))] = np.random.default_rng(1).normal(size=shape)
+    whole = looked_at(rounded, jax.nn.log_softmax(jnp.asarray(logits), where=rounded.mask, axis=-1))
+    given = jnp.asarray(logits[tuple(map(slice, shape))])
+    for part, exact in zip(
+        whole, looked_at(problem, jax.nn.log_softmax(given, where=problem.mask, axis=-1)), strict=True
+    ):
+        beginning = np.asarray(part)[tuple(map(slice, exact.shape))]
+        np.testing.assert_allclose(beginning[np.isfinite(exact)], exact[np.isfinite(exact)], rtol=1e-13, atol=1e-14)
+    assert not np.asarray(rounded.mask).sum() > np.asarray(problem.mask).sum()
+
+
+def test_a_rounded_game_is_round():
+    game = hq.load_game("kuhn_poker")
+    assert game.rounded() is game.rounded()
+    assert game.rounded().rounded() is game.rounded()
+    large = caterpillar(130, 2, 0)
+    assert large.rounded() is large
+    matrix = hq.load_game("stag_hunt")
+    assert matrix.rounded() is matrix
+
+
+def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, monkeypatch):
+    """The answers are those of a program for each shape, to rounding, and have the shape of the game."""
+    hq.solve(caterpillar(3, 3, 0), 0.5)
+    with counted_programs() as compiling:
+        found = [hq.solve(caterpillar(*shape), 0.5) for shape in ((2, 2, 1), (4, 4, 2), (6, 3, 3), (7, 2, 4))]
+    assert not compiling, compiling
+    assert [solution.policy.shape for solution in found] == [(2, 1, 2), (2, 2, 4), (2, 3, 3), (2, 4, 2)]
+    monkeypatch.setattr(ExtensiveFormGame, "rounded", lambda game: game)
+    alone = hq.solve(caterpillar(4, 4, 2), 0.5)
+    assert alone.selection == found[1].selection == "principal_branch"
+    for name in ("policy", "values", "initial_values", "residual"):
+        np.testing.assert_allclose(getattr(found[1], name), getattr(alone, name), rtol=0, atol=1e-12)
+
+
+def test_a_start_is_filled_up_too():
+    game = caterpillar(3, 3, 0)
+    reference = [[[0.5, 0.25, 0.25], [0.2, 0.3, 0.5]], [[0.1, 0.1, 0.8]]]
+    by_name = {"solver": "fixed_point", "initial_policy": reference, "reference": reference}
+    found = hq.solve(game, 2.0, **by_name)
+    assert found.policy.shape == game.action_mask.shape
+    assert hq.residual(found.problem, found.policy) <= 1e-10
+    followed = hq.solve(game, 2.0, reference=reference)
+    np.testing.assert_allclose(found.policy, followed.policy, atol=1e-9)
