@@ -15,6 +15,7 @@ from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
     ActionMask,
+    ActionValues,
     InputError,
     LogPolicy,
     PerPlayer,
@@ -157,8 +158,11 @@ class Problem(eqx.Module):
 
     def response_logits(self, log_policy: LogPolicy) -> LogPolicy:
         """``Q_i^π(x,·)/τ_i(x) + log ρ_i(·|x)``, padding 0."""
-        values = self.evaluate(log_policy).action_values
-        return jnp.where(self.mask, values / self.tau[..., None] + self.log_reference, 0.0)
+        return self.response_to(self.evaluate(log_policy).action_values)
+
+    def response_to(self, action_values: ActionValues) -> LogPolicy:
+        """``Q_i(x,·)/τ_i(x) + log ρ_i(·|x)``, the logits that answer given action values; padding 0."""
+        return jnp.where(self.mask, action_values / self.tau[..., None] + self.log_reference, 0.0)
 
     def log_policy(self, logits: LogPolicy) -> LogPolicy:
         """The log-policy of unnormalised logits."""

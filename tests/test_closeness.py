@@ -196,7 +196,7 @@ def test_without_the_guard_the_answer_is_another(monkeypatch):
 
     code, policy = solve()
     np.testing.assert_allclose(policy, NEAR_ANSWER, rtol=0, atol=2e-5)
-    module = "hqre_jax.solvers.continuation.principal_branch"
+    module = "hqre_jax.solvers.continuation._branch"
     monkeypatch.setattr(f"{module}.judge", lambda seen, length, **facts: _closeness.Judged(
         close=jnp.asarray(True), kept=seen, refused=seen, longer=jnp.asarray(3.0), shorter=0.5 * length
     ))  # fmt: skip

@@ -9,7 +9,7 @@ import hqre_jax as hq
 from benchmarks._tree_case import TreeCase, action_values
 from benchmarks.entrants.numpy_tree import Iteration, Plan
 from hqre_jax.equilibrium._implicit_gradient import reattach
-from hqre_jax.solvers.continuation._conjugate_residuals import conjugate_residuals
+from hqre_jax.solvers.continuation._conjugate_residuals import conjugate_residuals, to_rounding
 
 TAU = 0.1
 
@@ -26,6 +26,13 @@ def test_linear_systems():
     x, relative, products = conjugate_residuals(lambda v: jnp.asarray(projection) @ v, jnp.ones(3), 1e-6, 16)
     np.testing.assert_allclose(float(relative), 3**-0.5)
     assert int(products) <= 3
+    # To rounding; and where residuals do not fall at first.
+    x = to_rounding(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), jnp.ones(40))
+    np.testing.assert_allclose(x, np.linalg.solve(matrix, rhs), rtol=1e-12)
+    turn = jnp.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    x, relative, products = conjugate_residuals(lambda v: turn @ v, jnp.array([1.0, 0.0, 0.0]), 1e-14, 16)
+    np.testing.assert_allclose(x, [0.0, 1.0, 0.0], atol=1e-14)
+    assert (float(relative) <= 1e-14, int(products)) == (True, 3)
 
 
 def test_two_turning_points_and_a_crossing():

@@ -130,3 +130,23 @@ def test_bad_input_is_named(call, field, problem):
     with pytest.raises(InputError) as error:
         call(problem)
     assert error.value.field.startswith(field)
+
+
+def test_noise_is_not_drawn_from_the_key_of_the_games_plays(problem, start):
+    """A sampled game is played anew with a key of its own: what it draws must say nothing of the noise."""
+    rule = dynamics.MirrorPlay(0.5)
+    quiet, noisy = (
+        dynamics.play(problem, rule, 1, KEY, policy0=start, payoff_noise=noise).action_values[0] for noise in (0.0, 1.0)
+    )
+    of_round = jax.random.split(KEY, 1)[0]
+    plays = jax.random.fold_in(of_round, 0)
+    assert np.abs(noisy - quiet - jax.random.normal(plays, quiet.shape)).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [dynamics.MirrorPlay(0.5), dynamics.LogitDynamics(0.5), dynamics.BestResponse(0.1, 0.2), dynamics.FictitiousPlay()],
+)
+def test_a_game_in_single_precision_stays_there(rule):
+    small = hq.Problem(hq.NormalFormGame(PAYOFFS.astype(np.float32)), 1.0)
+    assert dynamics.play(small, rule, 2, KEY).policies.dtype == np.float32

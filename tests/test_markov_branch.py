@@ -14,7 +14,6 @@ from hqre_jax.problem import Problem
 from hqre_jax.solvers import MarkovBranch
 from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers.continuation import _eliminated
-from hqre_jax.solvers.continuation._gmres import gmres
 from hqre_jax.solvers.continuation._symmetry import symmetry
 
 DISCOUNT = 0.95
@@ -117,13 +116,6 @@ def test_exact_symmetry_is_found():
     of(both, nothing, transitions=elsewhere)
     nearly[0, 0, 0, 0] = np.nextafter(nearly[0, 0, 0, 0], 2)
     of(nothing, nothing, payoffs=nearly)
-
-
-def test_gmres_solves():
-    rng = np.random.default_rng(0)
-    matrix, rhs = np.eye(40) + 0.1 * rng.standard_normal((40, 40)), rng.standard_normal(40)
-    found = gmres(lambda v: jnp.asarray(matrix) @ v, jnp.asarray(rhs), jnp.zeros(40))
-    np.testing.assert_allclose(found, np.linalg.solve(matrix, rhs), rtol=0, atol=1e-11)
 
 
 # Everything that a problem can have, in few states: masks, references, entropies, continuations, three players.

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from hqre_jax.core._programs import compiled
-from hqre_jax.core._simplex import kl, log_softmax, log_sum_exp, probabilities, safe_log
+from hqre_jax.core._simplex import kl, log_sum_exp, probabilities, safe_log
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
 from hqre_jax.problem import Entropy, Problem, full_policy, posed
@@ -49,8 +49,7 @@ def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
 @compiled
 def _gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     evaluation = problem.evaluate(log_policy)
-    logits = evaluation.action_values / problem.tau[..., None] + problem.log_reference
-    best = log_softmax(logits, problem.mask)
+    best = problem.log_policy(problem.response_to(evaluation.action_values))
     return jnp.sum(evaluation.reach * problem.tau * kl(log_policy, best, problem.mask), axis=-1)
 
 
@@ -241,7 +240,7 @@ def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerP
             best = jnp.argmax(jnp.where(mask, worth, -jnp.inf), axis=-1)
             chosen = jnp.arange(mask.shape[-1])[None, None, :] == best[..., None]
             return jnp.where(mask & ~chosen, -jnp.inf, 0.0)
-        return log_softmax(worth / problem.tau[..., None] + problem.log_reference, mask)
+        return problem.log_policy(problem.response_to(worth))
 
     def best_value(i: int) -> Scalar:
         def body(carry):
@@ -270,8 +269,10 @@ def soft_values(action_values, problem: Problem) -> StateValues:
     Returns:
         ``(player, information state)``, in units of payoff.
     """
-    logits = action_values / problem.tau[..., None] + problem.log_reference
-    return problem.tau * log_sum_exp(logits, problem.mask) + problem.scale * problem.entropy_offset
+    return (
+        problem.tau * log_sum_exp(problem.response_to(action_values), problem.mask)
+        + problem.scale * problem.entropy_offset
+    )
 
 
 def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem, LogPolicy]:

@@ -82,6 +82,12 @@ class BestResponse(AbstractDynamics):
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> LogPolicy:
         """See `AbstractDynamics`."""
+        for field in ("noise", "inertia"):
+            shape = getattr(self, field).shape
+            if shape not in ((), problem.mask.shape[:1]):
+                raise InputError(
+                    field, f"has shape {shape}; a number, or one per player ({len(problem.mask)}), is wanted"
+                )
         return log_policy
 
     def policy(self, problem: Problem, state: LogPolicy) -> LogPolicy:
@@ -92,7 +98,7 @@ class BestResponse(AbstractDynamics):
         """See `AbstractDynamics`."""
         mask = problem.mask
         err, stay = (jnp.broadcast_to(p, mask.shape[:1])[:, None, None] for p in (self.noise, self.inertia))
-        fresh = err * _uniform(mask) + (1 - err) * _uniform(_best(values, mask))
+        fresh = err * _uniform(mask, values) + (1 - err) * _uniform(_best(values, mask), values)
         return _pure(stay * probabilities(state, mask) + (1 - stay) * fresh, mask, key)
 
 
@@ -121,7 +127,7 @@ class FictitiousPlay(AbstractDynamics):
     ) -> tuple[Policy, Scalar, LogPolicy]:
         """See `AbstractDynamics`."""
         average, rounds, _ = state
-        played = _pure(_uniform(_best(values, problem.mask)), problem.mask, key)
+        played = _pure(_uniform(_best(values, problem.mask), values), problem.mask, key)
         return average + (probabilities(played, problem.mask) - average) / (rounds + 1), rounds + 1, played
 
 
@@ -172,7 +178,7 @@ class MirrorPlay(_AbstractLogitDynamics):
 
     def step(self, problem: Problem, state: LogPolicy, values: ActionValues, key: Any) -> LogPolicy:
         """See `AbstractDynamics`."""
-        response = _response(problem, values)
+        response = problem.response_to(values)
         return problem.log_policy(mirror_step(state, response, self.step_size * problem.tau))
 
 
@@ -193,7 +199,7 @@ class LogitDynamics(_AbstractLogitDynamics):
 
     def step(self, problem: Problem, state: LogPolicy, values: ActionValues, key: Any) -> LogPolicy:
         """See `AbstractDynamics`."""
-        answer = problem.policy(_response(problem, values))
+        answer = problem.policy(problem.response_to(values))
         return safe_log((1 - self.rate) * probabilities(state, problem.mask) + self.rate * answer, problem.mask)
 
 
@@ -247,7 +253,7 @@ class QLearning(AbstractDynamics):
 
     def policy(self, problem: Problem, state: ActionValues) -> LogPolicy:
         """See `AbstractDynamics`."""
-        return problem.log_policy(_response(problem, state))
+        return problem.log_policy(problem.response_to(state))
 
     def step(self, problem: Problem, state: ActionValues, values: ActionValues, key: Any) -> ActionValues:
         """See `AbstractDynamics`."""
@@ -307,49 +313,56 @@ def play(
     problem = posed(problem, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < 0:
         raise InputError("num_rounds", f"is {num_rounds!r}; it must be a whole number, 0 or more")
-    noise = as_float_array(payoff_noise, "payoff_noise", problem.tau.dtype)
-    if noise.shape or (concrete(noise) and not float(noise) >= 0):
-        raise InputError("payoff_noise", f"is {payoff_noise!r}; it must be one number, 0 or more")
+    noise = None if isinstance(payoff_noise, int | float) and payoff_noise == 0 else payoff_noise
+    if noise is not None:
+        noise = as_float_array(payoff_noise, "payoff_noise", problem.tau.dtype)
+        if noise.shape or (concrete(noise) and not float(noise) >= 0):
+            raise InputError("payoff_noise", f"is {payoff_noise!r}; it must be one number, 0 or more")
     pure = isinstance(dynamics, BestResponse | FictitiousPlay)
-    start = problem.log_reference
+    start, log_start = problem.reference(), problem.log_reference
     if policy0 is not None:
-        given = full_policy(policy0, problem.mask, problem.game.dtype, "policy0", interior=not pure)
-        start = safe_log(given, problem.mask)
-    return _play(problem, dynamics, start, num_rounds, key, noise)
+        start = full_policy(policy0, problem.mask, problem.game.dtype, "policy0", interior=not pure)
+        log_start = safe_log(start, problem.mask)
+    # In the type of the game, whatever its steps and rates were given in.
+    dynamics = jax.tree.map(lambda x: x.astype(start.dtype) if eqx.is_inexact_array(x) else x, dynamics)
+    return _play(problem, dynamics, start, log_start, num_rounds, key, noise)
 
 
 @compiled
 def _play(
-    problem: Problem, dynamics: AbstractDynamics, start: LogPolicy, num_rounds: int, key: Any, noise: Scalar
+    problem: Problem,
+    dynamics: AbstractDynamics,
+    start: Policy,
+    log_start: LogPolicy,
+    num_rounds: int,
+    key: Any,
+    noise: Scalar | None,
 ) -> Play:
     nothing = jnp.zeros_like(problem.tau)
 
     def advance(state: Any, key: Any):
-        noise_key, step_key = jax.random.split(key)
         against = dynamics.believed(problem, state)
         bonus = problem.bonus(against) if dynamics.regularised else nothing
         continuation = problem.continuation if dynamics.regularised else "plain"
         # A game that is known by playing only is played anew each round.
         game = problem.game.resampled(jax.random.fold_in(key, 0))
         values = game.evaluate(against, bonus, continuation, problem.scale).action_values
-        values = values + jnp.where(problem.mask, noise * jax.random.normal(noise_key, values.shape, values.dtype), 0.0)
-        following = dynamics.step(problem, state, values, step_key)
+        if noise is not None:
+            error = noise * jax.random.normal(jax.random.fold_in(key, 1), values.shape, values.dtype)
+            values = values + jnp.where(problem.mask, error, 0.0)
+        following = dynamics.step(problem, state, values, key)
         return following, (probabilities(dynamics.policy(problem, following), problem.mask), values)
 
-    _, (path, values) = jax.lax.scan(advance, dynamics.init(problem, start), jax.random.split(key, num_rounds))
-    return Play(jnp.concatenate([probabilities(start, problem.mask)[None], path]), values)
-
-
-def _response(problem: Problem, values: ActionValues) -> LogPolicy:
-    return jnp.where(problem.mask, values / problem.tau[..., None] + problem.log_reference, 0.0)
+    _, (path, values) = jax.lax.scan(advance, dynamics.init(problem, log_start), jax.random.split(key, num_rounds))
+    return Play(jnp.concatenate([start[None], path]), values)
 
 
 def _best(values: ActionValues, mask: Any) -> Any:
     return mask & (values == jnp.max(jnp.where(mask, values, -jnp.inf), axis=-1, keepdims=True))
 
 
-def _uniform(choices: Any) -> Policy:
-    return choices / jnp.maximum(jnp.sum(choices, axis=-1, keepdims=True), 1)
+def _uniform(choices: Any, like: ActionValues) -> Policy:
+    return choices.astype(like.dtype) / jnp.maximum(jnp.sum(choices, axis=-1, keepdims=True), 1)
 
 
 def _pure(chances: Policy, mask: Any, key: Any) -> LogPolicy:

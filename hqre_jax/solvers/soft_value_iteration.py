@@ -65,9 +65,7 @@ class SoftValueIteration(AbstractSolver):
         stage = self._stage(problem, state)
         here = state.iterate
         evaluation = stage.evaluate(stage.log_policy(here.logits))
-        response = jnp.where(
-            problem.mask, evaluation.action_values / problem.tau[..., None] + problem.log_reference, 0.0
-        )
+        response = problem.response_to(evaluation.action_values)
         logits = mirror_step(here.logits, response, jnp.full_like(problem.tau, self._eta_tau))
         if problem.continuation == "soft":
             best = soft_values(evaluation.action_values, problem)

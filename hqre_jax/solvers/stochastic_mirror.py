@@ -193,8 +193,7 @@ class StochasticMirror(AbstractSolver):
         known = self._constants(problem)
         noise = jnp.sum(known.weights * variance)
         eta = self._step(state, known, noise)
-        response = worth / problem.tau[..., None] + problem.log_reference
-        moved = log_softmax(mirror_step(state.logits, response, eta * problem.tau), problem.mask)
+        moved = problem.log_policy(mirror_step(state.logits, problem.response_to(worth), eta * problem.tau))
         logits = jnp.where(visited[..., None], moved, state.logits)
         kappa = jnp.min(jnp.where(jnp.any(problem.mask, axis=-1), known.margin, jnp.inf))
         largest = jnp.max(eta)
@@ -313,7 +312,7 @@ class StochasticMirror(AbstractSolver):
         known = estimate(moments)
         middle = (0.5 * (game.return_low + game.return_high)).astype(bonus.dtype)[:, None, None]
         worth = jnp.where(known.counts > 0, known.action_values, middle)
-        response = jnp.where(problem.mask, worth / problem.tau[..., None] + problem.log_reference, 0.0)
+        response = problem.response_to(worth)
         upper = residual_bound(problem, log_policy, response, reach / problem.tau[..., None])
         evidence = Evidence(
             level=state.evidence.level,

@@ -15,7 +15,9 @@ from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers._loop import record
 from hqre_jax.solvers._solver import AbstractSolver
-from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch, State, correct, rationality
+from hqre_jax.solvers.continuation._branch import State, Stride, unit_along
+from hqre_jax.solvers.continuation._curve import policy_of, rationality
+from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch
 
 # A turning point is found to this relative length along the curve.
 _FOLD_PRECISION = 1e-13
@@ -119,12 +121,13 @@ def trace_branch(
     )
     result = list(RESULTS)[int(code)]
     goal = float(_goal(centered))
-    if result == RESULTS.almost_successful and float(state.position) < goal:
+    if result == RESULTS.almost_successful and float(state.point[-1]) < goal:
         # Being nearly an answer counts at the end of the branch only.
         result = RESULTS.max_steps_reached
-    keep = trace["accepted"] & _moved(trace["position"], trace["policy"])
-    trace = {name: values[keep] for name, values in trace.items()}
-    scales = trace["position"] / goal
+    # First what was refused goes, then what stays where it is.
+    trace = _kept(trace, trace["accepted"])
+    trace = _kept(trace, _moved(trace["point"][:, -1]))
+    scales = trace["point"][:, -1] / goal
     tau = np.asarray(problem.tau)
     folds = tuple(
         _fold(centered, trace, int(k), goal, tau)
@@ -149,15 +152,18 @@ def trace_branch(
 
 def _observe(solver: AbstractSolver, problem: Problem, state: State) -> dict[str, Any]:
     return {
-        "position": state.position,
-        "logits": state.iterate.logits,
+        "point": state.point,
         "policy": problem.policy(state.iterate.logits),
         "tangent": state.tangent,
         "accepted": state.accepted,
     }
 
 
-def _moved(position: np.ndarray, policy: np.ndarray) -> np.ndarray:
+def _kept(trace: dict[str, np.ndarray], which: np.ndarray) -> dict[str, np.ndarray]:
+    return {name: values[which] for name, values in trace.items()}
+
+
+def _moved(position: np.ndarray) -> np.ndarray:
     """Drop polishing steps, which stay where they are, but for the last."""
     same = np.append(position[1:] == position[:-1], False)
     return ~same
@@ -196,8 +202,11 @@ def _goal(problem: Problem) -> Scalar:
 
 
 @compiled
-def _corrected(problem, logits, position, tangent, length):
-    return correct(problem, logits, position, tangent, tangent, length, jnp.asarray(False))
+def _corrected(problem, point, tangent, length):
+    solver, no = PrincipalBranch(), jnp.asarray(False)
+    stride = Stride(length, begins=no, landing=no, arrived=no)
+    there = solver.correct(problem, solver.begin(problem, point), point + length * tangent, tangent, stride)
+    return there, unit_along(there.onwards, tangent)
 
 
 def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -> Fold:
@@ -205,21 +214,17 @@ def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -
 
     From point k on, steps that fail or go beyond the turn are halved; all others are taken.
     """
-    logits, position, tangent = (jnp.asarray(trace[name][k]) for name in ("logits", "position", "tangent"))
-    step = np.append(trace["logits"][k + 1].ravel() - trace["logits"][k].ravel(), 0.0)
-    step[-1] = trace["position"][k + 1] - trace["position"][k]
-    points = int(np.asarray(problem.mask).any(-1).sum())
-    weight = np.append(np.full(len(step) - 1, 1 / points), 1.0)
-    length = float(np.sum(weight * step * np.asarray(tangent)))
+    point, tangent = jnp.asarray(trace["point"][k]), jnp.asarray(trace["tangent"][k])
+    length = float((trace["point"][k + 1] - trace["point"][k]) @ trace["tangent"][k])
     shortest = _FOLD_PRECISION * max(1.0, length)
     rising = float(tangent[-1]) > 0
     for _ in range(_FOLD_STEPS):
         if length <= shortest:
             break
-        at = _corrected(problem, logits, position, tangent, jnp.asarray(length, logits.dtype))
-        if bool(at.good) and (float(at.tangent[-1]) > 0) == rising:
-            logits, position, tangent = at.logits, at.position, at.tangent
+        there, onwards = _corrected(problem, point, tangent, jnp.asarray(length, point.dtype))
+        if bool(there.good) and (float(onwards[-1]) > 0) == rising:
+            point, tangent = there.point, onwards
         else:
             length *= 0.5
-    scale = float(position) / goal
-    return Fold(scale=scale, tau=tau / scale, policy=np.asarray(problem.policy(logits)))
+    scale = float(point[-1]) / goal
+    return Fold(scale=scale, tau=tau / scale, policy=np.asarray(policy_of(problem, point)))

@@ -23,10 +23,10 @@ from hqre_jax.core._simplex import kl, probabilities
 from hqre_jax.core._types import LogPolicy, Scalar, StateValues
 from hqre_jax.games._game import share
 from hqre_jax.problem import Problem
-from hqre_jax.solvers.continuation._gmres import gmres
+from hqre_jax.solvers.continuation._conjugate_residuals import to_rounding
 from hqre_jax.solvers.continuation._symmetry import Symmetry
 
-# Unknowns up to which systems are factorised; beyond, GMRES looks for their solutions.
+# Unknowns up to which systems are factorised; beyond, Krylov iteration looks for their solutions.
 DENSE = 1024
 # Logits of one state up to which its matrix is inverted.
 _STAGE = 32
@@ -380,7 +380,7 @@ def _solve(moves: Float[Array, "state next"], paid: StateValues, guess: StateVal
     """``V_i = paid_i + (γP) V_i`` for every player."""
     if len(moves) <= DENSE:
         return jnp.linalg.solve(jnp.eye(len(moves), dtype=moves.dtype) - moves, paid.T).T
-    return jnp.stack([gmres(lambda v: v - moves @ v, b, v) for b, v in zip(paid, guess, strict=True)])
+    return jnp.stack([to_rounding(lambda v: v - moves @ v, b, v) for b, v in zip(paid, guess, strict=True)])
 
 
 def _coupled(coupling: Float[Array, "state player others next"], symmetry) -> Callable[[StateValues], StateValues]:
@@ -393,7 +393,7 @@ def _coupled(coupling: Float[Array, "state player others next"], symmetry) -> Ca
         def apply(v: Float[Array, " n"]) -> Float[Array, " n"]:
             return v - (matrix @ v).reshape(states, players).T.ravel()
 
-        return lambda g: symmetry.of_values(gmres(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape))
+        return lambda g: symmetry.of_values(to_rounding(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape))
     matrix = jnp.eye(size, dtype=coupling.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
     factors = jax.scipy.linalg.lu_factor(matrix)
     return lambda g: symmetry.of_values(jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape))
