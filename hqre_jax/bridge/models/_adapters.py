@@ -104,8 +104,8 @@ class Adapter(eqx.Module):
     @property
     def num_roles(self) -> int | None:
         """How many adapters are stacked here; None for a single one."""
-        down = next(iter(self.loras.values())).down
-        return len(down) if down.ndim == 3 else None
+        counts = {len(lora.down) for lora in self.loras.values() if lora.down.ndim == 3}
+        return max(counts, default=None)
 
 
 class AdaptedLinear(eqx.Module):
