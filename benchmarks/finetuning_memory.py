@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -22,10 +22,22 @@ from rich.table import Table
 from benchmarks._machine import describe_machine
 from benchmarks._memory import added_bytes
 
+if TYPE_CHECKING:
+    from hqre_jax.bridge.models._decoder import Architecture
+
 # Layers, width, heads, heads of keys and values, width of the mlp, vocabulary.
-_SIZES = {"34M": (12, 384, 6, 2, 1024, 49152), "135M": (30, 576, 9, 3, 1536, 49152)}
-_HEAD_WIDTH, _RANK = 64, 8
+SIZES = {"34M": (12, 384, 6, 2, 1024, 49152), "135M": (30, 576, 9, 3, 1536, 49152)}
+_HEAD_WIDTH, RANK = 64, 8
 _AS_WRITTEN = {"XLA_FLAGS": "--xla_disable_hlo_passes=cse_barrier_expander"}
+
+
+def architecture(size: str) -> "Architecture":
+    """The shape of random weights of that size."""
+    from hqre_jax.bridge.models._decoder import Architecture
+
+    layers, width, heads, kv_heads, hidden, vocabulary = SIZES[size]
+    frequencies = tuple(10_000.0 ** (-2 * plane / _HEAD_WIDTH) for plane in range(_HEAD_WIDTH // 2))
+    return Architecture(vocabulary, width, layers, heads, kv_heads, _HEAD_WIDTH, hidden, 2048, 1e-5, frequencies)
 
 
 def measure(size: str, sequences: int, length: int, rematerialise: bool, dtype: str) -> dict:
@@ -38,23 +50,20 @@ def measure(size: str, sequences: int, length: int, rematerialise: bool, dtype: 
     from hqre_jax.bridge import models
     from hqre_jax.bridge.models._adapters import TARGETS
     from hqre_jax.bridge.models._assemble import assemble
-    from hqre_jax.bridge.models._decoder import Architecture, forward
+    from hqre_jax.bridge.models._decoder import forward
     from hqre_jax.bridge.models._memory import training_memory
 
-    layers, width, heads, kv_heads, hidden, vocabulary = _SIZES[size]
-    frequencies = tuple((10_000.0 ** (-np.arange(0, _HEAD_WIDTH, 2) / _HEAD_WIDTH)).tolist())
-    shape = Architecture(
-        vocabulary, width, layers, heads, kv_heads, _HEAD_WIDTH, hidden, 2048, 1e-5, frequencies
-    )  # fmt: skip
+    shape = architecture(size)
+    width, vocabulary = shape.width, shape.vocabulary
     rng = np.random.default_rng(0)
     arrays = {"embedding": rng.normal(size=(vocabulary, width)).astype(np.float32) * 0.02, "norm": np.ones(width)}
-    for number in range(layers):
+    for number in range(shape.num_layers):
         arrays |= {f"blocks.{number}.{norm}": np.ones(width) for norm in ("attention_norm", "mlp_norm")}
         for path, sizes in shape.layer_sizes.items():
             arrays[f"blocks.{number}.{path}.weight"] = rng.normal(size=sizes).astype(np.float32) * 0.02
     decoder = assemble(shape, arrays, jnp.dtype(dtype))
     del arrays
-    adapter = models.init_adapter(shape, models.LoraConfig(rank=_RANK, targets=tuple(TARGETS)), jax.random.key(0))
+    adapter = models.init_adapter(shape, models.LoraConfig(rank=RANK, targets=tuple(TARGETS)), jax.random.key(0))
     optimizer: Any = optax.adamw(1e-4)
     state = optimizer.init(adapter)
     tokens = jnp.asarray(rng.integers(vocabulary, size=(sequences, length)), jnp.int32)
@@ -102,7 +111,7 @@ def main() -> None:
     table = Table(
         "model", "blocks are", *columns, title=f"MB, {given.sequences} x {given.length} tokens, {given.dtype}"
     )
-    for size in _SIZES:
+    for size in SIZES:
         for again in ("kept", "again"):
             command = [sys.executable, "-m", "benchmarks.finetuning_memory", "--case", f"{size},{again}"]
             command += ["--sequences", str(given.sequences), "--length", str(given.length), "--dtype", given.dtype]

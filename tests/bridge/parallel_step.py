@@ -16,11 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax.bridge import models
-from hqre_jax.bridge.models import _parallel as parallel
 from hqre_jax.bridge.models._adapters import TARGETS, Adapter
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
-from hqre_jax.bridge.models._processes import gathered, join_processes, own_share
 
 TINY = Path(__file__).parent / "data" / "tiny_models"
 MASK = np.random.default_rng(1).integers(2, size=(8, 11)).astype(np.float32)
@@ -33,7 +31,7 @@ def loss(adapter: Adapter, decoder, tokens, roles, mask):
 
 
 def main() -> None:
-    join_processes()
+    models.join_processes()
     model = load(str(TINY / "qwen2"))  # of its two blocks one is enough, and compiled sooner
     shape = replace(model.decoder.architecture, num_layers=1)
     decoder = replace(model.decoder, blocks=model.decoder.blocks[:1], architecture=shape)
@@ -47,9 +45,9 @@ def main() -> None:
     scale = max(float(jnp.abs(x).max()) for x in jax.tree.leaves(slopes))
     found = []
     for tensor in [int(text) for text in sys.argv[1:]] or [1]:
-        grid = parallel.device_grid(tensor)
-        placed = parallel.place_decoder(decoder, grid)
-        value, gradient = step(parallel.place_whole(stack, grid), placed, *parallel.place_batch(batch, grid))
+        grid = models.device_grid(tensor)
+        placed = models.place_decoder(decoder, grid)
+        value, gradient = step(models.place_whole(stack, grid), placed, *models.place_batch(batch, grid))
         apart = [
             np.abs(np.asarray(x) - np.asarray(y)).max()
             for x, y in zip(*map(jax.tree.leaves, (gradient, slopes)), strict=True)
@@ -64,7 +62,7 @@ def main() -> None:
             }
         )
     said = [models.Completion((place, 7), (-0.1 / 3, float(-place)), place == 2) for place in range(5)]
-    together = gathered([said[place] for place in own_share(5)], 5) == said
+    together = models.gathered([said[place] for place in models.own_share(5)], 5) == said
     print(json.dumps({"devices": jax.device_count(), "found": found, "together": together}), flush=True)
 
 

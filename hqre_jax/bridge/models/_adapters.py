@@ -43,7 +43,7 @@ class LoraConfig:
     """
 
     rank: int = 8
-    alpha: float = 16.0
+    alpha: int | float = 16
     targets: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
 
