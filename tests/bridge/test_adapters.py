@@ -1,5 +1,6 @@
 """Adapters on tiny random models: their files are PEFT's, beside is merged, and roles share a batch."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def model():
 
 @pytest.fixture(scope="module")
 def decoder(model):
-    return model.decoder
+    """Of its two blocks one is enough, and compiled sooner."""
+    shape = replace(model.decoder.architecture, num_layers=1)
+    return replace(model.decoder, blocks=model.decoder.blocks[:1], architecture=shape)
 
 
 def drawn(decoder, seed=0, config=CONFIG):
@@ -43,7 +46,7 @@ def drawn(decoder, seed=0, config=CONFIG):
 def test_a_new_adapter_changes_nothing(decoder):
     adapter = models.init_adapter(decoder.architecture, CONFIG, jax.random.key(0))
     np.testing.assert_array_equal(program(models.with_adapter(decoder, adapter), TOKENS), program(decoder, TOKENS))
-    lora = adapter.loras["blocks.1.mlp.down"]
+    lora = adapter.loras["blocks.0.mlp.down"]
     assert 0.9 / 8 < float(jnp.abs(lora.down).max()) <= 1 / 8  # 64 inputs
     assert (
         float(jnp.abs(program(models.with_adapter(decoder, drawn(decoder)), TOKENS) - program(decoder, TOKENS)).max())
@@ -62,8 +65,8 @@ def test_roles_share_a_batch(decoder):
     roles = jnp.asarray([2, 0, 1, 2], jnp.int32)
     mixed = program(models.with_adapter(decoder, models.stacked(adapters), roles), TOKENS)
     for place, role in enumerate(roles.tolist()):
-        alone = program(models.with_adapter(decoder, adapters[role]), TOKENS[place : place + 1])
-        np.testing.assert_allclose(mixed[place], alone[0], atol=1e-5, rtol=1e-5)
+        alone = program(models.with_adapter(decoder, adapters[role]), TOKENS)
+        np.testing.assert_allclose(mixed[place], alone[place], atol=1e-5, rtol=1e-5)
 
 
 def masked_loss(adapter, decoder, tokens, mask, rematerialise=False, roles=None):
@@ -112,7 +115,7 @@ def test_rematerialising_changes_the_memory_alone(decoder):
         )
         return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(slope_of))
 
-    assert kept(True) < 0.3 * kept(False)
+    assert kept(True) < 0.4 * kept(False)
 
 
 def test_padding_changes_nothing(decoder):
@@ -178,8 +181,8 @@ def test_adapters_that_do_not_fit(decoder):
     wide = Adapter({"blocks.0.mlp.up": models.Lora(jnp.zeros((16, 2)), jnp.zeros((2, 64)), 1.0)})
     with pytest.raises(InputError, match=r"maps 16 to 64 numbers at 'blocks\.0\.mlp\.up', not \(32, 64\)"):
         models.merged(decoder, wide)
-    with pytest.raises(InputError, match="the model has 2 blocks"):
-        models.merged(decoder, Adapter({"blocks.2.mlp.up": wide.loras["blocks.0.mlp.up"]}))
+    with pytest.raises(InputError, match="the model's last block is 0"):
+        models.merged(decoder, Adapter({"blocks.1.mlp.up": wide.loras["blocks.0.mlp.up"]}))
 
 
 def test_completions_are_what_whole_sequences_give(model):

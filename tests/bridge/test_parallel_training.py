@@ -54,6 +54,7 @@ def test_any_grid_of_four_devices_is_one():
     assert_same_step(run.stdout, [{"data": 4, "tensor": 1}, {"data": 1, "tensor": 4}])
 
 
+@pytest.mark.thorough
 def test_two_processes_are_one():
     """Started by the script of the docs, as on two machines."""
     with socket.socket() as free:

@@ -227,7 +227,7 @@ def layer_at(decoder: Decoder, path: str) -> Linear:
     """
     _, number, part, name = path.split(".")
     if int(number) >= len(decoder.blocks):
-        raise InputError("adapter", f"has a layer {path!r}, and the model has {len(decoder.blocks)} blocks")
+        raise InputError("adapter", f"has a layer {path!r}; the model's last block is {len(decoder.blocks) - 1}")
     layer = getattr(getattr(decoder.blocks[int(number)], part), name)
     if not isinstance(layer, Linear):
         raise InputError("decoder", f"has an adapter at {path!r} already")
