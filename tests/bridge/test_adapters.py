@@ -67,6 +67,9 @@ def test_roles_share_a_batch(decoder):
     for place, role in enumerate(roles.tolist()):
         alone = program(models.with_adapter(decoder, adapters[role]), TOKENS)
         np.testing.assert_allclose(mixed[place], alone[place], atol=1e-5, rtol=1e-5)
+    # Roles may change from token to token as well.
+    lora, x = models.stacked(adapters).loras["blocks.0.mlp.up"], TOKENS.reshape(-1, 1) * jnp.ones((1, 32), jnp.float32)
+    np.testing.assert_allclose(lora(x, jnp.repeat(roles, 12)), lora(x, roles), rtol=1e-5)
 
 
 def masked_loss(adapter, decoder, tokens, mask, rematerialise=False, roles=None):
