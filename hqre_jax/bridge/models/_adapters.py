@@ -151,7 +151,7 @@ def init_adapter(model: Architecture | Decoder, config: LoraConfig, key: Key[Arr
 def with_adapter(decoder: Decoder, adapter: Adapter, roles: Int[Array, " sequence"] | None = None) -> Decoder:
     """The decoder with an adapter beside its layers.
 
-    To train, differentiate with respect to the adapter: `jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)`.
+    To train, differentiate with respect to the adapter: ``jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)``.
 
     Args:
         decoder: The frozen weights.
@@ -198,13 +198,13 @@ def merged(decoder: Decoder, adapter: Adapter) -> Decoder:
 
 
 def stacked(adapters: Sequence[Adapter]) -> Adapter:
-    """Adapters of several roles as one, with a leading axis `role`.
+    """Adapters of several roles as one, with a leading axis ``role``.
 
     Args:
         adapters: Of the same layers, rank and scale.
 
     Returns:
-        Their stack, for `with_adapter(decoder, stack, roles)`.
+        Their stack, for ``with_adapter(decoder, stack, roles)``.
 
     Raises:
         InputError: Where there is none, or they differ in shape.
