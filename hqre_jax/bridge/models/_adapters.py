@@ -151,7 +151,7 @@ def init_adapter(model: Architecture | Decoder, config: LoraConfig, key: Key[Arr
 def with_adapter(decoder: Decoder, adapter: Adapter, roles: Int[Array, " sequence"] | None = None) -> Decoder:
     """The decoder with an adapter beside its layers.
 
-    To train, differentiate with respect to the adapter: ``jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)``.
+    To train, take slopes in the adapter: ``jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)``.
 
     Args:
         decoder: The frozen weights.

@@ -1,9 +1,9 @@
 """Training on several devices: where weights and batches lie. What is computed does not change, and JAX communicates.
 
-Devices form a grid with the axes ``data`` and ``tensor``. Sequences of a batch are divided along ``data``; along ``tensor``, as
-Megatron-LM does, the layers that widen the stream by their outputs and those that narrow it by their inputs, so that a
-block needs two sums across devices. Adapters, and with them the optimiser's state, are small: all devices have them
-whole.
+Devices form a grid with the axes ``data`` and ``tensor``. Sequences of a batch are divided along the first; along the
+second, as in Megatron-LM, the layers that widen the stream are divided by their outputs and those that narrow it by
+their inputs, so that a block needs two sums across devices. Adapters, and with them the optimiser's state, are small:
+all devices have them whole.
 
 Source: Shoeybi et al. 2019 (arXiv 1909.08053).
 """
