@@ -3,10 +3,12 @@
     python tests/bridge/parallel_step.py [TENSOR ...]
 
 Prints one JSON line: for each number of devices along `tensor`, the largest differences of loss and gradient from one
-device's, and the share of the weights that a device holds; and whether processes know what each other sampled.
+device's, the share of the weights that a device holds, and how devices communicate; and whether processes know what
+each other sampled.
 """
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +49,9 @@ def main() -> None:
     for tensor in [int(text) for text in sys.argv[1:]] or [1]:
         grid = models.device_grid(tensor)
         placed = models.place_decoder(decoder, grid)
-        value, gradient = step(models.place_whole(stack, grid), placed, *models.place_batch(batch, grid))
+        arguments = models.place_whole(stack, grid), placed, *models.place_batch(batch, grid)
+        compiled = step.lower(*arguments).compile()
+        value, gradient = compiled(*arguments)
         apart = [
             np.abs(np.asarray(x) - np.asarray(y)).max()
             for x, y in zip(*map(jax.tree.leaves, (gradient, slopes)), strict=True)
@@ -59,6 +63,9 @@ def main() -> None:
                 "loss": abs(float(value) - float(expected)) / float(expected),
                 "gradient": float(max(apart)) / scale,
                 "held": held / sum(x.nbytes for x in jax.tree.leaves(decoder)),
+                "communication": sorted(
+                    set(re.findall(r"(all-\w+|collective-\w+|reduce-scatter)\(", compiled.as_text()))
+                ),
             }
         )
     said = [models.Completion((place, 7), (-0.1 / 3, float(-place)), place == 2) for place in range(5)]
