@@ -10,7 +10,7 @@ Source: Hu et al. 2021 (arXiv 2106.09685); names and initial values are those of
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -211,9 +211,7 @@ def stacked(adapters: Sequence[Adapter]) -> Adapter:
     """
     if not adapters:
         raise InputError("adapters", "are none; at least one is needed")
-    kinds = {
-        str(jax.tree.structure(adapter)) + str([x.shape for x in jax.tree.leaves(adapter)]) for adapter in adapters
-    }
+    kinds = {(jax.tree.structure(one), *(x.shape for x in jax.tree.leaves(one))) for one in adapters}
     if len(kinds) > 1:
         raise InputError("adapters", "differ in their layers, rank or scale; those of one batch are of one kind")
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *adapters)
@@ -234,7 +232,7 @@ def layer_at(decoder: Decoder, path: str) -> Linear:
     return layer
 
 
-def _replace(decoder: Decoder, adapter: Adapter, change) -> Decoder:
+def _replace(decoder: Decoder, adapter: Adapter, change: Callable[[Linear, Lora], eqx.Module]) -> Decoder:
     def layers(tree: Decoder) -> list[Linear]:
         return [layer_at(tree, path) for path in adapter.loras]
 
