@@ -11,6 +11,7 @@ Source: Shoeybi et al. 2019 (arXiv 1909.08053).
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import GetAttrKey
@@ -97,6 +98,20 @@ def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
 def place_whole(tree: _Tree, grid: Mesh) -> _Tree:
     """Adapters and the optimiser's state: whole on every device."""
     return jax.tree.map(lambda x: _put(x, NamedSharding(grid, PartitionSpec())), tree)
+
+
+def fetched(tree: _Tree) -> _Tree:
+    """Arrays on the devices of all processes, whole and on the first device of each: what is to be looked at there.
+
+    Args:
+        tree: Arrays that are placed; every process asks for the same.
+
+    Returns:
+        The arrays.
+    """
+    from jax.experimental.multihost_utils import process_allgather
+
+    return jax.tree.map(lambda x: jnp.asarray(np.asarray(process_allgather(x, tiled=True))), tree)
 
 
 def _put(x: jax.Array, sharding: NamedSharding) -> jax.Array:
