@@ -70,6 +70,8 @@ def main() -> None:
         )
     said = [models.Completion((place, 7), (-0.1 / 3, float(-place)), place == 2) for place in range(5)]
     together = models.gathered([said[place] for place in models.own_share(5)], 5) == said
+    told = models.from_first({"process": jax.process_index(), "adapters": stack})
+    together &= told["process"] == 0 and np.array_equal(jax.tree.leaves(told["adapters"])[0], jax.tree.leaves(stack)[0])
     placed = models.fetched(models.place_batch(batch, models.device_grid()))
     together &= all(np.array_equal(x, y) for x, y in zip(placed, batch, strict=True))
     print(json.dumps({"devices": jax.device_count(), "found": found, "together": together}), flush=True)

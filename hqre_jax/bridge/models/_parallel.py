@@ -13,6 +13,7 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import GetAttrKey
 
@@ -109,8 +110,6 @@ def fetched(tree: _Tree) -> _Tree:
     Returns:
         The arrays.
     """
-    from jax.experimental.multihost_utils import process_allgather
-
     return jax.tree.map(lambda x: jnp.asarray(np.asarray(process_allgather(x, tiled=True))), tree)
 
 
