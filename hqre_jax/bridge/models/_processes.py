@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import numpy as np
@@ -49,7 +49,7 @@ def from_first(value: _Value) -> _Value:
     Returns:
         The first process's value.
     """
-    data = pickle.dumps(jax.tree.map(_as_numpy, value)) if jax.process_index() == 0 else b""
+    data = pickle.dumps(value) if jax.process_index() == 0 else b""
     size = int(broadcast_one_to_all(np.int64(len(data))))
     whole = np.zeros(size, np.uint8)
     whole[: len(data)] = np.frombuffer(data, np.uint8)
@@ -81,7 +81,3 @@ def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
         for place, (tokens, log_probs, ended) in zip(range(process, count, len(sizes)), said, strict=True):
             whole[place] = Completion(tuple(tokens), tuple(log_probs), ended)
     return [completion for completion in whole if completion is not None]
-
-
-def _as_numpy(leaf: Any) -> Any:
-    return np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf
