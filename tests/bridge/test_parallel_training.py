@@ -41,6 +41,7 @@ def assert_same_step(printed: str, grids: list[dict[str, int]]) -> None:
         # Sums alone: no device ever gathers what others hold.
         assert found["communication"] == ["all-reduce"]
     assert said["together"]
+    assert said["refused"] == "batch: has 7 sequences, which 4 devices do not divide: fill it up"
 
 
 def test_four_devices_are_one():
