@@ -32,12 +32,14 @@ class Evaluated:
     Attributes:
         plan: The plan.
         missing: Plays in which a call failed.
+        why: What the first of these calls met with; None where none failed.
         stopped: Why it ended early; None where everything was done.
         notes: What could not be computed, and why.
     """
 
     plan: Plan
     missing: int = 0
+    why: str | None = None
     stopped: str | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -189,6 +191,8 @@ class Evaluation:
                             played[place, kind] = outcomes
                         outcomes = played[place, kind]
                         result.missing += sum(not outcome_known(outcome) for outcome in outcomes)
+                        failed = (outcome.failure.detail for outcome in outcomes if outcome.failure is not None)
+                        result.why = result.why or next(failed, None)
                         record = Record.of(method.name, number, seed, kind, place, outcomes)
                         if not seed:
                             talks.add(self._talks(method, number, kind, outcomes))
