@@ -387,33 +387,6 @@ def test_program_interrupted_is_exit_130(tmp_path):
     assert (program.returncode, err) == (130, "hqre: interrupted\n")
 
 
-def test_program_interrupted_while_it_is_imported_is_exit_130():
-    """Ctrl-C comes with the first import of JAX, which takes longest."""
-    program = """
-import os, signal, sys
-class Impatient:
-    def find_spec(self, name, path, target=None):
-        if name == "jax":
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, Impatient())
-from hqre_jax.cli import main
-sys.argv[1:] = ["games"]
-sys.exit(main())
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", HEEDFUL, sys.executable, "-c", program],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", "hqre: interrupted\n")
-
-
-def test_help_names_every_solver(capsys):
-    code, out, _ = run(capsys, "solve", "--help")
-    assert code == 0
-    words = set(re.findall(r"\w+", out))
-    assert {*hq.solvers.SOLVERS, "stochastic_mirror"} <= words
-
-
 def test_rigorous_answers_carry_their_proofs(capsys):
     pytest.importorskip("flint")
     solved = document(capsys, "solve", "stag_hunt", "--tau", "0.5", "--rigorous")

@@ -13,6 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from hqre_jax.cli import main
+from hqre_jax.solvers import SOLVERS
+
 ROOT = Path(__file__).parents[1]
 LOCKS = {
     "runtime": ROOT / "requirements.lock",
@@ -131,6 +134,12 @@ def test_hints_name_extras():
     named = {hint[9:-1] for _, hint in hints if hint.startswith("hqre-jax[")}
     assert {"rigorous", "open-spiel", "sweep", "llm"} <= named <= ours
     assert not [pair for pair in hints if canonicalize_name(pair[1]) in brought]
+
+
+def test_help_names_every_solver(capsys):
+    assert main(["solve", "--help"]) == 0
+    words = set(re.findall(r"\w+", capsys.readouterr().out))
+    assert {*SOLVERS, "stochastic_mirror"} <= words
 
 
 def test_make_help_lists_every_target():

@@ -143,5 +143,6 @@ def test_failed_calls_are_said(capsys, model):
     code, out, err = run(capsys, *EVAL, "--baselines", "none", "--split", "dev")
     assert code == 1
     assert "missing because a call failed" in err
+    assert err.endswith("tries them again: down\n")
     code, out, _ = run(capsys, "report", "results")
     assert "DEVELOPMENT" in out
