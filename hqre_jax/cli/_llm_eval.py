@@ -85,7 +85,7 @@ def evaluate(arguments: Namespace) -> int:
         stopped = next((model.stopped for model in models.values() if model.stopped), None) or result.stopped
     rows = _rows(folder)
     if arguments.format == "json":
-        left = {"missing": result.missing, "stopped": stopped, "notes": result.notes}
+        left = {"missing": result.missing, "stopped": stopped, "broken": result.broken, "notes": result.notes}
         document = {"plan": result.plan.document(), "accuracy": rows, **left}
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
@@ -95,12 +95,14 @@ def evaluate(arguments: Namespace) -> int:
     if stopped:
         say(f"budget: {stopped}; what was bought is kept in {arguments.store} and what was judged in {arguments.out}, "
             "and the same command goes on")  # fmt: skip
+    elif result.broken:
+        say(f"{result.broken}; what was bought is kept in {arguments.store}, and the same command goes on")
     elif result.missing:
         why = "" if result.why is None else f": {result.why}"
         say(f"{result.missing} plays are missing because a call failed; the same command tries them again{why}")
     else:
         say(f"next: hqre llm report {arguments.out}")
-    return 1 if stopped or result.missing or result.notes else 0
+    return 1 if stopped or result.broken or result.missing or result.notes else 0
 
 
 def _prepared(
@@ -178,7 +180,8 @@ def _data_files(name: str, tasks: list[str]) -> dict[str, Path]:
 def _rows(folder: Path) -> list[dict[str, Any]]:
     from hqre_jax.bridge.report import accuracy_rows
 
-    return accuracy_rows(folder)
+    # What ended before there was a plan has no rows.
+    return accuracy_rows(folder) if (folder / "plan.json").exists() else []
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:
