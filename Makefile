@@ -27,7 +27,7 @@ demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; result
 	$(BIN)/hqre verify --theorem T2 --theorem T8 --games 400 --fresh --out out/demo/verify
 
 # Whatever stops it, a second `make llm-demo` goes on: calls are in the store, finished plays in the results.
-llm-demo: $(LLM_DEMO)/policy.json  ## a team of language models beside its baselines, 10 minutes; out/llm-demo
+llm-demo: $(LLM_DEMO)/policy.json  ## a team of language models beside its baselines, 18 CPU minutes; out/llm-demo
 	$(BIN)/hqre llm eval $(LLM_TEAM) --policy $(LLM_DEMO)/policy.json --store $(LLM_DEMO)/calls.sqlite \
 		--out $(LLM_DEMO)/results --baselines $(LLM_BASELINES) \
 		--questions 60 --seeds 3 --retrain-prices 4 --plays 512
