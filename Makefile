@@ -1,4 +1,4 @@
-# `make demo` and `make test` work on a machine that has python3 (3.11 or newer, with venv), git and make.
+# `make demo`, `make llm-demo` and `make test` work on a machine that has python3 (3.11 or newer, with venv), git and make.
 # Everything is installed into .venv from the lock files, with hashes; a second run installs nothing.
 
 PYTHON ?= python3
@@ -8,18 +8,38 @@ FUZZ_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
+LLM_DEMO := out/llm-demo
+LLM_TEAM := benchmarks/llm_demo.toml
+# What costs no calls beyond the samples that all methods share, at most four a question and control.
+LLM_BASELINES := single,single_by_class,self_consistency_3,cascade,weighted_vote,random_profile,best_profile,$\
+best_profile_by_class,joint_ucb_small,independent_ucb_small,mirror_zero_small,one_temperature,agreement_off
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants fuzz bench docs lock clean
+.PHONY: help demo llm-demo test mutants fuzz bench docs lock clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 demo: $(VENV)/.stamp-demo  ## solve and plot named games, check theorems; results in out/demo
 	$(BIN)/hqre demo --out out/demo
 	$(BIN)/hqre verify --theorem T2 --theorem T8 --games 400 --fresh --out out/demo/verify
+
+# Whatever stops it, a second `make llm-demo` goes on: calls are in the store, finished plays in the results.
+llm-demo: $(LLM_DEMO)/policy.json  ## a team of language models beside its baselines, 18 CPU minutes; out/llm-demo
+	$(BIN)/hqre llm eval $(LLM_TEAM) --policy $(LLM_DEMO)/policy.json --store $(LLM_DEMO)/calls.sqlite \
+		--out $(LLM_DEMO)/results --baselines $(LLM_BASELINES) \
+		--questions 60 --seeds 3 --retrain-prices 4 --plays 512
+	$(BIN)/hqre llm report $(LLM_DEMO)/results
+	@echo "The embedded model on all tasks, as recorded: benchmarks/language_models/table.md; to compute it again from the"
+	@echo "recording: $(BIN)/python -m benchmarks.language_models --seconds 0"
+
+$(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
+	@mkdir -p $(LLM_DEMO)
+	$(BIN)/hqre llm models --fetch smollm2-135m
+	$(BIN)/hqre llm collect $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite
+	$(BIN)/hqre llm train $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite --out $@
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
@@ -50,7 +70,7 @@ lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.tom
 		--output-file requirements-bench.lock
 
 clean:  ## remove the environment, caches and what demo and docs wrote
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/docs
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/docs $(LLM_DEMO)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are files inside the environment: they go when it goes.

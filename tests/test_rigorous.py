@@ -389,7 +389,7 @@ def test_low_temperatures_lose_no_digits():
 
 def test_missing_flint_is_said_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "flint", None)
-    with pytest.raises(ValueError, match=r"^rigorous: needs python-flint: pip install python-flint$"):
+    with pytest.raises(ValueError, match=r"^rigorous: needs python-flint: pip install 'hqre-jax\[rigorous\]'$"):
         prove(hq.Problem(coordination(), 1.0))
 
 

@@ -13,6 +13,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from hqre_jax.cli import main
+from hqre_jax.solvers import SOLVERS
+
 ROOT = Path(__file__).parents[1]
 LOCKS = {
     "runtime": ROOT / "requirements.lock",
@@ -115,6 +118,28 @@ def source_files(*folders: str) -> set[str]:
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+
+
+def test_hints_name_extras():
+    """Whoever is told to install something is told the extra's name, where there is one: it knows the versions."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    ours = {"rigorous", "open-spiel", "environments", "llm", "inspect", "sweep"}
+    brought = {canonicalize_name(Requirement(line).name) for name in ours for line in extras[name]}
+    files = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "hqre_jax").rglob("*.py")]
+    hints = [
+        (file.relative_to(ROOT).as_posix(), hint)
+        for file in files
+        for hint in re.findall(r"pip\s+install\s+['\"]?([\w.-]+(?:\[[\w-]+\])?)", file.read_text(encoding="utf-8"))
+    ]
+    named = {hint[9:-1] for _, hint in hints if hint.startswith("hqre-jax[")}
+    assert {"rigorous", "open-spiel", "sweep", "llm"} <= named <= ours
+    assert not [pair for pair in hints if canonicalize_name(pair[1]) in brought]
+
+
+def test_help_names_every_solver(capsys):
+    assert main(["solve", "--help"]) == 0
+    words = set(re.findall(r"\w+", capsys.readouterr().out))
+    assert {*SOLVERS, "stochastic_mirror"} <= words
 
 
 def test_make_help_lists_every_target():

@@ -180,7 +180,7 @@ def _load(game: Any) -> Any:
     try:
         import pyspiel
     except ImportError:
-        raise InputError("open_spiel", "is not installed: pip install open_spiel") from None
+        raise InputError("open_spiel", "is not installed: pip install 'hqre-jax[open-spiel]'") from None
     try:
         loaded = pyspiel.load_game(game) if isinstance(game, str) else game
         kind = loaded.get_type()

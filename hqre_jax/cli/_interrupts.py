@@ -5,6 +5,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 INTERRUPTED = 130
@@ -26,6 +28,30 @@ def goes_on_with(command: str | None) -> None:
 def interruption() -> str:
     """What to say of an interruption now."""
     return _words
+
+
+@contextmanager
+def quitting_at_once(wanted: bool = True) -> Iterator[None]:
+    """While nothing is begun yet, Ctrl-C ends the process there and then.
+
+    Args:
+        wanted: Whether the process is the command's own; another's is left alone.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    # Whoever has interrupts ignored, or answered otherwise, goes on having that.
+    wanted = wanted and before is signal.default_int_handler
+
+    def quit_now(*_: Any) -> None:
+        os.write(2, f"hqre: {interruption()}\n".encode())
+        os._exit(INTERRUPTED)
+
+    if wanted:
+        signal.signal(signal.SIGINT, quit_now)
+    try:
+        yield
+    finally:
+        if wanted:
+            signal.signal(signal.SIGINT, before)
 
 
 def hear_interrupts() -> None:

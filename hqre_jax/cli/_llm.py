@@ -54,6 +54,7 @@ def _check_extra() -> None:
 
 
 def _init(arguments: Namespace) -> int:
+    from hqre_jax.bridge.models import available
     from hqre_jax.bridge.team import default_team
 
     try:
@@ -65,7 +66,8 @@ def _init(arguments: Namespace) -> int:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError("out", f"{arguments.out!a} cannot be written: {reason.lower()}") from None
     sys.stdout.write(f"{harmless(arguments.out)}\n")
-    say(f"next: hqre llm play {shlex.quote(arguments.out)} --task arithmetic")
+    steps = [f"{entry['fetch']} (once: its weights)" for entry in available() if entry["fetch"]]
+    say(f"next: {', then '.join([*steps, f'hqre llm play {shlex.quote(arguments.out)} --task arithmetic'])}")
     return 0
 
 

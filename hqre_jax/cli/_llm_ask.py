@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import budget_of, models_of, same_again, say, whole
+from hqre_jax.cli._llm_options import budget_of, same_again, say, stored_models, whole
 from hqre_jax.cli._llm_play import transcript_document, transcript_tables
 from hqre_jax.cli._llm_team_play import outcome_document, outcome_tables
 from hqre_jax.cli._tables import rendered
@@ -33,7 +33,6 @@ def play(arguments: Namespace) -> int:
 def _ask(arguments: Namespace) -> int:
     from hqre_jax.bridge.controls import find_control
     from hqre_jax.bridge.play import play_item
-    from hqre_jax.bridge.store import Store
     from hqre_jax.bridge.team import read_team
 
     seed, index, sample = (whole(arguments, name) for name in ("seed", "item", "sample"))
@@ -44,8 +43,8 @@ def _ask(arguments: Namespace) -> int:
     choice = agent.choice(arguments.control) if arguments.control else (asking or agent.choices)[0]
     task, item = _item(arguments, index)
     alone = replace(team, agents=(agent,))
-    with Store(arguments.store) as store:
-        stored = models_of(alone, arguments, store)[agent.model]
+    with stored_models(alone, arguments) as (_, models):
+        stored = models[agent.model]
         if arguments.store is not None:
             goes_on_with(same_again(arguments))
         with Console(stderr=True).status(Text(harmless(f"{agent.name} answers by way of {agent.model}"))):
@@ -60,7 +59,6 @@ def _ask(arguments: Namespace) -> int:
 
 def _team_play(arguments: Namespace) -> int:
     from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, load_tasks, play_all, read_policy
-    from hqre_jax.bridge.store import Store
     from hqre_jax.bridge.team import read_team
 
     for name in ("agent", "control", "one_shot"):
@@ -74,8 +72,7 @@ def _team_play(arguments: Namespace) -> int:
     policy.check(states)
     task, item = _item(arguments, index)
     states.class_of(item)
-    with Store(arguments.store) as store:
-        models = models_of(team, arguments, store)
+    with stored_models(team, arguments) as (_, models):
         if arguments.store is not None:
             goes_on_with(same_again(arguments))
         samples = Samples(team, models, {task.name: task}, seed=seed)

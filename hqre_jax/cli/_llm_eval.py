@@ -3,12 +3,21 @@
 import json
 import sys
 from argparse import Namespace
+<<<<<<< HEAD
+=======
+from collections.abc import Callable
+from contextlib import ExitStack
+>>>>>>> llmdemo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
+<<<<<<< HEAD
 from hqre_jax.cli._llm_options import models_of, progress, same_again, say, whole
+=======
+from hqre_jax.cli._llm_options import add_common, progress, same_again, say, stored_models, whole
+>>>>>>> llmdemo
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from hqre_jax.bridge.baselines import AbstractBaseline
     from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
     from hqre_jax.bridge.evaluation import Evaluation, Plan
-    from hqre_jax.bridge.store import Store, StoredModel
+    from hqre_jax.bridge.store import StoredModel
     from hqre_jax.bridge.tasks import Item
     from hqre_jax.bridge.team import Team
 
@@ -28,21 +37,20 @@ def evaluate(arguments: Namespace) -> int:
     Returns:
         0, or 1 where a call failed for good or a budget ended the run.
     """
-    from hqre_jax.bridge.store import Store
     from hqre_jax.bridge.team import read_team
 
     if arguments.store is None:
         raise InputError("--store", "is missing: the file that keeps the samples")
     team, folder = read_team(arguments.team, arguments.model), Path(arguments.out)
-    with Store(arguments.store) as store:
-        run, plan, models = _prepared(arguments, team, folder, store)
+    with ExitStack() as opened:
+        run, plan, models = _prepared(arguments, team, folder, opened)
         goes_on_with(same_again(arguments))
         with progress() as show:
             result = run.run(plan, show)
         stopped = next((model.stopped for model in models.values() if model.stopped), None) or result.stopped
     rows = _rows(folder)
     if arguments.format == "json":
-        left = {"missing": result.missing, "stopped": stopped, "notes": result.notes}
+        left = {"missing": result.missing, "stopped": stopped, "broken": result.broken, "notes": result.notes}
         document = {"plan": result.plan.document(), "accuracy": rows, **left}
         sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
     else:
@@ -52,15 +60,18 @@ def evaluate(arguments: Namespace) -> int:
     if stopped:
         say(f"budget: {stopped}; what was bought is kept in {arguments.store} and what was judged in {arguments.out}, "
             "and the same command goes on")  # fmt: skip
+    elif result.broken:
+        say(f"{result.broken}; what was bought is kept in {arguments.store}, and the same command goes on")
     elif result.missing:
-        say(f"{result.missing} plays are missing because a call failed; the same command tries them again")
+        why = "" if result.why is None else f": {result.why}"
+        say(f"{result.missing} plays are missing because a call failed; the same command tries them again{why}")
     else:
         say(f"next: hqre llm report {arguments.out}")
-    return 1 if stopped or result.missing or result.notes else 0
+    return 1 if stopped or result.broken or result.missing or result.notes else 0
 
 
 def _prepared(
-    arguments: Namespace, team: "Team", folder: Path, store: "Store"
+    arguments: Namespace, team: "Team", folder: Path, opened: ExitStack
 ) -> "tuple[Evaluation, Plan, dict[str, StoredModel]]":
     """Everything is read and checked before anything is asked or written."""
     from hqre_jax.bridge.baselines import find_methods
@@ -78,7 +89,7 @@ def _prepared(
         policy = read_policy(name)
         policy.check(states)
         policies.append((Path(name).name, policy))
-    models = models_of(team, arguments, store)
+    _, models = opened.enter_context(stored_models(team, arguments))
     samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +145,8 @@ def _data_files(name: str, tasks: list[str]) -> dict[str, Path]:
 def _rows(folder: Path) -> list[dict[str, Any]]:
     from hqre_jax.bridge.report import accuracy_rows
 
-    return accuracy_rows(folder)
+    # What ended before there was a plan has no rows.
+    return accuracy_rows(folder) if (folder / "plan.json").exists() else []
 
 
 def _table(rows: list[dict[str, Any]]) -> Any:

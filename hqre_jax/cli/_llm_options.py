@@ -35,23 +35,27 @@ def same_again(arguments: Namespace) -> str:
     return shlex.join(words)
 
 
-def models_of(team: "Team", arguments: Namespace, store: "Store") -> "dict[str, StoredModel]":
-    """The team's models by name, each behind the store; they share one budget.
+@contextmanager
+def stored_models(team: "Team", arguments: Namespace) -> "Iterator[tuple[Store, dict[str, StoredModel]]]":
+    """The store and the team's models by name, each behind it; they share one budget.
+
+    The store is opened last: where something is refused, no empty file is left behind.
 
     Raises:
         InputError: A model is not known, or lacks what it needs.
     """
-    from hqre_jax.bridge.models import load
-    from hqre_jax.bridge.store import StoredModel
+    from hqre_jax.bridge.models import AbstractModel, load
+    from hqre_jax.bridge.store import Store, StoredModel
 
     names = dict.fromkeys(agent.model for agent in team.agents)
     if arguments.base_url is not None and not any(name.startswith("openai:") for name in names):
         raise InputError("base_url", f"goes with --model openai:NAME, and the model is {next(iter(names))!a}")
-    budget, run, found = budget_of(arguments), uuid.uuid4().hex, dict[str, StoredModel]()
+    budget, run, loaded = budget_of(arguments), uuid.uuid4().hex, dict[str, AbstractModel]()
     for name in names:
         options = {"base_url": arguments.base_url} if name.startswith("openai:") and arguments.base_url else {}
-        found[name] = StoredModel(load(name, **options), store, budget, run=run)
-    return found
+        loaded[name] = load(name, **options)
+    with Store(arguments.store) as store:
+        yield store, {name: StoredModel(model, store, budget, run=run) for name, model in loaded.items()}
 
 
 def whole(arguments: Namespace, name: str) -> int:

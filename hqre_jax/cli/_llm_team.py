@@ -11,7 +11,7 @@ from rich.text import Text
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import budget_of, models_of, progress, same_again, say, whole
+from hqre_jax.cli._llm_options import budget_of, progress, same_again, say, stored_models, whole
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -20,20 +20,26 @@ if TYPE_CHECKING:
     from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy
     from hqre_jax.bridge.models import AbstractModel
     from hqre_jax.bridge.store import Store
-    from hqre_jax.bridge.tasks import Item
+    from hqre_jax.bridge.tasks import AbstractTask, Item
     from hqre_jax.bridge.team import Team
 
 
 def collect(arguments: Namespace) -> int:
     """Sample what the empirical game needs."""
+    from hqre_jax.bridge.coordination import Samples
     from hqre_jax.bridge.coordination import collect as sample_all
-    from hqre_jax.bridge.store import Store
 
     team = _team(arguments)
+<<<<<<< HEAD
     with Store(arguments.store) as store:
         models = models_of(team, arguments, store)
         samples, states, items = _pool(arguments, team, dict(models))
         _check_samples(arguments, samples)
+=======
+    tasks, states, items = _questions(arguments, team)
+    with stored_models(team, arguments) as (store, models):
+        samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
+>>>>>>> llmdemo
         goes_on_with(same_again(arguments))
         with progress() as show:
             found = sample_all(samples, states, items, show)
@@ -42,6 +48,7 @@ def collect(arguments: Namespace) -> int:
         spent = _spent(store, run)
     kinds = sorted({failure.kind for failure in found.failures if failure.kind != "budget"})
     failed = sum(failure.kind != "budget" for failure in found.failures)
+    ended = f"what was bought is kept in {arguments.store}, and the same command goes on"
     document = {"samples": found.done, "wanted": found.total, "failed": failed, "stopped": stopped, "bought": spent}
     if arguments.format == "json":
         sys.stdout.write(json.dumps(document) + "\n")
@@ -50,8 +57,9 @@ def collect(arguments: Namespace) -> int:
         rows = {"samples": f"{found.done} of {found.total}", "bought now": tokens, "failed": f"{failed}"}
         sys.stdout.write(rendered([facts(rows)]))
     if stopped:
-        say(f"budget: the budget of {stopped} is spent; what was bought is kept in {arguments.store}, and the same "
-            "command goes on")  # fmt: skip
+        say(f"budget: the budget of {stopped} is spent; {ended}")
+    elif found.unreachable:
+        say(f"connection: {found.failures[0].detail}; is it running? {ended[0].upper()}{ended[1:]}")
     elif failed:
         say(f"{', '.join(kinds)}: {failed} calls failed for good and are missing observations; the same command tries "
             f"them again: {found.failures[0].detail}")  # fmt: skip
@@ -63,18 +71,13 @@ def collect(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """Learn a policy and write it."""
-    from hqre_jax.bridge.store import Store
-
     team = _team(arguments)
     out = Path(arguments.out)
     if out.is_dir():
         raise InputError("out", f"{arguments.out!a} is a folder; name a file, policy.json")
     check_folder(out.parent, "out")
     goes_on_with(same_again(arguments))
-    if not arguments.online and not Path(arguments.store).is_file():
-        raise InputError("store", f"{arguments.store!a} is not there; `hqre llm collect` makes it")
-    with Store(arguments.store, read_only=not arguments.online) as store:
-        policy, ended = (_online if arguments.online else _offline)(arguments, team, store)
+    policy, ended = (_online if arguments.online else _offline)(arguments, team)
     from hqre_jax.bridge.coordination import policy_document, write_policy
 
     write_policy(policy, out)
@@ -94,8 +97,9 @@ def train(arguments: Namespace) -> int:
     return 1 if ended == "budget" else 0
 
 
-def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
+def _offline(arguments: Namespace, team: "Team") -> tuple["TeamPolicy", str]:
     from hqre_jax.bridge.coordination import (
+        Samples,
         TeamGame,
         available,
         bootstrap_team,
@@ -103,9 +107,9 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
         stability_of,
         train_offline,
     )
-    from hqre_jax.bridge.models import AbstractModel, load
-    from hqre_jax.bridge.models._replay import ReplayModel
+    from hqre_jax.bridge.store import Store
 
+<<<<<<< HEAD
     models: dict[str, AbstractModel] = {
         name: load(name) if name.startswith("replay:") else ReplayModel(arguments.store, name)
         for name in dict.fromkeys(agent.model for agent in team.agents)
@@ -120,31 +124,69 @@ def _offline(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamP
             f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
         )
     with progress() as show:
+=======
+    if not Path(arguments.store).is_file():
+        raise InputError("store", f"{arguments.store!a} is not there; `hqre llm collect` makes it")
+    tasks, states, items = _questions(arguments, team)
+    with Store(arguments.store, read_only=True) as store, progress() as show:
+        samples = Samples(team, _recorded(arguments, team, store), tasks, seed=whole(arguments, "seed"))
+        samples.size = min(team.samples, available(samples, states, items))
+        if samples.size < needed(samples):
+            raise InputError(
+                arguments.store,
+                f"holds {samples.size} samples of each question and control, and a play may need "
+                f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
+            )
+>>>>>>> llmdemo
         game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)
         report = stability_of(trained, seed=samples.seed)
         show("intervals", 0, 0)
         sure = bootstrap_team(trained.game, trained.policy, trained.tau, seed=samples.seed)
-    return trained.to_policy(report, sure, **_origin(arguments, team, store, samples, items, None)), "done"
+        return trained.to_policy(report, sure, **_origin(arguments, team, store, samples, items, None)), "done"
 
 
-def _online(arguments: Namespace, team: "Team", store: "Store") -> tuple["TeamPolicy", str]:
-    from hqre_jax.bridge.coordination import train_online
+def _recorded(arguments: Namespace, team: "Team", store: "Store") -> "dict[str, AbstractModel]":
+    """The team's models, as the store has recorded them."""
+    from hqre_jax.bridge.models import AbstractModel, load
+    from hqre_jax.bridge.models._replay import ReplayModel
 
-    models = models_of(team, arguments, store)
-    samples, states, items = _pool(arguments, team, dict(models))
+    there, found = store.models(), dict[str, AbstractModel]()
+    for name in dict.fromkeys(agent.model for agent in team.agents):
+        if name.startswith("replay:"):
+            found[name] = load(name)
+            continue
+        own = [identity for shown, identity in there if shown == name]
+        if arguments.base_url is not None and name.startswith("openai:"):
+            own = [identity for identity in own if identity == f"{name} at {arguments.base_url.rstrip('/')}"]
+        if not own:
+            held = ", ".join(identity for _, identity in there) or "none at all"
+            command = f"hqre llm collect {arguments.team} --store {arguments.store}"
+            raise InputError(arguments.store, f"has no replies of {name} (there are: {held}); `{command}` buys them")
+        if len(own) > 1:
+            remedy = "--base-url U" if name.startswith("openai:") else f"--model 'replay:{arguments.store}#IDENTITY'"
+            raise InputError(arguments.store, f"has replies of {' and of '.join(own)}; say which is meant: {remedy}")
+        found[name] = ReplayModel(arguments.store, own[0])
+    return found
+
+
+def _online(arguments: Namespace, team: "Team") -> tuple["TeamPolicy", str]:
+    from hqre_jax.bridge.coordination import Samples, train_online
+
     tau = _temperatures(arguments)
+    tasks, states, items = _questions(arguments, team)
     options: dict[str, Any] = {} if arguments.tol is None else {"tol": number(arguments.tol, "tol", float, "a number")}
     if isinstance(tau, float):
         options |= {"tau": tau, "controlled": False}
-    with progress() as show:
+    with stored_models(team, arguments) as (store, models), progress() as show:
+        samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
         learnt = train_online(
             samples, states, items, seed=samples.seed, say=lambda what: show(what, 0, 0),
             stopped=lambda: next((model.stopped for model in models.values() if model.stopped), None), **options,
         )  # fmt: skip
-    run = next(iter(models.values())).run
-    return learnt.to_policy(**_origin(arguments, team, store, samples, items, run)), learnt.ended
+        run = next(iter(models.values())).run
+        return learnt.to_policy(**_origin(arguments, team, store, samples, items, run)), learnt.ended
 
 
 def _team(arguments: Namespace) -> "Team":
@@ -158,15 +200,15 @@ def _team(arguments: Namespace) -> "Team":
     return read_team(arguments.team, arguments.model)
 
 
-def _pool(
-    arguments: Namespace, team: "Team", models: "dict[str, AbstractModel]"
-) -> "tuple[Samples, PublicStates, dict[int, list[Item]]]":
-    from hqre_jax.bridge.coordination import PublicStates, Samples, load_tasks
+def _questions(
+    arguments: Namespace, team: "Team"
+) -> "tuple[dict[str, AbstractTask], PublicStates, dict[int, list[Item]]]":
+    """The team's tasks, public states, and the questions of dev by class."""
+    from hqre_jax.bridge.coordination import PublicStates, load_tasks
 
     tasks = load_tasks(team, Path(arguments.team).parent)
     states = PublicStates.of(team, tasks)
-    samples = Samples(team, models, tasks, seed=whole(arguments, "seed"))
-    return samples, states, states.items("dev", tasks)
+    return tasks, states, states.items("dev", tasks)
 
 
 def _check_samples(arguments: Namespace, samples: "Samples") -> None:
@@ -211,11 +253,12 @@ def _origin(
 
 
 def _spent(store: "Store", run: str | None) -> dict[str, int]:
-    """Calls and tokens of a run; of all runs for None."""
+    """Calls that were answered, and tokens, of a run; of all runs for None."""
     total = {"calls": 0, "prompt": 0, "cached": 0, "completion": 0}
     for spent in store.spent(run):
         for name, value in spent.tally._asdict().items():
             total[name] += int(value)
+        total["calls"] -= spent.failed
     return total
 
 

@@ -17,7 +17,7 @@ def parquet() -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
-        raise InputError("sweep", "needs pyarrow: pip install pyarrow") from None
+        raise InputError("sweep", "needs pyarrow: pip install 'hqre-jax[sweep]'") from None
     return pyarrow.parquet
 
 

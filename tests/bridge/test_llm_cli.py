@@ -44,13 +44,20 @@ PLAY = ("play", "team.toml", "--task", "arithmetic")
 
 def test_init_writes_the_default_team_once(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert run(capsys, "init")[:2] == (0, "team.toml\n")
+    known = {"name": "smollm2-135m", "fetch": "hqre llm models --fetch smollm2-135m"}
+    monkeypatch.setattr(models, "available", lambda: [known])
+    code, out, err = run(capsys, "init")
+    assert (code, out) == (0, "team.toml\n")
+    steps = "hqre llm models --fetch smollm2-135m (once: its weights), then hqre llm play team.toml --task arithmetic"
+    assert err == f"hqre: next: {steps}\n"
+    monkeypatch.setattr(models, "available", lambda: [known | {"fetch": ""}])
     (tmp_path / "team.toml").write_text("mine")
     code, out, err = run(capsys, "init")
     assert (code, out) == (2, "")
     assert err.startswith("hqre: out: 'team.toml' is there already")
     assert (tmp_path / "team.toml").read_text() == "mine"
-    assert run(capsys, "init", "--out", "other.toml")[0] == 0
+    code, _, err = run(capsys, "init", "--out", "other.toml")
+    assert (code, err) == (0, "hqre: next: hqre llm play other.toml --task arithmetic\n")
     assert run(capsys, "init", "--out", "no/such.toml")[0] == 2
 
 

@@ -10,6 +10,7 @@ import hqre_jax.bridge.evaluation._run as evaluation_run
 from hqre_jax.bridge import models
 from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, uniform_law, write_policy
 from hqre_jax.bridge.models import Failure, Reply, Usage
+from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.bridge.team import read_team
 from hqre_jax.cli import main
 
@@ -113,9 +114,11 @@ def test_store_and_folder_are_wanted(capsys, model):
 
 def test_a_budget_ends_the_run_and_the_same_command_goes_on(capsys, model, tmp_path):
     words = (*EVAL, "--baselines", "single")
-    code, _, err = run(capsys, *words, "--budget-calls", "10")
+    code, _, err = run(capsys, *words, "--budget-calls", "1")
+    assert (code, len(model.asked)) == (1, 1)
+    code, _, err = run(capsys, *words, "--budget-calls", "9")
     assert code == 1
-    assert "10 calls" in err
+    assert "9 calls" in err
     assert len(model.asked) == 10
     code, _, err = run(capsys, *words, "--budget-calls", "100")
     assert code == 0, err
@@ -137,11 +140,39 @@ def test_an_interruption_names_the_command_that_goes_on(capsys, model):
     assert run(capsys, *EVAL, "--baselines", "single")[0] == 0
 
 
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_an_endpoint_that_is_gone_ends_it_and_nothing_is_held_against_a_method(capsys, model, split):
+    """One batch finds out; the same command goes on as if nothing had been."""
+    says = model._says
+    words = (*EVAL, "--baselines", "single,self_consistency_3")
+
+    task = all_tasks()["arithmetic"]
+    lost = {item.question for name in ("sum", "product") for item in task.items(name, split, 3)}
+
+    def gone(request):
+        asked = request.messages[-1].content
+        return Failure("connection", "connection refused") if asked in lost else says(request)
+
+    model._says = gone
+    code, _, err = run(capsys, *words)
+    assert code == 1
+    assert "failed: connection refused; what was bought is kept in s.sqlite, and the same command goes on" in err
+    model._says = says
+    code, out, err = run(capsys, *words, "--format", "json")
+    assert code == 0, err
+    assert {row["method"] for row in json.loads(out)["accuracy"] if "score" in row} >= {"single", "dice_pc"}
+
+
 def test_failed_calls_are_said(capsys, model):
     says = model._says
     model._says = lambda request: Failure("server", "down") if "7" in request.messages[-1].content else says(request)
-    code, out, err = run(capsys, *EVAL, "--baselines", "none", "--split", "dev")
+    words = (*EVAL, "--baselines", "none", "--split", "dev")
+    code, out, err = run(capsys, *words)
+    assert code == 1
+    assert "plays on dev, which token budgets follow from, failed: down; what was bought is kept in s.sqlite" in err
+    code, out, err = run(capsys, *words, "--token-budgets", "100,200,400")
     assert code == 1
     assert "missing because a call failed" in err
+    assert err.endswith("tries them again: down\n")
     code, out, _ = run(capsys, "report", "results")
     assert "DEVELOPMENT" in out

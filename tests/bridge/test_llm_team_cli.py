@@ -1,6 +1,8 @@
 """``hqre llm collect``, ``train`` and ``play --policy``: exit codes, resume, budgets, hostile text."""
 
 import json
+import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from test_llm_cli import run
 from hqre_jax.bridge import models
 from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, uniform_law, write_policy
 from hqre_jax.bridge.models import Failure, Reply, Usage
+from hqre_jax.bridge.models._replay import ReplayModel
+from hqre_jax.bridge.models._retries import Retries
 from hqre_jax.bridge.store import Store
 from hqre_jax.bridge.team import read_team
+from hqre_jax.core._types import InputError
 
 TEAM = """\
 version = 1
@@ -109,6 +114,72 @@ def test_a_failed_call_is_missing(capsys, team):
     assert "\x1b" not in err
     team._says = says
     assert run(capsys, *COLLECT)[0] == 0
+
+
+def test_a_dead_endpoint_is_said_to_be_dead(capsys, monkeypatch, team):
+    """One batch finds out; what was not answered was not bought."""
+    openai = pytest.importorskip("hqre_jax.bridge.models._endpoint")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: connections to it are refused
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}/v1"
+        endpoint = openai.EndpointModel("m", base_url=address, retries=Retries(tries=1))
+        monkeypatch.setattr(models, "load", lambda name, **options: endpoint)
+        argv = (*COLLECT, "--model", "openai:m", "--base-url", address)
+        code, out, err = run(capsys, *argv, "--format", "json")
+        document = json.loads(out)
+        assert (code, document["samples"], document["failed"], document["bought"]["calls"]) == (1, 0, 4, 0)
+        assert err.startswith(f"hqre: connection: the connection to {address} failed: connection refused, 1 try; is it")
+        assert re.search(r"bought now\s+0 calls", run(capsys, *argv)[1])
+
+
+def test_training_says_whose_replies_a_store_has(capsys, team):
+    """One name at two endpoints; nothing at all; somebody else's."""
+    train = (*TRAIN[:4], "--out", "policy.json", "--temperatures", "0.05", "--model", "openai:m")
+    Store("s.sqlite").close()
+    code, out, err = run(capsys, *train)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("hqre: s.sqlite: has no replies of openai:m (there are: none at all); `hqre llm collect")
+    for place in ("http://one/v1", "http://two/v1"):
+        other = Scripted(says, "openai:m", f"openai:m at {place}")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(models, "load", lambda name, model=other, **options: model)
+            assert run(capsys, *COLLECT, "--model", "openai:m")[0] == 0
+    code, out, err = run(capsys, *train)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "openai:m at http://one/v1 and of openai:m at http://two/v1; say which is meant: --base-url U" in err
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ReplayModel, "generate", lambda model, requests: pytest.fail(model.identity))
+        with pytest.raises(pytest.fail.Exception, match=r"^openai:m at http://two/v1$"):
+            run(capsys, *train, "--base-url", "http://two/v1/")
+    code, _, err = run(capsys, *train, "--base-url", "http://three/v1")
+    assert code == 2
+    assert "there are: openai:m at http://one/v1, openai:m at http://two/v1" in err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        COLLECT,
+        (*TRAIN, "--online"),
+        ("eval", "team.toml", "--policy", "no.json", "--store", "s.sqlite", "--out", "o"),
+        ("play", "team.toml", "--task", "mine.csv", "--store", "s.sqlite"),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_what_is_refused_leaves_no_store_behind(capsys, monkeypatch, team, argv):
+    if argv[0] == "eval":
+        assert run(capsys, *argv)[0] == 2
+        assert not Path("s.sqlite").exists()
+
+    def missing(name, **options):
+        raise InputError("model", "has no weights")
+
+    monkeypatch.setattr(models, "load", missing)
+    assert run(capsys, *argv)[0] == 2
+    assert not Path("s.sqlite").exists()
+    Path("mine.csv").unlink()
+    assert run(capsys, *argv)[0] == 2
+    assert not Path("s.sqlite").exists()
 
 
 def test_interrupted_collecting_says_how_to_go_on(capsys, team):

@@ -37,6 +37,28 @@ CASE = {
     "suspects": [],
     "label": "B",
 }
+# Twice all five suits of rank 1, then everything else: hands are dealt one after the other.
+DECK = [{"suitIndex": suit, "rank": 1} for _ in range(2) for suit in range(5)]
+DECK += [
+    {"suitIndex": suit, "rank": rank}
+    for rank, copies in ((1, 1), (2, 2), (3, 2), (4, 2), (5, 1))
+    for _ in range(copies)
+    for suit in range(5)
+]
+# Ann plays red 1 and draws red 1; Bob discards his yellow 1 and draws yellow 1; Ann says something; Bob misplays red 1.
+GAME = {
+    "players": ["Ann", "Bob"],
+    "deck": DECK,
+    "actions": [
+        {"type": 0, "target": 0},
+        {"type": 1, "target": 6},
+        {"type": 3, "target": 1, "value": 1},
+        {"type": 0, "target": 5},
+        {"type": 4, "target": 1, "value": 4},
+        {"type": 0, "target": 49},
+    ],
+    "id": 12345,
+}
 # Task, file name, file, right replies, wrong ones, and a file that is refused with what is said.
 FILES = [
     (
@@ -113,6 +135,15 @@ FILES = [
         "case 1: 'label' is 7",
     ),
     (
+        "hanabi",
+        "game.json",
+        json.dumps(GAME),
+        ["yellow 1", "The answer is green 1.", "PURPLE 1"],
+        ["red 1", "green 2", "red 1 and blue 1"],
+        json.dumps(GAME | {"actions": [{"type": 0, "target": 5}]}),
+        "game 1: action 1: 'target' is 5, which is no card of 'Ann'",
+    ),
+    (
         "negotiation",
         "bargaining.txt",
         "1,4,1 9,0,1 2,2,0\n",
@@ -151,6 +182,39 @@ def test_tasks_without_an_official_file_say_so():
             TASKS[name].load("anything")
 
 
+def test_recorded_games_of_hanabi_are_played_by_the_rules(tmp_path):
+    """The last position that tells cards apart: Bob's turn is over, Ann holds a second red 1 and four others."""
+    file = tmp_path / "games.json"
+    file.write_text(json.dumps([GAME, GAME]))
+    first, second = TASKS["hanabi"].load(file)
+    assert (first.index, second.index) == (0, 1)
+    assert "The red pile shows 1. The yellow pile shows 0." in first.question
+    assert "Your partner Bob holds green 1, blue 1, purple 1, yellow 1 and green 1." not in first.question
+    assert "Your partner Ann holds yellow 1, green 1, blue 1, purple 1 and red 1." in first.question
+    with pytest.raises(hq.InputError, match="only play is played"):
+        TASKS["hanabi"].begin(first)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"players": ["Ann"]}, "'players' is not a list of two to six names"),
+        ({"deck": DECK[1:]}, "'deck' has 49 cards that are not the 50"),
+        ({"deck": [*DECK[1:], {"suitIndex": 9, "rank": 1}]}, "'deck' has 50 cards that are not the 50"),
+        ({"deck": ["red 1"]}, "'deck' has a card that is no object"),
+        ({"options": {"variant": "Rainbow (6 Suits)"}}, "the variant 'Rainbow"),
+        ({"options": 3}, "the variant None"),
+        ({"actions": [{"type": 7, "target": 0}]}, "action 1: 'type' is 7"),
+        ({"actions": [{"type": 0}]}, "action 1: has no 'target'"),
+        ({"actions": 3}, "'actions' is int"),
+    ],
+)
+def test_other_games_of_hanabi_are_refused(tmp_path, change, message):
+    (tmp_path / "game.json").write_text(json.dumps(GAME | change))
+    with pytest.raises(hq.InputError, match=message):
+        TASKS["hanabi"].load(tmp_path / "game.json")
+
+
 def test_worked_solutions_of_gsm8k_read_like_people_s(tmp_path):
     (tmp_path / "gsm8k.jsonl").write_text(FILES[0][2])
     [item] = TASKS["word_problems"].load(tmp_path / "gsm8k.jsonl")
@@ -167,7 +231,7 @@ def test_official_guessing_can_be_played(tmp_path):
 @pytest.mark.parametrize("text", ["{", "[]]", "nul", '{"instances": 3}', "[" * 100_000])
 def test_broken_files_are_refused_in_one_line(tmp_path, text):
     (tmp_path / "data.json").write_text(text)
-    for name in ("logic", "blocksworld", "guessing", "mystery", "word_problems", "negotiation"):
+    for name in ("logic", "blocksworld", "guessing", "mystery", "word_problems", "negotiation", "hanabi"):
         with pytest.raises(hq.InputError) as caught:
             TASKS[name].load(tmp_path / "data.json")
         assert "\n" not in str(caught.value)

@@ -142,6 +142,24 @@ def test_choices(reply, choice):
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "The answer is {} (Anna, Ben, Anna Maria).",
+        "Choices: Anna, Ben and Anna Maria. It is {}, I think.",
+        "Who was it? (Anna, Ben, Anna Maria)\n\n{}, since the rest were away. (Anna, Ben, Anna Maria)",
+        "It was {}.\n(A) Anna Maria\n(B) Ben\n(C) Anna\n",
+        "It has to be {}:\n- Anna\n- Ben\n- Anna Maria",
+    ],
+)
+def test_the_questions_own_list_is_no_answer(said):
+    """Repeating all choices neither takes a right answer back nor gives one."""
+    for choice in CHOICES:
+        assert find_choice(said.format(choice), CHOICES) == choice
+    assert find_choice(said.format("somebody"), CHOICES) is None
+    assert find_choice(said.format("Anna or Ben"), CHOICES) is None
+
+
+@pytest.mark.parametrize(
     ("reply", "right", "score"),
     [
         (r"The answer is $\boxed{\frac{\sqrt{3}}{2}}$.", r"\frac{\sqrt{3}}{2}", 1),

@@ -13,6 +13,7 @@ use the team's models, prompts, worked examples and sample pool.
 from hqre_jax.bridge.baselines._interface import PUBLISHED as PUBLISHED
 from hqre_jax.bridge.baselines._interface import AbstractBaseline as AbstractBaseline
 from hqre_jax.bridge.baselines._interface import BudgetEnded as BudgetEnded
+from hqre_jax.bridge.baselines._interface import CallsFailed as CallsFailed
 from hqre_jax.bridge.baselines._interface import Family as Family
 from hqre_jax.bridge.baselines._interface import Front as Front
 from hqre_jax.bridge.baselines._interface import Measured as Measured

@@ -23,6 +23,10 @@ class NothingFits(Exception):
     """No setting of a method can be played within the budget; the message says why."""
 
 
+class CallsFailed(Exception):
+    """Calls failed without which nothing can be said, all those about a class for instance; the message says why."""
+
+
 class BudgetEnded(Exception):
     """The run's own budget (of calls, tokens, money, seconds) ended it; the message says which."""
 
@@ -161,13 +165,13 @@ def summarise(outcomes: Sequence[Outcome]) -> tuple[float, float, int]:
 
     Raises:
         BudgetEnded: The run's own budget is spent.
-        NothingFits: Of some class no play is known.
+        CallsFailed: Of some class no play is known.
     """
     scores, tokens = list[float](), list[float]()
     for (task, name), own in by_class(outcomes).items():
         known = [one for one in own if outcome_known(one)]
         if not known:
-            raise NothingFits(f"every call about {task}/{name} failed: {own[0].failure}")
+            raise CallsFailed(f"every call about {task}/{name} failed: {own[0].failure and own[0].failure.detail}")
         scores.append(math.fsum(one.score or 0.0 for one in known) / len(known))
         tokens.append(math.fsum(one.tokens or 0 for one in known) / len(known))
     missing = sum(one.failure is not None for one in outcomes)

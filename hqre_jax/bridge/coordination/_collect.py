@@ -25,11 +25,13 @@ class Collected:
         total: Samples that are wanted, those of controls that read the stream not counted.
         done: Those of them that are there.
         failures: Calls that failed for good; they are missing observations.
+        unreachable: Whether it was given up because no connection came about.
     """
 
     total: int
     done: int
     failures: list[Failure]
+    unreachable: bool = False
 
     @property
     def stopped(self) -> bool:
@@ -80,18 +82,21 @@ def collect(
         say: Told what is being asked, how many samples are done, and of how many.
 
     Returns:
-        What came of it. After a budget's end nothing more is asked.
+        What came of it. Nothing more is asked after a budget's end, nor after a batch without a single connection.
     """
     plan = cells(samples, states, items)
     result = Collected(sum(len(wanted) for _, wanted in plan), 0, [])
     for where, wanted in plan:
         say(where, result.done, result.total)
+        before = len(result.failures)
         for found in samples.get(wanted):
             if found.said.failure is None:
                 result.done += 1
             else:
                 result.failures.append(found.said.failure)
-        if result.stopped:
+        kinds = {failure.kind for failure in result.failures[before:]}
+        result.unreachable = len(result.failures) - before == len(wanted) and kinds == {"connection"}
+        if result.stopped or result.unreachable:
             return result
     if states.readers:
         # What is read is known now: the game asks for what readers say of it.

@@ -6,9 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hqre_jax.bridge.baselines import AbstractBaseline, BudgetEnded, Front, NothingFits, outcome_known
+from hqre_jax.bridge.baselines import (
+    AbstractBaseline,
+    BudgetEnded,
+    CallsFailed,
+    Front,
+    NothingFits,
+    outcome_known,
+    summarise,
+)
 from hqre_jax.bridge.baselines._learned import LARGE, SMALL
-from hqre_jax.bridge.coordination import Outcome, PublicStates, Samples, TeamPolicy, play_all
+from hqre_jax.bridge.coordination import Outcome, PolicyPlayer, PublicStates, Samples, TeamPolicy, play_all
 from hqre_jax.bridge.evaluation._learning import learning_curves
 from hqre_jax.bridge.evaluation._margins import margins
 from hqre_jax.bridge.evaluation._plan import Plan, agree, read_plan, write_json
@@ -32,13 +40,17 @@ class Evaluated:
     Attributes:
         plan: The plan.
         missing: Plays in which a call failed.
-        stopped: Why it ended early; None where everything was done.
+        why: What the first of these calls met with; None where none failed.
+        stopped: The budget that ended it early; None where none did.
+        broken: What ended it early where calls failed without which nothing can be said; None where none did.
         notes: What could not be computed, and why.
     """
 
     plan: Plan
     missing: int = 0
+    why: str | None = None
     stopped: str | None = None
+    broken: str | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -108,6 +120,8 @@ class Evaluation:
             self._once("margins", result, say, lambda: margins(self.samples, policy, self.dev, say))
         except BudgetEnded as ended:
             result.stopped = str(ended)
+        except CallsFailed as failed:
+            result.broken = str(failed)
         return result
 
     def _once(self, name: str, result: Evaluated, say: Say, make: Callable[[], Any]) -> None:
@@ -122,10 +136,20 @@ class Evaluation:
             result.notes.append(f"{name}: {error}")
 
     def _budgets(self, plan: Plan) -> tuple[float, ...]:
-        """Whole numbers of tokens that the cheapest policy fits in once, twice, four times."""
-        front = Policies(self.policies).measure(self.dev_items, self.samples, math.inf, plan.seed)
-        least = min(one.tokens for one in front.measured)
-        return tuple(float(math.ceil(factor * least)) for factor in BUDGETS)
+        """Whole numbers of tokens that the cheapest policy fits in once, twice, four times.
+
+        Raises:
+            CallsFailed: Plays are missing: what they cost is not known, and budgets are fixed once and for all.
+        """
+        states, costs = PublicStates.of(self.samples.team, self.samples.tasks), list[float]()
+        for _, policy in self.policies:
+            outcomes = play_all(PolicyPlayer(states, policy.probabilities), self.dev_items, self.samples, plan.seed)
+            _, tokens, missing = summarise(outcomes)
+            if missing:
+                why = next(outcome.failure.detail for outcome in outcomes if outcome.failure is not None)
+                raise CallsFailed(f"{missing} plays on dev, which token budgets follow from, failed: {why}")
+            costs.append(tokens)
+        return tuple(float(math.ceil(factor * min(costs))) for factor in BUDGETS)
 
     def _fronts(self, plan: Plan, say: Say) -> dict[tuple[str, int], Front]:
         """Every method's settings, measured on dev with every seed."""
@@ -188,7 +212,13 @@ class Evaluation:
                             outcomes = play_all(best.setting.player, items, self.samples, plan.seed + seed)
                             played[place, kind] = outcomes
                         outcomes = played[place, kind]
+                        if not any(map(outcome_known, outcomes)):
+                            task, name = plan.classes[kind]
+                            why = outcomes[0].failure and outcomes[0].failure.detail
+                            raise CallsFailed(f"every call about {task}/{name} failed: {why}")
                         result.missing += sum(not outcome_known(outcome) for outcome in outcomes)
+                        failed = (outcome.failure.detail for outcome in outcomes if outcome.failure is not None)
+                        result.why = result.why or next(failed, None)
                         record = Record.of(method.name, number, seed, kind, place, outcomes)
                         if not seed:
                             talks.add(self._talks(method, number, kind, outcomes))

@@ -171,13 +171,30 @@ class EndpointModel(AbstractConcurrentModel):
         except (TimeoutError, openai.APITimeoutError):
             return Transient(Failure("timeout", f"no reply within {self._timeout:g} s"))
         except openai.APIConnectionError as error:
-            cause = type(error.__cause__ or error).__name__
-            return Transient(Failure("connection", f"the connection to {self.base_url} failed ({cause})"))
+            why = secrets.line(_reason(error))
+            return Transient(Failure("connection", f"the connection to {self.base_url} failed: {why}"))
         except openai.APIStatusError as error:
             return _refused(error, secrets)
         except openai.OpenAIError as error:
             return Failure("model", secrets.line(str(error)))
         return secrets.out_of_result(read(said))
+
+
+def _reason(error: BaseException) -> str:
+    """Why a connection did not come about or did not last: in the system's words, or else in the client's."""
+    chain = [error]
+    while (inner := _wrapped(chain[-1])) is not None and inner not in chain:
+        chain.append(inner)
+    for one in reversed(chain):
+        if isinstance(one, OSError) and one.strerror:
+            # asyncio's words for what the system says have an address and no reason in them.
+            plain = type(one) is OSError or isinstance(one, ConnectionError)
+            return (os.strerror(one.errno) if plain and one.errno else one.strerror).lower()
+    return next((str(one).rstrip(".").lower() for one in chain[1:] if str(one)), type(error).__name__)
+
+
+def _wrapped(error: BaseException) -> BaseException | None:
+    return error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
 def _refused(error: "APIStatusError", secrets: Secrets) -> Failure | Transient:

@@ -42,12 +42,14 @@ class Spent(NamedTuple):
         day: In universal time.
         tally: Calls, and the tokens that are known.
         unknown: Those of the calls whose tokens the model did not say.
+        failed: Those of the calls that brought no reply.
     """
 
     model: str
     day: date
     tally: Tally
     unknown: int
+    failed: int
 
 
 @dataclass(frozen=True)

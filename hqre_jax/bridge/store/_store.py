@@ -183,14 +183,18 @@ class Store:
         Returns:
             One entry per model and day; a call whose tokens are not known is counted, its tokens are not.
         """
-        part = "SELECT model, prompt, cached, completion, known, run, began FROM"
+        part = "SELECT model, prompt, cached, completion, known, run, began"
         rows = self._rows(
             "SELECT model, date(began, 'unixepoch'), count(*), sum(prompt * known), sum(cached * known), "
-            f"sum(completion * known), sum(1 - known) FROM ({part} calls UNION ALL {part} failures) "
+            f"sum(completion * known), sum(1 - known), sum(failed) "
+            f"FROM ({part}, 0 AS failed FROM calls UNION ALL {part}, 1 FROM failures) "
             "WHERE ?1 IS NULL OR run = ?1 GROUP BY 1, 2 ORDER BY 1, 2",
             run,
         )
-        return [Spent(model, date.fromisoformat(day), Tally(*tally), unknown) for model, day, *tally, unknown in rows]
+        return [
+            Spent(model, date.fromisoformat(day), Tally(*tally), unknown, failed)
+            for model, day, *tally, unknown, failed in rows
+        ]
 
     def charged(self, run: str) -> dict[str, Tally]:
         """What a budget counts of a run, per model: finished and failed calls, and the most of those under way."""

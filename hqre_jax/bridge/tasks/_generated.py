@@ -56,16 +56,42 @@ def split_of(task: str, task_class: str, key: Any) -> Split:
     return "test"
 
 
+@dataclass
+class _Stream:
+    """The items of a class and split that were found so far.
+
+    Attributes:
+        rng: The generator's state.
+        found: The items.
+        asked: Their questions.
+        idle: Draws since the last one.
+        reworded: Whether `draw` is exhausted, and questions are put in other words.
+    """
+
+    rng: random.Random
+    found: list[Item] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    idle: int = 0
+    reworded: bool = False
+
+
 class AbstractGeneratedTask(AbstractTask):
     """A task whose items are drawn by a seeded generator."""
 
     def __init__(self):
-        # (class, split) -> generator's state, items found so far, their questions
-        self._streams: dict[tuple[str, str], tuple[random.Random, list[Item], set[str]]] = {}
+        self._streams: dict[tuple[str, Split], _Stream] = {}
 
     @abc.abstractmethod
     def draw(self, task_class: str, rng: random.Random) -> Draft:
         """A question of a class; all its randomness comes from ``rng``."""
+
+    def reword(self, task_class: str, rng: random.Random) -> Draft | None:
+        """A question in words that `draw` does not use: what comes where `draw` brings nothing new.
+
+        Returns:
+            The question; None where the class has no other words.
+        """
+        return None
 
     def items(self, task_class: str, split: Split, count: int) -> list[Item]:
         """See `AbstractTask`.
@@ -74,17 +100,20 @@ class AbstractGeneratedTask(AbstractTask):
             InputError: There is no such class, or it has fewer items.
         """
         self.check_class(task_class)
-        fresh = (random.Random(f"{self.name}/{task_class}/{split}"), [], set())
-        rng, found, asked = self._streams.setdefault((task_class, split), fresh)
-        idle = 0
+        seed = f"{self.name}/{task_class}/{split}"
+        stream = self._streams.setdefault((task_class, split), _Stream(random.Random(seed)))
+        found, asked = stream.found, stream.asked
         while len(found) < count:
-            draft = self.draw(task_class, rng)
-            idle += 1
-            if split_of(self.name, task_class, draft.key) == split and draft.question not in asked:
-                idle = 0
+            draft = (self.reword if stream.reworded else self.draw)(task_class, stream.rng)
+            if draft is None or stream.idle > PATIENCE:
+                if stream.reworded:
+                    raise InputError("count", f"is {count}, but {seed} has {len(found)} items")
+                stream.rng, stream.idle, stream.reworded = random.Random(f"{seed}/in other words"), 0, True
+            elif split_of(self.name, task_class, draft.key) == split and draft.question not in asked:
+                stream.idle = 0
                 asked.add(draft.question)
                 place = self.name, task_class, split, len(found)
                 found.append(Item(*place, draft.question, draft.answer, draft.solution, draft.data))
-            elif idle > PATIENCE:
-                raise InputError("count", f"is {count}, but {self.name}/{task_class}/{split} has {len(found)} items")
+            else:
+                stream.idle += 1
         return found[:count]

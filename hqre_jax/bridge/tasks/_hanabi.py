@@ -50,7 +50,7 @@ def begin(deck: Sequence[str]) -> Any:
 
         state = pyspiel.load_game(GAME).new_initial_state()
     except ImportError:
-        raise InputError("open_spiel", "is not installed: pip install open_spiel") from None
+        raise InputError("open_spiel", "is not installed: pip install 'hqre-jax[open-spiel]'") from None
     except RuntimeError:
         raise InputError("open_spiel", "was built without Hanabi; its wheels from PyPI have it") from None
     return deal(state, deck)

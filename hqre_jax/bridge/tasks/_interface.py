@@ -74,7 +74,7 @@ class AbstractTask(abc.ABC):
     verifier: str
     official: str | None
     classes: tuple[str, ...]
-    num_items: Mapping[Split, int] = {"train": 100, "dev": 100, "test": 200}
+    num_items: Mapping[Split, int] = {"train": 100, "dev": 200, "test": 200}
     answer_tokens: int = 16
 
     @abc.abstractmethod

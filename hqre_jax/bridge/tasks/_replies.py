@@ -39,6 +39,9 @@ _OPERATOR_AFTER = re.compile(r"\s{0,3}(?:[-+*/^×·÷]|\\times|\\cdot|plus|minus
 _OPERATOR_BEFORE = re.compile(r"[\d)}]\s{0,3}(?:[-+*/^×·÷]|\\times|\\cdot|plus|minus|times)\s{0,3}$")
 _DENIED = re.compile(r"(?:not|n't|\bnever|\bthan|\bno longer|\brather than)\s{1,3}(?:be\s)?$", re.I)
 _HEDGE = re.compile(r"\d[^\d\n]{0,20}\b(?:or|to|and)\b[^\d\n]{0,12}\d")
+# What may stand between the entries of a list: marks, "and", "or", a letter or number of the entry.
+_MARKS = r"[\s,;:/|().\[\]*\"'•-]{1,12}"
+_BETWEEN = re.compile(rf"{_MARKS}(?:(?:and|or|[a-z]|\d{{1,2}}){_MARKS}){{0,2}}", re.I)
 _UNDER_TEN = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
 _WORDS = {word: str(k) for k, word in enumerate((*_UNDER_TEN, *_TEENS, "twenty"))}
@@ -189,19 +192,42 @@ def find_choice(reply: str, choices: Sequence[str]) -> str | None:
 
     Returns:
         The name as it is spelt in ``choices``: the one in the marked answer; without one, the one the reply begins
-        with, or the only one in the last line, or in the whole reply, in this order. None where none or several are
-        named.
+        with, or the only one in the last line, or in the whole reply, in this order; a list of all choices, as
+        questions end with, does not count. None where none or several are named.
     """
     text = plain_text(reply)
     stated = stated_answer(text)
-    lines = [line for line in text.split("\n") if line.strip()]
+    bare = _without_lists(text if stated is None else stated, choices)
+    lines = [line for line in bare.split("\n") if line.strip()]
     opening = re.split(r"[.,;:!\n(]", text, maxsplit=1)[0]
     opening = opening if len(opening.split()) <= 3 else ""
-    for part in [stated] if stated is not None else [opening, *lines[-1:], text]:
+    for part in [bare] if stated is not None else [opening, *lines[-1:], bare]:
         named = _named(part, choices)
         if len(named) == 1:
             return named.pop()
     return None
+
+
+def _without_lists(text: str, choices: Sequence[str]) -> str:
+    """A text without the lists of all choices in it: each named once, with nothing but commas and the like between."""
+    spelt = {choice.lower() for choice in choices}
+    pattern = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(spelt, key=len, reverse=True)))})(?!\w)", re.I)
+    runs = list[list[re.Match[str]]]()
+    for match in pattern.finditer(text):
+        if runs and _BETWEEN.fullmatch(text[runs[-1][-1].end() : match.start()]):
+            runs[-1].append(match)
+        else:
+            runs.append([match])
+    kept, end = list[str](), 0
+    for run in runs:
+        # Next to an answer the list comes last, or else first.
+        for part in (run[-len(spelt) :], run[: len(spelt)]):
+            listed = len(part) > 1 and {match.group().lower() for match in part} == spelt
+            if listed and not _DENIED.search(text[max(0, part[0].start() - 16) : part[0].start()]):
+                kept.append(text[end : part[0].start()])
+                end = part[-1].end()
+                break
+    return " ".join([*kept, text[end:]])
 
 
 def _named(text: str, choices: Sequence[str]) -> set[str]:

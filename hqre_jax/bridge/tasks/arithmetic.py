@@ -3,6 +3,7 @@
 import math
 import random
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from hqre_jax.bridge.tasks._files import field, json_lines
@@ -36,6 +37,20 @@ _PRODUCTS = (
     "Work out {a} times {b}.",
     "What number is {a} * {b}?",
 )
+# For splits in which the words above are used up.
+_PRODUCTS_AGAIN = (
+    "Calculate {a} * {b}.",
+    "Give the product of {a} and {b}.",
+    "What does {a} times {b} make?",
+    "Tell me what {a} * {b} is.",
+    "Evaluate {a} * {b}.",
+    "What is {a} multiplied by {b}?",
+    "{a} times {b} is what number?",
+    "How many are {a} groups of {b}?",
+    "State the value of {a} * {b}.",
+    "What is the result of {a} * {b}?",
+)
+_SUM, _SUM_AGAIN = "What is {}?", "Compute {}."
 
 
 class Arithmetic(AbstractGeneratedTask):
@@ -64,6 +79,12 @@ class Arithmetic(AbstractGeneratedTask):
             "four_term_sum": lambda rng: _long_sum(rng, 4, 1, 19),
         }[task_class](rng)
 
+    def reword(self, task_class: str, rng: random.Random) -> Draft | None:
+        """See `AbstractGeneratedTask`."""
+        if task_class == "product":
+            return _product(rng, _PRODUCTS_AGAIN)
+        return _long_sum(rng, 3, 1, 9, _SUM_AGAIN) if task_class == "sum_of_three" else None
+
     def judge(self, item: Item, reply: str) -> Judgement:
         """See `AbstractTask`."""
         assert item.answer is not None
@@ -88,19 +109,19 @@ def _sum(rng: random.Random) -> Draft:
     return Draft(sorted((a, b)), question, f"{a + b}", f"{a} + {b} = {a + b}. The answer is {a + b}.")
 
 
-def _product(rng: random.Random) -> Draft:
+def _product(rng: random.Random, wordings: Sequence[str] = _PRODUCTS) -> Draft:
     a, b = rng.randrange(2, 10), rng.randrange(2, 10)
-    question = rng.choice(_PRODUCTS).format(a=a, b=b)
+    question = rng.choice(wordings).format(a=a, b=b)
     return Draft(sorted((a, b)), question, f"{a * b}", f"{a} * {b} = {a * b}. The answer is {a * b}.")
 
 
-def _long_sum(rng: random.Random, count: int, low: int, high: int) -> Draft:
+def _long_sum(rng: random.Random, count: int, low: int, high: int, wording: str = _SUM) -> Draft:
     terms = [rng.randint(low, high) for _ in range(count)]
     total, steps = terms[0], []
     for term in terms[1:]:
         steps.append(f"{total} + {term} = {total + term}.")
         total += term
-    question = f"What is {' + '.join(map(str, terms))}?"
+    question = wording.format(" + ".join(map(str, terms)))
     return Draft(sorted(terms), question, f"{total}", f"{' '.join(steps)} The answer is {total}.")
 
 

@@ -3,10 +3,13 @@
 import random
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hqre_jax.bridge.tasks import _hanabi as engine
+from hqre_jax.bridge.tasks._files import json_document
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
+from hqre_jax.bridge.tasks._hanabi_record import telling_position
 from hqre_jax.bridge.tasks._interface import (
     AbstractDialogue,
     AbstractInteractiveTask,
@@ -16,6 +19,7 @@ from hqre_jax.bridge.tasks._interface import (
 )
 from hqre_jax.bridge.tasks._judging import judge_choice, judge_number
 from hqre_jax.bridge.tasks._replies import find_choice, plain_text, stated_answer
+from hqre_jax.core._types import InputError
 
 _COLOURS = ("red", "blue", "green", "yellow", "white")
 _NAMES = ("Anna", "Ben", "Clara", "David", "Emma", "Felix", "Grace", "Hugo")
@@ -34,7 +38,10 @@ class Hanabi(AbstractGeneratedTask, AbstractInteractiveTask):
     domain = "coordination"
     after = "Hanabi"
     verifier = "exact rules; hints are right if they touch that card only; played: points over the most possible"
-    official = None
+    official = (
+        "JSON: a game as Hanab Live exports it, or a list of them, without variants: "
+        '{"players": […], "deck": [{"suitIndex": …, "rank": …}, …], "actions": [{"type": …, "target": …}, …]}'
+    )
     classes = ("next_rank", "playable", "hint", "play")
     interactive = ("play",)
     partners = ("scripted", "model")
@@ -50,6 +57,10 @@ class Hanabi(AbstractGeneratedTask, AbstractInteractiveTask):
             return judge_number(reply, item.answer)
         if item.data["kind"] == "card":
             return judge_choice(reply, item.answer, item.data["cards"])
+        if item.data["kind"] == "position":
+            found = find_choice(reply, item.data["cards"])
+            ready = item.data["playable"]
+            return Judgement(float(found in ready), found, f"{', '.join(ready)} can be played; named was {found}")
         found = find_choice(reply, [*_COLOURS, *_RANKS])
         if found is None:
             return Judgement(0.0, None, "not one colour or rank was named")
@@ -59,7 +70,27 @@ class Hanabi(AbstractGeneratedTask, AbstractInteractiveTask):
 
     def begin(self, item: Item, partner: Partner = "scripted") -> AbstractDialogue:
         """See `AbstractInteractiveTask`; needs OpenSpiel."""
+        if "deck" not in item.data:
+            raise InputError(
+                "item", f"is of {item.task}/{item.task_class}: only {', '.join(self.interactive)} is played"
+            )
         return _Play(item.data, partner == "scripted")
+
+    def load(self, path: str | Path) -> list[Item]:
+        """See `AbstractTask`; recorded games are asked about one-shot, at the last position that tells cards apart."""
+        document, items = json_document(path), []
+        for k, game in enumerate(document if isinstance(document, list) else [document]):
+            where = f"{path}: game {k + 1}"
+            if not isinstance(game, dict):
+                raise InputError(where, "is not an object")
+            seen = telling_position(game, where)
+            question = (
+                f"Hanabi. {_say_piles(seen.piles)} Your partner {seen.partner} holds {', '.join(seen.cards[:-1])} and "
+                f"{seen.cards[-1]}. Which card can be played?"
+            )
+            data = {"kind": "position", "cards": list(seen.cards), "playable": list(seen.playable)}
+            items.append(Item(self.name, "official", "test", k, question, seen.playable[0], None, data))
+        return items
 
 
 def _next_rank(rng: random.Random) -> Draft:

@@ -19,7 +19,7 @@ def flint() -> Any:
     try:
         import flint
     except ImportError:
-        raise InputError("rigorous", "needs python-flint: pip install python-flint") from None
+        raise InputError("rigorous", "needs python-flint: pip install 'hqre-jax[rigorous]'") from None
     return flint
 
 

@@ -1,0 +1,25 @@
+"""Ctrl-C before the command line is there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+# Ctrl-C comes with the first import of the commands. (Who runs tests in the background has interrupts ignored.)
+PROGRAM = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Impatient:
+    def find_spec(self, name, path, target=None):
+        if name == "hqre_jax.cli._main":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+from hqre_jax.cli import main
+sys.argv[1:] = ["games"]
+sys.exit(main())
+"""
+
+
+def test_program_interrupted_while_it_is_imported_is_exit_130():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "hqre: interrupted\n")
