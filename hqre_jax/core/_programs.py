@@ -1,5 +1,6 @@
 """Compiled functions that share one program among games which differ in their names alone."""
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -85,6 +86,23 @@ def known_options(options: dict[str, Any]) -> dict[str, Any]:
         options: As for ``jax.jit(compiler_options=…)``; they may change how fast a program is, but not what is right.
     """
     return options if _known(tuple(options.items())) else {}
+
+
+def is_familiar(value: Any, often: int) -> bool:
+    """Whether something of this structure and these shapes has been asked about more than so often, now included.
+
+    Args:
+        value: A module; its names do not count.
+        often: From when on a program of its own is worth its compilation.
+    """
+    leaves, structure = jax.tree.flatten(unnamed(value))
+    kind = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    _ASKED[kind] += 1
+    return _ASKED[kind] > often
+
+
+# How often each was asked about.
+_ASKED = collections.Counter[Any]()
 
 
 def unnamed(value: Any) -> Any:
