@@ -47,7 +47,7 @@ def compiled(function: Function) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = unnamed(args), unnamed(kwargs)
         # How a program is compiled is for the outermost one to say.
-        program = careful if _inside_another() or not _is_small((args, kwargs)) else quick()
+        program = quick() if not _inside_another() and _is_small((args, kwargs)) and _optimizes() else careful
         return program(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -56,6 +56,11 @@ def compiled(function: Function) -> Function:
 def _is_small(arguments: Any) -> bool:
     """Whether arguments make a program that runs hardly slower for being compiled quickly."""
     return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(arguments)) <= _SMALL
+
+
+def _optimizes() -> bool:
+    """Whether programs are optimised at all: XLA is quick otherwise, and both savings together have made NaN."""
+    return not jax.config.values["jax_disable_most_optimizations"]
 
 
 def _inside_another() -> bool:
