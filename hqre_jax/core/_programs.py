@@ -17,8 +17,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Module = TypeVar("Module", bound=eqx.Module)
 
 
-# What small programs are better off with on processors: half of the time to compile. Others do not mind.
-_QUICKLY = {"xla_cpu_use_fusion_emitters": False}
+# What small programs are better off with on processors, half of the time to compile: other code for loops, and all of
+# it generated in one go, as to share it out among threads takes longer. Other devices do not mind.
+_QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 # Bytes of arguments beyond which programs are not small: their loops run longer than it took to compile them better.
 _SMALL = 2**18
 
