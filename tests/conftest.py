@@ -14,9 +14,9 @@ import pytest
 matplotlib.use("Agg")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Test programs compile for seconds and run for a moment: optimise them little, and keep them for the other
-# worker and for the next run.
-jax.config.update("jax_disable_most_optimizations", True)
+# Test programs compile for seconds and run for a moment: optimise them little, unless asked to do as users do, and keep
+# them for the other worker and for the next run.
+jax.config.update("jax_disable_most_optimizations", "HQRE_TESTS_OPTIMIZED" not in os.environ)
 _PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin

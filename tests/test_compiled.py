@@ -96,6 +96,7 @@ def test_a_thousand_trees_in_one_process():
 def test_the_outermost_program_says_how_it_is_compiled(monkeypatch):
     """A program of the library is compiled with its options where it stands alone; inside another they are not its."""
     monkeypatch.setattr(_programs, "known_options", lambda options: {"xla_no_such_option": True})
+    monkeypatch.setattr(_programs, "_optimizes", lambda: True)
     square = _programs.compiled(lambda x: x * x)
     assert jax.jit(lambda: square(jnp.asarray(3.0)))() == 9
     assert jax.grad(square)(3.0) == 6

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
+from hqre_jax.core import _programs
 from hqre_jax.core._programs import compiled
 from hqre_jax.games import ExtensiveFormGame
+from hqre_jax.solving import _solve
 
 
 def caterpillar(moves, actions, seed):
@@ -89,3 +91,18 @@ def test_a_start_is_filled_up_too():
     assert hq.residual(found.problem, found.policy) <= 1e-10
     followed = hq.solve(game, 2.0, reference=reference)
     np.testing.assert_allclose(found.policy, followed.policy, atol=1e-9)
+
+
+def test_a_shape_that_is_asked_about_often_has_its_own_programs(counted_programs, monkeypatch):
+    game = caterpillar(3, 4, 0)
+    shared = hq.solve(game, 0.5)
+    monkeypatch.setattr(_solve, "_OFTEN", 2)
+    monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
+    with counted_programs() as compiling:
+        hq.solve(game, 0.5)
+        hq.solve(caterpillar(3, 4, 1), 0.6)
+    assert not compiling, compiling
+    with counted_programs() as compiling:
+        own = hq.solve(game, 0.5)
+    assert compiling
+    np.testing.assert_allclose(own.policy, shared.policy, rtol=0, atol=1e-12)

@@ -1,5 +1,6 @@
 """Compiled functions that share one program among games which differ in their names alone."""
 
+import collections
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -16,8 +17,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 Module = TypeVar("Module", bound=eqx.Module)
 
 
-# What small programs are better off with on processors: half of the time to compile. Others do not mind.
-_QUICKLY = {"xla_cpu_use_fusion_emitters": False}
+# What small programs are better off with on processors, half of the time to compile: other code for loops, and all of
+# it generated in one go, as to share it out among threads takes longer. Other devices do not mind.
+_QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 # Bytes of arguments beyond which programs are not small: their loops run longer than it took to compile them better.
 _SMALL = 2**18
 
@@ -46,7 +48,7 @@ def compiled(function: Function) -> Function:
     def call(*args: Any, **kwargs: Any) -> Any:
         args, kwargs = unnamed(args), unnamed(kwargs)
         # How a program is compiled is for the outermost one to say.
-        program = careful if _inside_another() or not _is_small((args, kwargs)) else quick()
+        program = quick() if not _inside_another() and _is_small((args, kwargs)) and _optimizes() else careful
         return program(*args, **kwargs)
 
     return call  # type: ignore[return-value]
@@ -55,6 +57,11 @@ def compiled(function: Function) -> Function:
 def _is_small(arguments: Any) -> bool:
     """Whether arguments make a program that runs hardly slower for being compiled quickly."""
     return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(arguments)) <= _SMALL
+
+
+def _optimizes() -> bool:
+    """Whether programs are optimised at all: XLA is quick otherwise, and both savings together have made NaN."""
+    return not jax.config.values["jax_disable_most_optimizations"]
 
 
 def _inside_another() -> bool:
@@ -85,6 +92,23 @@ def known_options(options: dict[str, Any]) -> dict[str, Any]:
         options: As for ``jax.jit(compiler_options=…)``; they may change how fast a program is, but not what is right.
     """
     return options if _known(tuple(options.items())) else {}
+
+
+def is_familiar(value: Any, often: int) -> bool:
+    """Whether something of this structure and these shapes has been asked about more than so often, now included.
+
+    Args:
+        value: A module; its names do not count.
+        often: From when on a program of its own is worth its compilation.
+    """
+    leaves, structure = jax.tree.flatten(unnamed(value))
+    kind = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    _ASKED[kind] += 1
+    return _ASKED[kind] > often
+
+
+# How often each was asked about.
+_ASKED = collections.Counter[Any]()
 
 
 def unnamed(value: Any) -> Any:

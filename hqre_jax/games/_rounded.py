@@ -8,10 +8,10 @@ from hqre_jax.games._tree import CHANCE, Tree
 
 # Beyond so many nodes, or padded policy entries, what is filled up costs more than a program of one's own.
 _MOST_NODES, _MOST_ENTRIES = 256, 256
-# The least numbers of nodes, of loops over pieces, and of information sets; nodes for each of those, and for a piece of
-# each; nodes up to which any tree has at least so many actions.
-_LEAST_NODES, _LEAST_PIECES, _LEAST_STATES = 32, 16, 8
-_SHARE, _FEW_NODES, _LEAST_ACTIONS = 8, 64, 4
+# The least numbers of nodes, of pieces and of information sets, and of actions among so few nodes.
+_LEAST_NODES, _LEAST_PIECES, _LEAST_STATES, _LEAST_ACTIONS = 32, 8, 8, 4
+# The part of the nodes that a piece is, and that there are information sets at least.
+_SHARE = 8
 # Neither a player nor chance moves at what fills up, and play does not end there.
 NOWHERE = -3
 
@@ -38,7 +38,7 @@ def rounded_tree(tree: Tree, num_players: int) -> Tree | None:
     size, states, actions = tree.size, max(tree.num_states), max(tree.num_actions)
     nodes = max(_LEAST_NODES, _power_above(size + 1))
     states = max(_LEAST_STATES, nodes // _SHARE, _power_above(states + 1))
-    actions = max(_LEAST_ACTIONS if nodes <= _FEW_NODES else 1, _power_above(actions))
+    actions = max(_LEAST_ACTIONS if nodes == _LEAST_NODES else 1, _power_above(actions))
     if nodes > _MOST_NODES or num_players * states * actions > _MOST_ENTRIES:
         return None
     width = nodes // _SHARE

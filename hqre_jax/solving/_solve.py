@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from hqre_jax.bounds import bounds, can_bound
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._programs import compiled, is_familiar
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
 from hqre_jax.core._temperatures import concrete
@@ -26,6 +26,8 @@ from hqre_jax.solving._solution import History, Solution, SolveError
 # Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
 # Krylov iterations are up to a hundred times as fast, and where those fail.
 _DENSE_FIRST, _DENSE_AT_ALL = 200, 1500
+# Questions of one shape after which what a shared program loses is about what it costs to compile another.
+_OFTEN = 200
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
 
@@ -67,7 +69,8 @@ def solve(
 ) -> Solution:
     """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
-    ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
+    Small trees of many shapes share programs until so many were of one shape that it gets its own: answers then differ
+    by rounding. ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
     tracing nothing is raised: ask ``sol.successful``.
 
     Args:
@@ -109,9 +112,10 @@ def solve(
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
-    # Many small games share programs, unless more than the answer is kept.
+    # Small games share programs, unless more than the answer is kept, or so many were of one shape that it has its own.
     alone = traced or history or getattr(method, "checkpoint", None) is not None
     work = problem if alone else problem.rounded()
+    work = problem if work is not problem and is_familiar(problem, _OFTEN) else work
     start = filled_up(start, work.mask.shape, 0.0)
     centered = work.centered()
     # The program of the certificate that will be asked for.
