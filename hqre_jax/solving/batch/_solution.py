@@ -21,7 +21,7 @@ from hqre_jax.solvers.batch._lanes import lane_game, lay_out
 from hqre_jax.solvers.batch._options import Options
 from hqre_jax.solvers.batch._stacked_games import StackedGames
 from hqre_jax.solving._solution import Solution
-from hqre_jax.solving._solve import certified
+from hqre_jax.solving._steps import certified
 from hqre_jax.solving.batch._general import certified_lanes
 
 
