@@ -71,6 +71,16 @@ def solve(
         SolveError: If ``throw`` and the tolerance was not reached; the solution hangs on the error.
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> solution = hq.solve(game, [8.0, 9.0])
+        >>> print(solution.policy[:, 0].round(3))
+        [[0.462 0.538]
+         [0.466 0.534]]
+        >>> solution.selection
+        <SELECTIONS.unique: 'unique'>
     """
     problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     sampled = problem.game.sampler() is not None

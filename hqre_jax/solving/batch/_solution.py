@@ -42,6 +42,13 @@ class BatchSolution:
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
         memory: Bytes that arrays in work may take on each device.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> sols = hq.solve_batch([game.payoffs, 2 * game.payoffs], 8.0)
+        >>> sols.result.tolist(), sols.policy.shape, sols[1].policy.shape
+        (['successful', 'successful'], (2, 2, 1, 2), (2, 1, 2))
     """
 
     arrays: Arrays

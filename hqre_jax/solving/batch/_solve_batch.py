@@ -77,6 +77,14 @@ def solve_batch(
         BatchSolveError: If ``throw`` and some game was not solved to the tolerance; all answers hang on the error.
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> sols = hq.solve_batch([game.payoffs, 2 * game.payoffs], 8.0)
+        >>> print(sols.policy[:, 0, 0].round(3))
+        [[0.462 0.538]
+         [0.402 0.598]]
     """
     make_room()
     games, taus, reference, entropy, continuation = questions(games, taus, reference, entropy, continuation)
