@@ -137,6 +137,13 @@ def fit_temperatures(
 
     Source: McKelvey & Palfrey (1995) §5; Turocy (2010) for following the principal branch; Dauphin et al. (2014)
     for Newton steps by absolute curvature.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> fit = hq.fit_temperatures(game, [[[20, 80]], [[20, 80]]])
+        >>> fit.result, fit.tau.round(2).tolist()
+        (<RESULTS.successful: 'successful'>, [[2.02], [2.02]])
     """
     checked_choice(sharing, ("common", "per_player", "per_state"), "sharing")
     mask = game.action_mask

@@ -51,6 +51,13 @@ class Problem(eqx.Module):
 
     Raises:
         InputError: Naming the argument at fault.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> problem = hq.Problem(game, [8.0, 9.0])
+        >>> problem.tau.tolist(), hq.solve(problem).result
+        ([[8.0], [9.0]], <RESULTS.successful: 'successful'>)
     """
 
     game: AbstractGame

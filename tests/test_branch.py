@@ -7,6 +7,7 @@ from enumeration import evaluate_worlds, markov_worlds
 from scipy.optimize import brentq
 
 import hqre_jax as hq
+from hqre_jax.solvers._loop import record
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch
 
 STAG_HUNT = np.array([[[10.0, 1.0], [8.0, 5.0]], [[10.0, 8.0], [1.0, 5.0]]])
@@ -56,6 +57,23 @@ def test_a_branch_leads_from_the_reference_to_the_solution():
 def symmetric_rationality(p):
     """The λ at which both hunting with probability p is an equilibrium: ``logit p = logit ρ + λ (6p − 4)``."""
     return (np.log(p / (1 - p)) - np.log(STAG / (1 - STAG))) / (6 * p - 4)
+
+
+def test_the_point_before_a_refused_step_is_kept(monkeypatch):
+    """All that was accepted is reported, but for polishing, which stays where it is."""
+    seen = []
+
+    def spied(*args):
+        seen.append(record(*args))
+        return seen[-1]
+
+    monkeypatch.setattr("hqre_jax.solving._branch.record", spied)
+    branch = hq.trace_branch(hq.NormalFormGame(STAG_HUNT), np.inf, 1.0, reference=LEANING)
+    trace = seen[0][3]
+    refused = ~trace["accepted"]
+    assert (refused[1:] & ~refused[:-1]).any()
+    places = trace["point"][~refused, -1]
+    assert len(branch.scales) == 1 + np.count_nonzero(np.diff(places))
 
 
 def symmetric_slope(p):

@@ -55,6 +55,13 @@ def bounds(problem: Problem) -> Bounds:
         descent from each.
 
     Source: theory.md §3, T1, T2, T4.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> known = hq.bounds.bounds(hq.Problem(game, 8.0))
+        >>> round(float(known.margin), 3), bool(known.unique)
+        (6.5, True)
     """
     return _bounds(problem.centered())
 
@@ -75,7 +82,14 @@ def _bounds(problem: Problem) -> Bounds:
 
 
 def can_bound(game: AbstractGame) -> bool:
-    """Whether any bound applies to games of this kind, whatever their numbers are."""
+    """Whether any bound applies to games of this kind, whatever their numbers are.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.bounds.can_bound(game)
+        True
+    """
     return game.pairwise_payoffs() is not None or _continuing(game) is not None
 
 

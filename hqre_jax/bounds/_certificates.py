@@ -33,6 +33,13 @@ class Certificate:
         reason: One sentence.
         proofs: What proves the verdict with outward rounding, if that was asked for: one proof of uniqueness, or a
             box for each witness.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> certificate = hq.certify(game, 8.0)
+        >>> certificate.verdict, round(certificate.margin, 3)
+        (<Verdict.unique: 'unique'>, 6.5)
     """
 
     verdict: Verdict

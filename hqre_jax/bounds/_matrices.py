@@ -71,6 +71,12 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
 
     Returns:
         ``spr(A)``, rounded up.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> hq.bounds.spectral_radius(jnp.array([[0.0, 0.5], [2.0, 0.0]])).round(3).item()
+        1.0
     """
     return perron(matrix)[0]
 

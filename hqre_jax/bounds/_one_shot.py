@@ -32,6 +32,13 @@ class Bounds(NamedTuple):
         unique: Whether ``margin > 0``, ``contraction < 1`` or, in Markov games, the contraction of nested iteration
             (T4) proves that there is exactly one HQRE. Types of
             probability zero answer each other under uniform beliefs; their replies must be unique too.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> known = hq.bounds.bounds(hq.Problem(game, 8.0))
+        >>> round(float(known.lipschitz), 3), round(float(known.max_step), 3)
+        (1.5, 2.889)
     """
 
     margin: Scalar

@@ -80,6 +80,12 @@ def certify(
         InputError: On bad input.
 
     Source: theory.md §3, T1, T4; Kantorovich (1948), Ortega (1968); Milnor (1965) for the index.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.certify(game, 8.0).verdict
+        <Verdict.unique: 'unique'>
     """
     problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_starts, bool) or not isinstance(num_starts, int | np.integer) or num_starts < 0:

@@ -71,6 +71,12 @@ def least_temperatures(
         InputError: For trees and games that go on, which have no margin, and on bad input.
 
     Source: theory.md §3 (least temperatures), T8; Osborne (1960) for balancing.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> print(hq.least_temperatures(game).tau[:, 0].round(3))
+        [1.5 1.5]
     """
     if isinstance(game, Problem):
         game = game.game

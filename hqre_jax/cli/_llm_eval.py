@@ -3,21 +3,13 @@
 import json
 import sys
 from argparse import Namespace
-<<<<<<< HEAD
-=======
-from collections.abc import Callable
 from contextlib import ExitStack
->>>>>>> llmdemo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-<<<<<<< HEAD
-from hqre_jax.cli._llm_options import models_of, progress, same_again, say, whole
-=======
-from hqre_jax.cli._llm_options import add_common, progress, same_again, say, stored_models, whole
->>>>>>> llmdemo
+from hqre_jax.cli._llm_options import progress, same_again, say, stored_models, whole
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError

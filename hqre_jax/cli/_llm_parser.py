@@ -58,7 +58,8 @@ examples:
 """
 _REPORT = """\
 Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
-DIR/report.md. Asks nothing of a model; what is not played yet is said to be missing.
+DIR/report.md. Asks nothing of a model. What is not played yet, or was cut off while it was written, is missing: the
+page says UNFINISHED, the exit code is 1, and the same `hqre llm eval` goes on with it.
 """
 # Factors on prices at which DICE-PC is trained again, for budgets to pick from.
 _PRICES = "0.25,4,16"

@@ -7,23 +7,7 @@ from pathlib import Path
 
 from hqre_jax.cli._llm_options import say
 from hqre_jax.core._text import harmless
-<<<<<<< HEAD
 from hqre_jax.core._types import InputError
-=======
-
-EPILOG = """\
-Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
-DIR/report.md. Asks nothing of a model. What is not played yet, or was cut off while it was written, is missing: the
-page says UNFINISHED, the exit code is 1, and the same `hqre llm eval` goes on with it.
-"""
-
-
-def add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The options of ``hqre llm report``."""
-    parser = command("report", "turn an evaluation into a page, numbers and tables", EPILOG)
-    parser.add_argument("folder", metavar="DIR", help="folder that `hqre llm eval` wrote")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
->>>>>>> llmdemo
 
 
 def report(arguments: Namespace) -> int:

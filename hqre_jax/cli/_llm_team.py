@@ -30,16 +30,10 @@ def collect(arguments: Namespace) -> int:
     from hqre_jax.bridge.coordination import collect as sample_all
 
     team = _team(arguments)
-<<<<<<< HEAD
-    with Store(arguments.store) as store:
-        models = models_of(team, arguments, store)
-        samples, states, items = _pool(arguments, team, dict(models))
-        _check_samples(arguments, samples)
-=======
     tasks, states, items = _questions(arguments, team)
     with stored_models(team, arguments) as (store, models):
         samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
->>>>>>> llmdemo
+        _check_samples(arguments, samples)
         goes_on_with(same_again(arguments))
         with progress() as show:
             found = sample_all(samples, states, items, show)
@@ -109,27 +103,12 @@ def _offline(arguments: Namespace, team: "Team") -> tuple["TeamPolicy", str]:
     )
     from hqre_jax.bridge.store import Store
 
-<<<<<<< HEAD
-    models: dict[str, AbstractModel] = {
-        name: load(name) if name.startswith("replay:") else ReplayModel(arguments.store, name)
-        for name in dict.fromkeys(agent.model for agent in team.agents)
-    }
-    samples, states, items = _pool(arguments, team, models)
-    _check_samples(arguments, samples)
-    samples.size = min(team.samples, available(samples, states, items))
-    if samples.size < needed(samples):
-        raise InputError(
-            arguments.store,
-            f"holds {samples.size} samples of each question and control, and a play may need "
-            f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
-        )
-    with progress() as show:
-=======
     if not Path(arguments.store).is_file():
         raise InputError("store", f"{arguments.store!a} is not there; `hqre llm collect` makes it")
     tasks, states, items = _questions(arguments, team)
     with Store(arguments.store, read_only=True) as store, progress() as show:
         samples = Samples(team, _recorded(arguments, team, store), tasks, seed=whole(arguments, "seed"))
+        _check_samples(arguments, samples)
         samples.size = min(team.samples, available(samples, states, items))
         if samples.size < needed(samples):
             raise InputError(
@@ -137,7 +116,6 @@ def _offline(arguments: Namespace, team: "Team") -> tuple["TeamPolicy", str]:
                 f"holds {samples.size} samples of each question and control, and a play may need "
                 f"{needed(samples)}: hqre llm collect {arguments.team} --store {arguments.store} goes on",
             )
->>>>>>> llmdemo
         game = TeamGame.from_samples(samples, items, seed=samples.seed, say=lambda what: show(what, 0, 0))
         trained = train_offline(game, _temperatures(arguments), seed=samples.seed, say=lambda what: show(what, 0, 0))
         show("stability", 0, 0)

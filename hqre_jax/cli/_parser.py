@@ -5,7 +5,6 @@ import re
 from importlib.metadata import version
 from typing import NoReturn, get_args
 
-<<<<<<< HEAD
 from hqre_jax.cli import _llm_parser, _sweep_parser, _verify_parser
 from hqre_jax.core._input import Continuation, Entropy, InputError
 
@@ -20,13 +19,6 @@ SOLVERS = (
     "markov_branch",
     "soft_value_iteration",
 )
-=======
-from hqre_jax.cli import _llm, _sweep, _verify
-from hqre_jax.core._types import InputError
-from hqre_jax.games._game import Continuation
-from hqre_jax.problem import Entropy
-from hqre_jax.solvers import SOLVERS, StochasticMirror
->>>>>>> llmdemo
 
 _OVERVIEW = """\
 A quantal response equilibrium is a way of playing in which everybody plays better actions more often, given
@@ -138,7 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_game(solve)
     _add_temperatures(solve)
     _add_problem(solve)
-    names = ", ".join(("auto", *SOLVERS, StochasticMirror.name))
+    names = ", ".join(("auto", *SOLVERS, "stochastic_mirror"))
     solve.add_argument("--solver", metavar="S", default="auto", help=f"{names} (default: auto)")
     _add_accuracy(solve)
     _add_rigorous(solve, "a box around the answer holds exactly one equilibrium")

@@ -21,6 +21,15 @@ class InputError(ValueError):
     Args:
         field: The argument, key or file position at fault.
         problem: What is wrong with it and, where possible, the remedy.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> try:
+        ...     hq.solve(game, -1.0)
+        ... except hq.InputError as error:
+        ...     print(error)
+        tau: temperature is -1; it must be finite and greater than 0
     """
 
     def __init__(self, field: str, problem: str):
@@ -85,6 +94,12 @@ class Labels:
             fastest): what its payoffs are called.
         chance_moves: Of a tree: per node, what the move is called that chance makes there.
         chance_actions: Of a tree: per node, what chance's action is called that leads there.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> labels = hq.Labels(players=("row", "column"))
+        >>> labels.players
+        ('row', 'column')
     """
 
     title: str = ""

@@ -9,6 +9,13 @@ class RESULTS(StrEnum):
     Success is decided by one number, the undamped residual
     ``max |π_i(a|x) − softmax(Q_i^π(x,·)/τ_i(x) + log ρ)(a)|`` of the final iterate at the requested
     temperatures: ``residual ≤ tol``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.RESULTS.successful == "successful"
+        True
+        >>> list(hq.RESULTS)[:2]
+        [<RESULTS.successful: 'successful'>, <RESULTS.almost_successful: 'almost_successful'>]
     """
 
     successful = "successful"
@@ -47,7 +54,13 @@ _MESSAGES = {
 
 
 class SELECTIONS(StrEnum):
-    """Which equilibrium was returned, where there may be several."""
+    """Which equilibrium was returned, where there may be several.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> [str(one) for one in hq.SELECTIONS]
+        ['unique', 'principal_branch', 'unselected']
+    """
 
     unique = "unique"
     principal_branch = "principal_branch"

@@ -42,6 +42,16 @@ class EmpiricalGame(eqx.Module):
         pseudo_plays: Plays that ``"smoothing"`` added to each profile.
         failed_payoff: What a failed play paid; None where failed plays were left out.
         labels: Names.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> plays = np.random.default_rng(0).integers(2, size=(400, 2))
+        >>> log = hq.RolloutLog.from_plays(plays, (plays[:, :1] == plays[:, 1:]) * [1.0, 1.0], num_actions=[[2], [2]])
+        >>> game = hq.EmpiricalGame.from_log(log)
+        >>> print(hq.solve(game.game, 1.0).policy[:, 0].round(1))
+        [[0.5 0.5]
+         [0.5 0.5]]
     """
 
     counts: Float[Array, "*profile"]

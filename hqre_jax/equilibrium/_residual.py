@@ -79,6 +79,14 @@ def logit_response(
         InputError: On bad input.
 
     Source: McKelvey & Palfrey (1995, 1998); theory.md §2.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> print(hq.logit_response(game, uniform, 8.0)[:, 0].round(3))
+        [[0.469 0.531]
+         [0.469 0.531]]
     """
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
     return _response(problem.centered(), log_policy)
@@ -110,6 +118,15 @@ def residual(
         InputError: On bad input.
 
     Source: theory.md §2.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> print(hq.residual(game, uniform, 8.0).round(3))
+        0.031
+        >>> bool(hq.residual(game, hq.solve(game, 8.0).policy, 8.0) < 1e-6)
+        True
     """
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
     return _residual(problem.centered(), log_policy)
@@ -144,6 +161,13 @@ def regularized_gap(
         InputError: On bad input.
 
     Source: theory.md, T3.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> print(hq.regularized_gap(game, uniform, 8.0).round(3))
+        [0.016 0.016]
     """
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
     return problem_gap(problem, log_policy)
@@ -214,6 +238,13 @@ def exploitability(
 
     Raises:
         InputError: On bad input, or where beliefs depend on the player's own policy.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> print(hq.exploitability(game, uniform, 8.0).round(3))
+        [0.016 0.016]
     """
     hard = tau is None and not isinstance(game, Problem)
     if hard and not isinstance(game, Problem):

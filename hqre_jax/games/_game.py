@@ -62,6 +62,12 @@ class AbstractGame(eqx.Module):
         labels: Names for people.
         policy_independent_beliefs: Whether ``b_i(w|x)`` is the same under every policy, which the theorems
             on Markov games need; a static property of the game.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("prisoners_dilemma")
+        >>> isinstance(game, hq.AbstractGame), game.num_players, game.action_mask.shape
+        (True, 2, (2, 1, 2))
     """
 
     action_mask: eqx.AbstractVar[ActionMask]

@@ -34,6 +34,15 @@ class BayesianGame(AbstractWorldStateGame):
 
     Raises:
         InputError: If shapes do not fit, the prior does not sum to 1 within 1e-8, or a number is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> payoffs = np.zeros((2, 2, 1, 2, 2))
+        >>> payoffs[0, :, 0] = np.eye(2), 1 - np.eye(2)
+        >>> game = hq.BayesianGame([[0.5], [0.5]], payoffs)
+        >>> game.action_mask.shape
+        (2, 2, 2)
     """
 
     prior: Float[Array, "*types"]

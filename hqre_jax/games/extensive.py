@@ -58,6 +58,13 @@ class ExtensiveFormGame(AbstractGame):
     Raises:
         InputError: If the arrays describe no tree, chance does not sum to 1 within 1e-8, or a player forgets
             what it knew or did (imperfect recall).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> path = hq.named_game("selten_horse").path
+        >>> game = hq.ExtensiveFormGame.from_efg(path)
+        >>> game.num_players, game.action_mask.shape
+        (3, (3, 1, 2))
     """
 
     parent: Int[Array, " node"]

@@ -40,6 +40,17 @@ class IncompleteInformationMarkovGame(AbstractWorldStateGame):
     Raises:
         InputError: If shapes do not fit, a row is no distribution, an information state is never seen, or
             γ = 1 and play may go on for ever.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> payoffs = np.stack([np.eye(2), 1 - np.eye(2)] * 2).reshape(2, 2, 2, 2)
+        >>> observations = [[0, 0], [0, 1]]  # only the second player sees the state
+        >>> game = hq.IncompleteInformationMarkovGame(
+        ...     payoffs, np.full((2, 2, 2, 2), 0.5), observations, 0.5, [0.5, 0.5]
+        ... )
+        >>> game.action_mask.any(-1).sum(-1).tolist()
+        [1, 2]
     """
 
     payoffs: Float[Array, "player world *actions"]

@@ -31,6 +31,14 @@ class MarkovGame(AbstractWorldStateGame):
 
     Raises:
         InputError: If shapes do not fit, a row is no distribution, or γ = 1 and play may go on for ever.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> payoffs = np.stack([np.eye(2), 1 - np.eye(2)])[:, None]
+        >>> game = hq.MarkovGame(payoffs, np.ones((1, 2, 2, 1)), 0.5)
+        >>> game.num_players, float(game.discount)
+        (2, 0.5)
     """
 
     payoffs: Float[Array, "player state *actions"]

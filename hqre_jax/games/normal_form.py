@@ -25,6 +25,13 @@ class NormalFormGame(AbstractWorldStateGame):
 
     Raises:
         InputError: If the number of axes does not fit the number of players, or a payoff is not finite.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.NormalFormGame([[[3.0, 0.0], [5.0, 1.0]], [[3.0, 5.0], [0.0, 1.0]]])
+        >>> print(hq.solve(game, 1.0).policy[:, 0].round(3))
+        [[0.227 0.773]
+         [0.227 0.773]]
     """
 
     payoffs: Float[Array, "player *actions"]

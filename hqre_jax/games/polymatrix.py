@@ -45,6 +45,14 @@ class PolymatrixGame(AbstractGame):
 
     Raises:
         InputError: If an edge joins a player to itself or names no player, or a payoff is not finite.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> edges = [[0, 1], [1, 2], [2, 0]]
+        >>> game = hq.PolymatrixGame(edges, np.broadcast_to(np.eye(2), (3, 2, 2, 2)))
+        >>> game.num_players, game.action_mask.shape
+        (3, (3, 1, 2))
     """
 
     edges: Int[Array, "edge 2"]

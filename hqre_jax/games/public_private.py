@@ -40,6 +40,12 @@ class PublicPrivateGame(AbstractWorldStateGame):
 
     Raises:
         InputError: If shapes do not fit or something that should be a distribution is none.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("planner_solver_critic_verifier")
+        >>> isinstance(game, hq.PublicPrivateGame), game.num_players
+        (True, 4)
     """
 
     payoffs: Float[Array, "player *state_types_actions"]

@@ -46,6 +46,11 @@ def load_game(path_or_name: str | os.PathLike[str]) -> Any:
 
     Raises:
         InputError: There is no such file or game, it cannot be read, or it holds no game.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.load_game("stag_hunt").payoffs.tolist()
+        [[[10.0, 1.0], [8.0, 5.0]], [[10.0, 8.0], [1.0, 5.0]]]
     """
     path = Path(path_or_name)
     if path.suffix.lower() in _EXTENSIONS:
@@ -72,6 +77,16 @@ def save_game(game: Any, path: str | os.PathLike[str]) -> None:
 
     Raises:
         InputError: The format is unknown or cannot hold this game, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hq.save_game(game, f"{folder}/game.json")
+        ...     same = hq.load_game(f"{folder}/game.json")
+        >>> bool((same.payoffs == game.payoffs).all())
+        True
     """
     path = Path(path)
     try:

@@ -8,7 +8,8 @@ from jaxtyping import Float
 
 from hqre_jax.core._types import InputError
 from hqre_jax.games import NormalFormGame
-from hqre_jax.learning._learners import AbstractDynamics, BestResponse, MirrorPlay
+from hqre_jax.learning._learners import BestResponse, MirrorPlay
+from hqre_jax.learning._play import AbstractDynamics
 from hqre_jax.problem import Problem
 
 NAMES = ("oscillation", "large_steps", "drift", "selection")
@@ -24,6 +25,14 @@ class Pathology:
         dynamics: The rule by which both agents change.
         policy0: Where they start, ``(player, information state, action)``.
         gap_slope: Best-response gap of each agent per round in the long run, units of payoff (T7).
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> case = hq.learning.pathology("oscillation")
+        >>> run = hq.play(case.problem, case.dynamics, 20, jax.random.key(0), policy0=case.policy0)
+        >>> run.policies[-2:, :, 0, 0].tolist()
+        [[0.0, 1.0], [1.0, 0.0]]
     """
 
     name: str
@@ -55,6 +64,11 @@ def pathology(name: str, *, num_actions: int = 2, stake: float = 1.0) -> Patholo
         InputError: On an unknown name or bad numbers.
 
     Source: theory.md, T7.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.learning.pathology("oscillation").gap_slope
+        1.0
     """
     if name not in NAMES:
         raise InputError("name", f"is {name!r}; it must be one of {', '.join(NAMES)}")

@@ -9,7 +9,8 @@ from typing import Any
 from jaxtyping import Array, Float
 
 from hqre_jax.games._game import AbstractGame
-from hqre_jax.learning._learners import BestResponse, MirrorPlay, play
+from hqre_jax.learning._learners import BestResponse, MirrorPlay
+from hqre_jax.learning._play import play
 from hqre_jax.problem import Problem
 
 Policies = Float[Array, "time player state action"]
@@ -34,6 +35,15 @@ def best_response_dynamics(game: AbstractGame, policy0: Any, num_rounds: int, ke
         InputError: On a bad policy or number of rounds.
 
     Failure modes: in coordination games it may never coordinate (T7).
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> start = [[[1.0, 0.0]], [[0.0, 1.0]]]
+        >>> path = hq.learning.best_response_dynamics(game, start, 2, jax.random.key(0))
+        >>> path[:, :, 0, 0].tolist()
+        [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
     """
     return noisy_best_response_dynamics(game, policy0, num_rounds, key, noise=0.0)
 
@@ -64,6 +74,15 @@ def noisy_best_response_dynamics(
     Failure modes: it wanders between conventions (T7).
 
     Source: Kandori, Mailath & Rob (1993); Young (1993).
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> start = [[[1.0, 0.0]], [[0.0, 1.0]]]
+        >>> path = hq.learning.noisy_best_response_dynamics(game, start, 2, jax.random.key(0), noise=0.1)
+        >>> path.shape
+        (3, 2, 1, 2)
     """
     # The rule knows no temperature: any will do.
     return play(Problem(game, 1.0), BestResponse(noise, inertia), num_rounds, key, policy0=policy0).policies
@@ -87,5 +106,15 @@ def mirror_dynamics(problem: Problem, policy0: Any, num_rounds: int, key: Any, *
 
     Raises:
         InputError: On a bad policy, step or number of rounds.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> problem, start = hq.Problem(game, 8.0), [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> path = hq.learning.mirror_dynamics(problem, start, 20, jax.random.key(0), step=0.1)
+        >>> print(path[-1, :, 0].round(3))
+        [[0.462 0.538]
+         [0.462 0.538]]
     """
     return play(problem, MirrorPlay(step), num_rounds, key, policy0=policy0).policies

@@ -61,6 +61,12 @@ class RolloutLog:
     Raises:
         InputError: ``column[row]: what is wrong``: columns of different lengths, a wrong type, a negative
             count, a positive log-propensity, a missing payoff of a play that did not fail, a key given twice.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 0], agent=[0, 1], action=[1, 0], payoff=[2.0, 0.5])
+        >>> len(log)
+        2
     """
 
     run: Int[np.ndarray, " row"]

@@ -32,6 +32,13 @@ class SampledGame(AbstractGame):
 
     Raises:
         InputError: If the simulator is none, or its description is incomplete.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> sampled = hq.SampledGame.from_game(game, num_episodes=100)
+        >>> sampled.num_players, sampled.num_episodes
+        (2, 100)
     """
 
     simulator: "AbstractSimulator | _Shared"

@@ -35,18 +35,30 @@ def iterate(
     Returns:
         Final state, result code, number of steps taken.
     """
+    start = solver.init(problem, log_policy)
+    state, steps = proceed(solver, problem, start, jnp.zeros((), int), tol, max_steps)
+    return state, verdict(solver, problem, state, tol), steps
+
+
+def proceed(
+    solver: AbstractSolver,
+    problem: Problem,
+    state: Any,
+    steps: Int[Array, ""],
+    tol: Scalar,
+    limit: int | Int[Array, ""],
+) -> tuple[Any, Int[Array, ""]]:
+    """Go on from a state until the solver terminates or ``limit`` steps are taken in all: final state and steps."""
 
     def unfinished(carry):
         state, steps = carry
-        return ~solver.terminate(problem, state, tol)[0] & (steps < max_steps)
+        return ~solver.terminate(problem, state, tol)[0] & (steps < limit)
 
     def advance(carry):
         state, steps = carry
         return solver.step(problem, state), steps + 1
 
-    start = (solver.init(problem, log_policy), jnp.zeros((), int))
-    state, steps = jax.lax.while_loop(unfinished, advance, start)
-    return state, verdict(solver, problem, state, tol), steps
+    return jax.lax.while_loop(unfinished, advance, (state, steps))
 
 
 def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -> Int[Array, ""]:

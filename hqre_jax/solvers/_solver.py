@@ -74,6 +74,11 @@ class AbstractSolver(eqx.Module):
 
     ``init`` makes a state from a problem and a starting log-policy, ``step`` improves it, ``terminate`` says
     whether to stop and with which result. Every state holds its current `Iterate` as ``state.iterate``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> issubclass(hq.solvers.MirrorDescent, hq.AbstractSolver), hq.solvers.MirrorDescent.name
+        (True, 'mirror_descent')
     """
 
     name: ClassVar[str]

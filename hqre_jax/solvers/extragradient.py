@@ -28,6 +28,12 @@ class Extragradient(AbstractSolver):
 
     Args:
         step: η, in units of 1/payoff. By default ``1/(2L)`` where L is known (γ = 0), elsewhere ``ητ = 1``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.Extragradient()).result
+        <RESULTS.successful: 'successful'>
     """
 
     step_size: Float[Array, ""] | None

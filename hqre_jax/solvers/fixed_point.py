@@ -33,6 +33,12 @@ class FixedPoint(AbstractSolver):
 
     Args:
         memory: Differences kept, at most as many as there are logits.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.FixedPoint()).result
+        <RESULTS.successful: 'successful'>
     """
 
     memory: int = eqx.field(static=True, default=16)

@@ -39,6 +39,12 @@ class MirrorDescent(AbstractSolver):
     Args:
         step: η, in units of 1/payoff. By default ``κ/L²`` where the margin is certified; elsewhere ``τ_min/L²``
             (γ = 0) or ``ητ = 1``, steps without a guarantee, whose result is judged like any other.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.MirrorDescent()).result
+        <RESULTS.successful: 'successful'>
     """
 
     step_size: Float[Array, ""] | None

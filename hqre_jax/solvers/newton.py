@@ -26,6 +26,12 @@ class Newton(AbstractSolver):
     Quadratic near a regular equilibrium, and a local method: which equilibrium it finds, or whether it stops at
     a point where the norm cannot be reduced, depends on the start. The Jacobian is dense, ``n²`` numbers for
     ``n`` padded policy entries, and costs n directional derivatives.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.Newton()).result
+        <RESULTS.successful: 'successful'>
     """
 
     name: ClassVar[str] = "newton"

@@ -38,6 +38,14 @@ class SoftValueIteration(AbstractSolver):
     Args:
         weight: α in (0, 1].
         inner: Solver of the stage games of the nested form.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> payoffs = np.stack([np.eye(2), 1 - np.eye(2)])[:, None]
+        >>> game = hq.MarkovGame(payoffs, np.ones((1, 2, 2, 1)), 0.5)
+        >>> hq.solve(game, 8.0, solver=hq.solvers.SoftValueIteration()).result
+        <RESULTS.successful: 'successful'>
     """
 
     weight: float = eqx.field(static=True, default=1.0)

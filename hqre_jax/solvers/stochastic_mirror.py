@@ -94,6 +94,11 @@ class StochasticMirror(AbstractSolver):
 
     Raises:
         InputError: On bad input.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.solvers.StochasticMirror(level=0.9).level
+        0.9
     """
 
     step_size: Float[Array, ""] | None

@@ -32,6 +32,14 @@ class Fold:
         scale: s of ``τ = tau_to/s``.
         tau: Temperatures there, ``(player, information state)``, in units of payoff.
         policy: The policy there, ``(player, information state, action)``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> stag_hunt = hq.load_game("stag_hunt")
+        >>> leaning = [[[0.666, 0.334]], [[0.666, 0.334]]]
+        >>> branch = hq.trace_branch(stag_hunt, tau_to=1.0, reference=leaning)
+        >>> [round(fold.scale, 3) for fold in branch.folds]
+        [0.718, 0.684]
     """
 
     scale: float
@@ -51,6 +59,13 @@ class Branch:
         folds: Turning points, in order.
         num_bifurcations: Bifurcations passed that are no folds.
         result: How the tracing ended.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> branch = hq.trace_branch(game, tau_to=1.0)
+        >>> float(branch.scales[0]), float(branch.scales[-1]), len(branch.folds)
+        (0.0, 1.0, 0)
     """
 
     problem: Problem
@@ -63,7 +78,17 @@ class Branch:
 
 
 class BranchError(RuntimeError):
-    """A branch that could not be followed to its end; what was traced hangs on the error as ``.branch``."""
+    """A branch that could not be followed to its end; what was traced hangs on the error as ``.branch``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> try:
+        ...     hq.trace_branch(game, tau_to=1.0, max_steps=3)
+        ... except hq.solving.BranchError as error:
+        ...     print(error.branch.result)
+        max_steps_reached
+    """
 
     def __init__(self, branch: Branch):
         self.branch = branch
@@ -105,6 +130,14 @@ def trace_branch(
         BranchError: If ``throw`` and the branch was lost.
 
     Source: theory.md §6; Turocy (2005).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> branch = hq.trace_branch(game, tau_to=1.0)
+        >>> print(branch.policies[[0, -1], 0, 0].round(3))
+        [[0.5  0.5 ]
+         [0.02 0.98]]
     """
     try:
         problem = posed(game, tau_to, reference=reference, entropy=entropy, continuation=continuation)

@@ -22,6 +22,13 @@ class History(NamedTuple):
         policies: π^k, ``(step, player, information state, action)``.
         residuals: Undamped residual of each at the requested temperatures, also on the way along a branch.
         scales: Position on the path ``τ/s``: 1 throughout but for ``principal_branch``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> solution = hq.solve(game, 8.0, solver="fixed_point", history=True)
+        >>> len(solution.history.residuals) == int(solution.num_steps) + 1
+        True
     """
 
     policies: Float[np.ndarray, "step player state action"]
@@ -30,7 +37,17 @@ class History(NamedTuple):
 
 
 class SolveError(RuntimeError):
-    """A solve that ended without reaching its tolerance; the solution is kept as ``.solution``."""
+    """A solve that ended without reaching its tolerance; the solution is kept as ``.solution``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> try:
+        ...     hq.solve(game, 1.0, solver="fixed_point", max_steps=1)
+        ... except hq.SolveError as error:
+        ...     print(error.solution.result)
+        max_steps_reached
+    """
 
     def __init__(self, solution: "Solution"):
         self.solution = solution
@@ -58,6 +75,15 @@ class Solution(eqx.Module):
         selection_code: Index of the selection in ``list(SELECTIONS)``.
         history: The iterates, if asked for.
         evidence: In sampled games, what the residual rests on: level, plays, failures; else None.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> solution = hq.solve(game, 8.0)
+        >>> solution.result, solution.selection, bool(solution.residual < 1e-6)
+        (<RESULTS.successful: 'successful'>, <SELECTIONS.unique: 'unique'>, True)
+        >>> print(solution.gap().round(3))
+        [0. 0.]
     """
 
     problem: Problem

@@ -1,55 +1,28 @@
 """`solve`: pose the question, choose the method, run it, verify the answer, say which equilibrium it is."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Int
 
 from hqre_jax.bounds import bounds, can_bound
 from hqre_jax.core._programs import compiled, is_familiar
-from hqre_jax.core._results import RESULTS, SELECTIONS
-from hqre_jax.core._simplex import log_softmax, safe_log
+from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
-from hqre_jax.equilibrium._implicit_gradient import reattach
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, cut_down, filled_up, full_policy, posed, tolerance
-from hqre_jax.solvers import SOLVERS, FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch, StochasticMirror
+from hqre_jax.problem import Entropy, Problem, cut_down, filled_up, posed, tolerance
+from hqre_jax.solvers import FixedPoint, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
-from hqre_jax.solvers._solver import AbstractSolver, Evidence, look
-from hqre_jax.solvers.continuation._eliminated import is_open
+from hqre_jax.solvers._solver import AbstractSolver, look
+from hqre_jax.solving._choice import choice, followers, method_of, step_limit
 from hqre_jax.solving._solution import History, Solution, SolveError
+from hqre_jax.solving._steps import Found, certified, finish, found_by, frozen, starting_point
 
-# Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
-# Krylov iterations are up to a hundred times as fast, and where those fail.
-_DENSE_FIRST, _DENSE_AT_ALL = 200, 1500
 # Questions of one shape after which what a shared program loses is about what it costs to compile another.
 _OFTEN = 200
 # Tolerance of sampled games where none is given: plays grow as its inverse square.
 SAMPLED_TOL = 0.05
-
-
-class Found(NamedTuple):
-    """What a run of one solver left.
-
-    Attributes:
-        logits: The final ones.
-        residual: There, at the requested temperatures.
-        code: Of the result.
-        steps: Taken.
-        on_branch: Whether the principal branch was followed to its end.
-        evidence: What the residual rests on, where that is an estimate.
-    """
-
-    logits: LogPolicy
-    residual: Scalar
-    code: Int[Array, ""]
-    steps: Int[Array, ""]
-    on_branch: Bool[Array, ""]
-    evidence: Evidence | None = None
 
 
 def solve(
@@ -101,6 +74,16 @@ def solve(
         SolveError: If ``throw`` and the tolerance was not reached; the solution hangs on the error.
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> solution = hq.solve(game, [8.0, 9.0])
+        >>> print(solution.policy[:, 0].round(3))
+        [[0.462 0.538]
+         [0.466 0.534]]
+        >>> solution.selection
+        <SELECTIONS.unique: 'unique'>
     """
     problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     sampled = problem.game.sampler() is not None
@@ -149,46 +132,12 @@ def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, Hi
     return _run(problem, method, start, tol, max_steps), None
 
 
-def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
-    """Methods to try in turn until one succeeds."""
-    methods = uncertified_choice(problem)
-    return [FixedPoint(), *(method for method in methods if method.follows_branch)] if unique else methods
-
-
-def uncertified_choice(problem: Problem) -> list[AbstractSolver]:
-    """The same where nothing is known of uniqueness; what does not follow the branch comes last, if at all."""
-    fast: list[AbstractSolver] = [MarkovBranch()] if is_open(problem) else []
-    unselected = [FixedPoint()] if problem.mask.size > _DENSE_AT_ALL else []
-    return [*fast, *followers(problem), *unselected]
-
-
-def followers(problem: Problem) -> list[AbstractSolver]:
-    """The methods that follow the principal branch of any such game wherever it leads, the fastest first."""
-    dense: list[AbstractSolver] = [PrincipalBranch()] if problem.mask.size <= _DENSE_AT_ALL else []
-    return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
-
-
-@compiled
-def certified(problem: Problem) -> Bool[Array, ""]:
-    return bounds(frozen(problem)).unique
-
-
 @compiled
 def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar, max_steps: Any) -> Found:
     problem = frozen(problem)
     limit = method.default_max_steps if max_steps is None else max_steps
     state, code, steps = iterate(method, problem, jax.lax.stop_gradient(start), tol, limit)
     return found_by(method, problem, state, code, steps, tol)
-
-
-def found_by(
-    method: AbstractSolver, problem: Problem, state: Any, code: Int[Array, ""], steps: Int[Array, ""], tol: Scalar
-) -> Found:
-    """What a solver's final state says. The residual alone decides success, also where a branch was lost."""
-    iterate = state.iterate
-    code = jnp.where(iterate.residual <= tol, RESULTS.successful.code, code)
-    on_branch = method.on_branch(problem, state)
-    return Found(iterate.logits, iterate.residual, code, steps, on_branch, getattr(state, "evidence", None))
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
@@ -225,72 +174,9 @@ def _observe(method: AbstractSolver, problem: Problem, state: Any):
     return problem.policy(logits), residual, scale
 
 
-@compiled
-def finish(problem: Problem, centered: Problem, found: Found, unique) -> dict[str, Any]:
-    """What a solution says of the policy that was found, with derivatives reattached; worth by payoffs as given."""
-    # No derivative of an answer is known whose game is known by samples only.
-    sampled = problem.game.sampler() is not None
-    logits = found.logits if sampled else reattach(centered, found.logits)
-    log_policy = log_softmax(logits, problem.mask)
-    evaluation = problem.evaluate(log_policy)
-    # Under tracing no temperature can be refused: what would have been is no success.
-    code = jnp.where(problem.well_posed(), found.code, RESULTS.nonfinite.code)
-    good = (code == RESULTS.successful.code) | (code == RESULTS.almost_successful.code)
-    selection = jnp.where(
-        good & unique,
-        SELECTIONS.unique.code,
-        jnp.where(good & found.on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
-    )
-    return {
-        "log_policy": log_policy,
-        "policy": problem.policy(logits),
-        "values": evaluation.values,
-        "initial_values": evaluation.initial_values,
-        "residual": found.residual,
-        "num_steps": found.steps,
-        "result_code": code,
-        "selection_code": selection,
-    }
-
-
-def frozen(problem: Problem) -> Problem:
-    """The problem as a constant: loops are not differentiated through."""
-    return jax.tree.map(lambda x: jax.lax.stop_gradient(x) if eqx.is_inexact_array(x) else x, problem)
-
-
-def method_of(solver: str | AbstractSolver) -> AbstractSolver | None:
-    if isinstance(solver, AbstractSolver):
-        return solver
-    if solver == "auto":
-        return None
-    if isinstance(solver, str) and solver in SOLVERS:
-        return SOLVERS[solver]()
-    if solver == StochasticMirror.name:
-        return StochasticMirror()
-    names = ", ".join([*SOLVERS, StochasticMirror.name])
-    raise InputError("solver", f"is {solver!r}; it must be a solver object or one of auto, {names}")
-
-
 def _sampling_method(solver: str | AbstractSolver) -> AbstractSolver:
     """The method for a game that is known by samples only."""
     method = StochasticMirror() if solver == "auto" else method_of(solver)
     if not isinstance(method, StochasticMirror):
         raise InputError("solver", "needs exact action values; a sampled game is solved by stochastic_mirror (or auto)")
     return method
-
-
-def step_limit(max_steps: int | None) -> Int[Array, ""] | None:
-    if max_steps is None:
-        return None
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 0:
-        raise InputError("max_steps", f"is {max_steps!r}; it must be a whole number, 0 or more")
-    return jnp.asarray(min(int(max_steps), np.iinfo(np.int32).max))
-
-
-def starting_point(problem: Problem, initial_policy: Any) -> LogPolicy:
-    if initial_policy is None:
-        return problem.log_reference
-    policy = full_policy(initial_policy, problem.mask, problem.game.dtype, "initial_policy")
-    # An action of probability zero would never come back; the least normal number can.
-    floor = jnp.log(jnp.finfo(problem.game.dtype).tiny)
-    return jnp.where(problem.mask, jnp.maximum(safe_log(policy, problem.mask), floor), 0.0)

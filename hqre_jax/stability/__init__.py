@@ -11,9 +11,10 @@ from hqre_jax.stability._directional import (
 from hqre_jax.stability._estimates import ActionValueEstimates, linear_interval
 from hqre_jax.stability._interactions import InteractionEstimates
 from hqre_jax.stability._intervals import Interval, interval, student_quantile
+from hqre_jax.stability._logs import diagnose_logs
 from hqre_jax.stability._path import drift_index, oscillation_index
 from hqre_jax.stability._plays import Plays, mask_of
-from hqre_jax.stability._report import Alarm, Stability, StabilityReport, diagnose, diagnose_logs
+from hqre_jax.stability._report import Alarm, Stability, StabilityReport, diagnose
 
 __all__ = [
     "LEAST_RATIO",

@@ -14,8 +14,7 @@ from hqre_jax.bounds import bounds
 from hqre_jax.core._temperatures import full_tau, real_numbers
 from hqre_jax.core._types import InputError, Labels, checked_kind, checked_labels
 from hqre_jax.problem import Problem, full_policy, posed
-from hqre_jax.rollouts._observations import check_within, checked_level, checked_mask, checked_number, checked_range
-from hqre_jax.rollouts._rollout_log import RolloutLog
+from hqre_jax.rollouts._observations import checked_level, checked_mask, checked_number
 from hqre_jax.stability._directional import (
     LEAST_RATIO,
     Directional,
@@ -28,7 +27,6 @@ from hqre_jax.stability._estimates import ActionValueEstimates
 from hqre_jax.stability._interactions import InteractionEstimates
 from hqre_jax.stability._intervals import Interval
 from hqre_jax.stability._path import drift_index, oscillation_index
-from hqre_jax.stability._plays import Plays, mask_of
 
 Table = Float[np.ndarray, "player state"]
 
@@ -185,9 +183,19 @@ def diagnose(
         InputError: On bad input.
 
     Source: theory.md, T6.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> path = [[[[0.9, 0.1]], [[0.1, 0.9]]], [[[0.1, 0.9]], [[0.9, 0.1]]], [[[0.9, 0.1]], [[0.1, 0.9]]]]
+        >>> values = [[[[0.1, 0.9]], [[0.9, 0.1]]], [[[0.9, 0.1]], [[0.1, 0.9]]], [[[0.1, 0.9]], [[0.9, 0.1]]]]
+        >>> one, many = np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> estimates = [hq.stability.ActionValueEstimates.independent(v, one, many) for v in values]
+        >>> hq.diagnose(path, estimates, 0.1).verdict
+        <Stability.unstable: 'unstable'>
     """
     level = checked_level(level)
-    estimates = _listed(estimates, "estimates", ActionValueEstimates)
+    estimates = listed(estimates, "estimates", ActionValueEstimates)
     if isinstance(tau, Problem):
         problem = posed(tau, reference=reference)
         if action_mask is not None and not np.array_equal(action_mask, problem.mask):
@@ -253,54 +261,7 @@ def diagnose(
     )
 
 
-def diagnose_logs(
-    logs: Sequence[RolloutLog],
-    tau: Any,
-    *,
-    policies: Any = None,
-    discount: float = 0.0,
-    payoff_range: Any = None,
-    **options: Any,
-) -> StabilityReport:
-    """`diagnose` for rollout logs, one log for each policy that was followed.
-
-    Args:
-        logs: Logs of the plays under π^0, …, π^K, in this order. Episodes are independent of each other.
-        tau: Temperatures as in `solve`, units of payoff.
-        policies: The policies, ``(time, player, information state, action)``; by default as logged propensities tell,
-            actions that were never drawn sharing what is left.
-        discount: Factor on later payoffs of an episode, in [0, 1]; 0 where each step is a game of its own.
-        payoff_range: Least and largest possible payoff of a step, if known. It is needed for "stable" where pairs of
-            actions always paid the same, or may pay something large and rare, and bounds what failed rows might
-            have paid; without it they are taken to have paid something between the least and the largest seen.
-        **options: As in `diagnose`.
-
-    Returns:
-        `StabilityReport`. Interactions are those of the payoffs of single steps.
-
-    Raises:
-        InputError: On bad input, or if a log mixes policies, is of another game or holds a payoff outside the range.
-    """
-    logs = _listed(logs, "logs", RolloutLog)
-    if len(logs) < 2:
-        raise InputError("logs", "must be two or more, one for each policy that was followed")
-    if checked_number(discount, "discount", up_to=1.0) < 0:
-        raise InputError("discount", f"is {discount!r}; it must lie between 0 and 1")
-    mask = mask_of(logs)
-    known_range = checked_range(payoff_range)
-    for k, log in enumerate(logs):
-        check_within(log.payoff, known_range, f"logs[{k}].payoff")
-    plays = [Plays.of(log, len(mask), discount) for log in logs]
-    if policies is None:
-        policies = np.stack([part.policy(mask, f"logs[{k}]") for k, part in enumerate(plays)])
-    pairs = [part.interactions(mask, known_range) for part in plays]
-    options = {"labels": logs[0].labels, "interactions": sum(pairs[1:], pairs[0])} | options
-    # The range of a sum of payoffs to come is not stated.
-    each = None if discount else known_range
-    return diagnose(policies, [part.estimates(mask, each) for part in plays], tau, action_mask=mask, **options)
-
-
-def _listed(values: Any, field: str, kind: type) -> Sequence[Any]:
+def listed(values: Any, field: str, kind: type) -> Sequence[Any]:
     """A list of objects of one kind."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise InputError(field, f"is a {type(values).__name__}; a list of {kind.__name__} is wanted")

@@ -64,6 +64,14 @@ def sweep(
 
     Raises:
         InputError: On a bad configuration, or a folder that holds something else.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(hq.sweep(ask, folder).rows[0].games)
+        4
     """
     parquet()
     sweep_config, folder = read_config(config), Path(out)

@@ -93,9 +93,7 @@ def read_policy(path: str | Path) -> TeamPolicy:
     states = reader.take("states", _states, "a list of states, each with class, round and agreement,")
     shape = [(len(states), len(menu)) for menu in menus]
     tables = {
-        key: reader.take(
-            key, lambda value: _tables(value, shape), "for each agent and state, a distribution"
-        )
+        key: reader.take(key, lambda value: _tables(value, shape), "for each agent and state, a distribution")
         for key in ("probabilities", "reference")
     }
     tau = reader.take("temperatures", lambda value: _temperatures(value, len(menus), len(states)),

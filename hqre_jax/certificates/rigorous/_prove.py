@@ -55,6 +55,13 @@ def prove(
         InputError: If python-flint is missing, the question is none, or no policy is given about which to put a box.
 
     Source: theory.md §3 ("Local certificate"), T1, T4.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> proof = hq.prove(game, tau=8.0)
+        >>> proof.kind
+        'margin'
     """
     given = question.problem if isinstance(question, Solution) else question
     if not (isinstance(given, Problem) or is_game(given)):

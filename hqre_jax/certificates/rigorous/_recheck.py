@@ -40,6 +40,15 @@ def recheck(
 
     Raises:
         InputError: If this is no `Proof`, python-flint is missing, or game and temperatures are no problem.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> proof = hq.prove(game, tau=8.0)
+        >>> hq.recheck(proof, game, 8.0)
+        True
+        >>> hq.recheck(proof, game, 1.0)
+        False
     """
     if not isinstance(proof, Proof):
         raise InputError("proof", f"is a {type(proof).__name__}, not a proof; load_proof reads one from a file")

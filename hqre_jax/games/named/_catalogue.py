@@ -25,6 +25,11 @@ class CatalogueEntry:
         path: The file that holds it.
         tau: Temperature, in units of payoff: common, or one per player.
         continuation: Whose entropy counts in continuation values: ``plain``, ``soft`` or ``zero_sum``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.named_game("stag_hunt").path.name
+        'stag_hunt.nfg'
     """
 
     name: str
@@ -41,6 +46,11 @@ def list_games() -> tuple[CatalogueEntry, ...]:
 
     Raises:
         InputError: The catalogue itself is damaged.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> [entry.name for entry in hq.list_games()][:2]
+        ['matching_pennies', 'asymmetric_matching_pennies']
     """
     return read_catalogue(_FOLDER / "catalogue.toml")
 
@@ -98,6 +108,12 @@ def named_game(name: str) -> CatalogueEntry:
 
     Raises:
         InputError: There is no such game; the message offers the closest names.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> entry = hq.named_game("stag_hunt")
+        >>> entry.title, entry.tau
+        ('Stag hunt', 1.0)
     """
     entries = {entry.name: entry for entry in list_games()}
     if name not in entries:

@@ -55,6 +55,13 @@ def random_normal_form(key: Any, num_actions: Sequence[int], *, family: Family =
 
     Raises:
         InputError: If the key is no typed key or the family is unknown.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_normal_form(jax.random.key(0), (2, 3))
+        >>> game.action_mask.shape
+        (2, 1, 3)
     """
     rng = generator(key)
     return NormalFormGame(family_payoffs(rng, family, len(num_actions), (), tuple(num_actions)))
@@ -85,6 +92,13 @@ def random_polymatrix(
 
     Raises:
         InputError: If the key is no typed key, or the family or graph is unknown.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_polymatrix(jax.random.key(0), 3, 2)
+        >>> game.action_mask.shape
+        (3, 1, 2)
     """
     rng = generator(key)
     edges = random_edges(rng, num_players, graph, degree)
@@ -115,6 +129,13 @@ def random_bayesian(
 
     Raises:
         InputError: If the key is no typed key or the family is unknown.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_bayesian(jax.random.key(0), (2, 1), (2, 3))
+        >>> game.action_mask.shape
+        (2, 2, 3)
     """
     rng = generator(key)
     payoffs = family_payoffs(rng, family, len(num_actions), tuple(num_types), tuple(num_actions))
@@ -145,6 +166,13 @@ def random_markov(
 
     Raises:
         InputError: If the key is no typed key or the family is unknown.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_markov(jax.random.key(0), 2, (2, 3))
+        >>> game.action_mask.shape
+        (2, 2, 3)
     """
     rng = generator(key)
     payoffs = family_payoffs(rng, family, len(num_actions), (num_states,), tuple(num_actions))
@@ -179,6 +207,13 @@ def random_incomplete_information_markov(
     Raises:
         InputError: If the key is no typed key, the family is unknown, or there are fewer worlds than
             information states.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_incomplete_information_markov(jax.random.key(0), 3, (2, 2), (2, 2))
+        >>> game.action_mask.shape
+        (2, 2, 2)
     """
     rng = generator(key)
     if max(num_information_states) > num_worlds:
@@ -224,6 +259,13 @@ def random_public_private(
 
     Raises:
         InputError: If the key is no typed key or the family is unknown.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_public_private(jax.random.key(0), 2, (2, 1), (2, 2))
+        >>> game.action_mask.shape
+        (2, 4, 2)
     """
     rng = generator(key)
     worlds = (num_states, *num_types)
@@ -266,6 +308,13 @@ def random_extensive_form(
 
     Raises:
         InputError: If the key is no typed key, or the family is unknown or makes no sense for a tree.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.games.random.random_extensive_form(jax.random.key(0), 2, 3)
+        >>> game.action_mask.shape
+        (2, 4, 2)
     """
     rng = generator(key)
     parent, player, information_set, branch, probability = [-1], [], [], [-1], [1.0]
@@ -325,6 +374,13 @@ def random_policy(key: Any, game: AbstractGame, spread: float = 1.0) -> Policy:
 
     Raises:
         InputError: If the key is no typed key.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.games.random.random_policy(jax.random.key(0), game).sum(-1).round(6).tolist()
+        [[1.0], [1.0]]
     """
     mask = np.asarray(game.action_mask)
     weights = np.where(mask, np.exp(spread * generator(key).standard_normal(mask.shape)), 0.0)

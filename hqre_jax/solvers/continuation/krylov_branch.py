@@ -59,6 +59,12 @@ class KrylovBranch(AbstractBranch):
 
     Args:
         memory: Most products with the Jacobian in one linear system; memory is twice as many policies.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.KrylovBranch()).result
+        <RESULTS.successful: 'successful'>
     """
 
     memory: int = eqx.field(static=True, default=160)

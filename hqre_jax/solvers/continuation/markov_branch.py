@@ -56,6 +56,14 @@ class MarkovBranch(AbstractBranch):
     passes over the transitions and one system of N·S unknowns. No logit in use may move by more than 1 there, and the
     tangent turns by less than 45°. Where steps become too short the branch counts as lost: from there on it belongs to
     `PrincipalBranch`.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> payoffs = np.stack([np.eye(2), 1 - np.eye(2)])[:, None]
+        >>> game = hq.MarkovGame(payoffs, np.ones((1, 2, 2, 1)), 0.5)
+        >>> hq.solve(game, 8.0, solver=hq.solvers.MarkovBranch()).result
+        <RESULTS.successful: 'successful'>
     """
 
     name: ClassVar[str] = "markov_branch"

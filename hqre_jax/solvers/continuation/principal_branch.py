@@ -26,6 +26,12 @@ class PrincipalBranch(AbstractBranch):
     The prediction goes to second order and may miss by 0.05 in probability; up to 8 corrections lead back to the curve,
     to some rounding. Where symmetry and imperfection cannot be told apart (an imperfection of some hundred times the
     rounding) the branch is lost.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.solve(game, 8.0, solver=hq.solvers.PrincipalBranch()).result
+        <RESULTS.successful: 'successful'>
     """
 
     name: ClassVar[str] = "principal_branch"

@@ -13,22 +13,15 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.games._game import Continuation
 from hqre_jax.problem import Entropy, Problem
 from hqre_jax.solvers import FixedPoint, KrylovBranch, MarkovBranch, PrincipalBranch
-from hqre_jax.solvers._loop import verdict
+from hqre_jax.solvers._loop import proceed, verdict
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.batch._arrays import FIELDS
 from hqre_jax.solvers.batch._devices import on_every_device, take
 from hqre_jax.solvers.batch._lanes import Group, Lane
 from hqre_jax.solvers.batch._options import Options
-from hqre_jax.solving._solve import (
-    Found,
-    certified,
-    finish,
-    found_by,
-    frozen,
-    solve,
-    starting_point,
-    uncertified_choice,
-)
+from hqre_jax.solving._choice import uncertified_choice
+from hqre_jax.solving._solve import solve
+from hqre_jax.solving._steps import Found, certified, finish, found_by, frozen, starting_point
 
 # Bytes beyond which more lanes only wait for memory.
 _COMFORT = 2**24
@@ -198,14 +191,7 @@ def _advance(task: tuple[Options, AbstractSolver], lanes: tuple[Lane, Progress])
         (options, method), (lane, progress) = task, of_lane
         problem = frozen(_problem(lane, options)).centered()
         limit = jnp.minimum(progress.limit, progress.steps + stretch)
-
-        def unfinished(carry):
-            state, steps = carry
-            return ~method.terminate(problem, state, options.tol)[0] & (steps < limit)
-
-        state, steps = jax.lax.while_loop(
-            unfinished, lambda carry: (method.step(problem, carry[0]), carry[1] + 1), (progress.state, progress.steps)
-        )
+        state, steps = proceed(method, problem, progress.state, progress.steps, options.tol, limit)
         done = method.terminate(problem, state, options.tol)[0] | (steps >= progress.limit)
         code = verdict(method, problem, state, options.tol)
         found = found_by(method, problem, state, code, steps, options.tol)._replace(evidence=None)

@@ -21,7 +21,7 @@ from hqre_jax.solvers.batch._lanes import lane_game, lay_out
 from hqre_jax.solvers.batch._options import Options
 from hqre_jax.solvers.batch._stacked_games import StackedGames
 from hqre_jax.solving._solution import Solution
-from hqre_jax.solving._solve import certified
+from hqre_jax.solving._steps import certified
 from hqre_jax.solving.batch._general import certified_lanes
 
 
@@ -42,6 +42,13 @@ class BatchSolution:
         entropy: "kl" or "shannon".
         continuation: "soft", "plain" or "zero_sum".
         memory: Bytes that arrays in work may take on each device.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> sols = hq.solve_batch([game.payoffs, 2 * game.payoffs], 8.0)
+        >>> sols.result.tolist(), sols.policy.shape, sols[1].policy.shape
+        (['successful', 'successful'], (2, 2, 1, 2), (2, 1, 2))
     """
 
     arrays: Arrays

@@ -16,7 +16,7 @@ from hqre_jax.problem import Entropy, tolerance_in
 from hqre_jax.solvers import StochasticMirror
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.batch import FIELDS, Arrays, Lanes, Options, lay_out
-from hqre_jax.solving._solve import method_of, step_limit
+from hqre_jax.solving._choice import method_of, step_limit
 from hqre_jax.solving.batch._general import traced_group
 from hqre_jax.solving.batch._questions import questions
 from hqre_jax.solving.batch._solution import BatchSolution, BatchSolveError
@@ -77,6 +77,14 @@ def solve_batch(
         BatchSolveError: If ``throw`` and some game was not solved to the tolerance; all answers hang on the error.
 
     Source: theory.md §2 and §6; McKelvey & Palfrey (1995, 1998).
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> sols = hq.solve_batch([game.payoffs, 2 * game.payoffs], 8.0)
+        >>> print(sols.policy[:, 0, 0].round(3))
+        [[0.462 0.538]
+         [0.402 0.598]]
     """
     make_room()
     games, taus, reference, entropy, continuation = questions(games, taus, reference, entropy, continuation)
