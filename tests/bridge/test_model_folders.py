@@ -187,7 +187,7 @@ def test_unpacked_weights_are_kept_and_damage_is_mended(tmp_path, monkeypatch):
     [
         ({"model_type": "mamba"}, "architecture 'mamba' is none of llama, qwen2"),
         ({"hidden_size": "many"}, "hidden_size should be a number"),
-        ({"num_hidden_layers": 3}, r"lack 'blocks\.2\.attention_norm'"),
+        ({"num_hidden_layers": 3}, r"lack 'blocks\.2\.attention\.query\.weight'"),
         ({"num_hidden_layers": 1}, "parts that are not known"),
         ({"intermediate_size": 65}, r"has the shape \(32, 64\) instead of \(32, 65\)"),
         ({"use_sliding_window": True}, "sliding window"),

@@ -39,23 +39,13 @@ def assemble(shape: Architecture, arrays: Mapping[str, np.ndarray], dtype: jnp.d
         bias = take(f"{name}.bias", out) if f"{name}.bias" in left else None
         return Linear(take(f"{name}.weight", size, out), bias)
 
-    query, kv = shape.num_heads * shape.head_width, shape.num_kv_heads * shape.head_width
-
     def block(name: str) -> Block:
+        layers = {path: linear(f"{name}.{path}", *sizes) for path, sizes in shape.layer_sizes.items()}
         return Block(
             attention_norm=take(f"{name}.attention_norm", shape.width),
-            attention=Attention(
-                query=linear(f"{name}.attention.query", shape.width, query),
-                key=linear(f"{name}.attention.key", shape.width, kv),
-                value=linear(f"{name}.attention.value", shape.width, kv),
-                output=linear(f"{name}.attention.output", query, shape.width),
-            ),
+            attention=Attention(*(layers[f"attention.{part}"] for part in ("query", "key", "value", "output"))),
             mlp_norm=take(f"{name}.mlp_norm", shape.width),
-            mlp=Mlp(
-                gate=linear(f"{name}.mlp.gate", shape.width, shape.hidden_width),
-                up=linear(f"{name}.mlp.up", shape.width, shape.hidden_width),
-                down=linear(f"{name}.mlp.down", shape.hidden_width, shape.width),
-            ),
+            mlp=Mlp(*(layers[f"mlp.{part}"] for part in ("gate", "up", "down"))),
         )
 
     decoder = Decoder(

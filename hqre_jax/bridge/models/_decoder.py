@@ -8,13 +8,14 @@ and attention is grouped-query attention with rotary positions: queries and keys
 t · frequency, in the planes of their coordinates (j, j + half).
 
 Tokens of all sequences lie along one axis, `token`; only attention knows which sequence each belongs to, so a block is
-told how to attend. Every linear layer is a `Linear`, so adapters replace any of them by `equinox.tree_at`.
+told how to attend. Every linear layer of a block is a `Linear`, so adapters replace any of them (see `_adapters`).
 
 Source: Touvron et al. 2023 (arXiv 2302.13971), Qwen team 2024 (arXiv 2412.15115), Su et al. 2021 (arXiv 2104.09864).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -57,6 +58,20 @@ class Architecture:
     norm_epsilon: float
     frequencies: tuple[float, ...]
     rotary_magnitude: float = 1.0
+
+    @property
+    def layer_sizes(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of the linear layers of a block, by their paths in it."""
+        query, kv = self.num_heads * self.head_width, self.num_kv_heads * self.head_width
+        return {
+            "attention.query": (self.width, query),
+            "attention.key": (self.width, kv),
+            "attention.value": (self.width, kv),
+            "attention.output": (query, self.width),
+            "mlp.gate": (self.width, self.hidden_width),
+            "mlp.up": (self.width, self.hidden_width),
+            "mlp.down": (self.hidden_width, self.width),
+        }
 
 
 class Linear(eqx.Module):
@@ -119,35 +134,63 @@ class Decoder(eqx.Module):
     architecture: Architecture = eqx.field(static=True)
 
     def stream(
-        self, tokens: Int[Array, " token"], positions: Int[Array, " token"], attend: Attend
+        self,
+        tokens: Int[Array, " token"],
+        positions: Int[Array, " token"],
+        attend: Attend,
+        rematerialise: bool = False,
     ) -> Float[Array, "token width"]:
-        """The stream after the last block, normalised; `logits` reads it."""
+        """The stream after the last block, normalised; `logits` reads it.
+
+        Args:
+            tokens: The tokens.
+            positions: The place of each in its sequence.
+            attend: Who attends to whom.
+            rematerialise: Whether gradients compute a block's inner values again instead of keeping them.
+        """
         shape = self.architecture
         rotation = _rotation(shape, positions)
-        x = self.embedding[tokens]
-        for number, block in enumerate(self.blocks):
+
+        def through(number: int, block: Block, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
             h = _norm(x, block.attention_norm, shape.norm_epsilon)
             query = _rotate(_heads(block.attention.query(h), shape.num_heads), rotation)
             key = _rotate(_heads(block.attention.key(h), shape.num_kv_heads), rotation)
             value = _heads(block.attention.value(h), shape.num_kv_heads)
             attended = attend(number, query, key, value)
-            x = x + block.attention.output(attended.reshape(len(tokens), -1))
-            x = x + block.mlp(_norm(x, block.mlp_norm, shape.norm_epsilon))
+            x = x + block.attention.output(attended.reshape(len(x), -1))
+            return x + block.mlp(_norm(x, block.mlp_norm, shape.norm_epsilon))
+
+        x = self.embedding[tokens]
+        for number, block in enumerate(self.blocks):
+            layer = partial(through, number)
+            x = (jax.checkpoint(layer) if rematerialise else layer)(block, x)
         return _norm(x, self.norm, shape.norm_epsilon)
 
     def logits(self, stream: Float[Array, "token width"]) -> Float[Array, "token vocabulary"]:
         """Logits of the next token after each token, in single precision."""
-        head = self.head
-        y = stream @ self.embedding.T if head is None else head(stream)
-        return y.astype(jnp.float32)
+        head = Linear(self.embedding.T) if self.head is None else self.head
+        y = jnp.matmul(stream, head.weight, preferred_element_type=jnp.float32)
+        return y if head.bias is None else y + head.bias.astype(jnp.float32)[None]
 
 
-def forward(decoder: Decoder, tokens: Int[Array, "sequence position"]) -> Float[Array, "sequence position vocabulary"]:
-    """Logits after every token of whole sequences, each read from its first token: what training differentiates.
+def forward(
+    decoder: Decoder,
+    tokens: Int[Array, "sequence position"],
+    read: Int[Array, "sequence place"] | None = None,
+    rematerialise: bool = False,
+) -> Float[Array, "sequence place vocabulary"]:
+    """Logits after the tokens of whole sequences, each read from its first token: what training differentiates.
+
+    With weights in bfloat16, products are computed in it; norms, softmax, adapters and logits are float32.
 
     Args:
-        decoder: The weights.
-        tokens: Sequences of one length; what is padded at their ends changes nothing before it.
+        decoder: The weights, with adapters or without.
+        tokens: Sequences of one length; what is padded at their ends changes nothing before it, and gets no gradient
+            from logits before it.
+        read: Positions whose logits are wanted, of each sequence as many; None for all. Those of a prompt need not
+            be computed, and the vocabulary is what makes logits large.
+        rematerialise: Whether gradients compute a block's inner values again instead of keeping them: a forward pass
+            more, for a memory of the blocks' inputs only.
 
     Returns:
         Logits of the next token.
@@ -159,13 +202,15 @@ def forward(decoder: Decoder, tokens: Int[Array, "sequence position"]) -> Float[
     def attend(number, query, key, value):
         query, key, value = (x.reshape(sequences, length, *x.shape[1:]) for x in (query, key, value))
         grouped = query.reshape(sequences, length, key.shape[2], -1, key.shape[3])
-        scores = jnp.einsum("sqhgd,skhd->shgqk", grouped, key) * key.shape[3] ** -0.5
-        scores = jnp.where(past[None, None, None], scores.astype(jnp.float32), -jnp.inf)
+        scores = jnp.einsum("sqhgd,skhd->shgqk", grouped, key, preferred_element_type=jnp.float32)
+        scores = jnp.where(past[None, None, None], scores * key.shape[3] ** -0.5, -jnp.inf)
         shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
         return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(sequences * length, -1, key.shape[3])
 
-    stream = decoder.stream(tokens.reshape(-1), positions, attend)
-    return decoder.logits(stream).reshape(sequences, length, -1)
+    stream = decoder.stream(tokens.reshape(-1), positions, attend, rematerialise).reshape(sequences, length, -1)
+    if read is not None:
+        stream = jnp.take_along_axis(stream, read[:, :, None], axis=1)
+    return decoder.logits(stream.reshape(-1, stream.shape[2])).reshape(*stream.shape[:2], -1)
 
 
 def _heads(x: Float[Array, "token features"], num_heads: int) -> Float[Array, "token head width"]:

@@ -14,9 +14,10 @@ from hqre_jax.bridge.models._tokenizer import Tokenizer, read_description
 from hqre_jax.core._types import InputError
 
 _FAMILIES = ("llama", "qwen2")
-# Names in the folder, and here; those of blocks stand after "model.layers.N.".
+# Names in the folder, and here.
 _OUTSIDE = {"model.embed_tokens.weight": "embedding", "model.norm.weight": "norm", "lm_head.weight": "head.weight"}
-_INSIDE = {
+# Of the parts of a block, after "model.layers.N." and "blocks.N.".
+BLOCK_NAMES = {
     "input_layernorm": "attention_norm",
     "self_attn.q_proj": "attention.query",
     "self_attn.k_proj": "attention.key",
@@ -158,7 +159,7 @@ def _decoder_name(name: str) -> str | None:
     prefix = "model.layers."
     number, _, rest = name.removeprefix(prefix).partition(".")
     part, _, kind = rest.rpartition(".")
-    if not name.startswith(prefix) or part not in _INSIDE or kind not in ("weight", "bias"):
+    if not name.startswith(prefix) or part not in BLOCK_NAMES or kind not in ("weight", "bias"):
         return None
-    inside = _INSIDE[part]
+    inside = BLOCK_NAMES[part]
     return f"blocks.{number}.{inside}" if inside.endswith("norm") else f"blocks.{number}.{inside}.{kind}"
