@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hqre_jax.cli._llm_ask import play
 from hqre_jax.cli._llm_eval import add_eval, evaluate
+from hqre_jax.cli._llm_finetune import add_finetune, finetune
 from hqre_jax.cli._llm_options import add_common, say
 from hqre_jax.cli._llm_report import add_report, report
 from hqre_jax.cli._llm_team import collect, train
@@ -31,6 +32,7 @@ start here:
   hqre llm play team.toml --task arithmetic --policy policy.json
   hqre llm eval team.toml --policy policy.json --store s.sqlite --out results
   hqre llm report results                           results/report.html
+  hqre llm finetune finetuning.toml --out run       adapters that learn to play; hqre llm finetune --help has the file
 
 Keys come from the environment (OPENAI_API_KEY). With --store FILE every call is kept in FILE: the same question is not
 paid for twice. Exit codes: 0 done, 1 a call failed for good or a budget ended the run (what was bought is kept),
@@ -112,6 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
     add_eval(command)
     add_report(command)
+    add_finetune(command)
 
 
 def llm(arguments: Namespace) -> int:
@@ -126,7 +129,7 @@ def llm(arguments: Namespace) -> int:
     _check_extra()
     commands = {
         "init": _init, "tasks": _tasks, "models": _models, "play": play, "collect": collect, "train": train,
-        "eval": evaluate, "report": report,
+        "eval": evaluate, "report": report, "finetune": finetune,
     }  # fmt: skip
     if arguments.llm_command is None:
         raise InputError("COMMAND", f"is missing: {', '.join(commands)}; `hqre llm --help` explains")

@@ -7,7 +7,6 @@ token; its type, and with it its temperature, is a function of the state.
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 KINDS = ("reasoning", "message", "answer")
@@ -78,8 +77,3 @@ def equal_states(turns: list[tuple[tuple[int, ...], int]]) -> list[list[int]]:
     return [
         [seen.setdefault(tokens[:place], len(seen)) for place in range(length, len(tokens))] for tokens, length in turns
     ]
-
-
-def part(turns: Turns, places: slice) -> Turns:
-    """Some of the turns."""
-    return Turns(*(np.asarray(field)[places] for field in turns))  # type: ignore[arg-type]

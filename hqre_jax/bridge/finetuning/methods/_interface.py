@@ -59,6 +59,7 @@ class AbstractMethod(abc.ABC):
         on_policy: Whether the adapters of now play; else the model without adapters does.
         judged: What a turn's score is: "team" is the play's less what the role's own tokens cost, "turn" that of its
             own answer, "verifier" the play's, for all roles alike and without costs.
+        is_mirror: Whether its gradient steps are to come to a mirror step.
     """
 
     settings: Settings
@@ -67,6 +68,7 @@ class AbstractMethod(abc.ABC):
     paper: ClassVar[str]
     on_policy: ClassVar[bool] = True
     judged: ClassVar[Judged] = "team"
+    is_mirror: ClassVar[bool] = False
 
     @property
     def inner_steps(self) -> int:

@@ -15,6 +15,7 @@ class AbstractMirror(AbstractMethod):
     """Maximises ``E[Â] − (1/η) KL(π_φ ‖ π_φk) − Σ_type τ_type KL(π_φ ‖ ρ)``, see `hqre_jax.bridge.finetuning`."""
 
     paper: ClassVar[str] = "independently specified after arXiv 2606.08068"
+    is_mirror: ClassVar[bool] = True
 
     def anchored(self, policies: LogPolicies) -> LogPolicies:
         """See `AbstractMethod.anchored`; Shannon entropy is divergence from nothing."""

@@ -1,0 +1,127 @@
+"""``hqre llm finetune``: adapters of a frozen model, trained by mirror steps or by what they are compared with."""
+
+import argparse
+import json
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hqre_jax.cli._inputs import check_folder, number
+from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._llm_options import progress, say, whole
+from hqre_jax.cli._tables import facts, rendered
+from hqre_jax.core._text import harmless
+from hqre_jax.core._types import InputError
+
+EPILOG = """\
+A configuration names tasks, roles with the format of their turns, and a temperature for every type of token:
+
+  version = 1
+  model = "smollm2-135m"
+  steps = 40                      # batches of plays
+
+  [[tasks]]
+  name = "arithmetic"
+  classes = ["product"]
+
+  [[roles]]
+  name = "solver"
+  format = [{type = "reasoning"}, {type = "answer", after = "The answer is"}]
+  tau = {reasoning = 0.05, answer = 0.02}
+
+  # [plays] questions = 8, plays = 4, pool = 100
+  # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
+  # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
+  # [optimizer] learning_rate = 0.001, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false
+  # [evaluation] questions = 50, every = 10, split = "dev"
+  # [budget] tokens = 1000000, minutes = 60.0
+
+DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after every step, and adapters/NAME in PEFT's
+files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all
+steps are taken, 1 a budget ended the run or a step diverged (what was learnt is kept), 2 bad input, 130 interrupted.
+"""
+
+
+def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``hqre llm finetune``."""
+    parser = command("finetune", "train adapters by mirror steps, a temperature for every type of token", EPILOG)
+    parser.add_argument("config", metavar="CONFIG", help="configuration, a TOML file")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run; goes on with what is there")
+    parser.add_argument(
+        "--method", metavar="M",
+        help="dice, sft, raft, own_right, reinforce, grpo, cotrain, dice_zero or dice_common, in place of the file's",
+    )  # fmt: skip
+    parser.add_argument("--model", metavar="M", help="the frozen model, in place of the file's")
+    parser.add_argument("--seed", metavar="S", help="of questions, plays and adapters, in place of the file's")
+    parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
+    parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")
+    parser.add_argument("--budget-minutes", metavar="N", help="no step of this command begins later than this")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+
+
+def finetune(arguments: Namespace) -> int:
+    """Run the fine-tuning.
+
+    Returns:
+        0, or 1 where a budget ended the run or a step diverged.
+    """
+    from hqre_jax.bridge.finetuning import Run, read_config
+    from hqre_jax.bridge.models import LocalModel, load
+
+    limits = _limits(arguments)
+    options = {name: None if getattr(arguments, name) is None else whole(arguments, name) for name in ("seed", "steps")}
+    config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
+    folder = Path(arguments.out)
+    check_folder(folder.parent, "out")
+    model = load(config.model, dtype=config.dtype)
+    if not isinstance(model, LocalModel):
+        raise InputError(
+            "model", f"is {config.model!a}; only weights that are here can be trained: smollm2-135m, hf:PATH"
+        )
+    run = Run(config, model, folder, Path(arguments.config).parent)
+    goes_on_with(_same_again(arguments))
+    with progress() as show:
+        ended = run.run(show)
+    document = {
+        "how": ended.how,
+        "why": ended.why,
+        "steps": ended.step,
+        "tokens": ended.tokens,
+        "held_out": ended.held_out,
+    }
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        rows = {"steps": f"{ended.step} of {config.steps}", "tokens": f"{ended.tokens:,} generated"}
+        if ended.held_out is not None:
+            rows["held out"] = f"score {ended.held_out['score']:.3f} on {ended.held_out['questions']} questions"
+        rows["adapters"] = harmless(str(folder / "adapters"))
+        sys.stdout.write(rendered([facts(rows)]))
+    if ended.how == "budget":
+        say(f"budget: {ended.why}; what was learnt is kept in {arguments.out}, and a larger budget goes on from there")
+    elif ended.how == "diverged":
+        say(f"diverged: {ended.why}; the policy before that step is kept in {arguments.out}")
+    else:
+        say(f"next: hqre llm report {shlex.quote(arguments.out)}")
+    return 0 if ended.how == "done" else 1
+
+
+def _limits(arguments: Namespace) -> dict[str, Any]:
+    """Budgets of the command line; they replace the file's."""
+    found = {
+        "tokens": number(arguments.budget_tokens, "budget_tokens", int, "a whole number, 1 or more,"),
+        "minutes": number(arguments.budget_minutes, "budget_minutes", float, "a number above 0"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _same_again(arguments: Namespace) -> str:
+    """The command as it would be typed."""
+    words = ["hqre", "llm", "finetune", arguments.config]
+    for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes"):
+        if (value := getattr(arguments, name)) is not None:
+            words.append(f"--{name.replace('_', '-')}={value}")
+    return shlex.join(words)
