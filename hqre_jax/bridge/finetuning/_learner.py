@@ -58,7 +58,6 @@ class Learnt:
         optimizer: The optimiser's state after it.
         losses: Loss before each gradient step.
         norms: Length of each gradient.
-        first: What was to be seen before the step.
         last: What is to be seen after it.
         moved: Mean KL of the policy after it to the one before, nats a token.
         failure: What went wrong, in words; then adapter and optimiser's state are those before the step.
@@ -68,7 +67,6 @@ class Learnt:
     optimizer: Any
     losses: tuple[float, ...]
     norms: tuple[float, ...]
-    first: Look
     last: Look
     moved: float
     failure: str | None
@@ -108,7 +106,6 @@ class Learner:
             penalties.append(penalty)
         whole = self.method.signal(batch.turns, jnp.concatenate(penalties)[: len(batch.roles)])
         signals = _like(parts, whole)
-        first = self._look(adapter, frozen, signals, parts, len(batch.roles))
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
         for _ in range(self.method.inner_steps if bool(jnp.any(whole.weights > 0)) else 0):
             loss, gradient = self._gradient(new, frozen, signals, parts)
@@ -124,7 +121,7 @@ class Learner:
             failure = self._divergence(moved)
         if failure is not None:
             new, state = adapter, optimizer
-        return Learnt(new, state, tuple(losses), tuple(norms), first, last, moved, failure)
+        return Learnt(new, state, tuple(losses), tuple(norms), last, moved, failure)
 
     def _gradient(
         self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns]
