@@ -11,6 +11,7 @@ from hqre_jax.bridge import models
 from hqre_jax.bridge.models._adapters import TARGETS, Adapter
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
+from hqre_jax.core._types import InputError
 
 TINY = Path(__file__).parent / "data" / "tiny_models"
 program = jax.jit(forward, static_argnames="rematerialise")
@@ -19,8 +20,13 @@ TOKENS = jnp.asarray(np.random.default_rng(0).integers(300, size=(4, 12)), jnp.i
 
 
 @pytest.fixture(scope="module")
-def decoder():
-    return load(str(TINY / "llama")).decoder
+def model():
+    return load(str(TINY / "llama"))
+
+
+@pytest.fixture(scope="module")
+def decoder(model):
+    return model.decoder
 
 
 def drawn(decoder, seed=0, config=CONFIG):
@@ -57,3 +63,34 @@ def test_roles_share_a_batch(decoder):
     for place, role in enumerate(roles.tolist()):
         alone = program(models.with_adapter(decoder, adapters[role]), TOKENS[place : place + 1])
         np.testing.assert_allclose(mixed[place], alone[0], atol=1e-5 * 10, rtol=0)
+
+
+def test_completions_are_what_whole_sequences_give(model):
+    """Each role's tokens carry the log-probabilities that training computes, whatever is sampled beside them."""
+    adapters = [drawn(model.decoder, seed) for seed in range(2)]
+    prompts = [
+        models.Prompt((1 + place, 5, 9, 2, 7)[: 3 + place % 3], role=place % 2, sample=place // 4) for place in range(8)
+    ]
+    controls = models.Controls(temperature=1.0, max_tokens=6)
+    completions = models.sample_completions(model, prompts, controls, adapters)
+    tokens = np.zeros((8, 12), np.int32)
+    read = np.zeros((8, 6), np.int32)
+    for row, places, prompt, completion in zip(tokens, read, prompts, completions, strict=True):
+        assert 1 <= len(completion.tokens) <= 6
+        assert completion.ended == (completion.tokens[-1] in model.end_tokens)
+        whole = prompt.tokens + completion.tokens
+        row[: len(whole)] = whole
+        places[:] = np.minimum(len(prompt.tokens) - 1 + np.arange(6), 10)
+    roles = jnp.asarray([prompt.role for prompt in prompts], jnp.int32)
+    decoder = models.with_adapter(model.decoder, models.stacked(adapters), roles)
+    log_probs = np.asarray(jax.nn.log_softmax(program(decoder, jnp.asarray(tokens), jnp.asarray(read))))
+    for here, completion in zip(log_probs, completions, strict=True):
+        expected = [here[place, token] for place, token in enumerate(completion.tokens)]
+        np.testing.assert_allclose(completion.log_probs, expected, atol=1e-4)
+    alone = models.sample_completions(model, [prompts[5]], controls, adapters)[0]
+    assert alone == completions[5]
+    assert len({completion.tokens for completion in completions}) == 8
+    with pytest.raises(InputError, match=r"prompts\[1\]: has the role 2"):
+        models.sample_completions(model, [prompts[0], models.Prompt((1,), role=2)], controls, adapters)
+    with pytest.raises(InputError, match=r"prompts\[0\]: 300 tokens do not fit"):
+        models.sample_completions(model, [models.Prompt((1,) * 300)], controls)

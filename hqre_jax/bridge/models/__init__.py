@@ -22,3 +22,6 @@ from hqre_jax.bridge.models._registry import Source as Source
 from hqre_jax.bridge.models._registry import available as available
 from hqre_jax.bridge.models._registry import fetch as fetch
 from hqre_jax.bridge.models._registry import load as load
+from hqre_jax.bridge.models._sampling import Completion as Completion
+from hqre_jax.bridge.models._sampling import Prompt as Prompt
+from hqre_jax.bridge.models._sampling import sample_completions as sample_completions

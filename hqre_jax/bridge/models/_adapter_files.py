@@ -8,9 +8,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from hqre_jax.bridge.models._adapters import TARGETS, Adapter, Lora, LoraConfig, with_adapter
+from hqre_jax.bridge.models._adapters import TARGETS, Adapter, Lora, LoraConfig, merged, with_adapter
 from hqre_jax.bridge.models._decoder import Decoder
 from hqre_jax.bridge.models._folder import BLOCK_NAMES
+from hqre_jax.bridge.models._local import LocalModel
 from hqre_jax.core._types import InputError
 from hqre_jax.io._files import write_whole
 
@@ -66,7 +67,7 @@ def save_adapter(folder: str | Path, adapter: Adapter, config: LoraConfig, base_
         "fan_in_fan_out": False,
         "inference_mode": True,
         "init_lora_weights": True,
-        "lora_alpha": config.alpha,
+        "lora_alpha": int(config.alpha) if float(config.alpha).is_integer() else config.alpha,
         "lora_dropout": 0.0,
         "modules_to_save": None,
         "peft_type": "LORA",
@@ -127,15 +128,40 @@ def load_adapter(folder: str | Path, decoder: Decoder) -> Adapter:
     return adapter
 
 
-def adapter_digest(folder: str | Path) -> str:
+def adapted(model: LocalModel, folder: str | Path) -> LocalModel:
+    """A model with an adapter merged into its weights, under a name and an identity that say so.
+
+    Args:
+        model: The model.
+        folder: The adapter, in PEFT's files.
+
+    Returns:
+        The model; what the adapter leaves alone is shared with the one given.
+
+    Raises:
+        InputError: As for `load_adapter`.
+    """
+    return LocalModel(
+        f"{model.name}+{folder}",
+        f"{model.identity}+lora@{_digest(Path(folder))}",
+        merged(model.decoder, load_adapter(folder, model.decoder)),
+        model.tokenizer,
+        model.template,
+        model.end_tokens,
+        max_batch=model.max_batch,
+        prompt_bytes=model.prompt_bytes,
+    )
+
+
+def _digest(folder: Path) -> str:
     """Of all that a merged model's texts depend on: the arrays and their scale."""
-    rank, alpha = _read_config(Path(folder))
+    rank, alpha = _read_config(folder)
     whole = hashlib.sha256(f"{rank} {alpha!r}".encode())
     try:
-        with (Path(folder) / WEIGHTS).open("rb") as file:
+        with (folder / WEIGHTS).open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     except OSError as error:
-        raise InputError("adapter", f"{Path(folder) / WEIGHTS} cannot be read: {error}") from None
+        raise InputError("adapter", f"{folder / WEIGHTS} cannot be read: {error}") from None
     return whole.hexdigest()[:16]
 
 

@@ -64,12 +64,13 @@ class LocalModel(AbstractModel):
         self.template = template
         self.end_tokens = end_tokens
         self.max_batch = max_batch
+        self.prompt_bytes = prompt_bytes
         self.reader = PromptReader(decoder, prompt_bytes)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply | Failure]:
         """Reply to each request; a batch is the unit, a single call a batch of one."""
         for request in requests:
-            _check(request.controls)
+            check_controls(request.controls)
         rows = [self._row(request) for request in requests]
         generate(
             self.decoder,
@@ -111,10 +112,19 @@ class LocalModel(AbstractModel):
             prompt = self.template.encode(request.messages, self.tokenizer)
         except InputError as error:
             return Failure("model", str(error))
+        return self.row(prompt, request.controls, request.sample)
+
+    def row(self, prompt: Sequence[int], controls: Controls, sample: int) -> Row | Failure:
+        """A text that is to be generated, or why the prompt has none.
+
+        Args:
+            prompt: Its tokens.
+            controls: How it is sampled.
+            sample: Index of the sample.
+        """
         room = self.decoder.architecture.context_length - len(prompt)
         if room < 1 or not prompt:
             return Failure("model", self._too_long(len(prompt)) if prompt else "the prompt has no tokens")
-        controls = request.controls
 
         def ends(tokens: list[int]) -> bool:
             text = self.tokenizer.decode(tokens)
@@ -125,7 +135,7 @@ class LocalModel(AbstractModel):
             max_tokens=min(controls.max_tokens, room),
             temperature=controls.temperature,
             top_p=controls.top_p,
-            seed=(controls.seed, request.sample),
+            seed=(controls.seed, sample),
             ends=ends if controls.stop else None,
         )
 
@@ -143,7 +153,8 @@ class LocalModel(AbstractModel):
         return f"{length} tokens do not fit into the {self.decoder.architecture.context_length} that the model reads"
 
 
-def _check(controls: Controls) -> None:
+def check_controls(controls: Controls) -> None:
+    """Refuse controls that mean nothing, by an `InputError`."""
     if not (controls.temperature >= 0 and np.isfinite(controls.temperature)):
         raise InputError("temperature", f"{controls.temperature} should be a number from 0 upwards")
     if not 0 < controls.top_p <= 1:

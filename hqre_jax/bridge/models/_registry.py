@@ -1,11 +1,14 @@
 """Models by name: what can be used here, how to fetch what is missing, and how to load one."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
+from hqre_jax.bridge.models._adapter_files import adapted
 from hqre_jax.bridge.models._interface import AbstractModel
 from hqre_jax.core._types import InputError
 
@@ -23,17 +26,32 @@ class Source:
         description: One line for `hqre llm models`.
         module: The module that loads it.
         has_weights: Whether its weights are installed separately, by `fetch`.
+        takes_adapters: Whether a name may go on with "+FOLDER", an adapter in PEFT's files; `load` then gives a
+            `LocalModel`.
     """
 
     name: str
     description: str
     module: str
     has_weights: bool = False
+    takes_adapters: bool = False
 
     @property
     def scheme(self) -> str:
         """The part of the name before the colon."""
-        return self.name.partition(":")[0]
+        return _scheme(self.name)
+
+    def split(self, name: str) -> tuple[str, str | None]:
+        """A model's argument and its adapter's folder, if any.
+
+        A path may have a "+" of its own: the adapter follows the first one before which there is something.
+        """
+        argument = name[len(self.scheme) :].removeprefix(":")
+        for plus in re.finditer(r"\+", argument) if self.takes_adapters else ():
+            path = argument[: plus.start()]
+            if not path or Path(path).expanduser().exists():
+                return path, argument[plus.end() :]
+        return argument, None
 
     def call(self, function: str) -> Callable[..., Any]:
         """A function of the source's module."""
@@ -47,11 +65,13 @@ _SOURCES = [
         "SmolLM2-135M-Instruct (Apache-2.0), the embedded default: runs offline on a CPU",
         "hqre_jax.bridge.models._smollm2",
         has_weights=True,
+        takes_adapters=True,
     ),
     Source(
         "hf:PATH",
         "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture",
         "hqre_jax.bridge.models._checkpoint",
+        takes_adapters=True,
     ),
     Source(
         "openai:NAME",
@@ -106,6 +126,8 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
 
     Args:
         name: One of the names that `available` lists, with its argument filled in, for instance "hf:models/qwen2".
+            After a local one's name may stand "+" and the folder of an adapter in PEFT's files, which is merged into
+            its weights: "smollm2-135m+runs/solver".
         **options: What the kind of model takes; for local ones ``dtype`` and ``max_batch``.
 
     Returns:
@@ -122,21 +144,26 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
         '2 + 3 = 5'
     """
     source = _find(name)
-    argument = name.partition(":")[2]
-    if (":" in source.name) != bool(argument):
-        raise InputError("model", f"{name!r} should read {source.name}")
+    argument, adapter = source.split(name)
+    if (":" in source.name) != bool(argument) or adapter == "":
+        raise InputError("model", f"{name!r} should read {source.name}" + "[+FOLDER]" * source.takes_adapters)
     try:
         loader = source.call("load")
         for option in options.keys() - signature(loader).parameters.keys():
             raise InputError("model", f"{name!r} has no option {option!r}")
-        return loader(argument, **options)
+        model = loader(argument, **options)
+        return model if adapter is None else adapted(model, adapter)
     except ImportError as error:
         raise InputError("model", f"{name!r} needs the package {error.name}: pip install 'hqre-jax[llm]'") from error
 
 
 def _find(name: str) -> Source:
     for source in _SOURCES:
-        if name.partition(":")[0] == source.scheme:
+        if _scheme(name) == source.scheme:
             return source
     known = ", ".join(source.name for source in _SOURCES)
     raise InputError("model", f"{name!r} is not known; these are: {known}")
+
+
+def _scheme(name: str) -> str:
+    return re.split(r"[:+]", name, maxsplit=1)[0]
