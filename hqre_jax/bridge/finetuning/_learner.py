@@ -83,12 +83,10 @@ class Learner:
 
     def __init__(self, decoder: Decoder, method: AbstractMethod, wanted: Optimizer):
         self.decoder, self.method, self.wanted = decoder, method, wanted
-        shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
-        self._optimizer = optax.chain(shortened, optax.adamw(wanted.learning_rate, weight_decay=wanted.weight_decay))
 
     def init(self, adapter: Adapter) -> Any:
         """The optimiser's state at the beginning."""
-        return self._optimizer.init(adapter)  # type: ignore[arg-type]
+        return _optimizer(self.wanted).init(adapter)  # type: ignore[arg-type]
 
     def learn(self, adapter: Adapter, optimizer: Any, batch: Batch) -> Learnt:
         """One step.
@@ -104,17 +102,18 @@ class Learner:
             streams, penalty = _freeze(self.decoder, adapter, turns, self.method)
             frozen.append(streams)
             penalties.append(penalty)
-        whole = self.method.signal(batch.turns, jnp.concatenate(penalties)[: len(batch.roles)])
+        whole = _signal(batch.turns, jnp.concatenate(penalties)[: len(batch.roles)], self.method)
         signals = _like(parts, whole)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
         for _ in range(self.method.inner_steps if bool(jnp.any(whole.weights > 0)) else 0):
             loss, gradient = self._gradient(new, frozen, signals, parts)
+            followed, followed_state, norm = _follow(new, state, gradient, self.wanted)
             losses.append(float(loss))
-            norms.append(float(optax.global_norm(gradient)))
+            norms.append(float(norm))
             if not np.isfinite([losses[-1], norms[-1]]).all():
                 failure = f"the loss is {losses[-1]:.3g} and its gradient {norms[-1]:.3g}"
                 break
-            new, state = self._follow(new, state, gradient)
+            new, state = followed, followed_state
         last = self._look(new, frozen, signals, parts, len(batch.roles))
         moved = float(jnp.sum(jnp.where(batch.turns.mask, last.before, 0.0)) / jnp.sum(batch.turns.mask))
         if failure is None:
@@ -133,10 +132,6 @@ class Learner:
             total = found if total is None else jax.tree.map(jnp.add, total, found)
         return total
 
-    def _follow(self, adapter: Adapter, state: Any, gradient: Any) -> tuple[Adapter, Any]:
-        updates, state = self._optimizer.update(gradient, state, adapter)  # type: ignore[arg-type]
-        return optax.apply_updates(adapter, updates), state  # type: ignore[return-value, arg-type]
-
     def _look(
         self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns], count: int
     ) -> Look:
@@ -150,6 +145,24 @@ class Learner:
         if moved > self.wanted.step_limit:
             return f"the policy moved by {moved:.3g} nats a token, and step_limit is {self.wanted.step_limit:g}"
         return None
+
+
+def _optimizer(wanted: Optimizer) -> optax.GradientTransformation:
+    shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
+    return optax.chain(shortened, optax.adamw(wanted.learning_rate, weight_decay=wanted.weight_decay))
+
+
+@partial(jax.jit, static_argnames="wanted")
+def _follow(adapter: Adapter, state: Any, gradient: Any, wanted: Optimizer) -> tuple[Adapter, Any, Float[Array, ""]]:
+    """One step of the optimiser, and the length of the gradient."""
+    updates, state = _optimizer(wanted).update(gradient, state, adapter)  # type: ignore[arg-type]
+    norm = jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(gradient)))
+    return optax.apply_updates(adapter, updates), state, norm  # type: ignore[return-value, arg-type]
+
+
+@partial(jax.jit, static_argnames="method")
+def _signal(turns: Turns, penalty: Float[Array, "turn step"], method: AbstractMethod) -> Signal:
+    return method.signal(turns, penalty)
 
 
 def _like(parts: list[Turns], signal: Signal) -> list[Signal]:

@@ -14,16 +14,19 @@ from hqre_jax.bridge.coordination import find_tasks
 from hqre_jax.bridge.coordination._votes import plurality
 from hqre_jax.bridge.finetuning._config import Config, Role
 from hqre_jax.bridge.finetuning._format import message_of
-from hqre_jax.bridge.models import Controls, LocalModel, Message
-from hqre_jax.bridge.models._decoder import Decoder
-from hqre_jax.bridge.models._generation import Row, generate
-from hqre_jax.bridge.models._prompts import PromptReader
+from hqre_jax.bridge.models import (
+    Adapter,
+    Completion,
+    Controls,
+    LocalModel,
+    Message,
+    Prompt,
+    sample_completions,
+)
 from hqre_jax.bridge.play import instructed
 from hqre_jax.bridge.tasks import Item, Judgement
 from hqre_jax.bridge.tasks._interface import Split
 from hqre_jax.core._types import InputError
-
-_PROMPT_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -105,33 +108,41 @@ class Players:
         return self.config.questions * self.config.plays * turns
 
     def play(
-        self, items: Sequence[Item], plays: int, policies: Mapping[str, Decoder], moment: str, temperature: float = 1.0
+        self,
+        items: Sequence[Item],
+        plays: int,
+        adapters: Mapping[str, Adapter | None],
+        moment: str,
+        temperature: float = 1.0,
     ) -> list[Play]:
         """Play every question several times; plays of one question are neighbours.
 
         Args:
             items: The questions.
             plays: Plays of each.
-            policies: The decoder that each role speaks with.
+            adapters: What each role speaks with; None for the model as it is.
             moment: Tells these random numbers from others.
             temperature: Of sampling: 1 is the policy itself, 0 takes the likeliest tokens.
         """
         asked = [(item, k) for item in items for k in range(plays)]
         said: list[dict[str, Turn]] = [{} for _ in asked]
         for role in self.config.roles:
-            prompts = [self._prompt(role, item, turns) for (item, _), turns in zip(asked, said, strict=True)]
-            seed = _seed(self.config.seed, moment, role.name)
-            rows = [
-                self._row(messages, replace(controls, temperature=temperature, top_p=1.0, seed=seed), k)
-                for (messages, controls), (_, k) in zip(prompts, asked, strict=True)
-            ]
-            decoder = policies[role.name]
-            generate(decoder, PromptReader(decoder, _PROMPT_BYTES), rows, self.model.end_tokens, self.model.max_batch)
-            for row, (_, controls), (item, _), turns in zip(rows, prompts, asked, said, strict=True):
-                turns[role.name] = self._turn(role, item, row, controls)
+            chance = {"temperature": temperature, "top_p": 1.0, "seed": _seed(self.config.seed, moment, role.name)}
+            alike: dict[Controls, list[tuple[int, Prompt]]] = {}
+            for place, ((item, k), turns) in enumerate(zip(asked, said, strict=True)):
+                messages, controls = self._question(role, item, turns)
+                prompt = Prompt(tuple(self.model.template.encode(messages, self.model.tokenizer)), 0, k)
+                alike.setdefault(replace(controls, **chance), []).append((place, prompt))
+            own = adapters[role.name]
+            for controls, prompts in alike.items():
+                found = sample_completions(
+                    self.model, [prompt for _, prompt in prompts], controls, () if own is None else (own,)
+                )
+                for (place, prompt), completion in zip(prompts, found, strict=True):
+                    said[place][role.name] = self._turn(role, asked[place][0], prompt, completion, controls.stop)
         return [self._conclude(item, turns) for (item, _), turns in zip(asked, said, strict=True)]
 
-    def _prompt(self, role: Role, item: Item, turns: Mapping[str, Turn]) -> tuple[tuple[Message, ...], Controls]:
+    def _question(self, role: Role, item: Item, turns: Mapping[str, Turn]) -> tuple[tuple[Message, ...], Controls]:
         formats = {other.name: other.format for other in self.config.roles}
         heard = [f"{name} says: {message_of(turns[name].text, formats[name])}" for name in role.reads]
         asked = replace(item, question="\n".join([item.question, *heard]))
@@ -140,31 +151,13 @@ class Players:
             controls = replace(controls, max_tokens=role.max_tokens)
         return instructed(messages, role.instructions), controls
 
-    def _row(self, messages: tuple[Message, ...], controls: Controls, sample: int) -> Row:
-        prompt = self.model.template.encode(messages, self.model.tokenizer)
-        room = self.model.decoder.architecture.context_length - len(prompt)
-        if room < 1:
-            raise InputError("model", f"reads fewer tokens than a prompt has, {len(prompt)}; choose another control")
-
-        def ends(tokens: list[int]) -> bool:
-            text = self.model.tokenizer.decode(tokens)
-            return any(stop in text for stop in controls.stop)
-
-        return Row(
-            prompt,
-            max_tokens=min(controls.max_tokens, room),
-            temperature=controls.temperature,
-            seed=(controls.seed, sample),
-            ends=ends if controls.stop else None,
-        )
-
-    def _turn(self, role: Role, item: Item, row: Row, controls: Controls) -> Turn:
-        ended = row.tokens[-1] in self.model.end_tokens
-        text = self.model.tokenizer.decode(row.tokens[:-1] if ended else row.tokens)
-        places = [place for stop in controls.stop if (place := text.find(stop)) >= 0]
+    def _turn(self, role: Role, item: Item, prompt: Prompt, completion: Completion, stop: tuple[str, ...]) -> Turn:
+        ended = completion.tokens[-1] in self.model.end_tokens
+        text = self.model.tokenizer.decode(completion.tokens[:-1] if ended else completion.tokens)
+        places = [place for word in stop if (place := text.find(word)) >= 0]
         text = text[: min(places, default=len(text))]
         judgement = self._tasks[item.task].judge(item, text) if role.answers else None
-        return Turn(tuple(row.prompt), tuple(row.tokens), text, judgement)
+        return Turn(prompt.tokens, completion.tokens, text, judgement)
 
     def _conclude(self, item: Item, turns: Mapping[str, Turn]) -> Play:
         judged = [turn.judgement for turn in turns.values() if turn.judgement is not None]

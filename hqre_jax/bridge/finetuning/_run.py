@@ -17,7 +17,7 @@ from hqre_jax.bridge.finetuning._config import Config
 from hqre_jax.bridge.finetuning._learner import Learner
 from hqre_jax.bridge.finetuning._metrics import learning_metrics, play_metrics, shown
 from hqre_jax.bridge.finetuning._plays import Players
-from hqre_jax.bridge.models import Adapter, LocalModel, init_adapter, save_adapter, with_adapter
+from hqre_jax.bridge.models import Adapter, LocalModel, init_adapter, save_adapter
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax.core._types import InputError
 from hqre_jax.io._files import write_whole
@@ -121,9 +121,8 @@ class Run:
         """One step; the state is left as it was where it diverges."""
         config, state, began = self.config, self._state, time.monotonic()
         step = state.step + 1
-        own = {role.name: with_adapter(self.model.decoder, state.adapters[role.adapter]) for role in config.roles}
-        policies = own if self.method.on_policy else dict.fromkeys(own, self.model.decoder)
-        plays = self.players.play(self.players.questions_of(step), config.plays, policies, f"step {step}")
+        own = self._policies() if self.method.on_policy else dict.fromkeys(role.name for role in config.roles)
+        plays = self.players.play(self.players.questions_of(step), config.plays, own, f"step {step}")
         tokens = state.tokens + sum(play.num_tokens for play in plays)
         adapters, optimizers, lines, lost = {}, {}, {}, False
         for name, roles in config.adapters.items():
@@ -149,15 +148,16 @@ class Run:
         far = moved > _FAR * self.config.optimizer.step_limit
         return self.method.is_mirror and far and line["distance"] > line["distance_before"]
 
+    def _policies(self) -> dict[str, Adapter]:
+        """What each role speaks with now."""
+        return {role.name: self._state.adapters[role.adapter] for role in self.config.roles}
+
     def _evaluate(self, due: bool) -> None:
         """Judge the policy of now, once."""
         state, items = self._state, self.players.held_out()
         if not due or not items or any(line["step"] == state.step for line in self._evaluations.read()):
             return
-        policies = {
-            role.name: with_adapter(self.model.decoder, state.adapters[role.adapter]) for role in self.config.roles
-        }
-        plays = self.players.play(items, 1, policies, "held out", temperature=0.0)
+        plays = self.players.play(items, 1, self._policies(), "held out", temperature=0.0)
         classes: dict[str, list[float]] = {}
         for play in plays:
             classes.setdefault(f"{play.item.task}/{play.item.task_class}", []).append(play.score)
