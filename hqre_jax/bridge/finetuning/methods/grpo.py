@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen
 from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, clipped_gain
 
-_LEAST = 1e-4  # added to the standard deviation, as TRL does
+_LEAST = 1e-6  # added to the standard deviation, as Tunix does
 
 
 class Grpo(AbstractMethod):
