@@ -8,7 +8,7 @@ import time
 import faulty_endpoint as faulty
 import pytest
 
-from hqre_jax.bridge.models import Controls, Failure, Message, Reply, Request, Usage
+from hqre_jax.bridge.models import Completion, Controls, Failure, Message, Prompt, Reply, Request, Usage
 from hqre_jax.bridge.store import Budget, Store, StoredModel
 from hqre_jax.core._types import InputError
 
@@ -307,3 +307,68 @@ def test_without_a_key_it_says_which(monkeypatch):
     result, _, seen = ask(GOOD)  # a server of one's own needs none
     assert isinstance(result, Reply)
     assert KEY not in seen[0][1]["authorization"]
+
+
+# What vLLM answers to /completions with return_token_ids; the rest of it is not read.
+TOKENS = {"token_ids": [5, 9, 2], "logprobs": {"token_logprobs": [-0.5, 0.0, -1.25]}, "finish_reason": "stop"}
+SAID = Completion((5, 9, 2), (-0.5, 0.0, -1.25), True)
+SAMPLING = Controls(temperature=1.0, max_tokens=4, stop=("\n",), seed=3)
+
+
+def test_tokens_with_their_log_probabilities():
+    """Prompts go as tokens, to the adapter of their role, and come back in their order."""
+    prompts = [Prompt((7, 8, 1 + place), role=place % 2, sample=place // 2) for place in range(4)]
+
+    def act(handler):
+        tokens = [*handler.body["prompt"], 11]
+        choice = {**TOKENS, "token_ids": tokens, "logprobs": {"token_logprobs": [-0.5] * 4}, "finish_reason": "length"}
+        faulty.answer({"choices": [choice]})(handler)
+
+    with faulty.serving(faulty.drop, act) as server:
+        model = load("openai:m", base_url=server.address, retries=QUICK)
+        results = model.complete(prompts, SAMPLING, ["solver", "critic"])
+        assert results == [Completion((*prompt.tokens, 11), (-0.5,) * 4, False) for prompt in prompts]
+        bodies = {tuple(body["prompt"]): body for _, _, body in server.seen}
+        assert [bodies[prompt.tokens]["model"] for prompt in prompts] == ["solver", "critic"] * 2
+        seeds = [bodies[prompt.tokens].pop("seed") for prompt in prompts]
+        assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
+        assert bodies[prompts[0].tokens] == {
+            "model": "solver", "prompt": [7, 8, 1], "temperature": 1.0, "top_p": 1.0, "max_tokens": 4, "logprobs": 1,
+            "stop": ["\n"], "return_token_ids": True,
+        }  # fmt: skip
+        with pytest.raises(InputError, match="hold the role 1, and there are 1 adapters"):
+            model.complete(prompts, SAMPLING, ["solver"])
+
+
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        ({}, "wants a server that returns both"),
+        ({"choices": [{**TOKENS, "token_ids": None}]}, "are no tokens"),
+        ({"choices": [{**TOKENS, "token_ids": [5, -9, 2]}]}, "are no tokens"),
+        ({"choices": [{**TOKENS, "token_ids": [5, 9]}]}, "2 tokens and 3 log-probabilities"),
+        ({"choices": [{**TOKENS, "logprobs": None}]}, "wants a server that returns both"),
+        ({"choices": [{**TOKENS, "logprobs": {"token_logprobs": [-0.5, None, -1]}}]}, "no log-probabilities"),
+        ({"choices": [{**TOKENS, "logprobs": {"token_logprobs": [-0.5, 0.1, -1]}}]}, "no log-probabilities"),
+        ({"choices": [{**TOKENS, "finish_reason": "abort"}]}, "no reason that is known: 'abort'"),
+        (b"<html>", "wants a server that returns both"),
+    ],
+)
+def test_tokens_that_are_none(answered, said):
+    """A completion that cannot be trained on is a failure, never one with guessed tokens or log-probabilities."""
+    good, bad = faulty.answer({"choices": [TOKENS]}), faulty.answer(answered)
+    with faulty.serving(good, bad) as server:
+        model = load("openai:m", base_url=server.address, retries=QUICK, concurrency=1)
+        results = model.complete([Prompt((1,)), Prompt((2,))], SAMPLING)
+    assert results[0] == SAID
+    assert isinstance(results[1], Failure)
+    assert (results[1].kind, said in results[1].detail) == ("malformed", True)
+
+
+def test_a_server_loads_an_adapter():
+    done, refused = faulty.answer(b"Success: added"), faulty.answer({"error": {"message": "no such folder"}}, 404)
+    with faulty.serving(done, refused) as server:
+        model = load("openai:m", base_url=server.address, retries=QUICK)
+        assert model.serve_adapter("solver", "runs/solver") is None
+        assert "404: " in model.serve_adapter("critic", "runs/critic").detail
+        assert server.seen[0][2] == {"lora_name": "solver", "lora_path": "runs/solver"}

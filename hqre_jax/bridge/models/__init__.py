@@ -17,6 +17,15 @@ from hqre_jax.bridge.models._interface import Reply as Reply
 from hqre_jax.bridge.models._interface import Request as Request
 from hqre_jax.bridge.models._interface import Usage as Usage
 from hqre_jax.bridge.models._local import LocalModel as LocalModel
+from hqre_jax.bridge.models._memory import TrainingMemory as TrainingMemory
+from hqre_jax.bridge.models._memory import training_memory as training_memory
+from hqre_jax.bridge.models._parallel import device_grid as device_grid
+from hqre_jax.bridge.models._parallel import place_batch as place_batch
+from hqre_jax.bridge.models._parallel import place_decoder as place_decoder
+from hqre_jax.bridge.models._parallel import place_whole as place_whole
+from hqre_jax.bridge.models._processes import gathered as gathered
+from hqre_jax.bridge.models._processes import join_processes as join_processes
+from hqre_jax.bridge.models._processes import own_share as own_share
 from hqre_jax.bridge.models._python import from_python as from_python
 from hqre_jax.bridge.models._registry import Source as Source
 from hqre_jax.bridge.models._registry import available as available

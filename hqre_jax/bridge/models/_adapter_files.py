@@ -141,10 +141,11 @@ def adapted(model: LocalModel, folder: str | Path) -> LocalModel:
     Raises:
         InputError: As for `load_adapter`.
     """
+    place = Path(folder).expanduser()
     return LocalModel(
         f"{model.name}+{folder}",
-        f"{model.identity}+lora@{_digest(Path(folder))}",
-        merged(model.decoder, load_adapter(folder, model.decoder)),
+        f"{model.identity}+lora@{_digest(place)}",
+        merged(model.decoder, load_adapter(place, model.decoder)),
         model.tokenizer,
         model.template,
         model.end_tokens,

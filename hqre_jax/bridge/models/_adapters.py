@@ -43,7 +43,7 @@ class LoraConfig:
     """
 
     rank: int = 8
-    alpha: float = 16.0
+    alpha: int | float = 16
     targets: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
 
@@ -104,8 +104,8 @@ class Adapter(eqx.Module):
     @property
     def num_roles(self) -> int | None:
         """How many adapters are stacked here; None for a single one."""
-        down = next(iter(self.loras.values())).down
-        return len(down) if down.ndim == 3 else None
+        counts = {len(lora.down) for lora in self.loras.values() if lora.down.ndim == 3}
+        return max(counts, default=None)
 
 
 class AdaptedLinear(eqx.Module):
@@ -227,7 +227,7 @@ def layer_at(decoder: Decoder, path: str) -> Linear:
     """
     _, number, part, name = path.split(".")
     if int(number) >= len(decoder.blocks):
-        raise InputError("adapter", f"has a layer {path!r}, and the model has {len(decoder.blocks)} blocks")
+        raise InputError("adapter", f"has a layer {path!r}; the model's last block is {len(decoder.blocks) - 1}")
     layer = getattr(getattr(decoder.blocks[int(number)], part), name)
     if not isinstance(layer, Linear):
         raise InputError("decoder", f"has an adapter at {path!r} already")

@@ -27,7 +27,7 @@ def request_body(model: str, request: Request, log_probs: bool, official: bool) 
         "messages": [{"role": turn.role, "content": well_formed(turn.content)} for turn in request.messages],
         "temperature": controls.temperature,
         "max_completion_tokens" if official else "max_tokens": controls.max_tokens,
-        "seed": _seed(controls.seed, request.sample),
+        "seed": request_seed(controls.seed, request.sample),
     }
     if controls.top_p < 1:
         body["top_p"] = controls.top_p
@@ -105,7 +105,7 @@ def _log_probs(block: Any) -> tuple[float, ...] | None:
     return tuple(numbers) if len(numbers) == len(values) else None
 
 
-def _seed(seed: int, sample: int) -> int:
+def request_seed(seed: int, sample: int) -> int:
     """One number for (seed, sample), within what endpoints take."""
     digest = hashlib.sha256(f"{seed} {sample}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

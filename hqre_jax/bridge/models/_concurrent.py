@@ -5,10 +5,14 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeVar
 
 from hqre_jax.bridge.models._interface import AbstractModel, Failure, Reply, Request
+
+_Asked = TypeVar("_Asked")
+_Result = TypeVar("_Result")
 
 
 class AbstractConcurrentModel(AbstractModel):
@@ -39,42 +43,41 @@ class AbstractConcurrentModel(AbstractModel):
 
     def as_completed(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply | Failure]]:
         """The results as they come; whoever stops listening cancels the calls under way."""
-        if not requests:
-            return
-        results: queue.SimpleQueue[tuple[int, Reply | Failure] | BaseException] = queue.SimpleQueue()
-        stop = asyncio.Event()
-        runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        loop = runner.get_loop()
+        yield from completed(self.session, self.reply, requests, self.concurrency)
 
-        def work() -> None:
-            try:
-                with runner:
-                    runner.run(self._all(requests, results, stop))
-            except BaseException as error:
-                results.put(error)
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        try:
-            for _ in requests:
-                result = results.get()
-                if isinstance(result, BaseException):
-                    raise result
-                yield result
-        finally:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
-                loop.call_soon_threadsafe(stop.set)
-            thread.join()
+def completed(
+    session: Callable[[], AbstractAsyncContextManager[Any]],
+    call: Callable[[Any, _Asked], Awaitable[_Result]],
+    asked: Sequence[_Asked],
+    concurrency: int,
+) -> Iterator[tuple[int, _Result]]:
+    """The results of many calls as they come, each with its place.
 
-    async def _all(self, requests: Sequence[Request], results: "queue.SimpleQueue[Any]", stop: asyncio.Event) -> None:
-        free = asyncio.Semaphore(self.concurrency)
-        async with self.session() as session:
+    Whoever stops listening cancels the calls under way.
 
-            async def one(place: int, request: Request) -> None:
+    Args:
+        session: What the calls share.
+        call: Makes one, within the session.
+        asked: What is asked in each.
+        concurrency: Most calls under way at once.
+    """
+    if not asked:
+        return
+    results: queue.SimpleQueue[tuple[int, _Result] | BaseException] = queue.SimpleQueue()
+    stop = asyncio.Event()
+    runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+    loop = runner.get_loop()
+
+    async def make_all() -> None:
+        free = asyncio.Semaphore(concurrency)
+        async with session() as shared:
+
+            async def one(place: int, request: _Asked) -> None:
                 async with free:
-                    results.put((place, await self.reply(session, request)))
+                    results.put((place, await call(shared, request)))
 
-            calls = [asyncio.ensure_future(one(place, request)) for place, request in enumerate(requests)]
+            calls = [asyncio.ensure_future(one(place, request)) for place, request in enumerate(asked)]
             stopping = asyncio.ensure_future(stop.wait())
             together = asyncio.gather(*calls)
             try:
@@ -85,3 +88,23 @@ class AbstractConcurrentModel(AbstractModel):
                 for task in (stopping, *calls):
                     task.cancel()
                 await asyncio.gather(stopping, together, *calls, return_exceptions=True)
+
+    def work() -> None:
+        try:
+            with runner:
+                runner.run(make_all())
+        except BaseException as error:
+            results.put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        for _ in asked:
+            result = results.get()
+            if isinstance(result, BaseException):
+                raise result
+            yield result
+    finally:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: all is done
+            loop.call_soon_threadsafe(stop.set)
+        thread.join()

@@ -3,20 +3,23 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from hqre_jax.bridge.models._chat_completion import read_completion, request_body
-from hqre_jax.bridge.models._concurrent import AbstractConcurrentModel
-from hqre_jax.bridge.models._interface import Failure, Reply, Request
+from hqre_jax.bridge.models._concurrent import AbstractConcurrentModel, completed
+from hqre_jax.bridge.models._interface import Controls, Failure, Reply, Request
 from hqre_jax.bridge.models._retries import Retries, Transient, read_retry_after
+from hqre_jax.bridge.models._sampling import Completion, Prompt
 from hqre_jax.bridge.models._secrets import Secrets
+from hqre_jax.bridge.models._token_completion import read_tokens, tokens_body
 from hqre_jax.core._types import InputError
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
+_Result = TypeVar("_Result")
 KEY, BASE = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 _OFFICIAL = "https://api.openai.com/v1"
 # Statuses beyond 5xx that may pass: timeout, conflict, too early, rate limit.
@@ -95,18 +98,76 @@ class EndpointModel(AbstractConcurrentModel):
 
     async def reply(self, session: "AsyncOpenAI", request: Request) -> Reply | Failure:
         """One call, tried again where that may help."""
-        return await self._retries.call(lambda: self._attempt(session, request))
+        body = request_body(self._model, request, self._log_probs, official=self.base_url == _OFFICIAL)
+        create = session.chat.completions.with_raw_response.create
+        return await self._call(lambda: create(**body), lambda said: read_completion(said.content, request.controls))
 
-    async def _attempt(self, client: "AsyncOpenAI", request: Request) -> Reply | Failure | Transient:
+    def complete(
+        self, prompts: Sequence[Prompt], controls: Controls, adapters: Sequence[str] = ()
+    ) -> list[Completion | Failure]:
+        """Complete token by token, with log-probabilities: what `sample_completions` does, on a server.
+
+        The server must take prompts as tokens and give tokens back, as vLLM does (``/completions`` with
+        ``return_token_ids``), and its log-probabilities be those at temperature 1 (vLLM's ``raw_logprobs``).
+
+        Args:
+            prompts: What to complete, in the tokens of the server's model.
+            controls: How.
+            adapters: The server's name of each role's adapter; none where all roles are the model as it is.
+
+        Returns:
+            The completions, in the order of the prompts; failures in place of those that failed for good.
+
+        Raises:
+            InputError: For a role without an adapter.
+        """
+        strange = [prompt.role for prompt in prompts if adapters and not 0 <= prompt.role < len(adapters)]
+        if strange:
+            raise InputError("prompts", f"hold the role {strange[0]}, and there are {len(adapters)} adapters")
+
+        async def one(session: "AsyncOpenAI", prompt: Prompt) -> Completion | Failure:
+            body = tokens_body(adapters[prompt.role] if adapters else self._model, prompt, controls)
+            create = session.completions.with_raw_response.create
+            return await self._call(lambda: create(**body), lambda said: read_tokens(said.content, controls))
+
+        results = dict(completed(self.session, one, prompts, self.concurrency))
+        return [results[place] for place in range(len(prompts))]
+
+    def serve_adapter(self, name: str, folder: str) -> Failure | None:
+        """Have a vLLM server load an adapter, so that it answers under a name of its own.
+
+        The server must allow it (``VLLM_ALLOW_RUNTIME_LORA_UPDATING=True``). An adapter that was trained on has a new
+        name: what a server knows under a name it may keep.
+
+        Args:
+            name: The server's name of the adapter, from now on.
+            folder: The adapter's files, as the server reaches them.
+
+        Returns:
+            None, or why the server would not.
+        """
+
+        async def one(session: "AsyncOpenAI", body: dict[str, str]) -> Failure | None:
+            return await self._call(lambda: session.post("/load_lora_adapter", body=body, cast_to=str), lambda _: None)
+
+        asked = [{"lora_name": name, "lora_path": folder}]
+        return next(result for _, result in completed(self.session, one, asked, 1))
+
+    async def _call(
+        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure]
+    ) -> _Result | Failure:
+        return await self._retries.call(lambda: self._attempt(send, read))
+
+    async def _attempt(
+        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure]
+    ) -> _Result | Failure | Transient:
         import openai
 
         secrets = Secrets.of_environment()
-        body = request_body(self._model, request, self._log_probs, official=self.base_url == _OFFICIAL)
         try:
             # The client's own limit is one on silence: a server that drips would never meet it.
             async with asyncio.timeout(self._timeout):
-                response = await client.chat.completions.with_raw_response.create(**body)
-                content = response.content
+                said = await send()
         except (TimeoutError, openai.APITimeoutError):
             return Transient(Failure("timeout", f"no reply within {self._timeout:g} s"))
         except openai.APIConnectionError as error:
@@ -116,7 +177,7 @@ class EndpointModel(AbstractConcurrentModel):
             return _refused(error, secrets)
         except openai.OpenAIError as error:
             return Failure("model", secrets.line(str(error)))
-        return secrets.out_of_result(read_completion(content, request.controls))
+        return secrets.out_of_result(read(said))
 
 
 def _refused(error: "APIStatusError", secrets: Secrets) -> Failure | Transient:

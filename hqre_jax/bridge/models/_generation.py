@@ -139,12 +139,13 @@ def _generate_batch(
             slots = [*(slots[place] for place in going), *[None] * (num_rows - len(going))]
 
 
-def _has_ended(row: Row, end_tokens: frozenset[int]) -> bool:
-    if len(row.tokens) >= row.max_tokens:
-        return True
-    if row.forced is not None:
-        return False
+def has_said_all(row: Row, end_tokens: frozenset[int]) -> bool:
+    """Whether a text ended by itself, with an end token or as its row has it, and was not cut off."""
     return row.tokens[-1] in end_tokens or (row.ends is not None and row.ends(row.tokens))
+
+
+def _has_ended(row: Row, end_tokens: frozenset[int]) -> bool:
+    return len(row.tokens) >= row.max_tokens or (row.forced is None and has_said_all(row, end_tokens))
 
 
 def _inputs(

@@ -62,14 +62,14 @@ class Source:
 _SOURCES = [
     Source(
         "smollm2-135m",
-        "SmolLM2-135M-Instruct (Apache-2.0), the embedded default: runs offline on a CPU",
+        "SmolLM2-135M-Instruct (Apache-2.0), the embedded default: runs offline on a CPU; +FOLDER adds an adapter",
         "hqre_jax.bridge.models._smollm2",
         has_weights=True,
         takes_adapters=True,
     ),
     Source(
         "hf:PATH",
-        "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture",
+        "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture; +FOLDER adds an adapter",
         "hqre_jax.bridge.models._checkpoint",
         takes_adapters=True,
     ),

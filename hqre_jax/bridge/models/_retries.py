@@ -7,8 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
-from hqre_jax.bridge.models._interface import Failure, Reply
+from hqre_jax.bridge.models._interface import Failure
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Retries:
     first_wait: float = 0.5
     longest_wait: float = 120.0
 
-    async def call(self, attempt: Callable[[], Awaitable[Reply | Failure | Transient]]) -> Reply | Failure:
+    async def call(self, attempt: Callable[[], Awaitable[_Result | Failure | Transient]]) -> _Result | Failure:
         """The first result of an attempt that is not transient, or the last failure."""
         for k in range(self.tries):
             result = await attempt()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hqre_jax.bridge.models._adapters import Adapter, merged
-from hqre_jax.bridge.models._generation import Row, generate
+from hqre_jax.bridge.models._generation import Row, generate, has_said_all
 from hqre_jax.bridge.models._interface import Controls, Failure
 from hqre_jax.bridge.models._local import LocalModel, check_controls
 from hqre_jax.bridge.models._prompts import PromptReader
@@ -78,8 +78,4 @@ def sample_completions(
         if own:
             decoder = merged(model.decoder, adapter)
             generate(decoder, PromptReader(decoder, model.prompt_bytes), own, model.end_tokens, model.max_batch)
-    return [Completion(tuple(row.tokens), tuple(row.log_probs), _ended(row, model.end_tokens)) for row in rows]
-
-
-def _ended(row: Row, end_tokens: frozenset[int]) -> bool:
-    return row.tokens[-1] in end_tokens or (row.ends is not None and row.ends(row.tokens))
+    return [Completion(tuple(row.tokens), tuple(row.log_probs), has_said_all(row, model.end_tokens)) for row in rows]

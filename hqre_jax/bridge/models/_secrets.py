@@ -2,9 +2,11 @@
 
 import os
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from hqre_jax.bridge.models._interface import Failure, Reply
 
+_Result = TypeVar("_Result")
 # Variables that hold something to keep; the client sends one or the other.
 _VARIABLES = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY")
 _SHOWN = "[key]"
@@ -41,8 +43,8 @@ class Secrets:
         line = " ".join(self.out_of(text).split())
         return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} …"
 
-    def out_of_result(self, result: Reply | Failure) -> Reply | Failure:
-        """A reply or failure without them."""
+    def out_of_result(self, result: _Result) -> _Result:
+        """A result without them: what a reply says, and what a failure tells."""
         if isinstance(result, Reply):
             return replace(result, text=self.out_of(result.text))
-        return replace(result, detail=self.line(result.detail))
+        return replace(result, detail=self.line(result.detail)) if isinstance(result, Failure) else result

@@ -1,0 +1,63 @@
+"""One run in several processes, each with devices of its own: on several machines, a process on each."""
+
+import json
+import os
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+
+from hqre_jax.bridge.models._sampling import Completion
+from hqre_jax.core._types import InputError
+
+COORDINATOR, PROCESSES, PROCESS = "HQRE_COORDINATOR", "HQRE_PROCESSES", "HQRE_PROCESS"
+
+
+def join_processes() -> None:
+    """Join the other processes of the run, if the environment says that there are some.
+
+    ``HQRE_COORDINATOR`` is address and port of the first process, ``HQRE_PROCESSES`` their number, and
+    ``HQRE_PROCESS`` which one this is, from 0. To be called before anything is computed; all wait for all.
+
+    Raises:
+        InputError: Where only some of the three are set, or they are no numbers.
+    """
+    values = [os.environ.get(name, "") for name in (COORDINATOR, PROCESSES, PROCESS)]
+    if not any(values):
+        return
+    coordinator, count, number = values
+    if not (":" in coordinator and count.isdecimal() and number.isdecimal() and int(number) < int(count)):
+        raise InputError(
+            f"{COORDINATOR}, {PROCESSES}, {PROCESS}",
+            f"are {values} in the environment; they look like HOST:PORT, 2 and, from 0, 1",
+        )
+    jax.distributed.initialize(coordinator, int(count), int(number))
+
+
+def own_share(count: int) -> range:
+    """Which of so many prompts this process samples: every process a share, none twice."""
+    return range(jax.process_index(), count, jax.process_count())
+
+
+def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
+    """The completions of all processes, in all of them.
+
+    Args:
+        completions: Of this process's `own_share`, in its order.
+        count: How many there are in all.
+
+    Returns:
+        The completions, in the order of the prompts.
+    """
+    from jax.experimental.multihost_utils import process_allgather
+
+    lines = [[completion.tokens, completion.log_probs, completion.ended] for completion in completions]
+    data = np.frombuffer(json.dumps(lines).encode(), np.uint8)
+    sizes = np.reshape(process_allgather(np.array([len(data)], np.int32)), -1)
+    everywhere = process_allgather(np.pad(data, (0, int(sizes.max()) - len(data)))).reshape(len(sizes), -1)
+    whole: list[Completion | None] = [None] * count
+    for process, (size, own) in enumerate(zip(sizes, everywhere, strict=True)):
+        said = json.loads(np.asarray(own[:size], np.uint8).tobytes())
+        for place, (tokens, log_probs, ended) in zip(range(process, count, len(sizes)), said, strict=True):
+            whole[place] = Completion(tuple(tokens), tuple(log_probs), ended)
+    return [completion for completion in whole if completion is not None]
