@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
@@ -15,6 +15,9 @@ from hqre_jax.cli._llm_options import progress, say, whole
 from hqre_jax.cli._tables import facts, rendered
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
 
 EPILOG = """\
 A configuration names tasks, roles with the format of their turns, and a temperature for every type of token:
@@ -44,6 +47,9 @@ files at the end. The same command goes on where it stopped, whatever stopped it
 steps are taken, 1 a budget ended the run or a step diverged (what was learnt is kept), 2 bad input, 130 interrupted.
 """
 
+# Models whose weights are somebody else's.
+_ELSEWHERE = ("openai:", "replay:")
+
 
 def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The options of ``hqre llm finetune``."""
@@ -59,6 +65,7 @@ def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
     parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
     parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")
     parser.add_argument("--budget-minutes", metavar="N", help="no step of this command begins later than this")
+    parser.add_argument("--tensor", metavar="N", default="1", help="devices that share each weight (default: 1)")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
 
 
@@ -76,12 +83,12 @@ def finetune(arguments: Namespace) -> int:
     config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
     folder = Path(arguments.out)
     check_folder(folder.parent, "out")
-    model = load(config.model, dtype=config.dtype)
+    model = None if config.model.startswith(_ELSEWHERE) else load(config.model, dtype=config.dtype)
     if not isinstance(model, LocalModel):
-        raise InputError(
-            "model", f"is {config.model!a}; only weights that are here can be trained: smollm2-135m, hf:PATH"
-        )
-    run = Run(config, model, folder, Path(arguments.config).parent)
+        wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
+        raise InputError("model", f"is {config.model!a}; {wanted}")
+    run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments))
+    check_folder(folder, "out")
     goes_on_with(_same_again(arguments))
     with progress() as show:
         ended = run.run(show)
@@ -109,6 +116,16 @@ def finetune(arguments: Namespace) -> int:
     return 0 if ended.how == "done" else 1
 
 
+def _grid(arguments: Namespace) -> "Mesh | None":
+    """All devices, where there are several."""
+    import jax
+
+    from hqre_jax.bridge.models import device_grid
+
+    tensor = whole(arguments, "tensor")
+    return device_grid(tensor) if jax.device_count() > 1 or tensor != 1 else None
+
+
 def _limits(arguments: Namespace) -> dict[str, Any]:
     """Budgets of the command line; they replace the file's."""
     found = {
@@ -121,7 +138,7 @@ def _limits(arguments: Namespace) -> dict[str, Any]:
 def _same_again(arguments: Namespace) -> str:
     """The command as it would be typed."""
     words = ["hqre", "llm", "finetune", arguments.config]
-    for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes"):
+    for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
         if (value := getattr(arguments, name)) is not None:
             words.append(f"--{name.replace('_', '-')}={value}")
     return shlex.join(words)

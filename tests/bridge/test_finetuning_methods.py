@@ -10,7 +10,7 @@ import pytest
 
 from hqre_jax.bridge.finetuning._batch import Batch
 from hqre_jax.bridge.finetuning._config import Optimizer
-from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _like, _signal
+from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
 from hqre_jax.bridge.finetuning.methods import CoTraining, Dice, Grpo, Raft, Reinforce, Settings, SupervisedFineTuning
 from hqre_jax.bridge.models import LoraConfig, init_adapter
@@ -144,9 +144,9 @@ def test_parts_of_a_batch_add_up_to_it(decoder):
         learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
         frozen, penalties = zip(*(_freeze(decoder, adapter, turns, method) for turns in parts), strict=True)
         signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
-        signals = _like(parts, signal)
+        signals = learner._divided(signal, parts, batch)
         given = adapter, list(frozen), signals, parts
-        found.append((learner._gradient(*given), learner._look(*given, 4)))
+        found.append((learner._gradient(*given), learner._look(*given, batch)))
     for other in found[1:]:
         for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)

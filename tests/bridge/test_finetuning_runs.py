@@ -18,6 +18,14 @@ from hqre_jax.bridge.finetuning._format import Part, kinds_of, message_of
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # the bits of this process are compiled so
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+}
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -50,15 +58,8 @@ def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path):
     """Ctrl-C once, kill -9 once, wherever it is; then to the end, as a run that nobody stopped."""
     config, out = write(), tmp_path / "stopped"
     command = [sys.executable, "-m", "hqre_jax", "llm", "finetune", config, "--out", str(out), "--steps", "10000"]
-    root = Path(__file__).parents[2]
-    environment = os.environ | {
-        "PYTHONPATH": str(root),
-        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # the bits of this process are compiled so
-        "JAX_COMPILATION_CACHE_DIR": str(root / ".pytest_cache" / "jax"),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-    }
     for number, sign in ((1, signal.SIGINT), (2, signal.SIGKILL)):
-        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             deadline = time.monotonic() + 300
             while len(lines_of(out)) < 2 * number and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -75,6 +76,34 @@ def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path):
         del line["seconds"]
     assert stopped == whole
     assert [line["step"] for line in whole] == list(range(1, steps + 1))
+
+
+def test_four_devices_are_one(capsys, write, tmp_path):
+    """Losses, gradients and what adapters became, of a step whose work four devices share, two of them each weight."""
+    # Entropies of tokens to come tell these plays apart, on which the verifier is at one.
+    settings = {"inner_steps": 1, "entropy": "shannon"}
+    config = write(steps=1, evaluation={"questions": 0}, method_settings=settings)
+    command = [
+        sys.executable,
+        "-m",
+        "hqre_jax",
+        "llm",
+        "finetune",
+        config,
+        "--out",
+        str(tmp_path / "four"),
+        "--tensor",
+        "2",
+    ]
+    environment = ENVIRONMENT | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert run(capsys, config, "--out", tmp_path / "one")[0] == 0
+    four, one = (lines_of(tmp_path / name)[0]["adapters"] for name in ("four", "one"))
+    for name, found in one.items():
+        assert found["gradients"][0] > 0.01
+        for key in ("losses", "gradients"):
+            np.testing.assert_allclose(four[name][key], found[key], rtol=1e-5, atol=1e-6)
 
 
 def test_what_a_run_leaves_behind(capsys, write, tmp_path):

@@ -31,16 +31,17 @@ class Batch:
     roles: tuple[str, ...]
     plays: int
 
-    def parts(self, groups: int) -> Iterator[Turns]:
-        """The batch in parts of so many whole groups, the last one filled up with turns that count nothing.
+    def parts(self, groups: int, devices: int = 1) -> Iterator[Turns]:
+        """The batch in parts of so many whole groups, all of one size: filled up with turns that count nothing.
 
         Args:
             groups: Questions, role by role.
+            devices: That a part is divided among: its size is a multiple of theirs.
         """
         size = groups * self.plays
         for start in range(0, len(self.roles), size):
             fields = [np.asarray(field)[start : start + size] for field in self.turns]
-            missing = size - len(fields[0])
+            missing = -(-size // devices) * devices - len(fields[0])
             padding = [[(0, missing), *[(0, 0)] * (field.ndim - 1)] for field in fields]
             filled = Turns(*(jnp.asarray(np.pad(field, pad)) for field, pad in zip(fields, padding, strict=True)))
             # Numbers of states stay below that of decisions in the part.

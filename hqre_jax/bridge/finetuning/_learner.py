@@ -1,5 +1,6 @@
 """One adapter's step: what its turns were worth, some gradient steps on them, and what came of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 from hqre_jax.bridge.finetuning._batch import Batch
@@ -15,8 +17,12 @@ from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod, Signal
-from hqre_jax.bridge.models import Adapter, with_adapter
+from hqre_jax.bridge.models import Adapter, place_batch, place_decoder, with_adapter
 from hqre_jax.bridge.models._decoder import Decoder, streams
+
+# Added to AdamW's root mean squares, as implementations of PPO do (Huang et al. 2022): where plays tell nothing, what
+# is left of gradients is rounding, and must not become steps of full length.
+_LEAST = 1e-5
 
 
 class Frozen(NamedTuple):
@@ -79,10 +85,12 @@ class Learner:
         decoder: The frozen weights.
         method: The method.
         wanted: How gradients are followed.
+        grid: Devices that share weights and batches, see `device_grid`; None for one device.
     """
 
-    def __init__(self, decoder: Decoder, method: AbstractMethod, wanted: Optimizer):
-        self.decoder, self.method, self.wanted = decoder, method, wanted
+    def __init__(self, decoder: Decoder, method: AbstractMethod, wanted: Optimizer, grid: Mesh | None = None):
+        self.method, self.wanted, self._grid = method, wanted, grid
+        self.decoder = decoder if grid is None else place_decoder(decoder, grid)
 
     def init(self, adapter: Adapter) -> Any:
         """The optimiser's state at the beginning."""
@@ -96,14 +104,14 @@ class Learner:
             optimizer: The optimiser's state.
             batch: The turns of its roles.
         """
-        parts = list(batch.parts(self.wanted.groups))
+        parts = self._parts(batch)
         frozen, penalties = [], []
         for turns in parts:
             streams, penalty = _freeze(self.decoder, adapter, turns, self.method)
             frozen.append(streams)
             penalties.append(penalty)
-        whole = _signal(batch.turns, jnp.concatenate(penalties)[: len(batch.roles)], self.method)
-        signals = _like(parts, whole)
+        whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
+        signals = self._divided(whole, parts, batch)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
         for _ in range(self.method.inner_steps if bool(jnp.any(whole.weights > 0)) else 0):
             loss, gradient = self._gradient(new, frozen, signals, parts)
@@ -114,13 +122,34 @@ class Learner:
                 failure = f"the loss is {losses[-1]:.3g} and its gradient {norms[-1]:.3g}"
                 break
             new, state = followed, followed_state
-        last = self._look(new, frozen, signals, parts, len(batch.roles))
+        last = self._look(new, frozen, signals, parts, batch)
         moved = float(jnp.sum(jnp.where(batch.turns.mask, last.before, 0.0)) / jnp.sum(batch.turns.mask))
         if failure is None:
             failure = self._divergence(moved)
         if failure is not None:
             new, state = adapter, optimizer
+        if self._grid is not None:  # who plays next does so on one device
+            new, state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (new, state))
         return Learnt(new, state, tuple(losses), tuple(norms), last, moved, failure)
+
+    def _parts(self, batch: Batch) -> list[Turns]:
+        if self._grid is None:
+            return list(batch.parts(self.wanted.groups))
+        grid = self._grid
+        return [place_batch(turns, grid) for turns in batch.parts(self.wanted.groups, grid.shape["data"])]
+
+    def _joined(self, found: Sequence[Array], batch: Batch) -> Array:
+        """What was found part by part, without what parts were filled up with."""
+        own = self.wanted.groups * batch.plays
+        return jnp.concatenate([part[:own] for part in found])[: len(batch.roles)]
+
+    def _divided(self, signal: Signal, parts: list[Turns], batch: Batch) -> list[Signal]:
+        """A signal, cut and filled up as the turns were."""
+        own, divided = self.wanted.groups * batch.plays, []
+        for k, turns in enumerate(parts):
+            fields = [field[k * own : (k + 1) * own] for field in signal]
+            divided.append(Signal(*(jnp.pad(x, [(0, len(turns.score) - len(x)), (0, 0)]) for x in fields)))
+        return divided
 
     def _gradient(
         self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns]
@@ -133,10 +162,10 @@ class Learner:
         return total
 
     def _look(
-        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns], count: int
+        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
     ) -> Look:
         seen = [_look(adapter, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
-        return Look(*(jnp.concatenate(field)[:count] for field in zip(*seen, strict=True)))
+        return Look(*(self._joined(field, batch) for field in zip(*seen, strict=True)))
 
     def _divergence(self, moved: float) -> str | None:
         """Why a step that ended is none, in words."""
@@ -149,7 +178,7 @@ class Learner:
 
 def _optimizer(wanted: Optimizer) -> optax.GradientTransformation:
     shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
-    return optax.chain(shortened, optax.adamw(wanted.learning_rate, weight_decay=wanted.weight_decay))
+    return optax.chain(shortened, optax.adamw(wanted.learning_rate, eps=_LEAST, weight_decay=wanted.weight_decay))
 
 
 @partial(jax.jit, static_argnames="wanted")
@@ -163,14 +192,6 @@ def _follow(adapter: Adapter, state: Any, gradient: Any, wanted: Optimizer) -> t
 @partial(jax.jit, static_argnames="method")
 def _signal(turns: Turns, penalty: Float[Array, "turn step"], method: AbstractMethod) -> Signal:
     return method.signal(turns, penalty)
-
-
-def _like(parts: list[Turns], signal: Signal) -> list[Signal]:
-    """A signal, cut and filled up as the turns were."""
-    size = len(parts[0].score)
-    missing = size * len(parts) - len(signal.weights)
-    filled = [jnp.pad(field, [(0, missing), (0, 0)]) for field in signal]
-    return [Signal(*(field[k * size : (k + 1) * size] for field in filled)) for k in range(len(parts))]
 
 
 def _log_probs(decoder: Decoder, stream: Float[Array, "turn step width"]) -> Float[Array, "turn step token"]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.finetuning._batch import batch_of
@@ -72,16 +73,19 @@ class Run:
         model: The frozen model, its decoder without adapters.
         out: The folder; it is made where it is missing.
         folder: What the names of files of questions are relative to.
+        grid: Devices that share the gradients' work, see `hqre_jax.bridge.models.device_grid`; None for one device.
 
     Raises:
         InputError: The folder holds another run, or cannot be written to, or the configuration does not fit the tasks.
     """
 
-    def __init__(self, config: Config, model: LocalModel, out: str | Path, folder: str | Path = "."):
+    def __init__(
+        self, config: Config, model: LocalModel, out: str | Path, folder: str | Path = ".", grid: Mesh | None = None
+    ):
         self.config, self.model, self.out = config, model, Path(out)
         self.method = config.make_method()
         self.players = Players(config, model, folder)
-        self._learner = Learner(model.decoder, self.method, config.optimizer)
+        self._learner = Learner(model.decoder, self.method, config.optimizer, grid)
         self._question = fingerprint(config.digest, model.identity)
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -145,8 +149,9 @@ class Run:
 
     def _has_lost(self, moved: float, line: dict[str, Any]) -> bool:
         """Whether a policy really moved, and away from the mirror step; where plays tell little, any move does that."""
+        after, before = line["distance"], line["distance_before"]
         far = moved > _FAR * self.config.optimizer.step_limit
-        return self.method.is_mirror and far and line["distance"] > line["distance_before"]
+        return far and after is not None and before is not None and after > before
 
     def _policies(self) -> dict[str, Adapter]:
         """What each role speaks with now."""
@@ -225,7 +230,10 @@ class Run:
     def _save(self) -> None:
         state = self._state
         told = (state.adapters, state.optimizers, np.int64(state.tokens), np.float64(state.seconds))
-        save_checkpoint(self.out / CHECKPOINT, (*told, np.int64(state.lost)), np.int64(state.step), self._question)
+        try:
+            save_checkpoint(self.out / CHECKPOINT, (*told, np.int64(state.lost)), np.int64(state.step), self._question)
+        except OSError as error:
+            raise InputError("out", f"{CHECKPOINT} cannot be written there: {error.strerror or error}") from None
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
