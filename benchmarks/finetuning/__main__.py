@@ -31,7 +31,7 @@ def main() -> None:
             path = train_seeds(entry.game, entry.make_method(), entry.tau, SEEDS)
             kept = {"policies": np.exp(path.policies), "right": path.right, "gaps": path.gaps}
             record |= {f"{entry.name}:{field}": np.asarray(x, np.float32)[:, ::EVERY] for field, x in kept.items()}
-        np.savez_compressed(RECORD, allow_pickle=False, **record)
+            np.savez_compressed(RECORD, allow_pickle=False, **record)
     table = build_table(np.load(RECORD, allow_pickle=False))
     TABLE.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     MARKDOWN.write_text(markdown(table), encoding="utf-8")

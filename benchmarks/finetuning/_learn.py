@@ -9,12 +9,15 @@ import optax
 from jaxtyping import Array, Float
 
 from benchmarks.finetuning._games import Drawn, Game
+from hqre_jax.bridge.finetuning._config import Optimizer
+from hqre_jax.bridge.finetuning._learner import make_optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod
 
 PLAYS = {"inspection": 512, "who_answers": 512, "signalling": 64}  # of a step
 STEPS, LEARNING_RATE = 400, 0.05
+FOLLOWED = Optimizer(LEARNING_RATE, weight_decay=0.0, max_norm=0.0, groups=1, rematerialise=False, step_limit=1.0)
 
 
 class Path(NamedTuple):
@@ -59,7 +62,7 @@ def train(game: Game, method: AbstractMethod, tau: tuple[float, float], key: Arr
         tau: Temperature of each role's tokens, as the method uses them.
         key: Of the first tables and the plays.
     """
-    optimizer = optax.adamw(LEARNING_RATE, weight_decay=0.0)
+    optimizer = make_optimizer(FOLLOWED)
     first, rest = jax.random.split(key)
     start = 0.1 * jax.random.normal(first, (2, game.num_states, game.num_tokens))
 

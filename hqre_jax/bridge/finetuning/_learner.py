@@ -94,7 +94,7 @@ class Learner:
 
     def init(self, adapter: Adapter) -> Any:
         """The optimiser's state at the beginning."""
-        return _optimizer(self.wanted).init(adapter)  # type: ignore[arg-type]
+        return make_optimizer(self.wanted).init(adapter)  # type: ignore[arg-type]
 
     def learn(self, adapter: Adapter, optimizer: Any, batch: Batch) -> Learnt:
         """One step.
@@ -176,7 +176,8 @@ class Learner:
         return None
 
 
-def _optimizer(wanted: Optimizer) -> optax.GradientTransformation:
+def make_optimizer(wanted: Optimizer) -> optax.GradientTransformation:
+    """AdamW, gradients being shortened first where that is wanted."""
     shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
     return optax.chain(shortened, optax.adamw(wanted.learning_rate, eps=_LEAST, weight_decay=wanted.weight_decay))
 
@@ -184,7 +185,7 @@ def _optimizer(wanted: Optimizer) -> optax.GradientTransformation:
 @partial(jax.jit, static_argnames="wanted")
 def _follow(adapter: Adapter, state: Any, gradient: Any, wanted: Optimizer) -> tuple[Adapter, Any, Float[Array, ""]]:
     """One step of the optimiser, and the length of the gradient."""
-    updates, state = _optimizer(wanted).update(gradient, state, adapter)  # type: ignore[arg-type]
+    updates, state = make_optimizer(wanted).update(gradient, state, adapter)  # type: ignore[arg-type]
     norm = jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(gradient)))
     return optax.apply_updates(adapter, updates), state, norm  # type: ignore[return-value, arg-type]
 
