@@ -9,12 +9,18 @@ import time
 from pathlib import Path
 
 import finetuning
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from hqre_jax.bridge.evaluation import Lines
-from hqre_jax.bridge.finetuning import read_config
+from hqre_jax.bridge.finetuning import _plays, read_config
+from hqre_jax.bridge.finetuning._batch import batch_of
 from hqre_jax.bridge.finetuning._format import Part, kinds_of, message_of
+from hqre_jax.bridge.finetuning._turns import chosen
+from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, sample_completions, with_adapter
+from hqre_jax.bridge.models._decoder import forward
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
@@ -139,6 +145,38 @@ def test_every_method_runs(capsys, write, tmp_path, method):
     assert (line["distance"] is None) == (method != "dice_zero")
 
 
+def test_bfloat16_and_one_temperature(capsys, write, tmp_path):
+    config = write(dtype="bfloat16", steps=1, method="dice_common", optimizer={"rematerialise": True})
+    code, _, err = run(capsys, config, "--out", tmp_path / "out")
+    assert code == 0, err
+    kinds = lines_of(tmp_path / "out")[0]["adapters"]["planner"]["roles"]["planner"]["kinds"]
+    assert [seen["tau"] for seen in kinds.values()] == pytest.approx([0.06] * len(kinds))
+
+
+def test_what_is_learnt_from_is_what_was_sampled():
+    """Log-probabilities of the sampler are those of the forward pass that gradients are of, decision by decision."""
+    config = read_config(finetuning.config())
+    model = load(config.model)
+    adapter = init_adapter(model.decoder, LoraConfig(rank=2), jax.random.key(0))
+    adapter = jax.tree.map(lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), adapter)
+    players, sampled = _plays.Players(config, model), []
+
+    def listen(*given):
+        sampled.extend(found := sample_completions(*given))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_plays, "sample_completions", listen)
+        plays = players.play(players.questions_of(1), 2, dict.fromkeys(["planner", "solver"], adapter), "test")
+    batch = batch_of(plays, config.roles, config.make_method(), model.tokenizer.decode)
+    turns = batch.turns
+    logits = jax.jit(forward)(with_adapter(model.decoder, adapter), turns.tokens, turns.places)
+    found = np.asarray(chosen(jax.nn.log_softmax(logits), turns))
+    for row, completion in zip(found, sampled, strict=True):
+        np.testing.assert_allclose(row[: len(completion.tokens)], completion.log_probs, atol=1e-4)
+    assert batch.roles == ("planner",) * 4 + ("solver",) * 4
+
+
 def test_budgets_end_a_run_cleanly(capsys, write, tmp_path):
     out = tmp_path / "out"
     code, _, err = run(capsys, write(steps=50), "--out", out, "--budget-tokens", "150")
@@ -219,9 +257,6 @@ def test_a_decisions_type_is_that_of_the_text_before_it():
 
 def test_plays_are_of_the_policy_and_scores_of_the_verifier(monkeypatch):
     """The team's answer is the plurality; a reader is shown the message, and nothing else."""
-    from hqre_jax.bridge.finetuning import _plays
-    from hqre_jax.bridge.models import Completion, load
-
     parts = [{"type": "reasoning"}, {"type": "message", "after": "Say:"}]
     planner = {"name": "planner", "answers": False, "tau": 0, "format": parts}
     wanted = finetuning.config(roles=[planner, *({"name": name, "reads": ["planner"], "tau": 0} for name in "abc")])
