@@ -134,7 +134,11 @@ def test_what_a_run_leaves_behind(capsys, write, tmp_path):
     assert (code, err.startswith("hqre: out: ")) == (2, True)
 
 
-@pytest.mark.parametrize("method", ["sft", "raft", "own_right", "reinforce", "grpo", "cotrain", "dice_zero"])
+# Those whose losses are another one's run only when asked.
+ALIKE = [pytest.param(name, marks=pytest.mark.thorough) for name in ("raft", "own_right", "dice_zero")]
+
+
+@pytest.mark.parametrize("method", ["sft", "reinforce", "grpo", "cotrain", *ALIKE])
 def test_every_method_runs(capsys, write, tmp_path, method):
     config = write(steps=1, roles=[{"name": "solver", "max_tokens": 7, "price": 20.0, "tau": 0.05}])
     code, _, err = run(capsys, config, "--out", tmp_path / "out", "--method", method)
