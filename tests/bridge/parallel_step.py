@@ -3,10 +3,12 @@
     python tests/bridge/parallel_step.py [TENSOR ...]
 
 Prints one JSON line: for each number of devices along `tensor`, the largest differences of loss and gradient from one
-device's, and the share of the weights that a device holds; and whether processes know what each other sampled.
+device's, the share of the weights that a device holds, and how devices communicate; and whether processes know what
+each other sampled, and what is refused.
 """
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from hqre_jax.bridge import models
 from hqre_jax.bridge.models._adapters import TARGETS, Adapter
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import forward
+from hqre_jax.core._types import InputError
 
 TINY = Path(__file__).parent / "data" / "tiny_models"
 MASK = np.random.default_rng(1).integers(2, size=(8, 11)).astype(np.float32)
@@ -47,7 +50,9 @@ def main() -> None:
     for tensor in [int(text) for text in sys.argv[1:]] or [1]:
         grid = models.device_grid(tensor)
         placed = models.place_decoder(decoder, grid)
-        value, gradient = step(models.place_whole(stack, grid), placed, *models.place_batch(batch, grid))
+        arguments = models.place_whole(stack, grid), placed, *models.place_batch(batch, grid)
+        compiled = step.lower(*arguments).compile()
+        value, gradient = compiled(*arguments)
         apart = [
             np.abs(np.asarray(x) - np.asarray(y)).max()
             for x, y in zip(*map(jax.tree.leaves, (gradient, slopes)), strict=True)
@@ -59,11 +64,26 @@ def main() -> None:
                 "loss": abs(float(value) - float(expected)) / float(expected),
                 "gradient": float(max(apart)) / scale,
                 "held": held / sum(x.nbytes for x in jax.tree.leaves(decoder)),
+                "communication": sorted(
+                    set(re.findall(r"(all-\w+|collective-\w+|reduce-scatter)\(", compiled.as_text()))
+                ),
             }
         )
     said = [models.Completion((place, 7), (-0.1 / 3, float(-place)), place == 2) for place in range(5)]
     together = models.gathered([said[place] for place in models.own_share(5)], 5) == said
-    print(json.dumps({"devices": jax.device_count(), "found": found, "together": together}), flush=True)
+    first = models.from_first({"process": jax.process_index(), "adapters": stack})
+    together &= first["process"] == 0 and np.array_equal(
+        jax.tree.leaves(first["adapters"])[0], jax.tree.leaves(stack)[0]
+    )
+    placed = models.fetched(models.place_batch(batch, models.device_grid()))
+    together &= all(np.array_equal(x, y) for x, y in zip(placed, batch, strict=True))
+    try:
+        models.place_batch(np.zeros((7, 2), np.float32), models.device_grid())
+        refused = ""
+    except InputError as error:
+        refused = str(error)
+    told = {"devices": jax.device_count(), "found": found, "together": together, "refused": refused}
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

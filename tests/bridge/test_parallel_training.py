@@ -38,7 +38,10 @@ def assert_same_step(printed: str, grids: list[dict[str, int]]) -> None:
         assert found["gradient"] < 1e-5
         # Norms and the like are whole everywhere, and so is attention where two heads are for four devices.
         assert found["held"] < {1: 1.01, 2: 0.51, 4: 0.45}[found["grid"]["tensor"]]
+        # Sums alone: no device ever gathers what others hold.
+        assert found["communication"] == ["all-reduce"]
     assert said["together"]
+    assert said["refused"] == "batch: has 7 sequences, which 4 devices do not divide: fill it up"
 
 
 def test_four_devices_are_one():

@@ -20,9 +20,11 @@ from hqre_jax.bridge.models._local import LocalModel as LocalModel
 from hqre_jax.bridge.models._memory import TrainingMemory as TrainingMemory
 from hqre_jax.bridge.models._memory import training_memory as training_memory
 from hqre_jax.bridge.models._parallel import device_grid as device_grid
+from hqre_jax.bridge.models._parallel import fetched as fetched
 from hqre_jax.bridge.models._parallel import place_batch as place_batch
 from hqre_jax.bridge.models._parallel import place_decoder as place_decoder
 from hqre_jax.bridge.models._parallel import place_whole as place_whole
+from hqre_jax.bridge.models._processes import from_first as from_first
 from hqre_jax.bridge.models._processes import gathered as gathered
 from hqre_jax.bridge.models._processes import join_processes as join_processes
 from hqre_jax.bridge.models._processes import own_share as own_share

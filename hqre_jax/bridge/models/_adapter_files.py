@@ -36,13 +36,13 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
 
 
 def save_adapter(folder: str | Path, adapter: Adapter, config: LoraConfig, base_name: str) -> None:
-    """Write an adapter as PEFT does, so that `PeftModel.from_pretrained`, vLLM and others load it.
+    """Write an adapter as PEFT does, so that PEFT, vLLM and others load it.
 
     Each file is written whole or not at all, the configuration last.
 
     Args:
         folder: Where to; it is made where it is missing.
-        adapter: A single adapter, or the `stacked` ones of roles taken apart (`jax.tree.map(lambda x: x[i], stack)`).
+        adapter: A single adapter, or the `stacked` ones of roles taken apart (``jax.tree.map(lambda x: x[i], stack)``).
         config: What the adapter was made with.
         base_name: Name or path of the model it belongs to, for the reader's information.
 

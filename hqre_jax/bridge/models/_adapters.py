@@ -10,7 +10,7 @@ Source: Hu et al. 2021 (arXiv 2106.09685); names and initial values are those of
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -151,7 +151,7 @@ def init_adapter(model: Architecture | Decoder, config: LoraConfig, key: Key[Arr
 def with_adapter(decoder: Decoder, adapter: Adapter, roles: Int[Array, " sequence"] | None = None) -> Decoder:
     """The decoder with an adapter beside its layers.
 
-    To train, differentiate with respect to the adapter: `jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)`.
+    To train, take slopes in the adapter: ``jax.grad(lambda a: loss(with_adapter(decoder, a)))(adapter)``.
 
     Args:
         decoder: The frozen weights.
@@ -198,22 +198,20 @@ def merged(decoder: Decoder, adapter: Adapter) -> Decoder:
 
 
 def stacked(adapters: Sequence[Adapter]) -> Adapter:
-    """Adapters of several roles as one, with a leading axis `role`.
+    """Adapters of several roles as one, with a leading axis ``role``.
 
     Args:
         adapters: Of the same layers, rank and scale.
 
     Returns:
-        Their stack, for `with_adapter(decoder, stack, roles)`.
+        Their stack, for ``with_adapter(decoder, stack, roles)``.
 
     Raises:
         InputError: Where there is none, or they differ in shape.
     """
     if not adapters:
         raise InputError("adapters", "are none; at least one is needed")
-    kinds = {
-        str(jax.tree.structure(adapter)) + str([x.shape for x in jax.tree.leaves(adapter)]) for adapter in adapters
-    }
+    kinds = {(jax.tree.structure(one), *(x.shape for x in jax.tree.leaves(one))) for one in adapters}
     if len(kinds) > 1:
         raise InputError("adapters", "differ in their layers, rank or scale; those of one batch are of one kind")
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *adapters)
@@ -234,7 +232,7 @@ def layer_at(decoder: Decoder, path: str) -> Linear:
     return layer
 
 
-def _replace(decoder: Decoder, adapter: Adapter, change) -> Decoder:
+def _replace(decoder: Decoder, adapter: Adapter, change: Callable[[Linear, Lora], eqx.Module]) -> Decoder:
     def layers(tree: Decoder) -> list[Linear]:
         return [layer_at(tree, path) for path in adapter.loras]
 

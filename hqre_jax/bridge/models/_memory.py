@@ -57,12 +57,12 @@ def training_memory(
     """Bytes of a training step on one device.
 
     Args:
-        decoder: The weights, or their shapes (`jax.eval_shape`).
+        decoder: The weights, or their shapes (``jax.eval_shape``).
         adapter: The adapter, or its shapes; a stack of several roles' counts whole.
         sequences: Of a batch.
         length: Of each, in tokens.
         read: Places of each whose logits are computed; None for all.
-        rematerialise: As for `forward`.
+        rematerialise: Whether blocks are computed again.
 
     Returns:
         What takes how much.

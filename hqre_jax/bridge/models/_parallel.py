@@ -1,9 +1,9 @@
 """Training on several devices: where weights and batches lie. What is computed does not change, and JAX communicates.
 
-Devices form a grid with the axes `data` and `tensor`. Sequences of a batch are divided along `data`; along `tensor`, as
-Megatron-LM does, the layers that widen the stream by their outputs and those that narrow it by their inputs, so that a
-block needs two sums across devices. Adapters, and with them the optimiser's state, are small: all devices have them
-whole.
+Devices form a grid with the axes ``data`` and ``tensor``. Sequences of a batch are divided along the first; along the
+second, as in Megatron-LM, the layers that widen the stream are divided by their outputs and those that narrow it by
+their inputs, so that a block needs two sums across devices. Adapters, and with them the optimiser's state, are small:
+all devices have them whole.
 
 Source: Shoeybi et al. 2019 (arXiv 1909.08053).
 """
@@ -11,7 +11,9 @@ Source: Shoeybi et al. 2019 (arXiv 1909.08053).
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental.multihost_utils import process_allgather
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import GetAttrKey
 
@@ -19,7 +21,7 @@ from hqre_jax.bridge.models._decoder import Architecture, Decoder
 from hqre_jax.core._types import InputError, checked_count
 
 _Tree = TypeVar("_Tree")
-# How arrays of the decoder, and of its blocks, are divided along `tensor`; others are whole.
+# How arrays of the decoder, and of its blocks, are divided along ``tensor``; others are whole.
 _WIDENING = ("attention.query", "attention.key", "attention.value", "mlp.gate", "mlp.up", "head")
 _DIVIDED = {
     **{f"{layer}.weight": PartitionSpec(None, "tensor") for layer in _WIDENING},
@@ -29,17 +31,17 @@ _DIVIDED = {
 
 
 def device_grid(tensor: int = 1, num_devices: int | None = None) -> Mesh:
-    """The devices of all processes as a grid with the axes `data` and `tensor`.
+    """The devices of all processes as a grid with the axes ``data`` and ``tensor``.
 
     Args:
         tensor: Devices that share each weight; neighbours, so that they are on one machine where it has so many.
-        num_devices: How many devices to use, in the order of `jax.devices()`; None for all.
+        num_devices: How many devices to use, in the order of ``jax.devices()``; None for all.
 
     Returns:
         The grid.
 
     Raises:
-        InputError: Where `tensor` does not divide the number of devices, or there are not so many.
+        InputError: Where ``tensor`` does not divide the number of devices, or there are not so many.
     """
     devices = np.array(jax.devices())
     count = len(devices) if num_devices is None else checked_count(num_devices, "num_devices")
@@ -51,7 +53,7 @@ def device_grid(tensor: int = 1, num_devices: int | None = None) -> Mesh:
 
 
 def place_decoder(decoder: Decoder, grid: Mesh) -> Decoder:
-    """The frozen weights, divided along `tensor`.
+    """The frozen weights, divided along ``tensor``.
 
     What the number of devices does not divide stays whole on each: attention by its key and value heads, mlps by their
     hidden width, embedding and head by the vocabulary.
@@ -75,7 +77,7 @@ def place_decoder(decoder: Decoder, grid: Mesh) -> Decoder:
 
 
 def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
-    """A batch, divided along `data`.
+    """A batch, divided along ``data``.
 
     Args:
         batch: Arrays whose first axis is that of the sequences; whole and the same in every process.
@@ -97,6 +99,18 @@ def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
 def place_whole(tree: _Tree, grid: Mesh) -> _Tree:
     """Adapters and the optimiser's state: whole on every device."""
     return jax.tree.map(lambda x: _put(x, NamedSharding(grid, PartitionSpec())), tree)
+
+
+def fetched(tree: _Tree) -> _Tree:
+    """Arrays on the devices of all processes, whole and on the first device of each: what is to be looked at there.
+
+    Args:
+        tree: Arrays that are placed; every process asks for the same.
+
+    Returns:
+        The arrays.
+    """
+    return jax.tree.map(lambda x: jnp.asarray(np.asarray(process_allgather(x, tiled=True))), tree)
 
 
 def _put(x: jax.Array, sharding: NamedSharding) -> jax.Array:

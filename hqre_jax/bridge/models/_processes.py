@@ -2,14 +2,18 @@
 
 import json
 import os
+import pickle
 from collections.abc import Sequence
+from typing import TypeVar
 
 import jax
 import numpy as np
+from jax.experimental.multihost_utils import broadcast_one_to_all, process_allgather
 
 from hqre_jax.bridge.models._sampling import Completion
 from hqre_jax.core._types import InputError
 
+_Value = TypeVar("_Value")
 COORDINATOR, PROCESSES, PROCESS = "HQRE_COORDINATOR", "HQRE_PROCESSES", "HQRE_PROCESS"
 
 
@@ -34,6 +38,26 @@ def join_processes() -> None:
     jax.distributed.initialize(coordinator, int(count), int(number))
 
 
+def from_first(value: _Value) -> _Value:
+    """What the first process has, in all of them.
+
+    So one process decides, reads and writes, and the others ask for what it says, and compute with it.
+
+    Args:
+        value: Of the first process, anything that can be pickled; what others give is not looked at.
+
+    Returns:
+        The first process's value.
+    """
+    if jax.process_count() == 1:
+        return value
+    data = pickle.dumps(value) if jax.process_index() == 0 else b""
+    size = int(broadcast_one_to_all(np.int64(len(data))))
+    whole = np.zeros(size, np.uint8)
+    whole[: len(data)] = np.frombuffer(data, np.uint8)
+    return pickle.loads(np.asarray(broadcast_one_to_all(whole), np.uint8).tobytes())
+
+
 def own_share(count: int) -> range:
     """Which of so many prompts this process samples: every process a share, none twice."""
     return range(jax.process_index(), count, jax.process_count())
@@ -49,8 +73,6 @@ def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
     Returns:
         The completions, in the order of the prompts.
     """
-    from jax.experimental.multihost_utils import process_allgather
-
     lines = [[completion.tokens, completion.log_probs, completion.ended] for completion in completions]
     data = np.frombuffer(json.dumps(lines).encode(), np.uint8)
     sizes = np.reshape(process_allgather(np.array([len(data)], np.int32)), -1)

@@ -48,7 +48,7 @@ def sample_completions(
 
     A completion depends on its prompt, adapter, controls and sample index alone, not on what is sampled beside it. Each
     role's adapter is merged in its turn, which takes the adapted layers once more in memory. Where gradients are to be
-    those of the policy that sampled, `controls.temperature` is 1 and `controls.top_p` is 1.
+    those of the policy that sampled, temperature and ``top_p`` are 1.
 
     Args:
         model: Base weights, tokenizer and end tokens.
