@@ -139,6 +139,6 @@ def _same_again(arguments: Namespace) -> str:
     """The command as it would be typed."""
     words = ["hqre", "llm", "finetune", arguments.config]
     for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
-        if (value := getattr(arguments, name)) is not None:
+        if (value := getattr(arguments, name)) is not None and (name, value) != ("tensor", "1"):
             words.append(f"--{name.replace('_', '-')}={value}")
     return shlex.join(words)

@@ -11,7 +11,7 @@ import pytest
 from hqre_jax.bridge.finetuning._batch import Batch
 from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, equal_states
 from hqre_jax.bridge.finetuning.methods import CoTraining, Dice, Grpo, Raft, Reinforce, Settings, SupervisedFineTuning
 from hqre_jax.bridge.models import LoraConfig, init_adapter
 from hqre_jax.bridge.models._assemble import assemble
@@ -83,6 +83,13 @@ def test_what_is_imitated():
     np.testing.assert_allclose(right, np.outer([0, 1, 1, 0, 0, 0], [1, 1, 1]) * turns.mask / 4)
     best = Raft(Settings()).signal(turns, nothing).weights  # the first of equals; where all is wrong, nothing
     np.testing.assert_allclose(best, np.outer([0, 1, 0, 0, 0, 1], [1, 1, 1]) * turns.mask / 5)
+
+
+def test_equal_states_have_equal_numbers():
+    """Equal prompts and equal beginnings; the last token of a reply leads to no decision."""
+    turns = [((7, 8), (1, 2, 3)), ((7, 8), (1, 5)), ((7, 8, 1), (2,)), ((7, 8), (1, 2, 9)), ((0, 1), (4, 4))]
+    numbers = equal_states(turns)
+    assert numbers == [[0, 1, 2], [0, 1], [3], [0, 1, 2], [4, 5]]
 
 
 @pytest.fixture(scope="module")

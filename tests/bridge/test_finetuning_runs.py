@@ -1,5 +1,6 @@
 """Fine-tuning runs with a tiny random model: they go on to the same bits, and end within budgets, or with a reason."""
 
+import fcntl
 import json
 import os
 import signal
@@ -132,6 +133,11 @@ def test_what_a_run_leaves_behind(capsys, write, tmp_path):
     assert adapters_in(out) == before
     code, _, err = run(capsys, write(), "--out", out, "--seed", "7")
     assert (code, err.startswith("hqre: out: ")) == (2, True)
+    with (out / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        code, _, err = run(capsys, write(), "--out", out, "--steps", "3")
+    assert (code, "another process works in" in err) == (2, True)
+    assert len(lines_of(out)) == 2
 
 
 # Those whose losses are another one's run only when asked.

@@ -67,7 +67,7 @@ def batch_of(
     tokens = np.zeros((len(said), length), np.int32)
     places, actions, kinds, states = (np.zeros(shape, np.int32) for _ in range(4))
     mask, tau = np.zeros(shape, bool), np.zeros(shape, np.float32)
-    numbers = equal_states([((*turn.prompt, *turn.tokens), len(turn.prompt)) for _, _, turn in said])
+    numbers = equal_states([(turn.prompt, turn.tokens) for _, _, turn in said])
     groups: dict[tuple[str, str, str, int], int] = {}
     group = np.zeros(len(said), np.int32)
     for k, (role, play, turn) in enumerate(said):

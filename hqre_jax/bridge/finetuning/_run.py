@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -93,15 +94,22 @@ class Run:
             raise InputError("out", f"{str(out)!a} cannot be made: {getattr(error, 'strerror', error)}") from None
         self._check_plan()
         self._metrics, self._evaluations = Lines(self.out / METRICS), Lines(self.out / EVALUATIONS)
-        self._state = self._load()
 
     def run(self, announce: Callable[[str, int, int], None] = lambda what, done, total: None) -> Ended:
         """Take the steps that are left.
 
         Args:
             announce: Takes words, steps taken and steps in all.
+
+        Raises:
+            InputError: Another process works in the folder, or it cannot be written to.
         """
-        config, state, began = self.config, self._state, time.monotonic()
+        with _alone(self.out):
+            return self._run(announce)
+
+    def _run(self, announce: Callable[[str, int, int], None]) -> Ended:
+        self._state = state = self._load()
+        config, began = self.config, time.monotonic()
         self._write_plan()
         announce("first policy", state.step, config.steps)
         self._evaluate(due=state.step == 0)
@@ -234,6 +242,22 @@ class Run:
             save_checkpoint(self.out / CHECKPOINT, (*told, np.int64(state.lost)), np.int64(state.step), self._question)
         except OSError as error:
             raise InputError("out", f"{CHECKPOINT} cannot be written there: {error.strerror or error}") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; however this one ends, it is free again."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError("out", f"another process works in {str(folder)!a}: wait for it, or stop it") from None
+        yield
 
 
 def read_plan(folder: Path) -> dict[str, Any] | None:

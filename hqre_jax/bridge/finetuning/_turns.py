@@ -4,6 +4,7 @@ Every reply token is a decision. Its state is all that stands before it (prompt,
 token; its type, and with it its temperature, is a function of the state.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -71,9 +72,13 @@ def divergence(p: Float[Array, "turn step token"], q: Float[Array, "turn step to
     return jnp.sum(jnp.exp(p) * (p - q), axis=-1)
 
 
-def equal_states(turns: list[tuple[tuple[int, ...], int]]) -> list[list[int]]:
-    """Numbers of the states of turns, each given as (prompt and reply, length of the prompt)."""
-    seen: dict[tuple[int, ...], int] = {}
-    return [
-        [seen.setdefault(tokens[:place], len(seen)) for place in range(length, len(tokens))] for tokens, length in turns
-    ]
+def equal_states(turns: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[int]]:
+    """Numbers of the states of turns, each given as (prompt, reply): equal for equal prompts and equal beginnings."""
+    seen: dict[tuple[int | None, int | tuple[int, ...]], int] = {}
+    numbers = []
+    for prompt, reply in turns:
+        own = [seen.setdefault((None, prompt), len(seen))]
+        for token in reply[:-1]:
+            own.append(seen.setdefault((own[-1], token), len(seen)))
+        numbers.append(own)
+    return numbers
