@@ -34,11 +34,13 @@ A configuration names tasks, roles with the format of their turns, and a tempera
   name = "solver"
   format = [{type = "reasoning"}, {type = "answer", after = "The answer is"}]
   tau = {reasoning = 0.05, answer = 0.02}
+  # adapter = "solver", instructions = "", control = "direct", reads = [], answers = true, max_tokens = 48, price = 0.0
 
   # [plays] questions = 8, plays = 4, pool = 100
   # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
   # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
-  # [optimizer] learning_rate = 0.001, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false
+  # [optimizer] learning_rate = 0.001, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false,
+  #   step_limit = 2.0
   # [evaluation] questions = 50, every = 10, split = "dev"
   # [budget] tokens = 1000000, minutes = 60.0
 

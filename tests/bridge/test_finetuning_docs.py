@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hqre_jax.bridge.finetuning import read_config
 from hqre_jax.bridge.finetuning.methods import METHODS
+from hqre_jax.cli._llm_finetune import EPILOG
 from hqre_jax.cli._parser import build_parser
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,29 @@ def test_the_configuration_is_read_and_the_commands_are_known(tmp_path):
     assert [build_parser().parse_args(shlex.split(line)[1:]).llm_command for line in commands] == [
         "finetune", "finetune", "report",
     ]  # fmt: skip
+
+
+def test_the_help_shows_what_a_file_may_say(tmp_path):
+    """The example, with every remark taken at its word, is a configuration with its usual values."""
+    example = re.search(r"  version = 1\n.*?(?=\nDIR gets)", EPILOG, re.S)[0]
+    text = re.sub(r",\n  #  ", ",", example)
+    text = re.sub(r"^  # \[(\w+)\] (.*)$", lambda m: f"[{m[1]}]\n" + spread(m[2]), text, flags=re.M)
+    text = re.sub(r"^  # (adapter = .*)$", lambda m: spread(m[1]), text, flags=re.M)
+    path = tmp_path / "finetuning.toml"
+    path.write_text(text)
+    config = read_config(path)
+    bare = read_config(
+        {"version": 1, "steps": 40, "tasks": [{"name": "arithmetic"}], "roles": [{"name": "a", "tau": 0}]}
+    )
+    for part in ("settings", "adapter", "optimizer", "evaluation", "questions", "plays", "pool", "dtype", "method"):
+        assert getattr(config, part) == getattr(bare, part)
+    assert config.roles[0].max_tokens == 48
+    assert config.budget_tokens == 1_000_000
+
+
+def spread(assignments):
+    """Assignments with commas between them, a line each."""
+    return re.sub(r", (?=\w+ = )", "\n", assignments) + "\n"
 
 
 def test_every_method_has_its_row():

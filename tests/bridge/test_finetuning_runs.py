@@ -231,6 +231,8 @@ def test_a_step_that_diverges_is_not_taken(capsys, write, tmp_path, changed, rea
         ({"roles": [{"name": "a", "tau": 0, "reads": ["b"]}]}, "config: roles[0]: reads"),
         ({"roles": [{"name": "a", "tau": 0, "answers": False}]}, "config: roles"),
         ({"roles": [{"name": "a b", "tau": 0}]}, "config: roles[0]: adapter"),
+        ({"roles": [{"name": "a", "tau": 0, "instructions": 0}]}, "config: roles[0]: instructions"),
+        ({"roles": [{"name": "a", "tau": 0, "reads": ""}]}, "config: roles[0]: reads"),
         ({"roles": [{"name": "a", "tau": 0, "control": "abstain"}]}, "config: roles[0]: control"),
         ({"roles": [{"name": "a", "tau": 0, "format": [{"type": "song"}]}]}, "config: roles[0]: format[0]: type"),
         (

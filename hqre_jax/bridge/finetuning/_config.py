@@ -238,9 +238,9 @@ def _role(table: Table) -> Role:
     role = Role(
         name=name,
         adapter=table.take("adapter", _file_name, "a name of letters, digits, - and _", name),
-        instructions=table.take("instructions", text, "a text", ""),
+        instructions=table.take("instructions", lambda value: "" if value == "" else text(value), "a text", ""),
         control=table.take("control", one_of(WAYS), f"one of {', '.join(WAYS)}", "direct"),
-        reads=table.take("reads", words, "a list of roles", ()),
+        reads=table.take("reads", lambda value: () if value == [] else words(value), "a list of roles", ()),
         answers=table.take("answers", _truth, "true or false", True),
         max_tokens=table.take("max_tokens", lambda value: whole(value, 1), _COUNT, None),
         price=table.take("price", amount, "a price for 1,000 tokens, 0 or more,", 0.0),
