@@ -7,7 +7,7 @@ import numpy as np
 import scipy.stats
 from jaxtyping import Float
 
-from benchmarks.finetuning._entries import Entry
+from benchmarks.finetuning._entries import Entry, all_entries
 from hqre_jax.rollouts import RolloutLog
 from hqre_jax.stability import diagnose_logs, drift_index, oscillation_index
 
@@ -29,15 +29,19 @@ def measure(entry: Entry, record: Record, diagnosed: bool = True) -> dict[str, A
         record: policies ``(seed, step, role, state, token)``, right ``(seed, step)``, gaps ``(seed, step, role)``.
         diagnosed: Whether T6 has a say, which takes seconds.
     """
-    policies, right, gaps = (record[f"{entry.name}:{field}"].astype(float) for field in ("policies", "right", "gaps"))
+    policies, gaps = (record[f"{entry.name}:{field}"].astype(float) for field in ("policies", "gaps"))
     half = policies.shape[1] // 2
     late = policies[:, half:]
-    swings = (late.max(1) - late.min(1)).max(-1).mean(-1)
+    right, swing = _right_and_swing(entry, record)
+    first = next(one for one in all_entries() if one.game == entry.game)
+    beside = _right_and_swing(first, record)
     row: dict[str, Any] = {
         "game": entry.game.name, "method": entry.method, "tau": list(entry.tau), "remark": entry.remark,
-        "right": _interval(right[:, half:].mean(1)),
+        "right": _interval(right),
+        "right_beside_first": _interval(right - beside[0]),
         "regret": _interval(gaps[:, half:].sum(-1).mean(1)),
-        "swing": _interval(swings.mean(-1)),
+        "swing": _interval(swing),
+        "swing_beside_first": _interval(swing - beside[1]),
         "oscillation": _interval(np.array([np.asarray(oscillation_index(one)).mean() for one in late])),
     }  # fmt: skip
     if entry.game.name == "signalling":
@@ -46,6 +50,14 @@ def measure(entry: Entry, record: Record, diagnosed: bool = True) -> dict[str, A
     elif diagnosed and entry.method in ("dice", "dice_zero"):
         row["diagnosis"] = [diagnosis(entry, policies[seed], seed) for seed in range(len(policies))]
     return row
+
+
+def _right_and_swing(entry: Entry, record: Record) -> tuple[np.ndarray, np.ndarray]:
+    """P(right) and swing in the second half of each seed's run."""
+    policies, right = (record[f"{entry.name}:{field}"].astype(float) for field in ("policies", "right"))
+    late = policies[:, policies.shape[1] // 2 :]
+    swing = (late.max(1) - late.min(1)).max(-1).mean((-1, -2))
+    return right[:, right.shape[1] // 2 :].mean(1), swing
 
 
 def diagnosis(entry: Entry, policies: Float[np.ndarray, "step role state token"], seed: int) -> dict[str, Any]:

@@ -12,13 +12,17 @@ Two roles, one token each, tables of logits in place of adapters; signals, losse
 learning rate {rate:g}, {seeds} seeds; brackets are 95 % intervals over seeds (Student). Methods see equally many plays.
 
 * P(right), regret (what the roles' best responses would gain, a play, summed over roles), swing (largest less least
-  probability of a token, mean over states and roles) and oscillation (cosine of successive steps): second half.
+  probability of a token, mean over states and roles) and oscillation (cosine of successive steps): second half. Beside
+  the first: less the first row's, seed by seed, with the interval of that (paired).
 * `inspection`: roles pay for their own work, and it is worth its cost only where the other one does not work.
 * `who_answers`: roles pay for their own answer, and one is enough: two conventions, and none of them is fair.
 * `signalling`: any code would do. Conventions: share of runs that end with a word for every target, understood nine
   times in ten. Drift: path over displacement of the sender, whole run.
 * T6: verdicts on six policies of each run ({policies}), from {diagnosed} plays of each alone; a method without
   temperatures is judged at 0.01."""
+
+
+_SHOWN = ("right", "right_beside_first", "regret", "swing", "swing_beside_first", "oscillation")
 
 
 def build_table(record: Record) -> dict[str, Any]:
@@ -39,12 +43,13 @@ def markdown(table: dict[str, Any]) -> str:
     )  # fmt: skip
     lines = ["# Fine-tuning in three small games", "", legend]
     for game, columns in (("inspection", ("T6",)), ("who_answers", ("T6",)), ("signalling", ("conventions", "drift"))):
-        head = ("method", "τ", "P(right)", "regret", "swing", "oscillation", *columns)
+        head = ("method", "τ", "P(right)", "beside the first", "regret", "swing", "beside the first", "oscillation")
+        head += columns
         lines += ["", f"## {game}", "", f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
         for row in [row for row in table["rows"] if row["game"] == game]:
             tau = ", ".join(f"{one:g}" for one in dict.fromkeys(row["tau"]))
             cells = [row["method"], f"{tau} ({row['remark']})" if row["remark"] else tau]
-            cells += [_shown(row[name]) for name in ("right", "regret", "swing", "oscillation")]
+            cells += [_shown(row[name]) for name in _SHOWN]
             if game != "signalling":
                 cells.append(_diagnosis(row.get("diagnosis")))
             else:

@@ -67,6 +67,7 @@ def test_quoted_numbers_are_the_tables():
     none, certified = row("inspection", "dice_zero"), rows[0]
     quoted = [
         (none["swing"], "0.82"), (certified["swing"], "0.08"), (certified["right"], "0.90"), (none["right"], "0.85"),
+        (certified["regret"], "0.041"), (rows[1]["regret"], "0.012"), (rows[1]["swing"], "0.16"),
         (row("inspection", "grpo")["swing"], "0.45"), (row("who_answers", "dice", "small")["right"], "0.87"),
         (row("who_answers", "dice")["right"], "0.74"),
         *((row("inspection", method)["right"], "0.96") for method in ("raft", "own_right", "cotrain")),
