@@ -1,4 +1,4 @@
-"""The logit equation in numpy, ``z = log ρ + s · (gain of each action over the first)/τ``: normal forms, Markov games."""
+"""The logit equation in numpy, ``z = log ρ + s · (gain over the first action)/τ``: normal forms and Markov games."""
 
 import numpy as np
 

@@ -2,14 +2,25 @@
 
 import hashlib
 import json
-import math
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+from hqre_jax.bridge._toml import (
+    Table,
+    amount,
+    distinct,
+    mapping,
+    one_of,
+    read_document,
+    some_of,
+    subset,
+    text,
+    whole,
+    words,
+)
 from hqre_jax.core._types import InputError
 
 VERSION = 1
@@ -19,7 +30,6 @@ _SEEN: tuple[Seen, ...] = ("class", "round", "agreement")
 _STOPS: tuple[Stop, ...] = ("agreed", "silent")
 # With fewer, an agent could not answer twice where another does too without a sample being used again.
 QUESTIONS, SAMPLES = 60, 8
-_Entry = TypeVar("_Entry")
 
 
 @dataclass(frozen=True)
@@ -189,188 +199,76 @@ def read_team(source: str | Path | Mapping[str, Any], model: str | None = None) 
     Raises:
         InputError: Naming the file, the table and the key at fault.
     """
-    if isinstance(source, Mapping):
-        return _team(_Table("team", source), model)
-    try:
-        document = tomllib.loads(Path(source).read_bytes().decode("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        if isinstance(error, UnicodeDecodeError | tomllib.TOMLDecodeError):
-            raise InputError(str(source), f"is not TOML: {error}") from None
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        hint = "; `hqre llm init` writes one" if isinstance(error, FileNotFoundError) else ""
-        raise InputError(str(source), f"cannot be read: {reason}{hint}") from None
-    return _team(_Table(str(source), document), model)
+    return _team(read_document(source, "team", "; `hqre llm init` writes one"), model)
 
 
-class _Table:
-    """Takes values out of a table, each with its check; what is left over is a mistake."""
-
-    def __init__(self, name: str, values: Mapping[str, Any]):
-        self.name, self.values, self.known = name, dict(values), list[str]()
-
-    def take(self, key: str, check: Callable[[Any], _Entry], wanted: str, *default: Any) -> _Entry:
-        self.known.append(key)
-        if key not in self.values:
-            if default:
-                return default[0]
-            raise InputError(f"{self.name}: {key}", f"is missing; {wanted} is wanted")
-        value = self.values.pop(key)
-        try:
-            return check(value)
-        except (TypeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{self.name}: {key}", f"is {value!a:.80}; {wanted} is wanted") from None
-
-    def tables(self, key: str, what: str) -> "list[_Table]":
-        entries = self.take(key, _tables, f"one or more tables [[{key}]], {what},")
-        return [_Table(f"{self.name}: {key}[{k}]", entry) for k, entry in enumerate(entries)]
-
-    def finish(self) -> None:
-        if self.values:
-            raise InputError(
-                f"{self.name}: {next(iter(self.values))}", f"is not known; here are {', '.join(self.known)}"
-            )
-
-
-def _team(table: _Table, model: str | None) -> Team:
-    version = table.take("version", lambda value: _whole(value, 1), f"the number {VERSION}")
+def _team(table: Table, model: str | None) -> Team:
+    version = table.take("version", lambda value: whole(value, 1), f"the number {VERSION}")
     if version > VERSION:
         raise InputError(f"{table.name}: version", f"is {version}, this one reads {VERSION}: upgrade hqre-jax")
-    title = table.take("title", _text, "a text", "team")
-    common = table.take("model", _text, "a model's name", model)
-    rounds = table.take("rounds", lambda value: _whole(value, 1, 100), "a whole number from 1 to 100", 1)
-    examples = table.take("examples", _one_of(("private", "shared")), '"private" or "shared"', "private")
-    price = _price(_Table(f"{table.name}: price", table.take("price", _table, "a table [price]")))
-    state = _Table(f"{table.name}: state", table.take("state", _table, "a table [state]", {}))
-    sees = state.take("sees", _some_of(_SEEN), f"a list of {', '.join(_SEEN)}", _SEEN)
-    stops = state.take("stops", _some_of(_STOPS), f"a list of {', '.join(_STOPS)}", ())
+    title = table.take("title", text, "a text", "team")
+    common = table.take("model", text, "a model's name", model)
+    rounds = table.take("rounds", lambda value: whole(value, 1, 100), "a whole number from 1 to 100", 1)
+    examples = table.take("examples", one_of(("private", "shared")), '"private" or "shared"', "private")
+    price = _price(Table(f"{table.name}: price", table.take("price", mapping, "a table [price]")))
+    state = Table(f"{table.name}: state", table.take("state", mapping, "a table [state]", {}))
+    sees = state.take("sees", some_of(_SEEN), f"a list of {', '.join(_SEEN)}", _SEEN)
+    stops = state.take("stops", some_of(_STOPS), f"a list of {', '.join(_STOPS)}", ())
     state.finish()
-    questions = table.take("questions", lambda value: _whole(value, 2), "a whole number, 2 or more,", QUESTIONS)
-    samples = table.take("samples", lambda value: _whole(value, 1), "a whole number, 1 or more,", SAMPLES)
+    questions = table.take("questions", lambda value: whole(value, 2), "a whole number, 2 or more,", QUESTIONS)
+    samples = table.take("samples", lambda value: whole(value, 1), "a whole number, 1 or more,", SAMPLES)
     tasks = tuple(_task(entry) for entry in table.tables("tasks", "each with a name"))
     menu = tuple(_choice(entry) for entry in table.tables("menu", "each with a control"))
-    _distinct(f"{table.name}: menu", [choice.name for choice in menu])
+    distinct(f"{table.name}: menu", [choice.name for choice in menu])
     agents = tuple(_agent(entry, menu, common, model, price) for entry in table.tables("agents", "each with a name"))
-    _distinct(f"{table.name}: agents", [agent.name for agent in agents])
+    distinct(f"{table.name}: agents", [agent.name for agent in agents])
     table.finish()
     return Team(title, rounds, examples, sees, stops, questions, samples, tasks, agents)
 
 
-def _price(table: _Table) -> TokenPrice:
+def _price(table: Table) -> TokenPrice:
     wanted = "a price for 1,000 tokens, 0 or more,"
-    prompt = table.take("prompt", _amount, wanted)
-    price = TokenPrice(prompt, table.take("cached", _amount, wanted, prompt), table.take("completion", _amount, wanted))
+    prompt = table.take("prompt", amount, wanted)
+    price = TokenPrice(prompt, table.take("cached", amount, wanted, prompt), table.take("completion", amount, wanted))
     table.finish()
     return price
 
 
-def _task(table: _Table) -> TeamTask:
-    task = TeamTask(
-        table.take("name", _text, "a task's name"), table.take("classes", _names, "a list of classes", None)
-    )
+def _task(table: Table) -> TeamTask:
+    task = TeamTask(table.take("name", text, "a task's name"), table.take("classes", words, "a list of classes", None))
     table.finish()
     return task
 
 
-def _choice(table: _Table) -> Choice:
+def _choice(table: Table) -> Choice:
     from hqre_jax.bridge.controls import CONTROLS
 
-    control = table.take("control", _one_of(tuple(CONTROLS)), f"one of {', '.join(CONTROLS)}")
+    control = table.take("control", one_of(tuple(CONTROLS)), f"one of {', '.join(CONTROLS)}")
     choice = Choice(
-        name=table.take("name", _text, "a text", control),
+        name=table.take("name", text, "a text", control),
         control=control,
-        temperature=table.take("temperature", _amount, "a number, 0 or more,", 0.0),
-        max_tokens=table.take("max_tokens", lambda value: _whole(value, 1), "a whole number, 1 or more,", None),
-        part=table.take("part", _text, "the name of a part of a divided question", None),
+        temperature=table.take("temperature", amount, "a number, 0 or more,", 0.0),
+        max_tokens=table.take("max_tokens", lambda value: whole(value, 1), "a whole number, 1 or more,", None),
+        part=table.take("part", text, "the name of a part of a divided question", None),
     )
     table.finish()
     return choice
 
 
-def _agent(table: _Table, menu: Sequence[Choice], common: str | None, override: str | None, price: TokenPrice) -> Agent:
-    own = table.take("model", _text, "a model's name", common)
+def _agent(table: Table, menu: Sequence[Choice], common: str | None, override: str | None, price: TokenPrice) -> Agent:
+    own = table.take("model", text, "a model's name", common)
     if own is None:
         raise InputError(f"{table.name}: model", "is missing, and so is the team's: give a model's name to either")
     names = [choice.name for choice in menu]
-    chosen = table.take("controls", _subset(names), f"a list of entries of the menu ({', '.join(names)})", names)
-    paid = table.take("price", _table, "a table with prompt and completion", None)
+    chosen = table.take("controls", subset(names), f"a list of entries of the menu ({', '.join(names)})", names)
+    paid = table.take("price", mapping, "a table with prompt and completion", None)
     agent = Agent(
-        name=table.take("name", _text, "a text"),
-        role=table.take("role", _text, "a word", "solver"),
-        instructions=table.take("instructions", _text, "a text", ""),
+        name=table.take("name", text, "a text"),
+        role=table.take("role", text, "a word", "solver"),
+        instructions=table.take("instructions", text, "a text", ""),
         model=override or own,
         choices=tuple(choice for choice in menu if choice.name in chosen),
-        price=price if paid is None else _price(_Table(f"{table.name}: price", paid)),
+        price=price if paid is None else _price(Table(f"{table.name}: price", paid)),
     )
     table.finish()
     return agent
-
-
-def _distinct(name: str, words: Sequence[str]) -> None:
-    for word in words:
-        if words.count(word) > 1:
-            raise InputError(name, f"has several that are called {word!a}; give each its own name")
-
-
-def _table(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError
-    return value
-
-
-def _tables(value: Any) -> list[dict[str, Any]]:
-    if not isinstance(value, list) or not value:
-        raise TypeError
-    return [_table(entry) for entry in value]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise TypeError
-    return value
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value:
-        raise TypeError
-    return tuple(dict.fromkeys(_text(entry) for entry in value))
-
-
-def _whole(value: Any, least: int, most: int = 2**31) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError
-    return value
-
-
-def _amount(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError
-    return float(value)
-
-
-def _one_of(names: tuple[str, ...]) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value not in names:
-            raise ValueError
-        return value
-
-    return check
-
-
-def _subset(names: Sequence[str]) -> Callable[[Any], tuple[str, ...]]:
-    def check(value: Any) -> tuple[str, ...]:
-        if not set(chosen := _names(value)) <= set(names):
-            raise ValueError
-        return chosen
-
-    return check
-
-
-def _some_of(names: tuple[Any, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    def check(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list) or not set(map(_text, value)) <= set(names):
-            raise ValueError
-        return tuple(name for name in names if name in value)
-
-    return check

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hqre_jax.cli._llm_ask import play
 from hqre_jax.cli._llm_eval import evaluate
+from hqre_jax.cli._llm_finetune import finetune
 from hqre_jax.cli._llm_options import say
 from hqre_jax.cli._llm_report import report
 from hqre_jax.cli._llm_team import collect, train
@@ -32,7 +33,7 @@ def llm(arguments: Namespace) -> int:
     _check_extra()
     commands = {
         "init": _init, "tasks": _tasks, "models": _models, "play": play, "collect": collect, "train": train,
-        "eval": evaluate, "report": report,
+        "eval": evaluate, "report": report, "finetune": finetune,
     }  # fmt: skip
     if arguments.llm_command is None:
         raise InputError("COMMAND", f"is missing: {', '.join(commands)}; `hqre llm --help` explains")

@@ -45,6 +45,7 @@ from hqre_jax.bridge.coordination._samples import Ask as Ask
 from hqre_jax.bridge.coordination._samples import Said as Said
 from hqre_jax.bridge.coordination._samples import Sample as Sample
 from hqre_jax.bridge.coordination._samples import Samples as Samples
+from hqre_jax.bridge.coordination._samples import find_tasks as find_tasks
 from hqre_jax.bridge.coordination._samples import load_tasks as load_tasks
 from hqre_jax.bridge.coordination._simulator import TeamSimulator as TeamSimulator
 from hqre_jax.bridge.coordination._stages import GameCertificate as GameCertificate

@@ -17,7 +17,7 @@ from hqre_jax.bridge.controls import Control, build_messages, find_control
 from hqre_jax.bridge.models import AbstractModel, Failure, Message, Reply, Request, Usage
 from hqre_jax.bridge.play import instructed
 from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractTask, Item, Judgement, all_tasks, load_user_file
-from hqre_jax.bridge.team import Agent, Choice, Team
+from hqre_jax.bridge.team import Agent, Choice, Team, TeamTask
 from hqre_jax.core._types import InputError
 
 _FREE = Usage(0, 0, 0)
@@ -264,17 +264,22 @@ class Samples:
 
 
 def load_tasks(team: Team, folder: str | Path = ".") -> dict[str, AbstractTask]:
-    """A team's tasks by name; names that end in .csv or .jsonl are files of questions, called after the file.
+    """A team's tasks by name, see `find_tasks`."""
+    return find_tasks(team.tasks, folder)
+
+
+def find_tasks(tasks: Sequence[TeamTask], folder: str | Path = ".") -> dict[str, AbstractTask]:
+    """Tasks by name, in the order given; names in .csv or .jsonl are files of questions, called after the file.
 
     Args:
-        team: The team.
+        tasks: What is wanted.
         folder: What the names of files are relative to.
 
     Raises:
         InputError: There is no such task or class, or the file is not as it must be.
     """
     known, found = all_tasks(), dict[str, AbstractTask]()
-    for wanted in team.tasks:
+    for wanted in tasks:
         if wanted.name.lower().endswith(OWN_QUESTIONS):
             task = load_user_file(Path(folder) / wanted.name)
         elif wanted.name in known:

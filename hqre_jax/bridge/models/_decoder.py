@@ -181,6 +181,27 @@ def forward(
 ) -> Float[Array, "sequence place vocabulary"]:
     """Logits after the tokens of whole sequences, each read from its first token: what training differentiates.
 
+    Args:
+        decoder: The weights, with adapters or without.
+        tokens: As for `streams`.
+        read: As for `streams`.
+        rematerialise: As for `streams`.
+
+    Returns:
+        Logits of the next token.
+    """
+    stream = streams(decoder, tokens, read, rematerialise)
+    return decoder.logits(stream.reshape(-1, stream.shape[2])).reshape(*stream.shape[:2], -1)
+
+
+def streams(
+    decoder: Decoder,
+    tokens: Int[Array, "sequence position"],
+    read: Int[Array, "sequence place"] | None = None,
+    rematerialise: bool = False,
+) -> Float[Array, "sequence place width"]:
+    """What `Decoder.logits` reads, for whole sequences: a vocabulary's worth smaller than logits, where it is kept.
+
     With weights in bfloat16, products are computed in it; norms, softmax, adapters and logits are float32.
 
     Args:
@@ -193,7 +214,7 @@ def forward(
             more, for a memory of the blocks' inputs only.
 
     Returns:
-        Logits of the next token.
+        The stream after the last block.
     """
     sequences, length = tokens.shape
     positions = jnp.tile(jnp.arange(length, dtype=jnp.int32), sequences)
@@ -208,9 +229,7 @@ def forward(
         return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(sequences * length, -1, key.shape[3])
 
     stream = decoder.stream(tokens.reshape(-1), positions, attend, rematerialise).reshape(sequences, length, -1)
-    if read is not None:
-        stream = jnp.take_along_axis(stream, read[:, :, None], axis=1)
-    return decoder.logits(stream.reshape(-1, stream.shape[2])).reshape(*stream.shape[:2], -1)
+    return stream if read is None else jnp.take_along_axis(stream, read[:, :, None], axis=1)
 
 
 def _heads(x: Float[Array, "token features"], num_heads: int) -> Float[Array, "token head width"]:

@@ -1,15 +1,12 @@
 """The pictures, as SVG that can stand in a page: no window, no file, the same every time."""
 
-import io
-import re
-import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._drawing import make_figure, to_svg
 from hqre_jax.bridge.report._tables import OURS, Row
 from hqre_jax.core._text import harmless
 from hqre_jax.plotting._canvas import COLOURS, GREY, text
@@ -28,7 +25,7 @@ def pareto(rows: Sequence[Row]) -> str:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     known = [row for row in rows if row.get("score") is not None]
-    figure, ax = _figure(9.6, 5.6)
+    figure, ax = make_figure(9.6, 5.6)
     names = list(dict.fromkeys(row["method"] for row in known))
     for method in names:
         own = [row for row in known if row["method"] == method]
@@ -52,7 +49,7 @@ def pareto(rows: Sequence[Row]) -> str:
     ax.set_xlabel("tokens a question (prompts and replies together)")
     ax.set_ylabel("score")
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7.5, frameon=False)
-    return _svg(figure, "pareto")
+    return to_svg(figure, "pareto")
 
 
 def gain_plot(rows: Sequence[Row]) -> str:
@@ -61,7 +58,7 @@ def gain_plot(rows: Sequence[Row]) -> str:
     budgets = sorted({row["budget"] for row in own})
     order = {row["method"]: (row["family"] in PUBLISHED, -row["gain"]) for row in own}  # the largest budget's count
     names = sorted(order, key=lambda name: order[name])
-    figure, axes = _figure(9.6, 1.1 + 0.23 * max(len(names), 1), max(len(budgets), 1), sharey=True)
+    figure, axes = make_figure(9.6, 1.1 + 0.23 * max(len(names), 1), max(len(budgets), 1), sharey=True)
     split = sum(not published for published, _ in order.values()) - 0.5
     for ax, budget in zip(np.atleast_1d(axes), budgets, strict=False):
         for row in [row for row in own if row["budget"] == budget]:
@@ -76,7 +73,7 @@ def gain_plot(rows: Sequence[Row]) -> str:
         ax.set_yticks(range(len(names)), [_label(_title(name)) for name in names], fontsize=8)
         ax.set_ylim(-0.7, max(len(names), 1) - 0.3)
     figure.supxlabel("points that DICE-PC is above (right of 0) or below (left)", fontsize=9)
-    return _svg(figure, "gains")
+    return to_svg(figure, "gains")
 
 
 def class_plot(rows: Sequence[Row], gains: Sequence[Row]) -> str:
@@ -84,7 +81,7 @@ def class_plot(rows: Sequence[Row], gains: Sequence[Row]) -> str:
     best = {row["budget"]: row["method"] for row in gains if row["against"] == "best published"}
     budgets = sorted({row["budget"] for row in rows if row["method"] == OURS})
     names = list(dict.fromkeys(f"{row['task']}/{row['class']}" for row in rows))[::-1]
-    figure, axes = _figure(9.6, 1.2 + 0.36 * max(len(names), 1), max(len(budgets), 1), sharey=True)
+    figure, axes = make_figure(9.6, 1.2 + 0.36 * max(len(names), 1), max(len(budgets), 1), sharey=True)
     for ax, budget in zip(np.atleast_1d(axes), budgets, strict=False):
         for method, mark, colour, shift in ((OURS, "*", _ACCENT, 0.12), (best.get(budget), "o", COLOURS[0], -0.12)):
             for row in rows:
@@ -99,12 +96,12 @@ def class_plot(rows: Sequence[Row], gains: Sequence[Row]) -> str:
         ax.set_xlim(-0.02, 1.02)
         ax.set_ylim(-0.6, max(len(names), 1) - 0.4)
     figure.supxlabel("score", fontsize=9)
-    return _svg(figure, "classes")
+    return to_svg(figure, "classes")
 
 
 def learning_plot(data: Data) -> str:
     """Scores of the training plays, and how far policies moved between one picture and the next."""
-    figure, (left, right) = _figure(9.2, 3.6, 2)
+    figure, (left, right) = make_figure(9.2, 3.6, 2)
     runs = data.learning or []
     for number, rule in enumerate(dict.fromkeys(run["rule"] for run in runs)):
         own, colour = [run for run in runs if run["rule"] == rule], (_ACCENT, COLOURS[2], COLOURS[0])[number % 3]
@@ -122,13 +119,13 @@ def learning_plot(data: Data) -> str:
     right.set_xlabel("training plays")
     right.set_ylabel("largest change of a probability,\nmean over decision points")
     left.legend(fontsize=8, frameon=False)
-    return _svg(figure, "learning")
+    return to_svg(figure, "learning")
 
 
 def margin_plot(rows: Sequence[Row]) -> str:
     """Margin of every state's game with its interval; right of zero the theory's condition holds."""
     known = [row for row in rows if row["margin"] is not None]
-    figure, ax = _figure(7.2, 0.9 + 0.24 * max(len(known), 1))
+    figure, ax = make_figure(7.2, 0.9 + 0.24 * max(len(known), 1))
     for place, row in enumerate(reversed(known)):
         # Where there is no interval, nothing is sure of the sign.
         low, high = (row[end] if row[end] is not None else row["margin"] for end in ("low", "high"))
@@ -139,7 +136,7 @@ def margin_plot(rows: Sequence[Row]) -> str:
     ax.set_yticks(range(len(known)), [_label(state_name(row)) for row in reversed(known)], fontsize=7.5)
     ax.set_ylim(-0.6, max(len(known), 1) - 0.4)
     ax.set_xlabel("margin κ, units of score", fontsize=9)
-    return _svg(figure, "margins")
+    return to_svg(figure, "margins")
 
 
 def state_name(row: Row) -> str:
@@ -171,33 +168,3 @@ def _smoothed(scores: np.ndarray, width: int = 8) -> np.ndarray:
     total, count = (np.cumsum(one, axis=1) for one in (np.where(known, scores, 0.0), known.astype(float)))
     total[:, width:], count[:, width:] = total[:, width:] - total[:, :-width], count[:, width:] - count[:, :-width]
     return total / np.maximum(count, 1)
-
-
-def _figure(width: float, height: float, columns: int = 1, sharey: bool = False) -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, sharey=sharey)
-    for ax in np.atleast_1d(axes):
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.grid(axis="both", color="#EEEEEE", linewidth=0.7)
-        ax.set_axisbelow(True)
-        ax.tick_params(labelsize=8.5)
-    return figure, axes
-
-
-def _svg(figure: Any, name: str) -> str:
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    options: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": name, "font.family": "sans-serif"}
-    with mpl.rc_context(options), warnings.catch_warnings():
-        # The reader's fonts are used, whatever characters ours lack.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Names of parts are the page's: two pictures must not share them.
-    own = re.sub(r"[^a-z0-9]", "-", name)
-    return re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{own}-", svg)

@@ -4,15 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from hqre_jax.bridge.report._data import Data
 from hqre_jax.bridge.report._figures import class_plot, gain_plot, learning_plot, margin_plot, pareto
+from hqre_jax.bridge.report._parts import document, figure, section, told
 from hqre_jax.bridge.report._safe import for_html
 from hqre_jax.bridge.report._shown import Shown
-from hqre_jax.bridge.report._style import STYLE
 from hqre_jax.bridge.report._tables import OURS, Row
 from hqre_jax.bridge.report._transcripts import transcripts
 from hqre_jax.bridge.report._words import points, tokens, verdict
 
-# Nothing may be loaded and nothing may run, whatever finds its way into the page.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _PARETO = "Every method within every budget; 95 % intervals. Nothing is better for fewer tokens than the dotted line."
 _GAINS = (
     "DICE-PC less each method on the same questions and seeds. Above the grey line: the classes of methods that the "
@@ -35,27 +33,21 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         tables: The tables as people read them.
         story: The evaluation in a few sentences.
     """
-    title = for_html(f"{data.plan.team}: DICE-PC and its baselines")
     by_class = class_plot(numbers["classes"], numbers["gains"])
     policies = ", ".join(name for name, _ in data.plan.policies)
     parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{STYLE}</style></head><body>',
-        f"<header><p>DICE-PC</p><h1>{for_html(data.plan.team)}</h1></header><main>",
         _tiles(numbers),
-        f'<ul class="story">{"".join(f"<li>{for_html(line)}</li>" for line in story)}</ul>',
-        _section("Accuracy against tokens", _figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
-        _section("Gains, paired", _figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"], tables["training"]),
-        _section("Class by class", _figure(by_class, _CLASSES), tables["classes"]),
-        _section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
-        _section("Learning curves", _learning(data), tables["learning"]),
-        _section("Methods", "", tables["settings"], tables["papers"]),
-        _section("Transcripts", transcripts(data)),
-        f"</main><footer>Team {for_html(data.plan.team_digest[:16])}, policy {for_html(policies)}. Every number of "
-        "every table is in report.json.</footer></body></html>\n",
+        told(story),
+        section("Accuracy against tokens", figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
+        section("Gains, paired", figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"], tables["training"]),
+        section("Class by class", figure(by_class, _CLASSES), tables["classes"]),
+        section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
+        section("Learning curves", _learning(data), tables["learning"]),
+        section("Methods", "", tables["settings"], tables["papers"]),
+        section("Transcripts", transcripts(data)),
     ]
-    return "".join(parts)
+    origin = f"Team {data.plan.team_digest[:16]}, policy {policies}. Every number of every table is in report.json."
+    return document("DICE-PC", data.plan.team, f"{data.plan.team}: DICE-PC and its baselines", parts, origin)
 
 
 def _tiles(numbers: Mapping[str, list[Row]]) -> str:
@@ -76,30 +68,6 @@ def _tiles(numbers: Mapping[str, list[Row]]) -> str:
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
 
-def _section(title: str, inside: str, *folded: Shown) -> str:
-    return f"<section><h2>{for_html(title)}</h2>{inside}{''.join(map(_fold, folded))}</section>"
-
-
-def _figure(svg: str, caption: str) -> str:
-    return f"<figure>{svg}<figcaption>{for_html(caption)}</figcaption></figure>"
-
-
-def _fold(table: Shown) -> str:
-    return f"<details><summary>{for_html(table.title)}</summary>{_table(table)}</details>"
-
-
-def _table(table: Shown) -> str:
-    if not table.rows:
-        return "<p>Nothing yet.</p>"
-    head = "".join(f"<th>{for_html(name)}</th>" for name in table.columns)
-    opened = ["<tr>", '<tr class="ours">']
-    body = "".join(
-        f"{opened[k in table.marked]}{''.join(f'<td>{for_html(cell)}</td>' for cell in row)}</tr>"
-        for k, row in enumerate(table.rows)
-    )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
 def _margins(data: Data, rows: Sequence[Row]) -> str:
     if data.margins is None:
         return "<p>Not computed yet.</p>"
@@ -108,9 +76,9 @@ def _margins(data: Data, rows: Sequence[Row]) -> str:
         f"rounds are worth at the equilibrium; low τ is {data.margins['low_tau']:g}. Intervals rest on "
         f"{data.margins['resampled']} games of resampled questions."
     )
-    picture = _figure(margin_plot(rows), "Margin of every public state's game at the policy's temperatures.")
+    picture = figure(margin_plot(rows), "Margin of every public state's game at the policy's temperatures.")
     return f"<p>{for_html(about)}</p>{picture}"
 
 
 def _learning(data: Data) -> str:
-    return _figure(learning_plot(data), _CURVES) if data.learning else "<p>Not computed yet.</p>"
+    return figure(learning_plot(data), _CURVES) if data.learning else "<p>Not computed yet.</p>"

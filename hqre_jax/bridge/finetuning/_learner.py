@@ -1,0 +1,246 @@
+"""One adapter's step: what its turns were worth, some gradient steps on them, and what came of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from jaxtyping import Array, Float
+
+from hqre_jax.bridge.finetuning._batch import Batch
+from hqre_jax.bridge.finetuning._config import Optimizer
+from hqre_jax.bridge.finetuning._mirror import mirror_distance
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
+from hqre_jax.bridge.finetuning.methods import AbstractMethod, Signal
+from hqre_jax.bridge.models import Adapter, place_batch, place_decoder, with_adapter
+from hqre_jax.bridge.models._decoder import Decoder, streams
+
+# Added to AdamW's root mean squares, as implementations of PPO do (Huang et al. 2022): where plays tell nothing, what
+# is left of gradients is rounding, and must not become steps of full length.
+_LEAST = 1e-5
+
+
+class Frozen(NamedTuple):
+    """Streams of what does not change in a step; a vocabulary's worth smaller than their log-probabilities.
+
+    Attributes:
+        before: Of the adapter that played.
+        reference: Of the model without adapter.
+    """
+
+    before: Float[Array, "turn step width"]
+    reference: Float[Array, "turn step width"]
+
+
+class Look(NamedTuple):
+    """What there is to see of a policy at every decision, in nats.
+
+    Attributes:
+        reference: ``KL(π_φ ‖ ρ)``.
+        before: ``KL(π_φ ‖ π_φk)``.
+        entropy: Of π_φ.
+        left: ``KL(π_φ ‖ π*)``, π* being the exact mirror step.
+        whole: ``KL(π_φk ‖ π*)``.
+    """
+
+    reference: Float[Array, "turn step"]
+    before: Float[Array, "turn step"]
+    entropy: Float[Array, "turn step"]
+    left: Float[Array, "turn step"]
+    whole: Float[Array, "turn step"]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a step came to.
+
+    Attributes:
+        adapter: The adapter after it.
+        optimizer: The optimiser's state after it.
+        losses: Loss before each gradient step.
+        norms: Length of each gradient.
+        last: What is to be seen after it.
+        moved: Mean KL of the policy after it to the one before, nats a token.
+        failure: What went wrong, in words; then adapter and optimiser's state are those before the step.
+    """
+
+    adapter: Adapter
+    optimizer: Any
+    losses: tuple[float, ...]
+    norms: tuple[float, ...]
+    last: Look
+    moved: float
+    failure: str | None
+
+
+class Learner:
+    """Trains adapters of one model by one method.
+
+    Args:
+        decoder: The frozen weights.
+        method: The method.
+        wanted: How gradients are followed.
+        grid: Devices that share weights and batches, see `device_grid`; None for one device.
+    """
+
+    def __init__(self, decoder: Decoder, method: AbstractMethod, wanted: Optimizer, grid: Mesh | None = None):
+        self.method, self.wanted, self._grid = method, wanted, grid
+        self.decoder = decoder if grid is None else place_decoder(decoder, grid)
+
+    def init(self, adapter: Adapter) -> Any:
+        """The optimiser's state at the beginning."""
+        return make_optimizer(self.wanted).init(adapter)  # type: ignore[arg-type]
+
+    def learn(self, adapter: Adapter, optimizer: Any, batch: Batch) -> Learnt:
+        """One step.
+
+        Args:
+            adapter: The adapter; that of the plays, where the method is on-policy.
+            optimizer: The optimiser's state.
+            batch: The turns of its roles.
+        """
+        parts = self._parts(batch)
+        frozen, penalties = [], []
+        for turns in parts:
+            streams, penalty = _freeze(self.decoder, adapter, turns, self.method)
+            frozen.append(streams)
+            penalties.append(penalty)
+        whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
+        signals = self._divided(whole, parts, batch)
+        new, state, losses, norms, failure = adapter, optimizer, [], [], None
+        for _ in range(self.method.inner_steps if bool(jnp.any(whole.weights > 0)) else 0):
+            loss, gradient = self._gradient(new, frozen, signals, parts)
+            followed, followed_state, norm = _follow(new, state, gradient, self.wanted)
+            losses.append(float(loss))
+            norms.append(float(norm))
+            if not np.isfinite([losses[-1], norms[-1]]).all():
+                failure = f"the loss is {losses[-1]:.3g} and its gradient {norms[-1]:.3g}"
+                break
+            new, state = followed, followed_state
+        last = self._look(new, frozen, signals, parts, batch)
+        moved = float(jnp.sum(jnp.where(batch.turns.mask, last.before, 0.0)) / jnp.sum(batch.turns.mask))
+        if failure is None:
+            failure = self._divergence(moved)
+        if failure is not None:
+            new, state = adapter, optimizer
+        if self._grid is not None:  # who plays next does so on one device
+            new, state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (new, state))
+        return Learnt(new, state, tuple(losses), tuple(norms), last, moved, failure)
+
+    def _parts(self, batch: Batch) -> list[Turns]:
+        if self._grid is None:
+            return list(batch.parts(self.wanted.groups))
+        grid = self._grid
+        return [place_batch(turns, grid) for turns in batch.parts(self.wanted.groups, grid.shape["data"])]
+
+    def _joined(self, found: Sequence[Array], batch: Batch) -> Array:
+        """What was found part by part, without what parts were filled up with."""
+        own = self.wanted.groups * batch.plays
+        return jnp.concatenate([part[:own] for part in found])[: len(batch.roles)]
+
+    def _divided(self, signal: Signal, parts: list[Turns], batch: Batch) -> list[Signal]:
+        """A signal, cut and filled up as the turns were."""
+        own, divided = self.wanted.groups * batch.plays, []
+        for k, turns in enumerate(parts):
+            fields = [field[k * own : (k + 1) * own] for field in signal]
+            divided.append(Signal(*(jnp.pad(x, [(0, len(turns.score) - len(x)), (0, 0)]) for x in fields)))
+        return divided
+
+    def _gradient(
+        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns]
+    ) -> tuple[Any, Any]:
+        """Loss and gradient of all parts, added up."""
+        total: Any = None
+        for part in zip(frozen, signals, parts, strict=True):
+            found = _part_gradient(adapter, self.decoder, *part, self.method, self.wanted.rematerialise)
+            total = found if total is None else jax.tree.map(jnp.add, total, found)
+        return total
+
+    def _look(
+        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
+    ) -> Look:
+        seen = [_look(adapter, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
+        return Look(*(self._joined(field, batch) for field in zip(*seen, strict=True)))
+
+    def _divergence(self, moved: float) -> str | None:
+        """Why a step that ended is none, in words."""
+        if not np.isfinite(moved):
+            return "the policy after it has probabilities that are no numbers"
+        if moved > self.wanted.step_limit:
+            return f"the policy moved by {moved:.3g} nats a token, and step_limit is {self.wanted.step_limit:g}"
+        return None
+
+
+def make_optimizer(wanted: Optimizer) -> optax.GradientTransformation:
+    """AdamW, gradients being shortened first where that is wanted."""
+    shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
+    return optax.chain(shortened, optax.adamw(wanted.learning_rate, eps=_LEAST, weight_decay=wanted.weight_decay))
+
+
+@partial(jax.jit, static_argnames="wanted")
+def _follow(adapter: Adapter, state: Any, gradient: Any, wanted: Optimizer) -> tuple[Adapter, Any, Float[Array, ""]]:
+    """One step of the optimiser, and the length of the gradient."""
+    updates, state = make_optimizer(wanted).update(gradient, state, adapter)  # type: ignore[arg-type]
+    norm = jnp.sqrt(sum(jnp.vdot(leaf, leaf) for leaf in jax.tree.leaves(gradient)))
+    return optax.apply_updates(adapter, updates), state, norm  # type: ignore[return-value, arg-type]
+
+
+@partial(jax.jit, static_argnames="method")
+def _signal(turns: Turns, penalty: Float[Array, "turn step"], method: AbstractMethod) -> Signal:
+    return method.signal(turns, penalty)
+
+
+def _log_probs(decoder: Decoder, stream: Float[Array, "turn step width"]) -> Float[Array, "turn step token"]:
+    logits = decoder.logits(stream.reshape(-1, stream.shape[-1]))
+    return jax.nn.log_softmax(logits, axis=-1).reshape(*stream.shape[:2], -1)
+
+
+def _policies(
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, turns: Turns, rematerialise: bool = False
+) -> LogPolicies:
+    now = streams(with_adapter(decoder, adapter), turns.tokens, turns.places, rematerialise)
+    return LogPolicies(*(_log_probs(decoder, stream) for stream in (now, frozen.before, frozen.reference)))
+
+
+@partial(jax.jit, static_argnames="method")
+def _freeze(
+    decoder: Decoder, adapter: Adapter, turns: Turns, method: AbstractMethod
+) -> tuple[Frozen, Float[Array, "turn step"]]:
+    """Streams of what does not change, and the penalties under the policy that played."""
+    before, reference = (streams(one, turns.tokens, turns.places) for one in (with_adapter(decoder, adapter), decoder))
+    played = _log_probs(decoder, before)
+    held = method.anchored(LogPolicies(played, played, _log_probs(decoder, reference)))
+    penalty = jnp.where(turns.mask, turns.tau * divergence(held.now, held.reference), 0.0)
+    return Frozen(before, reference), penalty
+
+
+@partial(jax.jit, static_argnames=("method", "rematerialise"))
+@partial(jax.value_and_grad, argnums=0)
+def _part_gradient(
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, turns: Turns, method: AbstractMethod,
+    rematerialise: bool,
+) -> Float[Array, ""]:  # fmt: skip
+    policies = method.anchored(_policies(adapter, decoder, frozen, turns, rematerialise))
+    # Where nothing is decided there is no loss either, and no gradient of one.
+    return jnp.sum(signal.weights * jnp.where(turns.mask, method.losses(policies, signal, turns), 0.0))
+
+
+@partial(jax.jit, static_argnames="method")
+def _look(
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, turns: Turns, method: AbstractMethod
+) -> Look:
+    policies = _policies(adapter, decoder, frozen, turns)
+    eta = jnp.asarray(method.settings.eta, policies.now.dtype)
+    left, whole = mirror_distance(method.anchored(policies), signal.advantages, turns, eta)
+    return Look(
+        divergence(policies.now, policies.reference),
+        divergence(policies.now, policies.before),
+        -jnp.sum(jnp.exp(policies.now) * policies.now, axis=-1),
+        left,
+        whole,
+    )

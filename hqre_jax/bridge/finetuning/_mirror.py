@@ -1,0 +1,134 @@
+r"""The mirror step of T2 on the decisions of a language model.
+
+At a state h with temperature τ the step maximises over policies π of the next token
+
+    ⟨Â_h, π⟩ − (1/η) KL(π ‖ π_k) − τ KL(π ‖ ρ),
+
+whose maximiser is ``π* ∝ (π_k^{1/η} ρ^τ e^{Â_h})^{1/(1/η + τ)}``: the mirror update
+``π_k^{1/(1+ητ)} ρ^{ητ/(1+ητ)} e^{ηQ/(1+ητ)}``, since a baseline is the same for all tokens. What a policy π falls short
+of the maximum is *exactly* ``(1/η + τ) KL(π ‖ π*)``, so that divergence is the distance to the exact step.
+
+``Â = Q − baseline`` where Q leaves the penalty of the decision itself out and has those of the decisions to come: the
+agent's own ("soft") or none ("plain"), as in a Markov game's continuation values. Nothing is normalised or clipped.
+
+Source: the update of mirror descent with two divergences (theory, T2); Tomar et al. 2022 (arXiv 2005.09814) for several
+gradient steps per mirror step.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
+
+
+def returns(turns: Turns, penalty: Float[Array, "turn step"]) -> Float[Array, "turn step"]:
+    """What came after each decision: score, less the price of tokens from here on, less penalties *after* this one.
+
+    Args:
+        turns: The turns.
+        penalty: ``τ KL(π_k ‖ ρ)`` of each decision under the policy that played; 0 for "plain" continuation.
+
+    Returns:
+        A sample of Q at each decision, units of score.
+    """
+    cost = jnp.where(turns.mask, turns.price[:, None], 0.0)
+    owed = jnp.where(turns.mask, penalty, 0.0)
+    to_go = jnp.cumsum((cost + owed)[:, ::-1], axis=1)[:, ::-1] - owed
+    return turns.score[:, None] - to_go
+
+
+def baseline(values: Float[Array, "turn step"], turns: Turns) -> Float[Array, "turn step"]:
+    """Mean over the *other* plays of the same question and role, decision by decision.
+
+    A turn's own tokens have no part in its baseline: the gradient's expectation is that without one. Where nobody else
+    played the question it is 0. Turns that have ended before a decision count with their score.
+
+    Args:
+        values: Samples of Q, see `returns`.
+        turns: The turns.
+    """
+    last = jnp.where(turns.mask, values, turns.score[:, None])
+    same = (turns.group[:, None] == turns.group[None]) & ~jnp.eye(len(turns.group), dtype=bool)
+    others = jnp.sum(same, axis=1)
+    return (same.astype(last.dtype) @ last) / jnp.maximum(others, 1)[:, None].astype(last.dtype)
+
+
+def mirror_terms(
+    policies: LogPolicies, advantages: Float[Array, "turn step"], turns: Turns, eta: Float[Array, ""]
+) -> Float[Array, "turn step"]:
+    """What each decision adds to the objective that a mirror step maximises.
+
+    ``(π_φ/π_k)(a) Â − (1/η) KL(π_φ ‖ π_k) − τ KL(π_φ ‖ ρ)``: with a drawn from π_k, and states as π_k visits them, the
+    expectation of the sum over decisions is the objective; the ratio is neither clipped nor normalised.
+
+    Args:
+        policies: Log-probabilities; those before and of the reference are constants.
+        advantages: Â.
+        turns: The turns.
+        eta: η, units of 1/score.
+    """
+    ratio = jnp.exp(chosen(policies.now, turns) - chosen(policies.before, turns))
+    moved = divergence(policies.now, policies.before)
+    return ratio * advantages - moved / eta - turns.tau * divergence(policies.now, policies.reference)
+
+
+def exact_step(
+    before: Float[Array, "*b token"],
+    reference: Float[Array, "*b token"],
+    values: Float[Array, "*b token"],
+    tau: Float[Array, "*b"],
+    eta: Float[Array, ""],
+) -> Float[Array, "*b token"]:
+    """Log of ``π* ∝ (π_k^{1/η} ρ^τ e^Q)^{1/(1/η + τ)}``, state by state.
+
+    Args:
+        before: log π_k.
+        reference: log ρ, or 0 for Shannon entropy.
+        values: Q of every token, up to a constant per state, units of score.
+        tau: τ of every state, units of score.
+        eta: η, units of 1/score.
+    """
+    weight = 1 / (1 + eta * tau)[..., None]
+    return jax.nn.log_softmax(weight * (before + eta * values) + (1 - weight) * reference, axis=-1)
+
+
+def sampled_values(
+    advantages: Float[Array, "turn step"], policies: LogPolicies, turns: Turns
+) -> Float[Array, "turn step token"]:
+    """Q of every token at every visited state, as the plays show it: ``Σ 1[a = taken] Â / π_k(a)`` over their number.
+
+    Unbiased given the state, zero for tokens that nobody took; the objective of the plays is exactly the expected
+    objective with these values, so `exact_step` of them is what its maximiser would be, were every state free.
+
+    Args:
+        advantages: Â.
+        policies: Log-probabilities.
+        turns: The turns; whole groups, since equal states must be together.
+    """
+    flat = turns.mask.reshape(-1)
+    state = jnp.where(flat, turns.states.reshape(-1), flat.size)  # beyond the last one: dropped
+    weight = jnp.broadcast_to(turns.weight[:, None], turns.mask.shape).reshape(-1)
+    size, vocabulary = flat.size, policies.before.shape[-1]
+    visits = jnp.zeros(size, weight.dtype).at[state].add(weight, mode="drop")
+    added = (advantages * jnp.exp(-chosen(policies.before, turns))).reshape(-1) * weight
+    sums = jnp.zeros((size, vocabulary), added.dtype).at[state, turns.actions.reshape(-1)].add(added, mode="drop")
+    own = jnp.where(flat, state, 0)
+    values = sums[own] / jnp.where(flat, visits[own], 1.0)[:, None]
+    return values.reshape(policies.before.shape)
+
+
+def mirror_distance(
+    policies: LogPolicies, advantages: Float[Array, "turn step"], turns: Turns, eta: Float[Array, ""]
+) -> tuple[Float[Array, "turn step"], Float[Array, "turn step"]]:
+    """``KL(π_φ ‖ π*)`` at every decision, and the same of π_k: how far the step was, and how much of it is left.
+
+    Args:
+        policies: Log-probabilities.
+        advantages: Â.
+        turns: The turns; whole groups.
+        eta: η, units of 1/score.
+    """
+    values = sampled_values(advantages, policies, turns)
+    exact = exact_step(policies.before, policies.reference, values, turns.tau, eta)
+    return divergence(policies.now, exact), divergence(policies.before, exact)

@@ -1,0 +1,42 @@
+"""GRPO: group-relative advantages, clipped ratios of tokens, averaged per sample."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen
+from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, clipped_gain
+
+_LEAST = 1e-6  # added to the standard deviation, as Tunix does
+
+
+class Grpo(AbstractMethod):
+    """``−(1/G) Σ_i (1/|o_i|) Σ_t [min(r A_i, clip(r) A_i) − β (e^d − d − 1)]``, d = log ρ(a) − log π_φ(a).
+
+    ``A_i`` is the score less the group's mean, over the group's standard deviation (n − 1); the same for all tokens of
+    a turn.
+
+    Source: Shao et al. 2024 (arXiv 2402.03300), eq. 3 and 4.
+    """
+
+    name = "grpo"
+    title = "GRPO: group-relative advantages, clipped ratios of tokens"
+    paper = "arXiv 2402.03300"
+
+    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
+        """See `AbstractMethod.signal`."""
+        del penalty
+        tokens = jnp.sum(turns.mask, axis=1)
+        score = turns.score - turns.price * tokens
+        same = (turns.group[:, None] == turns.group[None]).astype(score.dtype)
+        size = jnp.sum(same, axis=1)
+        mean = same @ score / size
+        squares = jnp.sum(same * (score[None] - mean[:, None]) ** 2, axis=1)
+        advantage = (score - mean) / (jnp.sqrt(squares / jnp.maximum(size - 1, 1)) + _LEAST)
+        weights = turns.mask / (jnp.maximum(tokens, 1) * len(tokens))[:, None]
+        return Signal(jnp.where(turns.mask, advantage[:, None], 0.0), weights)
+
+    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
+        """See `AbstractMethod.losses`."""
+        gap = chosen(policies.reference, turns) - chosen(policies.now, turns)
+        held = self.settings.beta * (jnp.exp(gap) - gap - 1)
+        return held - clipped_gain(policies, signal.advantages, turns, self.settings.clip)

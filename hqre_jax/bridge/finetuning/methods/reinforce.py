@@ -1,0 +1,32 @@
+"""REINFORCE with a KL penalty."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
+from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, per_turn, reward_to_go
+
+
+class Reinforce(AbstractMethod):
+    """One gradient step per batch of plays: ``∇ E[log π_φ(a) A] − β ∇ KL(π_φ ‖ ρ)``, the others' mean as baseline.
+
+    Source: Williams 1992; leave-one-out as in Ahmadian et al. 2024 (arXiv 2402.14740).
+    """
+
+    name = "reinforce"
+    title = "REINFORCE with a KL penalty, one gradient step per batch"
+    paper = "arXiv 2402.14740"
+
+    @property
+    def inner_steps(self) -> int:
+        """One: after it the plays are another policy's."""
+        return 1
+
+    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
+        """See `AbstractMethod.signal`."""
+        return Signal(reward_to_go(turns, jnp.zeros_like(penalty)), per_turn(turns))
+
+    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
+        """See `AbstractMethod.losses`."""
+        held = self.settings.beta * divergence(policies.now, policies.reference)
+        return held - chosen(policies.now, turns) * signal.advantages

@@ -1,0 +1,96 @@
+"""``hqre llm finetune``: adapters of a frozen model, trained by mirror steps or by what they are compared with."""
+
+import json
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hqre_jax.cli._inputs import check_folder, number
+from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._llm_options import progress, say, whole
+from hqre_jax.cli._tables import facts, rendered
+from hqre_jax.core._text import harmless
+from hqre_jax.core._types import InputError
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+# Models whose weights are somebody else's.
+_ELSEWHERE = ("openai:", "replay:")
+
+
+def finetune(arguments: Namespace) -> int:
+    """Run the fine-tuning.
+
+    Returns:
+        0, or 1 where a budget ended the run or a step diverged.
+    """
+    from hqre_jax.bridge.finetuning import Run, read_config
+    from hqre_jax.bridge.models import LocalModel, load
+
+    limits = _limits(arguments)
+    options = {name: None if getattr(arguments, name) is None else whole(arguments, name) for name in ("seed", "steps")}
+    config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
+    folder = Path(arguments.out)
+    check_folder(folder.parent, "out")
+    model = None if config.model.startswith(_ELSEWHERE) else load(config.model, dtype=config.dtype)
+    if not isinstance(model, LocalModel):
+        wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
+        raise InputError("model", f"is {config.model!a}; {wanted}")
+    run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments))
+    check_folder(folder, "out")
+    goes_on_with(_same_again(arguments))
+    with progress() as show:
+        ended = run.run(show)
+    document = {
+        "how": ended.how,
+        "why": ended.why,
+        "steps": ended.step,
+        "tokens": ended.tokens,
+        "held_out": ended.held_out,
+    }
+    if arguments.format == "json":
+        sys.stdout.write(json.dumps(document, allow_nan=False) + "\n")
+    else:
+        rows = {"steps": f"{ended.step} of {config.steps}", "tokens": f"{ended.tokens:,} generated"}
+        if ended.held_out is not None:
+            rows["held out"] = f"score {ended.held_out['score']:.3f} on {ended.held_out['questions']} questions"
+        rows["adapters"] = harmless(str(folder / "adapters"))
+        sys.stdout.write(rendered([facts(rows)]))
+    if ended.how == "budget":
+        say(f"budget: {ended.why}; what was learnt is kept in {arguments.out}, and a larger budget goes on from there")
+    elif ended.how == "diverged":
+        say(f"diverged: {ended.why}; the policy before that step is kept in {arguments.out}")
+    else:
+        say(f"next: hqre llm report {shlex.quote(arguments.out)}")
+    return 0 if ended.how == "done" else 1
+
+
+def _grid(arguments: Namespace) -> "Mesh | None":
+    """All devices, where there are several."""
+    import jax
+
+    from hqre_jax.bridge.models import device_grid
+
+    tensor = whole(arguments, "tensor")
+    return device_grid(tensor) if jax.device_count() > 1 or tensor != 1 else None
+
+
+def _limits(arguments: Namespace) -> dict[str, Any]:
+    """Budgets of the command line; they replace the file's."""
+    found = {
+        "tokens": number(arguments.budget_tokens, "budget_tokens", int, "a whole number, 1 or more,"),
+        "minutes": number(arguments.budget_minutes, "budget_minutes", float, "a number above 0"),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _same_again(arguments: Namespace) -> str:
+    """The command as it would be typed."""
+    words = ["hqre", "llm", "finetune", arguments.config]
+    for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
+        if (value := getattr(arguments, name)) is not None and (name, value) != ("tensor", "1"):
+            words.append(f"--{name.replace('_', '-')}={value}")
+    return shlex.join(words)

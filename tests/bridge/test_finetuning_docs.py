@@ -1,0 +1,82 @@
+"""What docs/finetuning.md shows: its configuration, its commands, and the numbers that it quotes from the table."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from hqre_jax.bridge.finetuning import read_config
+from hqre_jax.bridge.finetuning.methods import METHODS
+from hqre_jax.cli._llm_finetune import EPILOG
+from hqre_jax.cli._parser import build_parser
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "finetuning.md").read_text(encoding="utf-8")
+
+
+def test_the_configuration_is_read_and_the_commands_are_known(tmp_path):
+    path = tmp_path / "finetuning.toml"
+    path.write_text(re.findall(r"```toml\n(.*?)```", PAGE, re.S)[0])
+    config = read_config(path)
+    assert [role.name for role in config.roles] == ["planner", "solver"]
+    assert config.roles[1].tau == {"reasoning": 0.05, "answer": 0.02}
+    commands = re.findall(r"```sh\n(.*?)```", PAGE, re.S)[0].strip().splitlines()
+    assert [build_parser().parse_args(shlex.split(line)[1:]).llm_command for line in commands] == [
+        "finetune", "finetune", "report",
+    ]  # fmt: skip
+
+
+def test_the_help_shows_what_a_file_may_say(tmp_path):
+    """The example, with every remark taken at its word, is a configuration with its usual values."""
+    example = re.search(r"  version = 1\n.*?(?=\nDIR gets)", EPILOG, re.S)[0]
+    text = re.sub(r",\n  #  ", ",", example)
+    text = re.sub(r"^  # \[(\w+)\] (.*)$", lambda m: f"[{m[1]}]\n" + spread(m[2]), text, flags=re.M)
+    text = re.sub(r"^  # (adapter = .*)$", lambda m: spread(m[1]), text, flags=re.M)
+    path = tmp_path / "finetuning.toml"
+    path.write_text(text)
+    config = read_config(path)
+    bare = read_config(
+        {"version": 1, "steps": 40, "tasks": [{"name": "arithmetic"}], "roles": [{"name": "a", "tau": 0}]}
+    )
+    for part in ("settings", "adapter", "optimizer", "evaluation", "questions", "plays", "pool", "dtype", "method"):
+        assert getattr(config, part) == getattr(bare, part)
+    assert config.roles[0].max_tokens == 48
+    assert config.budget_tokens == 1_000_000
+
+
+def spread(assignments):
+    """Assignments with commas between them, a line each."""
+    return re.sub(r", (?=\w+ = )", "\n", assignments) + "\n"
+
+
+def test_every_method_has_its_row():
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.M) == [
+        "dice", "dice_common", "dice_zero", "sft", "raft", "own_right", "reinforce", "grpo", "cotrain",
+    ]  # fmt: skip
+    assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.M)) == set(METHODS)
+    for method in METHODS.values():
+        assert method.paper.removeprefix("independently specified after ") in PAGE
+
+
+def test_quoted_numbers_are_the_tables():
+    rows = json.loads((ROOT / "benchmarks" / "finetuning" / "table.json").read_text())["rows"]
+
+    def row(game, method, remark=None):
+        return next(r for r in rows if (r["game"], r["method"]) == (game, method) and remark in (None, r["remark"]))
+
+    none, certified = row("inspection", "dice_zero"), rows[0]
+    quoted = [
+        (none["swing"], "0.82"), (certified["swing"], "0.08"), (certified["right"], "0.90"), (none["right"], "0.85"),
+        (certified["regret"], "0.041"), (rows[1]["regret"], "0.012"), (rows[1]["swing"], "0.16"),
+        (row("inspection", "grpo")["swing"], "0.45"), (row("who_answers", "dice", "small")["right"], "0.87"),
+        (row("who_answers", "dice")["right"], "0.74"),
+        *((row("inspection", method)["right"], "0.96") for method in ("raft", "own_right", "cotrain")),
+    ]  # fmt: skip
+    for estimate, text in quoted:
+        assert abs(estimate["mean"] - float(text)) <= 0.005
+        assert text in PAGE
+    shares = {row["remark"]: row["conventions"] for row in rows if row["game"] == "signalling" and row["remark"]}
+    assert (shares["small"], shares["middle"], shares["none"], shares["large"]) == (1.0, 0.8, 0.8, 0.0)
+    verdicts = {(r["game"], r["remark"]): {d["verdict"] for d in r["diagnosis"]} for r in rows if "diagnosis" in r}
+    assert verdicts["who_answers", "small"] == verdicts["who_answers", "none"] == {"unstable"}
+    assert not any("unstable" in found for (_, remark), found in verdicts.items() if "certified" in remark)

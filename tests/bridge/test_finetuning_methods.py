@@ -1,0 +1,159 @@
+"""What fine-tuning methods make of given turns: by hand, by a published implementation, and on a small transformer."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hqre_jax.bridge.finetuning._batch import Batch
+from hqre_jax.bridge.finetuning._config import Optimizer
+from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, equal_states
+from hqre_jax.bridge.finetuning.methods import CoTraining, Dice, Grpo, Raft, Reinforce, Settings, SupervisedFineTuning
+from hqre_jax.bridge.models import LoraConfig, init_adapter
+from hqre_jax.bridge.models._assemble import assemble
+from hqre_jax.bridge.models._decoder import Architecture, forward
+
+DATA = Path(__file__).parent / "data"
+
+
+def turns_of(group, score, lengths, steps=3, price=0.0, **given):
+    count, lengths = len(group), np.asarray(lengths)
+    mask = np.arange(steps)[None] < lengths[:, None]
+    nothing = np.zeros((count, steps), np.int32)
+    fields = {
+        "tokens": np.zeros((count, 1), np.int32), "places": nothing, "actions": nothing, "mask": mask,
+        "kinds": nothing, "tau": nothing.astype(np.float32), "states": np.arange(count * steps).reshape(count, steps),
+        "group": np.asarray(group), "score": np.asarray(score, np.float32), "price": np.full(count, price, np.float32),
+        "weight": np.ones(count, np.float32),
+    } | given  # fmt: skip
+    return Turns(**{name: jnp.asarray(field) for name, field in fields.items()})
+
+
+def test_grpo_is_that_of_tunix_loss_and_gradient():
+    """A stored batch, what google-tunix 0.1.7 makes of it (parity/tunix_grpo.py), and what we do."""
+    stored = json.loads((DATA / "grpo" / "tunix.json").read_text())
+    now, before, reference = (jnp.asarray(stored[name], jnp.float32) for name in ("now", "before", "reference"))
+    count, steps = now.shape[:2]
+    turns = turns_of(
+        np.repeat(np.arange(count // stored["plays"]), stored["plays"]), stored["score"], stored["lengths"], steps,
+        actions=np.asarray(stored["actions"], np.int32),
+    )  # fmt: skip
+    method = Grpo(Settings(beta=stored["beta"], clip=stored["clip"]))
+    signal = method.signal(turns, jnp.zeros(turns.mask.shape, jnp.float32))
+    wanted = np.where(turns.mask, np.asarray(stored["advantages"])[:, None], 0)
+    np.testing.assert_allclose(signal.advantages, wanted, rtol=1e-5, atol=1e-6)
+
+    def loss(logits):
+        policies = LogPolicies(*map(jax.nn.log_softmax, (logits, before, reference)))
+        return jnp.sum(signal.weights * method.losses(policies, signal, turns))
+
+    value, gradient = jax.jit(jax.value_and_grad(loss))(now)
+    np.testing.assert_allclose(value, stored["loss"], rtol=1e-5)
+    np.testing.assert_allclose(gradient, stored["gradient"], rtol=2e-5, atol=1e-7)
+
+
+def test_advantages_by_hand():
+    """Leave-one-out means of what was still to come: scores, own tokens ahead, and penalties of later decisions."""
+    turns = turns_of([0, 0, 0, 1], [1.0, 0.0, 0.5, 1.0], [2, 1, 3, 1], price=0.1)
+    penalty = jnp.asarray([[0.2, 0.4, 0.0], [0.3, 0.0, 0.0], [0.0, 0.1, 0.2], [0.0, 0.0, 0.0]], jnp.float32)
+    returns = np.array([[1 - 0.2 - 0.4, 1 - 0.1, 1], [-0.1, 0, 0], [0.5 - 0.3 - 0.3, 0.5 - 0.2 - 0.2, 0.5 - 0.1]])
+    others = np.array([(returns[1] + returns[2]) / 2, (returns[0] + returns[2]) / 2, (returns[0] + returns[1]) / 2])
+    wanted = np.where(turns.mask[:3], returns - others, 0)
+    found = Dice(Settings()).signal(turns, penalty)
+    np.testing.assert_allclose(found.advantages[:3], wanted, atol=1e-6)
+    np.testing.assert_allclose(found.advantages[3], [0.9, 0, 0], atol=1e-6)  # nobody else played that question
+    np.testing.assert_allclose(found.weights, turns.mask / 4)
+    without = Dice(Settings(continuation="plain")).signal(turns, penalty).advantages
+    np.testing.assert_allclose(without[0, 0], 0.8 - (-0.1 + 0.2) / 2, atol=1e-6)
+    # The verifier's score alone, whatever tokens cost; the penalty of one β is in the reward.
+    np.testing.assert_allclose(
+        CoTraining(Settings()).signal(turns, penalty).advantages[0, 0], 0.6 - (0.0 + 0.2) / 2, atol=1e-6
+    )
+    np.testing.assert_allclose(Reinforce(Settings()).signal(turns, penalty).advantages, without, atol=1e-6)
+
+
+def test_what_is_imitated():
+    turns = turns_of([0, 0, 0, 1, 1, 2], [0.5, 1.0, 1.0, 0.0, 0.0, 0.5], [2, 3, 1, 2, 2, 2])
+    nothing = jnp.zeros(turns.mask.shape, jnp.float32)
+    right = SupervisedFineTuning(Settings()).signal(turns, nothing).weights
+    np.testing.assert_allclose(right, np.outer([0, 1, 1, 0, 0, 0], [1, 1, 1]) * turns.mask / 4)
+    best = Raft(Settings()).signal(turns, nothing).weights  # the first of equals; where all is wrong, nothing
+    np.testing.assert_allclose(best, np.outer([0, 1, 0, 0, 0, 1], [1, 1, 1]) * turns.mask / 5)
+
+
+def test_equal_states_have_equal_numbers():
+    """Equal prompts and equal beginnings; the last token of a reply leads to no decision."""
+    turns = [((7, 8), (1, 2, 3)), ((7, 8), (1, 5)), ((7, 8, 1), (2,)), ((7, 8), (1, 2, 9)), ((0, 1), (4, 4))]
+    numbers = equal_states(turns)
+    assert numbers == [[0, 1, 2], [0, 1], [3], [0, 1, 2], [4, 5]]
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """Random weights; so few tokens that a stream of 32 numbers can say any policy."""
+    shape = Architecture(12, 32, 1, 2, 2, 16, 64, 16, 1e-5, tuple(10.0 ** -np.arange(8)))
+    rng = np.random.default_rng(0)
+    sizes = {"embedding": (12, 32), "norm": (32,), **{f"blocks.0.{name}_norm": (32,) for name in ("attention", "mlp")}}
+    sizes |= {f"blocks.0.{path}.weight": size for path, size in shape.layer_sizes.items()}
+    return assemble(
+        shape,
+        {name: rng.normal(size=size) / 32**0.5 + (len(size) == 1) for name, size in sizes.items()},
+        jnp.dtype("float32"),
+    )
+
+
+def batch_of_two_questions(decoder):
+    """Two questions of two plays each, which share a prompt and, of one question, a first token; likely tokens all."""
+    prompts = np.random.default_rng(3).integers(0, decoder.architecture.vocabulary, (2, 3))
+    tokens = np.zeros((4, 8), np.int32)
+    tokens[:, :3] = np.repeat(prompts, 2, axis=0)
+    likely = np.argsort(-forward(decoder, jnp.asarray(tokens))[:, 2])
+    first = tokens[:, 3] = likely[range(4), [0, 0, 0, 1]]
+    likely = np.argsort(-forward(decoder, jnp.asarray(tokens))[:, 3])
+    second = tokens[:, 4] = likely[range(4), [0, 1, 0, 0]]
+    states = np.array([[0, 1], [0, 1], [2, 3], [2, 4]], np.int32)
+    turns = turns_of(
+        [0, 0, 1, 1], [1.0, 0.0, 0.0, 1.0], [2, 2, 2, 2], 2,
+        tokens=tokens, places=np.tile(np.array([[2, 3]], np.int32), (4, 1)), actions=np.stack([first, second], 1),
+        states=states, kinds=np.tile(np.array([[0, 2]], np.int32), (4, 1)),
+        tau=np.tile(np.array([[0.5, 0.1]], np.float32), (4, 1)),
+    )  # fmt: skip
+    return Batch(turns, ("solver",) * 4, 2)
+
+
+def wanted(**changed):
+    usual = {"learning_rate": 0.01, "weight_decay": 0.0, "max_norm": 0.0, "groups": 2, "rematerialise": False}
+    return Optimizer(**{**usual, "step_limit": 5.0, **changed})
+
+
+def test_a_transformer_trained_long_on_a_step_comes_to_the_exact_one(decoder):
+    """KL to the closed form at the visited states: a half nat before, 1e-3 nats at most after 200 gradient steps."""
+    learner = Learner(decoder, Dice(Settings(inner_steps=200)), wanted())
+    config = LoraConfig(rank=8, targets=("q_proj", "v_proj", "o_proj", "down_proj"))
+    adapter = init_adapter(decoder, config, jax.random.key(0))
+    learnt = learner.learn(adapter, learner.init(adapter), batch_of_two_questions(decoder))
+    assert learnt.failure is None
+    assert np.mean(learnt.last.whole) > 0.5
+    assert np.max(learnt.last.left) < 1e-3
+    assert learnt.losses[-1] < learnt.losses[0]
+
+
+def test_parts_of_a_batch_add_up_to_it(decoder):
+    """Gradients of one question after the other, with states numbered anew and rematerialised, are those of all."""
+    adapter = init_adapter(decoder, LoraConfig(rank=2), jax.random.key(1))
+    adapter = jax.tree.map(lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), adapter)
+    method, batch, found = Dice(Settings()), batch_of_two_questions(decoder), []
+    for one in (wanted(), wanted(groups=1, rematerialise=True), wanted(groups=3)):
+        learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
+        frozen, penalties = zip(*(_freeze(decoder, adapter, turns, method) for turns in parts), strict=True)
+        signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
+        signals = learner._divided(signal, parts, batch)
+        given = adapter, list(frozen), signals, parts
+        found.append((learner._gradient(*given), learner._look(*given, batch)))
+    for other in found[1:]:
+        for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,92 @@
+"""The report of a fine-tuning run: its numbers, its pictures, and text from a configuration that stays text."""
+
+import json
+
+import finetuning
+import pytest
+
+from hqre_jax.bridge.evaluation import Lines
+from hqre_jax.bridge.finetuning import Run, read_config, write_report
+from hqre_jax.bridge.models import load
+from hqre_jax.cli import main
+from hqre_jax.core._types import InputError
+
+HOSTILE = "<script>alert(1)</script> =1+1 \x1b[31m| # \u202e"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run of two roles that share an adapter, and have hostile names."""
+    place = tmp_path_factory.mktemp("run")
+    roles = finetuning.config()["roles"]
+    for role in roles:
+        role.update(adapter="both", name=role["name"] + HOSTILE)
+    roles[1]["reads"] = [roles[0]["name"]]
+    document = finetuning.config(title=HOSTILE, roles=roles)
+    (place / "c.toml").write_text(json.dumps(document))  # not TOML, on purpose: see the test of bad input
+    config = read_config(document)
+    ended = Run(config, load(config.model), place / "out").run()
+    assert ended.how == "done"
+    return place / "out"
+
+
+def test_roles_that_share_an_adapter_are_told_apart(folder):
+    line = list(Lines(folder / "metrics.jsonl").read())[-1]
+    assert list(line["adapters"]) == ["both"]
+    roles = line["adapters"]["both"]["roles"]
+    assert [name.removesuffix(HOSTILE) for name in roles] == ["planner", "solver"]
+    assert sum(role["tokens"] for role in roles.values()) == line["generated"]
+    assert [next(iter(role["kinds"])) for role in roles.values()] == ["reasoning", "answer"]
+    assert [path.name for path in (folder / "adapters").iterdir()] == ["both"]
+
+
+def test_the_report_has_every_number_and_no_markup_of_others(capsys, folder):
+    assert main(["llm", "report", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    document = json.loads((folder / "report.json").read_text())
+    lines = list(Lines(folder / "metrics.jsonl").read())
+    assert [row["score"] for row in document["tables"]["steps"]] == [line["score"] for line in lines]
+    assert document["tables"]["held_out"] == list(Lines(folder / "evaluations.jsonl").read())
+    solver = lines[-1]["adapters"]["both"]["roles"]["solver" + HOSTILE]["kinds"]["answer"]
+    assert document["tables"]["kinds"][-1]["entropy"] == solver["entropy"]
+    assert document["whole"] is True
+    page, text = (folder / "report.html").read_text(), (folder / "report.md").read_text()
+    assert page.count("<svg") == 3
+    assert "<script" not in page
+    assert text.count("<script") == text.count("\\<script") > 0
+    assert "\x1b" not in page + text
+    assert "\u202e" not in page + text
+    assert "Types of tokens" in page
+
+
+def test_a_run_without_a_step_has_no_report_yet(tmp_path, folder):
+    (tmp_path / "finetuning.json").write_bytes((folder / "finetuning.json").read_bytes())
+    with pytest.raises(InputError, match="holds no step yet"):
+        write_report(tmp_path)
+    (tmp_path / "finetuning.json").write_text("{}")
+    with pytest.raises(InputError, match="is no plan of a fine-tuning run"):
+        write_report(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["missing.toml", "--out", "x"], "missing.toml: cannot be read"),
+        (["{folder}/../c.toml", "--out", "x"], "is not TOML"),
+        (["{config}", "--out", "no/such/folder"], "out: cannot write into"),
+        (["{config}", "--out", "x", "--steps", "0"], "steps: is 0"),
+        (["{config}", "--out", "x", "--budget-tokens", "many"], "budget_tokens: is 'many'"),
+        (["{config}", "--out", "x", "--model", "openai:gpt"], "only weights that are here can be trained"),
+        (["{config}", "--out", "x", "--tensor", "3"], "tensor: is 3"),
+        (["{config}", "--out", "{config}"], "cannot be made"),
+    ],
+)
+def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, folder, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.toml").write_text(finetuning.as_toml(finetuning.config()))
+    words = [word.format(folder=folder, config=tmp_path / "c.toml") for word in words]
+    assert main(["llm", "finetune", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
