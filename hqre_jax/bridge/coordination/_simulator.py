@@ -133,4 +133,4 @@ class TeamSimulator(AbstractHostSimulator):
     def _later(self, i: int, c: int) -> Bool[np.ndarray, " choice"]:
         """Entries that an agent has at some time in a class."""
         table = self.states.table[c]
-        return self.states.mask[i, np.unique(table[table >= 0])].any(0)
+        return np.asarray(self.states.mask[i, np.unique(table[table >= 0])].any(0))
