@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hqre_jax.cli._llm_ask import play
 from hqre_jax.cli._llm_eval import add_eval, evaluate
-from hqre_jax.cli._llm_finetune import add_finetune, finetune
+from hqre_jax.cli._llm_finetune import finetune
+from hqre_jax.cli._llm_finetune_parser import add_finetune
 from hqre_jax.cli._llm_options import add_common, say
 from hqre_jax.cli._llm_report import add_report, report
 from hqre_jax.cli._llm_team import collect, train
