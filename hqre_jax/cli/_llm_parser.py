@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hqre_jax.cli._llm_finetune_parser import add_finetune
+
 EPILOG = """\
 start here:
   hqre llm init                                     writes team.toml, the documented default team
@@ -61,35 +63,6 @@ _REPORT = """\
 Writes DIR/report.html (one file to look at, without scripts), DIR/report.json (every number of every table) and
 DIR/report.md. Asks nothing of a model. What is not played yet, or was cut off while it was written, is missing: the
 page says UNFINISHED, the exit code is 1, and the same `hqre llm eval` goes on with it.
-"""
-_FINETUNE = """\
-A configuration names tasks, roles with the format of their turns, and a temperature for every type of token:
-
-  version = 1
-  model = "smollm2-135m"
-  steps = 40                      # batches of plays
-
-  [[tasks]]
-  name = "arithmetic"
-  classes = ["product"]
-
-  [[roles]]
-  name = "solver"
-  format = [{type = "reasoning"}, {type = "answer", after = "The answer is"}]
-  tau = {reasoning = 0.05, answer = 0.02}
-  # adapter = "solver", instructions = "", control = "direct", reads = [], answers = true, max_tokens = 48, price = 0.0
-
-  # [plays] questions = 8, plays = 4, pool = 100
-  # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
-  # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
-  # [optimizer] learning_rate = 0.001, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false,
-  #   step_limit = 2.0
-  # [evaluation] questions = 50, every = 10, split = "dev"
-  # [budget] tokens = 1000000, minutes = 60.0
-
-DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after every step, and adapters/NAME in PEFT's
-files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all
-steps are taken, 1 a budget ended the run or a step diverged (what was learnt is kept), 2 bad input, 130 interrupted.
 """
 # Factors on prices at which DICE-PC is trained again, for budgets to pick from.
 _PRICES = "0.25,4,16"
@@ -149,7 +122,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     training.add_argument("--tol", metavar="E", help="online: residual, upper confidence limit, that is enough")
     _add_eval(command)
     _add_report(command)
-    _add_finetune(command)
+    add_finetune(command)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -196,22 +169,4 @@ def _add_report(command: Callable[..., argparse.ArgumentParser]) -> None:
     """The options of ``hqre llm report``."""
     parser = command("report", "turn an evaluation or a fine-tuning run into a page, numbers and tables", _REPORT)
     parser.add_argument("folder", metavar="DIR", help="folder that `hqre llm eval` or `hqre llm finetune` wrote")
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
-
-
-def _add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
-    """The options of ``hqre llm finetune``."""
-    parser = command("finetune", "train adapters by mirror steps, a temperature for every type of token", _FINETUNE)
-    parser.add_argument("config", metavar="CONFIG", help="configuration, a TOML file")
-    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run; goes on with what is there")
-    parser.add_argument(
-        "--method", metavar="M",
-        help="dice, sft, raft, own_right, reinforce, grpo, cotrain, dice_zero or dice_common, in place of the file's",
-    )  # fmt: skip
-    parser.add_argument("--model", metavar="M", help="the frozen model, in place of the file's")
-    parser.add_argument("--seed", metavar="S", help="of questions, plays and adapters, in place of the file's")
-    parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
-    parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")
-    parser.add_argument("--budget-minutes", metavar="N", help="no step of this command begins later than this")
-    parser.add_argument("--tensor", metavar="N", default="1", help="devices that share each weight (default: 1)")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hqre_jax.bridge.finetuning import read_config
 from hqre_jax.bridge.finetuning.methods import METHODS
-from hqre_jax.cli._llm_finetune import EPILOG
+from hqre_jax.cli._llm_finetune_parser import EPILOG
 from hqre_jax.cli._parser import build_parser
 
 ROOT = Path(__file__).parents[2]

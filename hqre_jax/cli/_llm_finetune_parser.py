@@ -1,0 +1,52 @@
+"""The words of ``hqre llm finetune``; they are known before anything else is imported."""
+
+import argparse
+from collections.abc import Callable
+
+EPILOG = """\
+A configuration names tasks, roles with the format of their turns, and a temperature for every type of token:
+
+  version = 1
+  model = "smollm2-135m"
+  steps = 40                      # batches of plays
+
+  [[tasks]]
+  name = "arithmetic"
+  classes = ["product"]
+
+  [[roles]]
+  name = "solver"
+  format = [{type = "reasoning"}, {type = "answer", after = "The answer is"}]
+  tau = {reasoning = 0.05, answer = 0.02}
+  # adapter = "solver", instructions = "", control = "direct", reads = [], answers = true, max_tokens = 48, price = 0.0
+
+  # [plays] questions = 8, plays = 4, pool = 100
+  # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
+  # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
+  # [optimizer] learning_rate = 0.001, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false,
+  #   step_limit = 2.0
+  # [evaluation] questions = 50, every = 10, split = "dev"
+  # [budget] tokens = 1000000, minutes = 60.0
+
+DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after every step, and adapters/NAME in PEFT's
+files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all
+steps are taken, 1 a budget ended the run or a step diverged (what was learnt is kept), 2 bad input, 130 interrupted.
+"""
+
+
+def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
+    """The options of ``hqre llm finetune``."""
+    parser = command("finetune", "train adapters by mirror steps, a temperature for every type of token", EPILOG)
+    parser.add_argument("config", metavar="CONFIG", help="configuration, a TOML file")
+    parser.add_argument("--out", metavar="DIR", required=True, help="folder of the run; goes on with what is there")
+    parser.add_argument(
+        "--method", metavar="M",
+        help="dice, sft, raft, own_right, reinforce, grpo, cotrain, dice_zero or dice_common, in place of the file's",
+    )  # fmt: skip
+    parser.add_argument("--model", metavar="M", help="the frozen model, in place of the file's")
+    parser.add_argument("--seed", metavar="S", help="of questions, plays and adapters, in place of the file's")
+    parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
+    parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")
+    parser.add_argument("--budget-minutes", metavar="N", help="no step of this command begins later than this")
+    parser.add_argument("--tensor", metavar="N", default="1", help="devices that share each weight (default: 1)")
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
