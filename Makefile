@@ -53,6 +53,7 @@ fuzz: $(VENV)/.stamp-test  ## fuzz all that reads files, FUZZ_SECONDS long; out/
 bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.evaluations
+	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
