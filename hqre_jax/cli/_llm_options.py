@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 def same_again(arguments: Namespace) -> str:
     """The command as it would be typed."""
-    words = ["hqre", "llm", arguments.llm_command, arguments.team]
+    words = ["hqre", *([] if arguments.cache else ["--no-cache"]), "llm", arguments.llm_command, arguments.team]
     for name, value in vars(arguments).items():
+        if name in ("command", "llm_command", "team", "cache"):
+            continue
         option = "--class" if name == "task_class" else f"--{name.replace('_', '-')}"
         if value is True:
             words.append(option)
         elif isinstance(value, list):
             words += [f"{option}={one}" for one in value]
-        elif name not in ("command", "llm_command", "team") and value not in (None, False):
+        elif value not in (None, False):
             words.append(f"{option}={value}")
     return shlex.join(words)
 

@@ -31,9 +31,9 @@ def collect(arguments: Namespace) -> int:
 
     team = _team(arguments)
     tasks, states, items = _questions(arguments, team)
+    _check_samples(arguments, Samples(team, {}, tasks))
     with stored_models(team, arguments) as (store, models):
         samples = Samples(team, dict(models), tasks, seed=whole(arguments, "seed"))
-        _check_samples(arguments, samples)
         goes_on_with(same_again(arguments))
         with progress() as show:
             found = sample_all(samples, states, items, show)

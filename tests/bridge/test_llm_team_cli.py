@@ -16,6 +16,7 @@ from hqre_jax.bridge.models._replay import ReplayModel
 from hqre_jax.bridge.models._retries import Retries
 from hqre_jax.bridge.store import Store
 from hqre_jax.bridge.team import read_team
+from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
 TEAM = """\
@@ -104,6 +105,7 @@ def test_too_few_samples_are_not_bought(capsys, team):
     assert (code, out) == (2, "")
     assert "team.toml: samples: is 3, and a play may need 4" in err
     assert not team.asked
+    assert not Path("s.sqlite").exists()
 
 
 def test_a_failed_call_is_missing(capsys, team):
@@ -191,6 +193,9 @@ def test_interrupted_collecting_says_how_to_go_on(capsys, team):
     assert (code, out) == (130, "")
     assert "hqre llm collect team.toml" in err
     assert "--store=s.sqlite" in err
+    assert "cache" not in err
+    assert main(["--no-cache", "llm", *COLLECT]) == 130
+    assert "hqre --no-cache llm collect team.toml" in capsys.readouterr().err
 
 
 def edited(change):
