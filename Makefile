@@ -58,6 +58,7 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
 	$(BIN)/python -m benchmarks.fits
+	$(BIN)/python -m benchmarks.many_shapes --trees 100 --normal-forms 20 --batches 10
 	$(BIN)/python -m benchmarks.language_model
 
 docs: $(VENV)/.stamp-test  ## build the documentation, notebooks executed; out/docs/html/index.html
