@@ -14,7 +14,7 @@ import hqre_jax as hq
 from benchmarks._normal_form_case import residuals
 from hqre_jax.solvers.batch import _evaluation, _gauss_seidel, _interleaved
 from hqre_jax.solvers.batch._devices import num_cores, on_every_core
-from hqre_jax.solvers.batch._homotopy import ARRIVED
+from hqre_jax.solvers.batch._path import ARRIVED
 
 ROOT = Path(__file__).parents[1]
 PAYOFFS = np.random.RandomState(1000).rand(300, 2, 3, 3)

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax.solvers.batch._homotopy import ARRIVED, LIVE, LOST, in_parts
 from hqre_jax.solvers.batch._interleaved import (
     MOST_DRIFT,
     Interleaved,
@@ -27,6 +26,7 @@ from hqre_jax.solvers.batch._interleaved import (
     softmax,
     unfused,
 )
+from hqre_jax.solvers.batch._path import ARRIVED, LIVE, LOST, in_parts
 
 # Sweeps after which a lane gives up.
 _SWEEPS = 30

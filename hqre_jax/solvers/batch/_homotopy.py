@@ -21,12 +21,12 @@ another one is near. Both may try again with smaller limits, and then by `Princi
 have one equilibrium need no guards, for any way to it is right.
 """
 
-import itertools
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax.solvers.batch._interleaved import (
     MOST_DRIFT,
@@ -43,6 +43,18 @@ from hqre_jax.solvers.batch._interleaved import (
     solve_linear,
     total,
     unfused,
+)
+from hqre_jax.solvers.batch._path import (
+    ARRIVED,
+    LIVE,
+    LOST,
+    Guards,
+    Limits,
+    Path,
+    PerLane,
+    Place,
+    Rows,
+    in_parts,
 )
 from hqre_jax.solvers.batch._step_norms import cube_root, dot, largest_change, largest_log_odds_change
 
@@ -62,81 +74,6 @@ _SHORTEST = 1e-5
 _ROUNDS = 100
 # Rounds before lanes are left.
 _PATIENCE = 2
-
-PerLane = Float[Array, " lane"]
-# Log-odds of all players, one after the other: what treats them alike is one operation.
-Rows = Float[Array, "unknown lane"]
-
-
-class Limits(NamedTuple):
-    """What is demanded of the points of each lane.
-
-    Attributes:
-        miss: Largest change of a probability by the correction.
-        turn: Least cosine between consecutive tangents.
-        refusals: Steps that may be refused.
-        close: A correction at s = 1 that changes probabilities by less is the last.
-        unique: Whether the lane is certified to have one equilibrium.
-        live: Whether there is a lane at all.
-    """
-
-    miss: PerLane
-    turn: PerLane
-    refusals: Int[Array, " lane"]
-    close: PerLane
-    unique: Bool[Array, " lane"]
-    live: Bool[Array, " lane"]
-
-
-class Guards(NamedTuple):
-    """The limits, and w², the weight of s in the norm."""
-
-    limits: Limits
-    weight: PerLane
-
-
-class Place(NamedTuple):
-    """Along a branch.
-
-    Attributes:
-        position: s at the last point kept,
-        rate: ds/dl there, and
-        sag: an estimate of ½ d²s/dl².
-        step: The step to try next, no longer than to s = 1.
-    """
-
-    position: PerLane
-    rate: PerLane
-    sag: PerLane
-    step: PerLane
-
-
-class Path(NamedTuple):
-    """Where each lane is on its branch: few arrays, for each of them is copied in every round.
-
-    Attributes:
-        log_odds: z at the last point kept.
-        tangent: dz/dl there: with ds/dl the unit tangent.
-        bend: Estimate of ½ d²z/dl².
-        matrix: ``I − sJ`` there, as far as it is not eliminated.
-        place: A `Place`, stacked.
-        rounds: Linear solves so far.
-        refused: Steps refused so far.
-        state: `LIVE` while the lane is on its way, `ARRIVED` once it converged at s = 1, `LOST` if it gave up.
-    """
-
-    log_odds: Rows
-    tangent: Rows
-    bend: Rows
-    matrix: Float[Array, "row row lane"]
-    place: Float[Array, "4 lane"]
-    rounds: Int[Array, " lane"]
-    refused: Int[Array, " lane"]
-    state: Int[Array, " lane"]
-
-
-# Nothing is on its way in arrays of zeros.
-LOST, ARRIVED, LIVE = 0, 1, 2
 
 
 def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guards, Path]:
@@ -238,17 +175,11 @@ def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) 
     goal, pi = unfused(go, point, path)
     linear, defect = unfused(go, system, path, goal, pi)
     flat, determinant, matrix, reduced = unfused(go, solved, goal, linear, defect, path.matrix)
-    shift, length = unfused(go, _newton, guards, path, goal, *flat, determinant)
-    signs = unfused(go, _signs, guards, path, pi, *flat, reduced, shift, length)
-    kept, scalars = unfused(go, _judged, guards, path, goal, shift, length, signs)
-    log_odds, tangent, bend, matrix = unfused(go, _vectors, path, *flat, matrix, shift, length, kept)
+    newton = unfused(go, functools.partial(_newton, reduced_unknowns(sizes)), guards, path, goal, *flat, determinant)
+    signs = unfused(go, _signs, guards, path, pi, *flat, reduced, newton)
+    kept, scalars = unfused(go, _judged, guards, path, goal, newton, signs)
+    log_odds, tangent, bend, matrix = unfused(go, _vectors, path, *flat, matrix, newton, kept)
     return Path(log_odds, tangent, bend, matrix, *scalars)
-
-
-def in_parts(rows: Rows, sizes: list[int]) -> LogOdds:
-    """The rows of each player."""
-    ends = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-    return tuple(rows[a:b] for a, b in itertools.pairwise(ends))
 
 
 def _goal(path: Path) -> PerLane:
@@ -268,17 +199,32 @@ def _ahead(path: Path) -> tuple[Rows, PerLane]:
     return path.tangent + 2 * step * path.bend, rate + 2 * step * sag
 
 
-def _newton(
-    guards: Guards, path: Path, goal: PerLane, defect: Rows, slope: Rows, determinant: PerLane
-) -> tuple[PerLane, PerLane]:
+class _Newton(NamedTuple):
     """How far the correction moves s, and ds/dl at the trial point.
 
-    Corrections are at right angles to the predicted tangent; at the end of the path, at fixed s.
+    And what divisions are saved by: half of one over the step, 0 for a step of length 0; and one over what the tangent
+    at the last point makes of the direction of the curve, in the unknowns that are eliminated to.
     """
+
+    shift: PerLane
+    length: PerLane
+    half: PerLane
+    inverse: PerLane
+
+
+def _newton(
+    unknowns: slice, guards: Guards, path: Path, goal: PerLane, defect: Rows, slope: Rows, determinant: PerLane
+) -> _Newton:
+    """Corrections are at right angles to the predicted tangent; at the end of the path, at fixed s."""
     ahead, ahead_rate = _ahead(path)
-    shift = -total(ahead * defect) / (total(ahead * slope) + guards.weight * ahead_rate)
+    _, rate, _, step = path.place
+    across = total(ahead * slope) + guards.weight * ahead_rate
+    along = total(path.tangent[unknowns] * slope[unknowns]) + guards.weight * rate
+    both = 1 / (across * along)
+    shift = -total(ahead * defect) * (both * along)
     length = jnp.sign(determinant) / jnp.sqrt(total(slope * slope) + guards.weight)
-    return jnp.where(goal >= 1.0, 0.0, shift), length
+    half = jnp.where(step > 0, 0.5 / jnp.where(step > 0, step, 1.0), 0.0)
+    return _Newton(jnp.where(goal >= 1.0, 0.0, shift), length, half, both * across)
 
 
 class _Signs(NamedTuple):
@@ -301,11 +247,11 @@ def _signs(
     defect: Rows,
     slope: Rows,
     reduced: Float[Array, "row column lane"],
-    shift: PerLane,
-    length: PerLane,
+    newton: _Newton,
 ) -> _Signs:
     sizes = [p.shape[0] - 1 for p in pi]
     _, rate, _, step = path.place
+    shift, length, _, inverse = newton
     correction = in_parts(defect + shift * slope, sizes)
     aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
     cosine = length * (total(slope * path.tangent) + guards.weight * rate)
@@ -314,17 +260,17 @@ def _signs(
         largest_log_odds_change(pi, correction),
         largest_change(pi, aslant),
     )
-    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, reduced, reduced_unknowns(sizes)))
+    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, reduced, reduced_unknowns(sizes), inverse))
 
 
-def _relative_change(guards: Guards, path: Path, reduced: Float[Array, "row column lane"], unknowns: slice) -> PerLane:
+def _relative_change(
+    guards: Guards, path: Path, reduced: Float[Array, "row column lane"], unknowns: slice, inverse: PerLane
+) -> PerLane:
     """The square of ``‖A⁻¹(A − A₀)‖``, A the reduced Jacobian here and A₀ there, bordered by the tangent there.
 
     With ``A⁻¹ (r, 0) = y + t·ds``, where y solves the system without border and ds keeps to the hyperplane.
     """
     tangent, slope = path.tangent[unknowns], reduced[:, 1]
-    rate = guards.weight * Place(*path.place).rate
-    inverse = 1 / (total(tangent * slope) + rate)
     square, longer = jnp.zeros_like(inverse), total(slope * slope) + guards.weight
     for k in range(2, reduced.shape[1]):
         column = reduced[:, k]
@@ -334,10 +280,11 @@ def _relative_change(guards: Guards, path: Path, reduced: Float[Array, "row colu
 
 
 def _judged(
-    guards: Guards, path: Path, goal: PerLane, shift: PerLane, length: PerLane, signs: _Signs
+    guards: Guards, path: Path, goal: PerLane, newton: _Newton, signs: _Signs
 ) -> tuple[Bool[Array, " lane"], tuple[Array, ...]]:
     """Which points are kept; and places, counts and states after the round."""
     position, rate, sag, step = path.place
+    shift, length, half, _ = newton
     live, landed = path.state == LIVE, position >= 1.0
     change = jnp.where(guards.limits.unique, 0.0, signs.change)
     sound = jnp.isfinite(signs.miss + change) & jnp.isfinite(length)
@@ -358,7 +305,7 @@ def _judged(
     rounds, refused = path.rounds + live, path.refused + (live & ~kept)
     lost = ~kept & (landed | (after * after < _SHORTEST**2 * guards.weight)) | (rounds >= _ROUNDS)
     lost |= refused > guards.limits.refusals
-    new_sag = jnp.where(kept, _bend(step, length, rate, sag), sag)
+    new_sag = jnp.where(kept, _bend(half, length, rate, sag), sag)
     new_position, new_rate = jnp.where(kept, there, position), jnp.where(kept, length, rate)
     place = Place(new_position, new_rate, new_sag, _shortened(after, new_position, new_rate, new_sag))
     state = jnp.where(live, jnp.where(arrived, ARRIVED, jnp.where(lost, LOST, LIVE)), path.state).astype(jnp.int32)
@@ -370,23 +317,23 @@ def _vectors(
     defect: Rows,
     slope: Rows,
     matrix: Float[Array, "row row lane"],
-    shift: PerLane,
-    length: PerLane,
+    newton: _Newton,
     kept: Bool[Array, " lane"],
 ) -> tuple[Rows, Rows, Rows, Float[Array, "row row lane"]]:
     """Log-odds, tangents, bends and matrices after the round."""
-    step, tangent = Place(*path.place).step, length * slope
+    shift, length, half, _ = newton
+    tangent = length * slope
     return (
         jnp.where(kept, _trial(path) + defect + shift * slope, path.log_odds),
         jnp.where(kept, tangent, path.tangent),
-        jnp.where(kept, _bend(step, tangent, path.tangent, path.bend), path.bend),
+        jnp.where(kept, _bend(half, tangent, path.tangent, path.bend), path.bend),
         jnp.where(kept, matrix, path.matrix),
     )
 
 
-def _bend(step: PerLane, new: Array, old: Array, bend: Array) -> Array:
+def _bend(half: PerLane, new: Array, old: Array, bend: Array) -> Array:
     """Half the second derivative, from the change of the tangent; a step of length 0 leaves it as it is."""
-    return jnp.where(step > 0, 0.5 / jnp.where(step > 0, step, 1.0) * (new - old), bend)
+    return jnp.where(half > 0, half * (new - old), bend)
 
 
 def _shortened(step: PerLane, position: PerLane, rate: PerLane, sag: PerLane) -> PerLane:

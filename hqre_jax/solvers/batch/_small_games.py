@@ -17,10 +17,11 @@ from hqre_jax.solvers import PrincipalBranch
 from hqre_jax.solvers.batch._devices import look_out, num_cores, on_every_core, on_every_device
 from hqre_jax.solvers.batch._evaluation import LaneEvaluation, contracts, evaluate_lanes
 from hqre_jax.solvers.batch._gauss_seidel import gauss_seidel
-from hqre_jax.solvers.batch._homotopy import ARRIVED, LIVE, Limits, begin, follow, in_parts
+from hqre_jax.solvers.batch._homotopy import begin, follow
 from hqre_jax.solvers.batch._interleaved import interleave, unfused
 from hqre_jax.solvers.batch._lanes import Group
 from hqre_jax.solvers.batch._options import Options
+from hqre_jax.solvers.batch._path import ARRIVED, LIVE, Limits, in_parts
 
 # Unknowns, and payoffs of one game, up to which games are small: beyond, programs that spell out every sum grow long.
 _MOST_UNKNOWNS, _MOST_PAYOFFS = 16, 2**13
