@@ -12,11 +12,12 @@ import matplotlib
 import pytest
 
 matplotlib.use("Agg")
+# Tests compile for seconds what runs for a moment: the code for loops that is generated in half the time, by one thread.
+# XLA reads this when its first program is compiled, and ends the process over a flag that it does not know.
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Test programs compile for seconds and run for a moment: optimise them little, unless asked to do as users do, and keep
-# them for the other worker and for the next run.
-jax.config.update("jax_disable_most_optimizations", "HQRE_TESTS_OPTIMIZED" not in os.environ)
+# Programs are kept for the other worker and for the next run.
 _PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin

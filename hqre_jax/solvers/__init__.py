@@ -1,6 +1,7 @@
 """The solvers, each an `AbstractSolver`, and their names."""
 
 from hqre_jax.solvers._solver import AbstractSolver, Evidence, Iterate, look
+from hqre_jax.solvers.continuation._branch import AbstractBranch
 from hqre_jax.solvers.continuation.krylov_branch import KrylovBranch
 from hqre_jax.solvers.continuation.markov_branch import MarkovBranch
 from hqre_jax.solvers.continuation.principal_branch import PrincipalBranch
@@ -28,6 +29,7 @@ SOLVERS: dict[str, type[AbstractSolver]] = {
 
 __all__ = [
     "SOLVERS",
+    "AbstractBranch",
     "AbstractSolver",
     "Evidence",
     "Extragradient",

@@ -113,7 +113,7 @@ def read_config(source: Any) -> Config:
     """A configuration from a TOML file, or from the dictionary such a file would give.
 
     Args:
-        source: Path of a TOML file, a dictionary, or a `Config`, which is returned as it is.
+        source: Path of a TOML file, a dictionary, or a `sweeps.Config`, which is returned as it is.
 
     Returns:
         The configuration.

@@ -52,7 +52,7 @@ def sweep(
     number of processes and interruptions.
 
     Args:
-        config: Path of a TOML file, its contents as a dictionary, or a `Config`.
+        config: Path of a TOML file, its contents as a dictionary, or a `sweeps.Config`.
         out: Folder; made if need be. A folder that holds another sweep is refused.
         processes: To share the work with other processes, each calling this with the same arguments and its own index:
             shard k is done by process k modulo their number. ``jax.distributed`` is initialised, and all wait for

@@ -26,10 +26,7 @@ needs_weights = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def model():
-    # The one place of the suite where programs run for longer than they compile.
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield models.load("smollm2-135m", max_batch=8)  # one program for all batches
-    jax.config.update("jax_disable_most_optimizations", True)
+    return models.load("smollm2-135m", max_batch=8)  # one program for all batches
 
 
 def conversation(pairs):

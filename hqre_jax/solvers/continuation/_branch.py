@@ -102,7 +102,7 @@ class AbstractBranch(AbstractSolver):
     """Predictor-corrector continuation of the principal branch (theory.md §6; Turocy 2005 for logit QRE).
 
     The branch starts at ``τ = ∞`` whatever ``initial_policy`` says. A step is shortened where the Jacobian changes too
-    much for the curve to be known between its ends (`_closeness`), the corrector converges slowly, the prediction
+    much for the curve to be known between its ends (``_closeness``), the corrector converges slowly, the prediction
     misses, or the curve turns; it grows otherwise, so that large rationalities cost a logarithm of steps. At a
     bifurcation that breaks a symmetry the incoming tangent is followed, and the event is counted.
 
