@@ -12,7 +12,7 @@ import matplotlib
 import pytest
 
 matplotlib.use("Agg")
-# Tests compile for seconds what runs for a moment: the code for loops that is generated in half the time, by one thread.
+# Tests compile for seconds what runs for a moment: take the code for loops that is generated in half the time.
 # XLA reads this when its first program is compiled, and ends the process over a flag that it does not know.
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1")
 jax.config.update("jax_enable_x64", True)
