@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from hqre_jax.bounds import bounds, can_bound
 from hqre_jax.core._programs import compiled, is_familiar
@@ -96,25 +97,27 @@ def solve(
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
     # Small games share programs, unless more than the answer is kept, or so many were of one shape that it has its own.
-    alone = traced or history or getattr(method, "checkpoint", None) is not None
-    work = problem if alone else problem.rounded()
-    work = problem if work is not problem and is_familiar(problem, _OFTEN) else work
-    start = filled_up(start, work.mask.shape, 0.0)
-    centered = work.centered()
-    # The program of the certificate that will be asked for.
-    unique = certified(centered) if traced else bounds(centered).unique
-    kept = None
-    if method is None and traced:
-        found = _auto(centered, start, tol_value, steps, unique)
-    else:
-        methods = [method] if method is not None else choice(problem, bool(unique))
-        for method in methods:
-            found, kept = _attempt(centered, method, start, tol_value, steps, history)
-            if method is methods[-1]:  # its values may be traced
+    known = not traced and all(concrete(leaf) for leaf in jax.tree.leaves(method))
+    alone = not known or history or getattr(method, "checkpoint", None) is not None
+    shared = problem if alone else problem.rounded()
+    own = shared is problem or is_familiar(problem, _OFTEN)
+    # Shared ones lose digits to filling, of which few are left at low temperatures: what is not reached is tried again.
+    for work in [problem] if own else [shared, problem]:
+        first = filled_up(start, work.mask.shape, 0.0)
+        centered = work.centered()
+        # The program of the certificate that will be asked for.
+        unique = certified(centered) if traced else bounds(centered).unique
+        kept, name = None, "auto"
+        if method is None and traced:
+            found = _auto(centered, first, tol_value, steps, unique)
+            break
+        for chosen in [method] if method is not None else choice(problem, bool(unique)):
+            name = chosen.name
+            found, kept = _attempt(centered, chosen, first, tol_value, steps, history)
+            if method is not None or _settled(found, unique):  # a method that is named may have traced values
                 break
-            if int(found.code) == RESULTS.successful.code and (bool(unique) or bool(found.on_branch)):
-                break
-    name = "auto" if method is None else method.name
+        if work is problem or _settled(found, unique, method):
+            break
     answer = finish(work, centered, found, unique)
     answer = {name: cut_down(part, problem.mask.shape) for name, part in answer.items()}
     # The problem itself goes round the compiled code: labels that come back from there may be another game's.
@@ -122,6 +125,11 @@ def solve(
     if throw and not traced and solution.result != RESULTS.successful:
         raise SolveError(solution)
     return solution
+
+
+def _settled(found: Found, unique: Bool[Array, ""], method: AbstractSolver | None = None) -> bool:
+    """Whether there is nothing left to try: the tolerance is reached, on the branch where no method was named."""
+    return int(found.code) == RESULTS.successful.code and (method is not None or bool(unique) or bool(found.on_branch))
 
 
 def _attempt(problem, method, start, tol, max_steps, history) -> tuple[Found, History | None]:
