@@ -101,7 +101,7 @@ def solve(
     alone = not known or history or getattr(method, "checkpoint", None) is not None
     shared = problem if alone else problem.rounded()
     own = shared is problem or is_familiar(problem, _OFTEN)
-    # Shared ones lose digits to filling, of which few are left at low temperatures: what is not reached is tried again.
+    # They are off by up to 1e-13 of a payoff, too much at low temperatures: what they do not reach is tried again.
     for work in [problem] if own else [shared, problem]:
         first = filled_up(start, work.mask.shape, 0.0)
         centered = work.centered()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from hqre_jax.bridge.finetuning._mirror import baseline, returns
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen
@@ -114,21 +114,29 @@ def reward_to_go(turns: Turns, penalty: Float[Array, "turn step"]) -> Float[Arra
     return jnp.where(turns.mask, values - baseline(values, turns), 0.0)
 
 
-def imitation(turns: Turns, kept: Float[Array, " turn"]) -> Signal:
-    """The signal of maximum likelihood on some turns: every token of theirs counts alike."""
-    count = turns.mask * kept[:, None]
-    weights = count / jnp.maximum(jnp.sum(count), 1.0)
-    return Signal(jnp.zeros_like(weights), weights)
-
-
-def surprise(policies: LogPolicies, turns: Turns) -> Float[Array, "turn step"]:
-    """``−log π_φ`` of the tokens that were taken."""
-    return -chosen(policies.now, turns)
-
-
 def clipped_gain(
     policies: LogPolicies, advantages: Float[Array, "turn step"], turns: Turns, clip: float
 ) -> Float[Array, "turn step"]:
     """``min(r A, clip(r, 1 − ε, 1 + ε) A)`` with the ratio r of each token (Schulman et al. 2017, eq. 7)."""
     ratio = jnp.exp(chosen(policies.now, turns) - chosen(policies.before, turns))
     return jnp.minimum(ratio * advantages, jnp.clip(ratio, 1 - clip, 1 + clip) * advantages)
+
+
+class AbstractImitation(AbstractMethod):
+    """Maximum likelihood on some turns, every token of theirs alike; which turns, a method says."""
+
+    @abc.abstractmethod
+    def kept(self, turns: Turns) -> Bool[Array, " turn"]:
+        """Which turns are imitated."""
+
+    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
+        """See `AbstractMethod.signal`."""
+        del penalty
+        count = turns.mask * self.kept(turns).astype(turns.score.dtype)[:, None]
+        weights = count / jnp.maximum(jnp.sum(count), 1.0)
+        return Signal(jnp.zeros_like(weights), weights)
+
+    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
+        """``−log π_φ`` of the tokens that were taken."""
+        del signal
+        return -chosen(policies.now, turns)

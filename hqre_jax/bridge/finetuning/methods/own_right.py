@@ -1,12 +1,12 @@
 """Multiagent fine-tuning: every role on its own right samples."""
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
-from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, imitation, surprise
+from hqre_jax.bridge.finetuning._turns import Turns
+from hqre_jax.bridge.finetuning.methods._interface import AbstractImitation
 
 
-class OwnRight(AbstractMethod):
+class OwnRight(AbstractImitation):
     """Maximum likelihood, role by role, on turns whose own answer is right, whatever the team's was.
 
     Turns without an answer of their own are judged by the team's.
@@ -19,12 +19,6 @@ class OwnRight(AbstractMethod):
     paper = "arXiv 2501.05707"
     judged = "turn"
 
-    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
-        """See `AbstractMethod.signal`."""
-        del penalty
-        return imitation(turns, (turns.score >= 1.0).astype(turns.score.dtype))
-
-    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
-        """See `AbstractMethod.losses`."""
-        del signal
-        return surprise(policies, turns)
+    def kept(self, turns: Turns) -> Bool[Array, " turn"]:
+        """See `AbstractImitation.kept`."""
+        return turns.score >= 1.0

@@ -1,13 +1,13 @@
 """RAFT: maximum likelihood on the best of several samples."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
-from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, imitation, surprise
+from hqre_jax.bridge.finetuning._turns import Turns
+from hqre_jax.bridge.finetuning.methods._interface import AbstractImitation
 
 
-class Raft(AbstractMethod):
+class Raft(AbstractImitation):
     """Reward-ranked fine-tuning: of the plays of each question the best one is imitated, the first of equals.
 
     Where the best score of a question is 0 there is nothing to imitate, and none is (with a verifier's scores; the
@@ -21,17 +21,10 @@ class Raft(AbstractMethod):
     paper = "arXiv 2304.06767"
     judged = "verifier"
 
-    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
-        """See `AbstractMethod.signal`."""
-        del penalty
+    def kept(self, turns: Turns) -> Bool[Array, " turn"]:
+        """See `AbstractImitation.kept`."""
         same = turns.group[:, None] == turns.group[None]
         better = same & (turns.score[None] > turns.score[:, None])
         order = jnp.arange(len(turns.group))
         earlier = same & (turns.score[None] == turns.score[:, None]) & (order[None] < order[:, None])
-        best = ~jnp.any(better | earlier, axis=1) & (turns.score > 0)
-        return imitation(turns, best.astype(turns.score.dtype))
-
-    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
-        """See `AbstractMethod.losses`."""
-        del signal
-        return surprise(policies, turns)
+        return ~jnp.any(better | earlier, axis=1) & (turns.score > 0)

@@ -1,12 +1,12 @@
 """Supervised fine-tuning on right samples of the model that is fine-tuned."""
 
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
-from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, imitation, surprise
+from hqre_jax.bridge.finetuning._turns import Turns
+from hqre_jax.bridge.finetuning.methods._interface import AbstractImitation
 
 
-class SupervisedFineTuning(AbstractMethod):
+class SupervisedFineTuning(AbstractImitation):
     """Maximum likelihood on turns of right plays; all plays are of the model without adapters.
 
     Source: rejection-sampling fine-tuning, Yuan et al. 2023 (arXiv 2308.01825); one round of Zelikman et al. 2022
@@ -19,12 +19,6 @@ class SupervisedFineTuning(AbstractMethod):
     on_policy = False
     judged = "verifier"
 
-    def signal(self, turns: Turns, penalty: Float[Array, "turn step"]) -> Signal:
-        """See `AbstractMethod.signal`."""
-        del penalty
-        return imitation(turns, (turns.score >= 1.0).astype(turns.score.dtype))
-
-    def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
-        """See `AbstractMethod.losses`."""
-        del signal
-        return surprise(policies, turns)
+    def kept(self, turns: Turns) -> Bool[Array, " turn"]:
+        """See `AbstractImitation.kept`."""
+        return turns.score >= 1.0
