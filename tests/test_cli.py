@@ -254,6 +254,7 @@ def test_trace_that_fails_is_exit_1(capsys):
         ((), "COMMAND: is missing"),
         (("frobnicate",), "COMMAND: invalid choice"),
         (("solve",), "GAME: is missing"),
+        (("solve", "chicken", "--tau", "1", "--no-cache"), "--no-cache: goes before the command"),
         (("solve", "chicken", "--tau", "1", "--frob"), "--frob: is not understood"),
         (("solve", "chicken", "--ta", "1"), "--ta 1: is not understood"),
         (("solve", "chicken", "--tau"), "tau: expected one argument"),

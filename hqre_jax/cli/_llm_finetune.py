@@ -31,7 +31,10 @@ def finetune(arguments: Namespace) -> int:
     from hqre_jax.bridge.models import LocalModel, load
 
     limits = _limits(arguments)
-    options = {name: None if getattr(arguments, name) is None else whole(arguments, name) for name in ("seed", "steps")}
+    options = {
+        name: None if getattr(arguments, name) is None else whole(arguments, name, least)
+        for name, least in (("seed", 0), ("steps", 1))
+    }
     config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
     folder = Path(arguments.out)
     check_folder(folder.parent, "out")
@@ -39,7 +42,12 @@ def finetune(arguments: Namespace) -> int:
     if not isinstance(model, LocalModel):
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
         raise InputError("model", f"is {config.model!a}; {wanted}")
-    run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments))
+    try:
+        run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments))
+    except InputError as error:
+        if error.field.startswith(("tasks", "plays")):
+            raise InputError(f"{arguments.config}: {error.field}", error.problem) from None
+        raise
     check_folder(folder, "out")
     goes_on_with(_same_again(arguments))
     with progress() as show:

@@ -60,11 +60,11 @@ def stored_models(team: "Team", arguments: Namespace) -> "Iterator[tuple[Store, 
         yield store, {name: StoredModel(model, store, budget, run=run) for name, model in loaded.items()}
 
 
-def whole(arguments: Namespace, name: str) -> int:
-    """An option that is a whole number, 0 or more."""
-    value = number(getattr(arguments, name), name, int, "a whole number, 0 or more,")
-    if not 0 <= value < 2**31:
-        raise InputError(name, f"is {value}; a whole number from 0 to 2^31 - 1 is wanted")
+def whole(arguments: Namespace, name: str, least: int = 0) -> int:
+    """An option that is a whole number, not below the least."""
+    value = number(getattr(arguments, name), name, int, f"a whole number, {least} or more,")
+    if not least <= value < 2**31:
+        raise InputError(name, f"is {value}; a whole number from {least} to 2^31 - 1 is wanted")
     return value
 
 

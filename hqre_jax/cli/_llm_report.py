@@ -21,7 +21,7 @@ def report(arguments: Namespace) -> int:
 
     folder = Path(arguments.folder)
     if not folder.is_dir():
-        raise InputError("DIR", f"{arguments.folder!a} is no folder; `hqre llm eval --out DIR` makes one")
+        raise InputError("DIR", f"{arguments.folder!a} is no folder; `hqre llm eval` and `hqre llm finetune` make them")
     learnt = finetuning.is_finetuning(folder)
     document = finetuning.write_report(folder) if learnt else write_report(folder)
     if arguments.format == "json":

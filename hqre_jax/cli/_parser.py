@@ -96,6 +96,8 @@ class _Parser(argparse.ArgumentParser):
             raise InputError(field, blamed[2] + (hint if "expected one argument" in blamed[2] else ""))
         if missing:
             raise InputError(missing[1], f"is missing; `{self.prog} --help` explains")
+        if unknown and unknown[1] == "--no-cache":
+            raise InputError(unknown[1], "goes before the command: hqre --no-cache COMMAND")
         if unknown:
             raise InputError(unknown[1], f"is not understood; `{self.prog} --help` lists the options")
         raise InputError("command line", message)

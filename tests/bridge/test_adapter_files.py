@@ -104,7 +104,8 @@ def test_a_model_by_name_with_its_adapter(tmp_path):
     [
         ("smollm2-135m+", r"should read smollm2-135m\[\+FOLDER\]"),
         ("hf:+adapter", r"should read hf:PATH\[\+FOLDER\]"),
-        (f"hf:{TINY / 'qwen2'}+nowhere", r"adapter: nowhere/adapter_config\.json cannot be read"),
+        (f"hf:{TINY / 'qwen2'}+nowhere", r"'nowhere' is no folder of an adapter: adapter_config\.json is not"),
+        (f"hf:{TINY / 'qwen2'}+{DATA}", "; name one of those in it: tiny_adapter"),
         ("hf:nowhere+adapter", r"neither a folder nor a file nowhere\+adapter"),
     ],
 )

@@ -138,6 +138,8 @@ def test_what_a_run_leaves_behind(capsys, write, tmp_path):
     assert adapters_in(out) == before
     code, _, err = run(capsys, write(), "--out", out, "--seed", "7")
     assert (code, err.startswith("hqre: out: ")) == (2, True)
+    code, _, err = run(capsys, write(), "--out", out, "--steps", "1")
+    assert (code, err) == (2, "hqre: steps: is 1, and 2 are taken already: name as many or more\n")
     with (out / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         code, _, err = run(capsys, write(), "--out", out, "--steps", "3")
@@ -250,6 +252,16 @@ def test_a_mistake_is_named_with_its_place(changed, field):
     with pytest.raises(InputError) as caught:
         read_config(finetuning.config(**changed))
     assert caught.value.field == field
+
+
+def test_an_unknown_task_or_class_is_named_with_its_place(capsys, write, tmp_path):
+    for tasks, said in (
+        ([{"name": "arithmatic"}], "tasks[0]: name: 'arithmatic' is not known"),
+        ([{"name": "arithmetic", "classes": ["summ"]}], "tasks[0]: classes: is 'summ'"),
+    ):
+        config = write(tasks=tasks)
+        code, _, err = run(capsys, config, "--out", tmp_path / "out")
+        assert (code, err.startswith(f"hqre: {config}: {said}"), err.count("\n")) == (2, True, 1)
 
 
 def test_what_decides_a_run_and_what_does_not():

@@ -279,16 +279,19 @@ def find_tasks(tasks: Sequence[TeamTask], folder: str | Path = ".") -> dict[str,
         InputError: There is no such task or class, or the file is not as it must be.
     """
     known, found = all_tasks(), dict[str, AbstractTask]()
-    for wanted in tasks:
+    for k, wanted in enumerate(tasks):
         if wanted.name.lower().endswith(OWN_QUESTIONS):
             task = load_user_file(Path(folder) / wanted.name)
         elif wanted.name in known:
             task = known[wanted.name]
         else:
             own = "; questions of your own are a .csv or .jsonl file"
-            raise InputError("tasks", f"{wanted.name!a} is not known; there are {', '.join(known)}{own}")
+            raise InputError(f"tasks[{k}]: name", f"{wanted.name!a} is not known; there are {', '.join(known)}{own}")
         for name in wanted.classes or ():
-            task.check_class(name)
+            try:
+                task.check_class(name)
+            except InputError as error:
+                raise InputError(f"tasks[{k}]: classes", error.problem) from None
         if task.name in found:
             raise InputError("tasks", f"has two that are called {task.name!a}; rename a file of questions")
         found[task.name] = task

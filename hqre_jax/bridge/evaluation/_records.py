@@ -119,7 +119,7 @@ class Lines:
             try:
                 yield json.loads(line)
             except ValueError:
-                raise InputError(str(self.path), f"line {number} is not as it was written: delete it") from None
+                raise InputError(str(self.path), f"line {number} is not as it was written: delete that line") from None
 
     def add(self, *documents: Any) -> None:
         """Add lines, all or none of them.

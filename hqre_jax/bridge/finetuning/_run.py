@@ -110,6 +110,8 @@ class Run:
     def _run(self, announce: Callable[[str, int, int], None]) -> Ended:
         self._state = state = self._load()
         config, began = self.config, time.monotonic()
+        if state.step > config.steps:
+            raise InputError("steps", f"is {config.steps}, and {state.step} are taken already: name as many or more")
         self._write_plan()
         announce("first policy", state.step, config.steps)
         self._evaluate(due=state.step == 0)

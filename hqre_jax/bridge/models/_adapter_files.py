@@ -176,6 +176,12 @@ def _read_config(folder: Path) -> tuple[int, float]:
     file = folder / CONFIG
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        inside = sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+        remedy = f"; name one of those in it: {', '.join(inside)}" if inside else ""
+        raise InputError(
+            "adapter", f"{str(folder)!a} is no folder of an adapter: {CONFIG} is not in it{remedy}"
+        ) from None
     except (OSError, ValueError) as error:
         raise InputError("adapter", f"{file} cannot be read: {error}") from None
     if not isinstance(about, dict):

@@ -71,7 +71,10 @@ def read_evaluation(folder: Path) -> Data:
     """
     plan = read_plan(folder)
     if plan is None:
-        raise InputError("DIR", f"{str(folder)!a} holds no evaluation; `hqre llm eval … --out DIR` makes one")
+        raise InputError(
+            "DIR",
+            f"{str(folder)!a} holds no evaluation and no fine-tuning; `hqre llm eval` and `finetune` make them",
+        )
     records = read_records(folder)
     asked: dict[int, tuple[int, ...]] = {}
     for record in records.values():
