@@ -13,7 +13,7 @@ through its folds, where the determinant changes sign and s turns back. A point 
   (`hqre_jax.solvers.continuation._closeness` says what that excludes; with two players it is the one to which the
   larger player's unknowns are eliminated), and the tangent there is near the one at the last point;
 * the correction moves no probability by more than some limit and no log-odds of use by more than 1;
-* predicted and found tangent, over the step, move no probability apart by more than some multiple of that limit.
+* it passes over no arrival: next to a fold the branch meets s = 1 twice, and the first time counts.
 
 Otherwise the step is shortened. A lane whose step becomes too short (at a bifurcation, or because a limit was too large
 for a sharp bend) gives up, and so does one that had more than a few steps refused: where the curve bends that sharply,
@@ -60,8 +60,6 @@ from hqre_jax.solvers.batch._step_norms import cube_root, dot, largest_change, l
 
 # Steps aim at this fraction of the largest correction, and of the largest change of the Jacobian.
 _AIM, _AIM_CHANGE = 0.4, 0.8
-# Tangents are the more sensitive sign of an error: they may miss by this multiple of the largest correction.
-_SLANT = 2.0
 # Corrections of log-odds beyond this are not small, whatever the probabilities; certified lanes bear more.
 _FAR, _FAR_IF_UNIQUE = 1.0, 4.0
 # Length of dz/ds at the reference, at most, in units of the weight of s: how steeply the curve leaves.
@@ -228,14 +226,13 @@ def _newton(
 
 
 class _Signs(NamedTuple):
-    """Of an error: changes of probabilities and of log-odds by the correction, of the tangent, of its direction.
+    """Of an error: changes of probabilities and of log-odds by the correction, and of the tangent's direction.
 
     And, squared, of the Jacobian in comparison with itself.
     """
 
     miss: PerLane
     far: PerLane
-    slant: PerLane
     cosine: PerLane
     change: PerLane
 
@@ -250,17 +247,12 @@ def _signs(
     newton: _Newton,
 ) -> _Signs:
     sizes = [p.shape[0] - 1 for p in pi]
-    _, rate, _, step = path.place
+    rate = Place(*path.place).rate
     shift, length, _, inverse = newton
     correction = in_parts(defect + shift * slope, sizes)
-    aslant = in_parts(step * (length * slope - _ahead(path)[0]), sizes)
     cosine = length * (total(slope * path.tangent) + guards.weight * rate)
-    miss, far, slant = (
-        largest_change(pi, correction),
-        largest_log_odds_change(pi, correction),
-        largest_change(pi, aslant),
-    )
-    return _Signs(miss, far, slant, cosine, _relative_change(guards, path, reduced, reduced_unknowns(sizes), inverse))
+    miss, far = largest_change(pi, correction), largest_log_odds_change(pi, correction)
+    return _Signs(miss, far, cosine, _relative_change(guards, path, reduced, reduced_unknowns(sizes), inverse))
 
 
 def _relative_change(
@@ -289,15 +281,18 @@ def _judged(
     change = jnp.where(guards.limits.unique, 0.0, signs.change)
     sound = jnp.isfinite(signs.miss + change) & jnp.isfinite(length)
     there = goal + shift
-    guarded = (signs.miss <= guards.limits.miss) & (signs.slant <= _SLANT * guards.limits.miss) & (signs.far <= _FAR)
-    guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (there <= 1.0) & (there >= 0.0)
-    # Up to a fold and down again: s was 1 in between, perhaps.
-    guarded &= (rate <= 0.0) | (length >= 0.0) | (position + step * rate <= 1.0)
+    guarded = (signs.miss <= guards.limits.miss) & (signs.far <= _FAR)
+    guarded &= (signs.change <= _CHANGE**2) & (signs.cosine >= guards.limits.turn) & (there >= 0.0)
+    # Next to s = 1 points must be good enough to tell a fold before it from one behind it: what they are off by is a
+    # small part of what was corrected. And up to a fold and down again, s was 1 in between, perhaps.
+    off = jnp.abs(shift)
+    guarded &= there + off <= 1.0
+    guarded &= (rate <= 0.0) | (length >= 0.0) | (position + 2.0 * (step * rate + off) < 1.0)
     kept = live & sound & (guarded | (guards.limits.unique & (signs.far <= _FAR_IF_UNIQUE)))
     # The error of a prediction to second order grows with the cube of the step, the Jacobian's change with the step: of
     # both, what the fourth power of the step may grow by; one division for all.
     aim, change = _AIM * guards.limits.miss, change / (_AIM_CHANGE * _CHANGE) ** 2
-    error = jnp.maximum(jnp.maximum(signs.miss, signs.slant / _SLANT), aim * (change * change))
+    error = jnp.maximum(signs.miss, aim * (change * change))
     ratio = aim / jnp.maximum(error, 1e-9)
     factor = jnp.where(sound, jnp.clip(jnp.sqrt(jnp.sqrt(ratio)), 0.2, 3.0), 0.2)
     after = step * jnp.where(kept, factor, jnp.minimum(factor, 0.5))
