@@ -16,7 +16,7 @@ _SHARE = 8
 NOWHERE = -3
 
 
-def _power_above(number: int) -> int:
+def power_above(number: int) -> int:
     """The least power of 2 that is not smaller."""
     return 1 << max(number - 1, 0).bit_length()
 
@@ -36,15 +36,15 @@ def rounded_tree(tree: Tree, num_players: int) -> Tree | None:
         The larger tree; None if it is too large.
     """
     size, states, actions = tree.size, max(tree.num_states), max(tree.num_actions)
-    nodes = max(_LEAST_NODES, _power_above(size + 1))
-    states = max(_LEAST_STATES, nodes // _SHARE, _power_above(states + 1))
-    actions = max(_LEAST_ACTIONS if nodes == _LEAST_NODES else 1, _power_above(actions))
+    nodes = max(_LEAST_NODES, power_above(size + 1))
+    states = max(_LEAST_STATES, nodes // _SHARE, power_above(states + 1))
+    actions = max(_LEAST_ACTIONS if nodes == _LEAST_NODES else 1, power_above(actions))
     if nodes > _MOST_NODES or num_players * states * actions > _MOST_ENTRIES:
         return None
     width = nodes // _SHARE
     bounds = np.concatenate([[0], np.cumsum(np.bincount(_depths(np.asarray(tree.parent_node))))])
     begins, ends, _ = pieces(bounds, width)
-    num_pieces = max(_LEAST_PIECES, _power_above(len(begins)))
+    num_pieces = max(_LEAST_PIECES, power_above(len(begins)))
 
     def filled(values: object, length: int, fill: int, last: int | None = None):
         given = np.asarray(values)

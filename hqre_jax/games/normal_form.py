@@ -3,14 +3,20 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.core._temperatures import as_array
+from hqre_jax.core._programs import with_fields
+from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
+from hqre_jax.games._rounded import power_above
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
+
+# The most payoffs, of a game that shares programs with games of other shapes.
+_MOST_PAYOFFS = 512
 
 
 class NormalFormGame(AbstractWorldStateGame):
@@ -81,7 +87,31 @@ class NormalFormGame(AbstractWorldStateGame):
         """See `AbstractGame.payoff_tensor`."""
         return self.payoffs
 
+    def rounded(self) -> "NormalFormGame":
+        """See `AbstractGame.rounded`; small games with as many actions for everybody, a power of 2."""
+        if not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
+            return self
+        if "_rounded" not in vars(self):
+            vars(self)["_rounded"] = _rounded(self)
+        return vars(self)["_rounded"]
+
     def centered(self) -> "NormalFormGame":
         """Payoffs less their midrange over each player's own action."""
         legal = legal_actions(self.action_mask, self.information_map(), self.payoffs.shape[1:])
         return with_payoffs(self, center_own(self.world_payoffs(), legal)[:, 0])
+
+
+def _rounded(game: NormalFormGame) -> NormalFormGame:
+    players, *actions = game.payoffs.shape
+    most = power_above(max(actions))
+    if players * most**players > _MOST_PAYOFFS or set(actions) == {most}:
+        return game
+    more = [(0, most - a) for a in actions]
+    larger = with_fields(
+        game,
+        payoffs=as_array(np.pad(np.asarray(game.payoffs), [(0, 0), *more])),
+        action_mask=as_array(np.pad(np.asarray(game.action_mask), [(0, 0), (0, 0), (0, most - max(actions))])),
+        labels=Labels(),
+    )
+    vars(larger)["_rounded"] = larger
+    return larger
