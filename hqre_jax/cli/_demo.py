@@ -1,18 +1,26 @@
-"""The published games that come with the library, solved one after the other, with two pictures."""
+"""``hqre demo``: the published games that come with the library, solved one after the other, with two pictures."""
 
 import os
 import re
+from argparse import Namespace
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
+from rich.text import Text
 
 from hqre_jax import plotting
+from hqre_jax.cli._answers import show
+from hqre_jax.cli._exits import DONE, NOT_REACHED, say
+from hqre_jax.cli._inputs import check_folder
+from hqre_jax.cli._jax import quick_compilation
+from hqre_jax.cli._tables import facts, progress, rendered, table
 from hqre_jax.core._results import RESULTS
+from hqre_jax.core._types import InputError
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.io import CatalogueEntry, list_games, load_game
 from hqre_jax.solving._branch import trace_branch
@@ -23,6 +31,21 @@ from hqre_jax.solving._solve import solve
 _FAR_START = [[[0.99, 0.01]], [[0.5, 0.5]]]
 # Temperatures so different that the branch of the polymatrix game turns back on its way to them.
 _FOLDING = np.array([0.01, 0.01, 1.0])
+
+
+def run_demo(arguments: Namespace) -> int:
+    out = Path(arguments.out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise InputError("out", f"{arguments.out!a} cannot be made: {getattr(error, 'strerror', error)}") from None
+    check_folder(out, "out")
+    with quick_compilation(), progress(len(list_games()) + 2) as announce:
+        report = demo(out, announce)
+    show(rendered(demo_tables(report)))
+    for complaint in report.complaints:
+        say(complaint)
+    return NOT_REACHED if report.complaints else DONE
 
 
 class Row(NamedTuple):
@@ -131,3 +154,45 @@ def _convergence():
 def _branch():
     branch = trace_branch(load_game("group_polymatrix"), np.inf, _FOLDING, throw=False)
     return plotting.branch(branch), branch.result
+
+
+def demo_tables(report: Report) -> list[Any]:
+    """One line per game, then where the pictures are."""
+    numeric = ("residual", "steps")
+    rows = (
+        (
+            row.entry.title,
+            row.citation,
+            _catalogue_tau(row.entry.tau),
+            _first_probabilities(row.sol),
+            f"{float(row.sol.residual):.1e}",
+            str(int(row.sol.num_steps)),
+            str(row.sol.selection) if row.sol.result == RESULTS.successful else str(row.sol.result),
+        )
+        for row in report.rows
+    )
+    columns = ("game", "source", "τ", "equilibrium", *numeric, "selection")
+    solved = sum(row.sol.result == RESULTS.successful for row in report.rows)
+    return [
+        table(columns, rows, numeric),
+        Text(""),
+        facts(
+            {
+                "solved": f"{solved} of {len(report.rows)} games to a residual of 1e-10",
+                "equilibrium": "probabilities at the first information state of the first players",
+                "pictures": ", ".join(str(path) for path in report.pictures),
+            }
+        ),
+    ]
+
+
+def _catalogue_tau(tau: float | tuple[float, ...]) -> str:
+    return ", ".join(f"{t:g}" for t in (tau if isinstance(tau, tuple) else (tau,)))
+
+
+def _first_probabilities(sol: Solution, num_players: int = 2, num_actions: int = 3) -> str:
+    players = [
+        " ".join(f"{p:.3f}" for p in own[0][:num_actions]) + (" …" if len(own[0]) > num_actions else "")
+        for own in sol.unpadded_policy()
+    ]
+    return " | ".join(players[:num_players]) + (" | …" if len(players) > num_players else "")

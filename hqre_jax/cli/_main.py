@@ -17,12 +17,12 @@ from hqre_jax.games.named._catalogue import list_games
 
 # The module and the function of each command.
 _COMMANDS = {
-    "solve": ("_commands", "run_solve"),
-    "certify": ("_commands", "run_certify"),
-    "trace": ("_commands", "run_trace"),
-    "sweep": ("_commands", "run_sweep"),
+    "solve": ("_solve", "run_solve"),
+    "certify": ("_certify", "run_certify"),
+    "trace": ("_trace", "run_trace"),
+    "sweep": ("_sweep", "run_sweep"),
     "verify": ("_verify", "verify"),
-    "demo": ("_commands", "run_demo"),
+    "demo": ("_demo", "run_demo"),
     "llm": ("_llm", "llm"),
 }
 

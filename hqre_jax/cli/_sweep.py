@@ -1,5 +1,6 @@
-"""What ``hqre sweep`` asks for and says."""
+"""``hqre sweep``."""
 
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -11,9 +12,32 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hqre_jax.cli._tables import facts, table
+from hqre_jax.cli._answers import show
+from hqre_jax.cli._documents import strict_json
+from hqre_jax.cli._exits import DONE, NOT_REACHED, say
+from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.core._types import InputError
-from hqre_jax.sweeps import Processes, Summary, shown_tau
+from hqre_jax.sweeps import Processes, Summary, shown_tau, summarise, sweep
+
+
+def run_sweep(arguments: Namespace) -> int:
+    config, folder, processes = wanted(arguments)
+    if config is None:
+        summary = summarise(folder)
+        axes = summary.plot()
+        axes.figure.savefig(folder / "steps.png")
+    else:
+        goes_on_with(shlex.join(["hqre", "sweep", str(config), f"--out={folder}"]))
+        with sweep_progress() as announce:
+            summary = sweep(config, folder, processes=processes, announce=announce)
+    if arguments.format == "json":
+        show(strict_json(summary_document(summary)) + "\n")
+    else:
+        show(rendered(summary_tables(summary)))
+    if summary.failed:
+        say(f"{summary.failed} games did not reach the tolerance; the column `result` of the shards says which and why")
+    return NOT_REACHED if summary.failed else DONE
 
 
 def wanted(arguments: Namespace) -> tuple[Path | None, Path, Processes | None]:
