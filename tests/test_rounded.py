@@ -1,4 +1,4 @@
-"""Trees among the nodes of larger ones: the same numbers, and one program for many shapes."""
+"""Games filled up to one of a few sizes: the same numbers, and one program for many shapes."""
 
 import jax
 import jax.numpy as jnp
@@ -66,6 +66,7 @@ def test_a_rounded_game_is_round():
     assert large.rounded() is large
     matrix = hq.load_game("stag_hunt")
     assert matrix.rounded() is matrix
+    assert hq.NormalFormGame(np.ones((2, 17, 2))).rounded().payoffs.shape == (2, 17, 2), "filled up it is too large"
 
 
 def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, monkeypatch):
@@ -80,6 +81,33 @@ def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, 
     assert alone.selection == found[1].selection == "principal_branch"
     for name in ("policy", "values", "initial_values", "residual"):
         np.testing.assert_allclose(getattr(found[1], name), getattr(alone, name), rtol=0, atol=1e-12)
+
+
+def test_normal_forms_of_many_shapes_are_solved_by_the_same_programs(counted_programs, monkeypatch):
+    """Also where some actions are masked, and under two certificates: one branch, one contraction."""
+    rng = np.random.default_rng(0)
+    mask = [[[True, True, False]], [[True, True, True]]]
+    games = [hq.NormalFormGame(rng.random((2, *shape))) for shape in ((4, 3), (2, 3), (3, 4), (3, 3))]
+    games.append(hq.NormalFormGame(rng.random((2, 3, 3)), action_mask=mask))
+    questions = [(game, tau) for game in games for tau in (0.05, 4.0)]
+    for tau in (0.05, 4.0):
+        hq.solve(games[0], tau)
+    with counted_programs() as compiling:
+        found = [hq.solve(game, tau) for game, tau in questions]
+        certificates = [solution.certificate for solution in found]
+    assert not compiling, compiling
+    assert {certificate.verdict for certificate in certificates} == {"unique", "undecided"}
+    monkeypatch.setattr(hq.NormalFormGame, "rounded", lambda game: game)
+    for k in range(len(questions) - 4, len(questions)):
+        (game, tau), solution = questions[k], found[k]
+        alone = hq.solve(hq.NormalFormGame(game.payoffs, action_mask=game.action_mask), tau)
+        assert solution.policy.shape == game.action_mask.shape
+        assert solution.selection == alone.selection
+        for name in ("policy", "values", "initial_values"):
+            np.testing.assert_allclose(getattr(solution, name), getattr(alone, name), rtol=0, atol=1e-11)
+        for name in ("margin", "contraction", "lipschitz"):
+            wanted = getattr(alone.certificate, name)
+            np.testing.assert_allclose(getattr(certificates[k], name), wanted, rtol=1e-9)
 
 
 def test_a_start_is_filled_up_too():

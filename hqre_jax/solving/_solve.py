@@ -43,7 +43,7 @@ def solve(
 ) -> Solution:
     """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
-    Small trees of many shapes share programs until so many were of one shape that it gets its own: answers then differ
+    Small games of many shapes share programs until so many were of one shape that it gets its own: answers then differ
     by rounding. ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
     tracing nothing is raised: ask ``sol.successful``.
 
