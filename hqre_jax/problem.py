@@ -133,8 +133,12 @@ class Problem(eqx.Module):
             return self
         kept = vars(self).get("_centered")
         if kept is None:
-            visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
-            game = _centered_game(self.game) if visible else self.game.centered()
+            shared = self.rounded()
+            if shared is not self:
+                game = self.game.cut_from(shared.centered().game)
+            else:
+                visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
+                game = _centered_game(self.game) if visible else self.game.centered()
             kept = with_fields(self, game=game, is_centered=True)
             # A problem of a program that is being traced outlives the trace no more than its numbers may.
             if all(concrete(leaf) for leaf in jax.tree.leaves(game)):
@@ -142,18 +146,23 @@ class Problem(eqx.Module):
         return kept
 
     def rounded(self) -> "Problem":
-        """The same problem on the game as `AbstractGame.rounded` has it; itself where that is the game itself."""
+        """The same problem on the game as `AbstractGame.rounded` has it.
+
+        Itself where that is the game itself, or under tracing.
+        """
         game = self.game.rounded()
-        if game is self.game:
+        if game is self.game or not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
             return self
-        shape = game.action_mask.shape
-        return with_fields(
-            self,
-            game=game,
-            tau=filled_up(self.tau, shape, 1.0),
-            log_reference=filled_up(self.log_reference, shape, 0.0),
-            entropy_offset=filled_up(self.entropy_offset, shape, 0.0),
-        )
+        if "_rounded" not in vars(self):
+            shape = game.action_mask.shape
+            vars(self)["_rounded"] = with_fields(
+                self,
+                game=game,
+                tau=filled_up(self.tau, shape, 1.0),
+                log_reference=filled_up(self.log_reference, shape, 0.0),
+                entropy_offset=filled_up(self.entropy_offset, shape, 0.0),
+            )
+        return vars(self)["_rounded"]
 
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""

@@ -165,6 +165,14 @@ class AbstractGame(eqx.Module):
         """
         return self
 
+    def cut_from(self, larger: "AbstractGame") -> "AbstractGame":
+        """This game, without names, with the payoffs that ``larger`` has in its place.
+
+        Args:
+            larger: `rounded`, with other payoffs.
+        """
+        return larger
+
     def sampler(self) -> Any:
         """The game itself, if its values are estimates from plays (`SampledGame`); None where they are exact."""
         return None

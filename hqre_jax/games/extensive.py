@@ -232,6 +232,11 @@ class ExtensiveFormGame(AbstractGame):
             vars(self)["_rounded"] = _rounded(self)
         return vars(self)["_rounded"]
 
+    def cut_from(self, larger: Any) -> "ExtensiveFormGame":
+        """See `AbstractGame.cut_from`."""
+        payoffs = np.asarray(larger.payoffs)[tuple(map(slice, self.payoffs.shape))]
+        return with_fields(self, payoffs=as_array(payoffs), labels=Labels())
+
     def simulator(self, horizon: int | None = None) -> AbstractSimulator:
         """See `AbstractGame.simulator`; a play ends at a leaf."""
         return TreeSimulator(self)

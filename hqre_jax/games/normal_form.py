@@ -95,6 +95,11 @@ class NormalFormGame(AbstractWorldStateGame):
             vars(self)["_rounded"] = _rounded(self)
         return vars(self)["_rounded"]
 
+    def cut_from(self, larger: Any) -> "NormalFormGame":
+        """See `AbstractGame.cut_from`."""
+        payoffs = np.asarray(larger.payoffs)[tuple(map(slice, self.payoffs.shape))]
+        return with_fields(self, payoffs=as_array(payoffs), labels=Labels())
+
     def centered(self) -> "NormalFormGame":
         """Payoffs less their midrange over each player's own action."""
         legal = legal_actions(self.action_mask, self.information_map(), self.payoffs.shape[1:])
