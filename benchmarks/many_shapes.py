@@ -23,6 +23,8 @@ import hqre_jax as hq
 _MAPS = Path("/proc/self/maps")
 _ALLOWED = 65_530
 _TAU = 2.0
+# Shapes between two lines of progress.
+_SAID = 50
 
 
 def random_tree(rng: np.random.Generator, moves: int) -> hq.ExtensiveFormGame:
@@ -94,16 +96,17 @@ def main(argv: list[str] | None = None) -> int:
         number = getattr(arguments, name.replace(" ", "_"))
         failed, most, slowest, begin = 0, 0, 0.0, time.process_time()
         last = begin
-        for solved in run(number):
+        for count, solved in enumerate(run(number), 1):
             failed += not solved
             most = max(most, _MAPS.read_bytes().count(b"\n"))
             now = time.process_time()
             slowest, last = max(slowest, now - last), now
+            if count % _SAID == 0:
+                print(f"{name}: {count} of {number}, {now - begin:.0f} s", file=sys.stderr, flush=True)
         bad |= failed > 0 or most > _ALLOWED // 2
         table.add_row(
             name, f"{number:,}", str(failed), f"{time.process_time() - begin:.0f}", f"{slowest:.1f}", f"{most:,}"
         )
-        print(f"{name}: done", file=sys.stderr, flush=True)
     Console(width=None if sys.stdout.isatty() else 120).print(table)
     return int(bad)
 
