@@ -60,7 +60,7 @@ def test_what_fills_up_changes_nothing(name):
 
 @pytest.mark.parametrize("moves", [15, 21])
 def test_what_fills_up_is_nobodys(moves):
-    """Also where the tree has 8 information sets of a player, or 64 nodes: the last of the larger one is none of its."""
+    """Also where the tree has 8 information sets of a player, or 64 nodes: the last of the larger one is new."""
     tree = caterpillar(moves, 3, 0).tree
     assert max(tree.num_states) == 8 or tree.size == 64
     larger = caterpillar(moves, 3, 0).rounded().tree
