@@ -176,6 +176,24 @@ def test_padding_and_forbidden_payoffs_do_not_count():
     np.testing.assert_array_equal(game.payoff_range(), [1, 2])
 
 
+@pytest.mark.parametrize("array", [np.asarray, jnp.asarray])
+def test_whole_numbers_that_no_double_holds_are_refused(array):
+    """In numpy's arrays as in JAX's."""
+    exact = np.full((2, 2, 2), 2**53 + 2)
+    np.testing.assert_array_equal(NormalFormGame(array(exact)).payoffs, exact)
+    exact[1, 0, 1] -= 1
+    with pytest.raises(InputError, match=r"^payoffs\[1\]\[0\]\[1\]: is 9007199254740993, which"):
+        NormalFormGame(array(exact))
+
+
+def test_floating_types_that_jax_has_not():
+    """Bytes in another order are the same numbers; more digits than a double holds are rounded, as in a text."""
+    for dtype, own in ((">f4", np.float32), (">f8", np.float64), (np.longdouble, np.float64)):
+        game = NormalFormGame(np.full((2, 2, 2), 0.25, dtype))
+        assert game.dtype == own
+        np.testing.assert_array_equal(game.payoffs, 0.25)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_payoffs_decide_the_type(dtype):
     built = (

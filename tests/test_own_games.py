@@ -39,6 +39,10 @@ def test_the_range_is_of_profiles_that_can_be_played(kind):
     game = MASKED[kind]()
     np.testing.assert_array_equal(game.payoff_range(), [3.0, 3.0])
     Problem(game, 1.0)  # beside a range of 1e14 this temperature is refused
+    sampled = hq.SampledGame.from_game(game).simulator
+    np.testing.assert_array_equal(sampled.return_low, [1e14, 1e14])
+    if kind != "markov":  # whose returns are of many steps
+        np.testing.assert_array_equal(sampled.return_high, [1e14 + 3, 1e14 + 3])
     if kind == "normal_form":
         stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), game)
         np.testing.assert_array_equal(jax.vmap(lambda g: g.payoff_range())(stacked), np.full((2, 2), 3.0))
@@ -51,6 +55,7 @@ def test_the_range_of_a_tree_is_of_plays_that_can_be_played():
         probability=[1.0] * 4, payoffs=[[0.0, 1e14, 1e14 + 3, 7.0]], action_mask=[[[True, True, False]]],
     )  # fmt: skip
     np.testing.assert_array_equal(game.payoff_range(), [3.0])
+    np.testing.assert_array_equal(hq.SampledGame.from_game(game).payoff_range(), [3.0])
 
 
 class Wrapper(hq.AbstractGame):

@@ -123,6 +123,7 @@ def test_no_log_of_another_game(known):
     for field, call in (
         ("logs[1]", lambda: hq.diagnose_logs([log, wider], 0.5)),
         ("log", lambda: hq.empirical.bootstrap(paid, empirical, solution, num_resamples=2)),
+        ("log.num_actions", lambda: hq.sampled.Episodes.from_log(wider, hq.SampledGame.from_game(empirical.game))),
         ("action_mask", lambda: _sum_of_games()),
         ("logs", lambda: hq.RolloutLog.concatenate([log, wider.renumbered(1)])),
     ):

@@ -58,6 +58,19 @@ def test_what_fills_up_changes_nothing(name):
     assert not np.asarray(rounded.mask).sum() > np.asarray(problem.mask).sum()
 
 
+@pytest.mark.parametrize("moves", [15, 21])
+def test_what_fills_up_is_nobodys(moves):
+    """Also where the tree has 8 information sets of a player, or 64 nodes: the last of the larger one is new."""
+    tree = caterpillar(moves, 3, 0).tree
+    assert max(tree.num_states) == 8 or tree.size == 64
+    larger = caterpillar(moves, 3, 0).rounded().tree
+    assert larger.size > tree.size
+    assert max(larger.num_states) > max(tree.num_states)
+    last = int(larger.decision_nodes[-1])
+    assert last >= tree.size
+    assert int(larger.node_state[last]) >= max(tree.num_states)
+
+
 def test_a_rounded_game_is_round():
     game = hq.load_game("kuhn_poker")
     assert game.rounded() is game.rounded()

@@ -119,10 +119,11 @@ def as_float_array(value: Any, field: str, dtype: Any = None) -> Float[Array, ".
     """
     value = real_numbers(value, field)
     if dtype is None:
-        is_array = jnp.issubdtype(value.dtype, jnp.floating)
-        dtype = jax.dtypes.canonicalize_dtype(value.dtype) if is_array else jnp.result_type(float)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iu":
-        _refuse_lost_digits(value, field)
+        # JAX has no numbers of more than 64 bits, and none whose bytes are in another order.
+        is_own = jnp.issubdtype(value.dtype, jnp.floating) and value.dtype.itemsize <= 8
+        dtype = jax.dtypes.canonicalize_dtype(value.dtype.newbyteorder("=")) if is_own else jnp.result_type(float)
+    if value.dtype.kind in "iu" and concrete(value):
+        _refuse_lost_digits(np.asarray(value), field)
     with np.errstate(over="ignore"):  # what single precision cannot hold is infinite, and refused as that
         return as_array(value, dtype)
 

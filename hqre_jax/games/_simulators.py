@@ -64,7 +64,7 @@ class WorldSimulator(AbstractSimulator):
         self.beliefs_ignore_own_policy = game.beliefs_ignore_own_policy
         self.labels = game.labels
         self.beliefs = _cumulative(_sure(_belief_table(game))) if game.policy_independent_beliefs else None
-        low, high = (pick(self.payoffs, axis=(1, 2)) for pick in (jnp.min, jnp.max))
+        low, high = game.extreme_payoffs()
         # A play may end early where rows sum to less than one: 0 is then among its returns.
         self.return_low = jnp.minimum(low, decay * low)
         self.return_high = jnp.maximum(high, decay * high)
@@ -130,11 +130,7 @@ class PolymatrixSimulator(AbstractSimulator):
         self.policy_independent_beliefs = self.beliefs_ignore_own_policy = True
         self.labels = game.labels
 
-        def summed(pick: Any) -> PerPlayer:
-            ends = pick(game.payoffs, axis=(2, 3))
-            return sum(jax.ops.segment_sum(ends[:, k], game.edges[:, k], game.num_players) for k in (0, 1))  # type: ignore[return-value]
-
-        self.return_low, self.return_high = summed(jnp.min), summed(jnp.max)
+        self.return_low, self.return_high = (game.summed(ends) for ends in game.extreme_payoffs())
 
     def opposed(self) -> Any:
         """As in the game."""
@@ -188,19 +184,23 @@ class TreeSimulator(AbstractSimulator):
         parent, player, branch = (np.asarray(a) for a in (game.parent, game.player, game.branch))
         probability, payoffs = np.asarray(game.probability), np.asarray(game.payoffs)
         size, root = len(parent), int(np.argmin(parent))
+        decided = (parent >= 0) & (player[np.maximum(parent, 0)] >= 0)
+        points = player[parent[decided]], np.asarray(game.information_set)[parent[decided]], branch[decided]
+        shut = np.zeros(size, bool)
+        shut[decided] = ~np.asarray(game.action_mask)[points]
         # What the root pays is paid before the first decision: a chance node of one outcome leads to it.
         if payoffs[:, root].any():
             parent = np.append(np.where(np.arange(size) == root, size, parent), -1)
             player, branch = np.append(player, CHANCE), np.append(np.where(branch < 0, 0, branch), -1)
             probability = np.append(np.where(np.arange(size) == root, 1.0, probability), 1.0)
-            payoffs = np.pad(payoffs, ((0, 0), (0, 1)))
+            payoffs, shut = np.pad(payoffs, ((0, 0), (0, 1))), np.append(shut, False)
             size, root = size + 1, size
         inner = np.flatnonzero(parent >= 0)
         children = np.zeros((size, int(branch.max()) + 1), int)
         children[parent[inner], branch[inner]] = inner
         chance = np.zeros(children.shape)
         chance[parent[inner], branch[inner]] = np.where(player[parent[inner]] == CHANCE, probability[inner], 0.0)
-        depth, moves, low, high = _extremes(parent, player, payoffs)
+        depth, moves, low, high = _extremes(parent, player, payoffs, shut)
         self.children = jnp.asarray(children)
         self.chance = _cumulative(_sure(jnp.asarray(chance, game.dtype)))
         self.player = jnp.asarray(player)
@@ -270,8 +270,11 @@ def _horizon(game: Any, horizon: int | None) -> tuple[int, float]:
     return horizon, horizon if gamma == 1 else 1 / (1 - gamma)
 
 
-def _extremes(parent, player, payoffs) -> tuple[int, int, np.ndarray, np.ndarray]:
-    """Depth of the tree, most moves of a player along a path, least and largest return after a decision."""
+def _extremes(parent, player, payoffs, shut) -> tuple[int, int, np.ndarray, np.ndarray]:
+    """Depth of the tree, most moves of a player along a path, least and largest return after a decision.
+
+    Returns are those of plays that can be played: never through a shut node, to which an action leads that is masked.
+    """
     depth = np.zeros(len(parent), int)
     order, frontier = [], np.flatnonzero(parent < 0)
     while len(frontier):
@@ -279,17 +282,20 @@ def _extremes(parent, player, payoffs) -> tuple[int, int, np.ndarray, np.ndarray
         frontier = np.flatnonzero(np.isin(parent, frontier))
         depth[frontier] = len(order)
     moves = np.zeros((len(payoffs), len(parent)), int)
-    low, high = np.zeros_like(payoffs), np.zeros_like(payoffs)
+    low, high = np.full_like(payoffs, np.inf), np.full_like(payoffs, -np.inf)
+    reached = ~shut
     for level in order[1:]:
+        reached[level] &= reached[parent[level]]
         moves[:, level] = moves[:, parent[level]] + (player[parent[level]] == np.arange(len(payoffs))[:, None])
     least, largest = np.full_like(payoffs, np.inf), np.full_like(payoffs, -np.inf)
     for level in reversed(order):
+        level = level[reached[level]]
         leaf, above = player[level] == TERMINAL, parent[level]
         low[:, level] = payoffs[:, level] + np.where(leaf, 0.0, least[:, level])
         high[:, level] = payoffs[:, level] + np.where(leaf, 0.0, largest[:, level])
-        if above[0] >= 0:
+        if (above >= 0).all():
             for i in range(len(payoffs)):
                 np.minimum.at(least[i], above, low[i, level])
                 np.maximum.at(largest[i], above, high[i, level])
-    after = (parent >= 0) & (player[np.maximum(parent, 0)] >= 0)
+    after = reached & (parent >= 0) & (player[np.maximum(parent, 0)] >= 0)
     return int(depth.max()), int(moves.max()), low[:, after].min(1), high[:, after].max(1)

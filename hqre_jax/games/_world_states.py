@@ -142,12 +142,16 @@ class AbstractWorldStateGame(AbstractGame):
 
     def payoff_range(self) -> PerPlayer:
         """See `AbstractGame.payoff_range`; what nobody can play is not paid."""
+        low, high = self.extreme_payoffs()
+        return high - low
+
+    def extreme_payoffs(self) -> tuple[PerPlayer, PerPlayer]:
+        """Smallest and largest payoff of each player where everybody takes a valid action."""
         payoffs = self.world_payoffs()
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[2:])[None]
         axes = tuple(range(1, payoffs.ndim))
-        return jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes) - jnp.min(
-            jnp.where(legal, payoffs, jnp.inf), axis=axes
-        )
+        low = jnp.min(jnp.where(legal, payoffs, jnp.inf), axis=axes)
+        return low, jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes)
 
     def curvature(self, mixing: PerPlayer) -> PerPlayer:
         """See `AbstractGame.curvature`.

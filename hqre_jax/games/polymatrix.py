@@ -129,11 +129,19 @@ class PolymatrixGame(AbstractGame):
 
     def payoff_range(self) -> PerPlayer:
         """Sum over a player's edges of largest minus smallest payoff: a bound on its range."""
+        low, high = self.extreme_payoffs()
+        return self.summed(high - low)
+
+    def extreme_payoffs(self) -> tuple[Float[Array, "edge 2"], Float[Array, "edge 2"]]:
+        """Smallest and largest payoff of both ends of each edge where both take a valid action."""
         legal = self.legal_pairs()[:, None]
-        high = jnp.max(jnp.where(legal, self.payoffs, -jnp.inf), axis=(2, 3))
-        width = high - jnp.min(jnp.where(legal, self.payoffs, jnp.inf), axis=(2, 3))
-        by_first = jax.ops.segment_sum(width[:, 0], self.edges[:, 0], self.num_players)
-        return by_first + jax.ops.segment_sum(width[:, 1], self.edges[:, 1], self.num_players)
+        low = jnp.min(jnp.where(legal, self.payoffs, jnp.inf), axis=(2, 3))
+        return low, jnp.max(jnp.where(legal, self.payoffs, -jnp.inf), axis=(2, 3))
+
+    def summed(self, of_ends: Float[Array, "edge 2"]) -> PerPlayer:
+        """What each player has at its ends of all edges."""
+        by_first = jax.ops.segment_sum(of_ends[:, 0], self.edges[:, 0], self.num_players)
+        return by_first + jax.ops.segment_sum(of_ends[:, 1], self.edges[:, 1], self.num_players)
 
     def curvature(self, mixing: PerPlayer) -> PerPlayer:
         """See `AbstractGame.curvature`."""

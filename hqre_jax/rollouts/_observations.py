@@ -62,7 +62,7 @@ def check_within(payoffs: Float[np.ndarray, "..."], payoff_range: Range | None, 
 
 
 def check_fit(log: RolloutLog, mask: Bool[np.ndarray, "player state action"], field: str = "log") -> None:
-    """Refuses an empty log, and one that holds what the game does not have."""
+    """Refuses an empty log, and one that says or holds what the game does not have."""
     if not len(log):
         raise InputError(field, "is empty; at least one row is wanted")
     for name, limit in zip(("agent", "information_state", "action"), mask.shape, strict=True):
@@ -73,6 +73,12 @@ def check_fit(log: RolloutLog, mask: Bool[np.ndarray, "player state action"], fi
     bad = ~mask[log.agent, log.information_state, log.action]
     if bad.any():
         raise InputError(f"{field}.action[{int(np.argmax(bad))}]", "is no valid action there")
+    # Of actions that the game forbids a log may have counted those before the last that it allows.
+    last = np.where(mask, np.arange(1, mask.shape[2] + 1), 0).max(2)
+    had = tuple(tuple(int(count) for count in row if count) for row in last)
+    if log.num_actions is not None and log.num_actions != had:
+        wrong = f"are {shown(log.num_actions)}, where the game has {shown(had)}: it is of another game"
+        raise InputError(f"{field}.num_actions", wrong)
 
 
 def checked_mask(action_mask: Any) -> Bool[np.ndarray, "player state action"]:
