@@ -14,6 +14,8 @@ MAX_DIGITS = 40
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|.)", re.S)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
+# A reply that is one JSON document: its strings spell line breaks as escapes.
+_JSON = re.compile(r"\s*(?:```\w{0,10}\s*)?(?:\{\s*\"|\[\s*[\"{])")
 _SPECIAL = re.compile(r"<\|[a-z_]{1,40}\|>|<(?:s|/s|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]", re.I)
 # What begins somebody else's turn: a model that goes on by itself has ended its reply there.
 _TURN = re.compile(r"^[ \t#*]{0,8}(?:user|system|human|question|problem)\b[ \t*]{0,4}:", re.I | re.M)
@@ -48,11 +50,12 @@ _WORDS = {word: str(k) for k, word in enumerate((*_UNDER_TEN, *_TEENS, "twenty")
 _WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.I)
 
 
-def plain_text(reply: str) -> str:
+def plain_text(reply: str, literal: bool = False) -> str:
     """A reply as text that shows what it means: no markup, no escapes, no turns of others.
 
     Args:
         reply: Anything a model may have said.
+        literal: Whether the strings of a JSON document are to stay as they are written, for a parser.
 
     Returns:
         At most `MAX_CHARS` characters.
@@ -63,6 +66,8 @@ def plain_text(reply: str) -> str:
     text = unicodedata.normalize("NFKC", re.sub(r"(?<=\d)[\u202f\u2009\u00a0](?=\d{3})", "", text))
     text = text.translate({0x2212: "-", 0x2013: "-", 0x2044: "/", 0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"'})
     text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c)[0] != "C")
+    if not literal and _JSON.match(text):
+        text = re.sub(r"\\[nrt]", "\n", text)
     text = _own_turn(text)
     return _TAG.sub("", text).strip()
 
@@ -94,6 +99,20 @@ def stated_answer(text: str) -> str | None:
     places = [match.end() for match in _MARK.finditer(text)]
     places += [match.end() for match in re.finditer(r"####\s?", text)]
     return text[max(places) :].split("\n", 1)[0].strip() if places else None
+
+
+def answer_parts(text: str) -> list[str]:
+    """Where an answer of several names or numbers may stand, likeliest first.
+
+    Args:
+        text: From `plain_text`.
+
+    Returns:
+        What `stated_answer` finds, then the paragraph that begins there: after a mark, lists have a line for each
+        entry. Where nothing is marked, the whole text.
+    """
+    stated = stated_answer(text)
+    return [text] if stated is None else [stated, re.split(r"\n\s*\n", text[text.rfind(stated) :], maxsplit=1)[0]]
 
 
 def _last_boxed(text: str) -> str | None:
