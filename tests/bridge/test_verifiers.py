@@ -180,7 +180,7 @@ def test_right_answers_in_every_form(form):
     """Of every class of every task."""
     for task in TASKS.values():
         for task_class in task.classes:
-            for question in task.items(task_class, "test", 3):
+            for question in task.items(task_class, "test", 2):
                 assert question.answer is not None
                 lines = question.answer.split("\n" if task.name == "blocksworld" else ", ")
                 reply = {
