@@ -1,9 +1,13 @@
-"""An endpoint on loopback that answers as a test says, faults included."""
+"""An endpoint on loopback that answers as a test says, faults included; as a program, a process that tells its port."""
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -148,3 +152,43 @@ def later(seconds: float, action: Callable[[Handler], None]) -> Callable[[Handle
             action(handler)
 
     return act
+
+
+def die(handler: Handler) -> None:
+    """The process is gone, with the answer that it owes."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# What a process is told to do, one word for each attempt.
+WORDS: dict[str, Callable[[Handler], None]] = {
+    "good": answer(completion()),
+    "busy": answer({}, 429),
+    "busy_for": answer({}, 429, Retry_After="0.2"),
+    "broken": answer({}, 500),
+    "drop": drop,
+    "slow": slowly(20),
+    "truncated": answer(b'{"choices": [{"message": {"content": "fo'),
+    "other": answer([]),
+    "uncounted": answer(completion(usage=None)),
+    "empty": answer({**completion(), "choices": []}),
+    "refusal": answer(completion(None, refusal="I will not.")),
+    "longer": answer(completion(usage=(12, 4, 17))),
+    "die": die,
+}
+
+
+@contextlib.contextmanager
+def process(*words: str) -> Iterator[str]:
+    """A server in a process of its own; yields its address."""
+    with subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()
+
+
+if __name__ == "__main__":
+    with Server([WORDS[word] for word in sys.argv[1:]]) as only:
+        print(only.address, flush=True)
+        only.serve_forever()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractInteractiveTask, all_tasks
+from hqre_jax.bridge.tasks import _hanabi as engine
+from hqre_jax.bridge.tasks._cooking import ACTIONS, Kitchen, after_round, partner_action
 
 TASKS = {name: task for name, task in all_tasks().items() if isinstance(task, AbstractInteractiveTask)}
 PLAYS = [
@@ -57,10 +59,11 @@ def test_random_guessers_score_what_arithmetic_says(task_class, size, par):
     assert abs(np.mean(scores) - exact) < 4 * np.std(scores) / math.sqrt(len(scores))
 
 
-def test_random_detectives_gain_what_arithmetic_says():
+@pytest.mark.parametrize("task_class", ["suspects_8", "situation_8"])
+def test_random_detectives_gain_what_arithmetic_says(task_class):
     """All sequences of three questions, each about one of four traits or eight names."""
     task = TASKS["mystery"]
-    items = task.items("suspects_8", "test", 10)
+    items = task.items(task_class, "test", 10)
 
     def exact(item):
         names, traits, culprit = item.data["names"], item.data["traits"], item.data["culprit"]
@@ -98,6 +101,55 @@ def test_random_cooks_score_what_arithmetic_says():
 
     scores = np.array([[task.play(item, "random", seed).score for seed in range(60)] for item in items])
     errors = np.sqrt((scores.var(1) / 60).mean() / len(items))
+    assert abs(scores.mean() - np.mean([exact(item) for item in items])) < 4 * errors
+
+
+def test_random_cooks_beside_a_partner_score_what_arithmetic_says():
+    """Four equally likely choices, beside a partner whose choice is known."""
+    task = TASKS["cooking"]
+    items = task.items("with_partner", "test", 15)
+
+    @lru_cache
+    def chance(kitchen, role, rounds):
+        if kitchen.served or rounds == 0:
+            return float(kitchen.served and rounds == 0)
+        theirs = partner_action(kitchen, role)
+        return sum(chance(after_round(kitchen, (mine, theirs)), role, rounds - 1) for mine in ACTIONS) / len(ACTIONS)
+
+    def exact(item):
+        kitchen = Kitchen(item.data["missing"], item.data["cooking"], tuple(item.data["dishes"]))
+        chances = [chance(kitchen, item.data["role"], rounds) for rounds in range(40)]
+        fewest = next(rounds for rounds, one in enumerate(chances) if one > 0)
+        return sum(chances[rounds] * fewest / rounds for rounds in range(fewest, 2 * fewest + 1))
+
+    scores = np.array([[task.play(item, "random", seed).score for seed in range(60)] for item in items])
+    errors = np.sqrt((scores.var(1) / 60).mean() / len(items))
+    assert abs(scores.mean() - np.mean([exact(item) for item in items])) < 4 * errors
+
+
+def test_random_players_of_hanabi_score_what_arithmetic_says():
+    """The mean over all legal moves beside the scripted partner, to the end, by OpenSpiel's rules."""
+    pytest.importorskip("pyspiel", reason="plays OpenSpiel's Hanabi")
+    task = TASKS["hanabi"]
+    items = task.items("play", "test", 2)
+
+    def exact(item):
+        dialogue, known = task.begin(item), {}
+
+        def points(state):
+            if state.is_terminal():
+                return state.returns()[0]
+            name = f"{state.current_player()}{state}"
+            if name not in known:
+                legal = engine.moves(state)
+                taken = [engine.partner_move(state)] if state.current_player() == 1 else list(legal)
+                known[name] = np.mean([points(engine.deal(state.child(legal[m]), item.data["deck"])) for m in taken])
+            return known[name]
+
+        return points(dialogue.state) / dialogue.best
+
+    scores = np.array([[task.play(item, "random", seed).score for seed in range(40)] for item in items])
+    errors = np.sqrt((scores.var(1) / 40).mean() / len(items))
     assert abs(scores.mean() - np.mean([exact(item) for item in items])) < 4 * errors
 
 

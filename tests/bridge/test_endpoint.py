@@ -254,6 +254,30 @@ def test_budget_is_exact():
     assert {result.kind for result in results if isinstance(result, Failure)} == {"budget"}
 
 
+def test_a_server_that_is_another_process_and_dies():
+    """Every fault in turn, and then the end of the process: what was paid is known to the token."""
+    counted = (1, 12, 4, 3)
+    expected = {
+        "busy busy_for broken drop good": (Reply("four", "stop", USAGE), counted),
+        "slow good": (Reply("four", "stop", USAGE), counted),
+        "truncated": ("malformed", MOST),
+        "other": ("malformed", MOST),
+        "uncounted": (Reply("four", "stop", None), MOST),
+        "empty": ("malformed", counted),
+        "refusal": (Reply("I will not.", "refusal", USAGE), counted),
+        "longer": ("malformed", (1, 12, 4, 17)),
+        "die": ("connection", (1, 0, 0, 0)),
+    }
+    retries, paid = Retries(tries=5, first_wait=0.01), (0, 0, 0, 0)
+    with faulty.process(*" ".join(expected).split()) as address, Store(None) as store:
+        model = StoredModel(load("openai:m", base_url=address, retries=retries, timeout=3.0), store, run="test")
+        for k, (words, (result, charged)) in enumerate(expected.items()):
+            (got,) = model.generate([Request(ASKED.messages, ASKED.controls, sample=k)])
+            assert (got.kind if isinstance(got, Failure) else got) == result, words
+            paid = tuple(a + b for a, b in zip(paid, charged, strict=True))
+            assert tuple(store.charged("test").values()) == (paid,), words
+
+
 def test_secrets_reach_nothing(tmp_path, caplog):
     """The key is in no reply, failure, store, log or representation, even if the server sends it back."""
     caplog.set_level(logging.DEBUG)

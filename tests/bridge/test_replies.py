@@ -169,6 +169,12 @@ def test_the_questions_own_list_is_no_answer(said):
         (r"\boxed{\frac{\sqrt{2}}{2}}", r"\frac{\sqrt{3}}{2}", 0),
         (r"\boxed{\text{Evelyn}}", r"\text{Evelyn}", 1),
         (r"\boxed{90^\circ}", "90", 1),
+        (r'{"answer": "\\text{Evelyn}"}', r"\text{Evelyn}", 1),
+        (
+            '```json\n{"steps": ["2x = \\\\sqrt{3}"], "answer": "\\\\frac{\\\\sqrt{3}}{2}"}\n```',
+            r"\frac{\sqrt{3}}{2}",
+            1,
+        ),
         ("__import__('os').system('true')", r"\pi", 0),
     ],
 )
@@ -191,6 +197,8 @@ HOSTILE = (
     "\\boxed{" * 3000,
     "\\frac{" * 3000,
     "1," * 3000,
+    '{"answer": "\\u001b[2J\\ud800", "score": [1.0, {"user": null}]}',
+    '{"a":' * 3000 + "1" + "}" * 3000,
     "9**9**9**9",
     "1e999999999",
     "the answer is " * 3000,

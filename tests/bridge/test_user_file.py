@@ -1,5 +1,8 @@
 """A user's own questions as a task."""
 
+import csv
+import json
+
 import pytest
 
 import hqre_jax as hq
@@ -39,6 +42,17 @@ def test_json_lines(tmp_path):
     items = task.items("all", "test", 2)
     assert [task.judge(item, "0.5").score for item in items] == [0, 1]
     assert items[1].solution == "The answer is 1/2."
+
+
+@pytest.mark.parametrize("name", ["long.csv", "long.jsonl"])
+def test_a_million_characters_are_a_question(tmp_path, name):
+    asked = "=1+1 " * 200_000 + "?"
+    text = f"question,answer\n{asked},2\n" if name.endswith("csv") else json.dumps({"question": asked, "answer": "2"})
+    (tmp_path / name).write_text(text)
+    limit = csv.field_size_limit()
+    [item] = load_user_file(tmp_path / name).in_order
+    assert item.question == asked
+    assert csv.field_size_limit() == limit
 
 
 def test_splits_by_hash_are_stable(tmp_path):

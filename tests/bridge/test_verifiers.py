@@ -1,5 +1,7 @@
 """Verifiers of answers that are more than a number: right ones in many spellings, wrong ones that look right."""
 
+import json
+
 import pytest
 
 from hqre_jax.bridge.tasks import all_tasks
@@ -76,6 +78,12 @@ RIGHT = [
     (POT, "My partner fetches the onion, so the answer is dish."),
     (ORDER, "7 onions, 12 minutes"),
     (ORDER, "3 + 4 = 7. 5 + 7 = 12. The answer is 7 onions and 12 minutes."),
+    (ORDER, "3 + 4 = 7 onions and 5 + 7 = 12 minutes"),
+    (ORDER, "7 onions\n12 minutes"),
+    (ORDER, "Onions: 7\nMinutes: 12\nGood luck!"),
+    (ORDER, "The answer is 12 minutes, 7 onions."),
+    (ORDER, '{"minutes": 12, "onions": 7}'),
+    (ORDER, "The answer is:\n- 7 onions\n- 12 minutes"),
     (HINT, "red"),
     (HINT, "Hint: red"),
     (HINT, "The answer is **Red**."),
@@ -114,6 +122,9 @@ WRONG = [
     (ORDER, "12 onions, 7 minutes"),
     (ORDER, "19"),
     (ORDER, "7 onions"),
+    (ORDER, "7 minutes, 12 onions"),
+    (ORDER, "7 onions, 12 onions"),
+    (ORDER, "7 onions or 8 onions, 12 minutes"),
     (ORDER, "7.5 onions, 12 minutes"),
     (HINT, "2"),
     (HINT, "blue"),
@@ -135,6 +146,51 @@ def test_right_answers(question, reply):
 def test_wrong_answers(question, reply):
     judgement = TASKS[question.task].judge(question, reply)
     assert judgement.score == 0, judgement
+
+
+# A right answer may come in any of these forms.
+FORMS = {
+    "bare": "{}",
+    "space around": "\n\n  {}  \n",
+    "sentence": "{}.",
+    "marked": "The answer is {}.",
+    "colon": "The answer is: {}",
+    "next line": "The answer is\n{}",
+    "heading": "Answer: {}",
+    "final": "Final answer: {}",
+    "therefore": "Therefore, the final answer is {}.",
+    "bold": "**{}**",
+    "marked bold": "The answer is **{}**.",
+    "code": "`{}`",
+    "fence": "```\n{}\n```",
+    "quotes": 'The answer is "{}".',
+    "of GSM8K": "#### {}",
+    "of MATH": "So it is $\\boxed{{\\text{{{}}}}}$.",
+    "thoughts before": "Let me think step by step.\nFirst I read the question.\nThe answer is {}.",
+    "wishes after": "The answer is {}.\n\nI hope this helps!",
+    "HTML": "<b>{}</b>",
+    "terminal": "\x1b[1m{}\x1b[0m",
+    "Windows": "The answer is {}.\r\n",
+    "next turn": "The answer is {}.<|im_end|>\n<|im_start|>user\nThanks",
+}
+
+
+@pytest.mark.parametrize("form", [*FORMS, "capitals", "JSON", "JSON, lines", "list"])
+def test_right_answers_in_every_form(form):
+    """Of every class of every task."""
+    for task in TASKS.values():
+        for task_class in task.classes:
+            for question in task.items(task_class, "test", 2):
+                assert question.answer is not None
+                lines = question.answer.split("\n" if task.name == "blocksworld" else ", ")
+                reply = {
+                    "capitals": question.answer.upper(),
+                    "JSON": json.dumps({"answer": question.answer}),
+                    "JSON, lines": json.dumps({"answer": "\n".join(lines)}),
+                    "list": "\n".join(["**Answer:**", "", *(f"* {line}" for line in lines)]),
+                }.get(form) or FORMS[form].format(question.answer)
+                judgement = task.judge(question, reply)
+                assert judgement.score == 1, (question, reply, judgement)
 
 
 @pytest.mark.parametrize(

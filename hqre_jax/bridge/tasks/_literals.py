@@ -61,7 +61,7 @@ def find_literal(reply: str, opening: str = "{[") -> Any | None:
         What is in the last fenced block (after "=", where something is assigned), else between the last pair of
         outermost brackets; None where that is no literal.
     """
-    text = plain_text(reply)
+    text = plain_text(reply, literal=True)
     blocks = _FENCE.findall(text)
     found = _last_bracket(blocks[-1] if blocks else text, opening)
     if found is None or len(found) > MAX_REPLY_CHARS:

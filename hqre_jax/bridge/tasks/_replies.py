@@ -3,10 +3,12 @@
 Every pattern takes time linear in the text, and of a text longer than `MAX_CHARS` only beginning and end are read.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 HEAD, MAX_CHARS = 5_000, 25_000
 # Longer digit strings are no answer to anything asked here.
@@ -14,6 +16,7 @@ MAX_DIGITS = 40
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]{0,40}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,500}(?:\x07|\x1b\\)|.)", re.S)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]{0,200}>")
+_FENCED = re.compile(r"```\w{0,10}\n(.*)\n```", re.S)
 _SPECIAL = re.compile(r"<\|[a-z_]{1,40}\|>|<(?:s|/s|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]", re.I)
 # What begins somebody else's turn: a model that goes on by itself has ended its reply there.
 _TURN = re.compile(r"^[ \t#*]{0,8}(?:user|system|human|question|problem)\b[ \t*]{0,4}:", re.I | re.M)
@@ -48,15 +51,18 @@ _WORDS = {word: str(k) for k, word in enumerate((*_UNDER_TEN, *_TEENS, "twenty")
 _WORD = re.compile(rf"\b(?:{'|'.join(_WORDS)})\b", re.I)
 
 
-def plain_text(reply: str) -> str:
+def plain_text(reply: str, literal: bool = False) -> str:
     """A reply as text that shows what it means: no markup, no escapes, no turns of others.
 
     Args:
         reply: Anything a model may have said.
+        literal: Whether a reply that is an object of JSON stays one, for a parser.
 
     Returns:
         At most `MAX_CHARS` characters.
     """
+    if not literal and len(reply) <= MAX_CHARS:
+        reply = _without_braces(reply)
     if len(reply) > MAX_CHARS:
         reply = f"{reply[:HEAD]}\n{reply[HEAD - MAX_CHARS :]}"
     text = _ESCAPE.sub("", reply).encode("utf-8", "replace").decode("utf-8")
@@ -65,6 +71,28 @@ def plain_text(reply: str) -> str:
     text = "".join(c for c in text if c in "\n\t" or unicodedata.category(c)[0] != "C")
     text = _own_turn(text)
     return _TAG.sub("", text).strip()
+
+
+def _without_braces(reply: str) -> str:
+    """A reply that is nothing but an object of JSON as lines "key: value"; any other as it is."""
+    text = reply.strip()
+    fenced = _FENCED.fullmatch(text)
+    text = fenced[1].strip() if fenced else text
+    if not text.startswith("{"):
+        return reply
+    try:
+        return "\n".join(f"{key}: {_in_words(value)}" for key, value in json.loads(text, strict=False).items())
+    except (ValueError, RecursionError):
+        return reply
+
+
+def _in_words(value: Any) -> str:
+    """A value of JSON as a person would write it in a line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_in_words(one)}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _own_turn(text: str) -> str:
@@ -94,6 +122,20 @@ def stated_answer(text: str) -> str | None:
     places = [match.end() for match in _MARK.finditer(text)]
     places += [match.end() for match in re.finditer(r"####\s?", text)]
     return text[max(places) :].split("\n", 1)[0].strip() if places else None
+
+
+def answer_parts(text: str) -> list[str]:
+    """Where an answer of several names or numbers may stand, likeliest first.
+
+    Args:
+        text: From `plain_text`.
+
+    Returns:
+        What `stated_answer` finds, then the paragraph that begins there: after a mark, lists have a line for each
+        entry. Where nothing is marked, the whole text.
+    """
+    stated = stated_answer(text)
+    return [text] if stated is None else [stated, re.split(r"\n\s*\n", text[text.rfind(stated) :], maxsplit=1)[0]]
 
 
 def _last_boxed(text: str) -> str | None:

@@ -113,20 +113,29 @@ def _rows(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if str(path).endswith((".jsonl", ".ndjson")):
         yield from json_lines(path)
         return
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    (_, header), *lines = _csv_lines(path)
+    if not {"question", "answer"} <= set(header) or len(set(header)) < len(header):
+        raise InputError(f"{path}:1", f"is {','.join(header)!r}; a CSV header with question,answer is wanted")
+    for number, cells in lines:
+        where = f"{path}:{number}"
+        if not cells:
+            continue
+        if len(cells) != len(header):
+            raise InputError(where, f"has {len(cells)} cells, but the header has {len(header)}; quote commas")
+        row: dict[str, Any] = dict(zip(header, cells, strict=True))
+        if "choices" in row:
+            row["choices"] = [choice.strip() for choice in row["choices"].split("|") if choice.strip()]
+        yield where, row
+
+
+def _csv_lines(path: str | Path) -> list[tuple[int, list[str]]]:
+    """Cells with the number of their last line, the header first; a cell may be as long as the file."""
+    text = read_text(path)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    limit = csv.field_size_limit(len(text) + 1)
     try:
-        header = next(reader, [])
-        if not {"question", "answer"} <= set(header) or len(set(header)) < len(header):
-            raise InputError(f"{path}:1", f"is {','.join(header)!r}; a CSV header with question,answer is wanted")
-        for cells in reader:
-            where = f"{path}:{reader.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                raise InputError(where, f"has {len(cells)} cells, but the header has {len(header)}; quote commas")
-            row: dict[str, Any] = dict(zip(header, cells, strict=True))
-            if "choices" in row:
-                row["choices"] = [choice.strip() for choice in row["choices"].split("|") if choice.strip()]
-            yield where, row
+        return [(reader.line_num, cells) for cells in reader] or [(1, [])]
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num}", f"is not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)

@@ -16,7 +16,7 @@ from hqre_jax.bridge.tasks._interface import (
     Partner,
 )
 from hqre_jax.bridge.tasks._judging import judge_number
-from hqre_jax.bridge.tasks._replies import find_choice, plain_text, stated_answer
+from hqre_jax.bridge.tasks._replies import answer_parts, find_choice, plain_text
 
 _NAMES = (
     "Anna",
@@ -77,12 +77,10 @@ class Cooking(AbstractGeneratedTask, AbstractInteractiveTask, AbstractDividedTas
         if item.data["kind"] == "part":
             assert item.answer is not None
             return judge_number(reply, item.answer)
-        text = plain_text(reply)
-        stated = stated_answer(text)
-        numbers = re.findall(r"(?<![\d.])\d{1,9}(?![\d.]*\d)", text.split("\n")[-1] if stated is None else stated)
-        if len(numbers) != 2:
+        order = _read_order(reply)
+        if order is None:
             return Judgement(0.0, None, "not two numbers were given")
-        found = f"{int(numbers[0])} onions, {int(numbers[1])} minutes"
+        found = f"{order[0]} onions, {order[1]} minutes"
         score = float(found == item.answer)
         return Judgement(score, found, "both numbers are right" if score else f"{found} is not {item.answer}")
 
@@ -124,6 +122,32 @@ def _say_order(order: Mapping[str, Any]) -> str:
         for soup, count, minutes in zip(order["soups"], order["onions"], order["minutes"], strict=True)
     ]
     return f"Table {order['table']} orders {told[0]}; then {told[1]}."
+
+
+_AMOUNT = re.compile(
+    r"(?:\b(?P<before>onion|minute)s?[\"'*]{0,3}\s{0,3}[:=]\s{0,3}[\"'*]{0,3})?"
+    r"(?<![\d.])(?P<number>\d{1,9})(?![\d.]*\d)(?:\**\s{0,3}(?P<after>onion|minute))?",
+    re.I,
+)
+_WORKING = re.compile(r"\d[\d\s+]{0,40}=")
+
+
+def _read_order(reply: str) -> tuple[int, int] | None:
+    """Onions and minutes of a reply, by their names, or in this order where they have none."""
+    text = plain_text(reply)
+    parts = answer_parts(text)
+    if parts == [text]:
+        told = [line for line in text.split("\n") if any(c.isdigit() for c in line)]
+        parts = ["\n".join(told[-1:]), "\n".join(told[-2:])]
+    for part in parts:
+        found = list(_AMOUNT.finditer(_WORKING.sub("", part)))
+        if len(found) == 2:
+            names = tuple((match["before"] or match["after"] or "").lower() for match in found)
+            first, second = (int(match["number"]) for match in found)
+            if names in (("onion", "minute"), ("onion", ""), ("", "minute"), ("", "")):
+                return first, second
+            return (second, first) if names in (("minute", "onion"), ("minute", ""), ("", "onion")) else None
+    return None
 
 
 def _sum_of(numbers: list[int]) -> str:

@@ -10,7 +10,7 @@ from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._judging import judge_choice, judge_number
-from hqre_jax.bridge.tasks._replies import mentioned, plain_text, stated_answer
+from hqre_jax.bridge.tasks._replies import answer_parts, mentioned, plain_text
 from hqre_jax.bridge.tasks._travel_plans import PLAN_FORM, judge_plan, read_trip
 from hqre_jax.bridge.tasks._travel_reference import entries_of
 
@@ -160,10 +160,11 @@ def _objection(visits: Sequence[Sight], budget: int) -> str | None:
 def _judge_visits(item: Item, reply: str) -> Judgement:
     sights = {row[0]: Sight(*row) for row in item.data["sights"]}
     text = plain_text(reply)
-    stated = stated_answer(text)
-    named = mentioned(text if stated is None else stated, list(sights))
-    if len(named) != item.data["count"] or len(set(named)) != len(named):
-        return Judgement(0.0, None, f"not {item.data['count']} different sights were named")
+    count = item.data["count"]
+    lists = [mentioned(part, list(sights)) for part in answer_parts(text)]
+    named = next((named for named in lists if len(named) >= count), lists[-1])
+    if len(named) != count or len(set(named)) != count:
+        return Judgement(0.0, None, f"not {count} different sights were named")
     visits = [sights[name] for name in named]
     objection = _objection(visits, item.data["budget"])
     return Judgement(float(objection is None), ", ".join(named), objection or "everything fits")

@@ -13,7 +13,7 @@ from hqre_jax.bridge.tasks._files import field, json_lines
 from hqre_jax.bridge.tasks._generated import AbstractGeneratedTask, Draft
 from hqre_jax.bridge.tasks._interface import Item, Judgement
 from hqre_jax.bridge.tasks._literals import canonical, find_literal
-from hqre_jax.bridge.tasks._replies import names_in_order, plain_text, stated_answer
+from hqre_jax.bridge.tasks._replies import answer_parts, names_in_order, plain_text
 from hqre_jax.core._types import InputError
 
 _NAMES: tuple[str, ...] = (
@@ -63,15 +63,16 @@ class Logic(AbstractGeneratedTask):
             return _judge_by_program(item, reply)
         names, statements = item.data["names"], [tuple(statement) for statement in item.data["statements"]]
         text = plain_text(reply)
-        stated = stated_answer(text)
+        parts = answer_parts(text)
         if item.data["kind"] == "seats":
-            order = names_in_order(text if stated is None else stated, names)
+            orders = (names_in_order(part, names) for part in parts)
+            order = next((order for order in orders if order is not None), None)
             if order is None:
                 return Judgement(0.0, None, f"no order of {', '.join(names)} was given")
             broken = [demand for demand in statements if not _seated(demand, order)]
             said = f"broken: {_say_demand(broken[0])}" if broken else "every demand is met"
             return Judgement(float(not broken), ", ".join(order), said)
-        roles = _read_roles(text if stated is None else stated, names)
+        roles = max((_read_roles(part, names) for part in parts), key=len)
         if len(roles) < len(names):
             return Judgement(0.0, None, "not everybody was called a knight or a knave")
         wrong = [name for name, *claim in statements if _claim_holds(tuple(claim), roles) != roles[name]]
