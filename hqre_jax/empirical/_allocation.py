@@ -33,6 +33,16 @@ class RolloutPlan(eqx.Module):
         uniform: What the same ε costs if all profiles are played equally often from here on.
         half_width: The largest half-width at present.
         eps: The largest half-width that is wanted.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> stag_hunt = hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(np.full((2, 2), 100), stag_hunt, spread)
+        >>> plan = hq.empirical.plan_rollouts(empirical, hq.solve(empirical.game, 8.0), eps=0.001)
+        >>> bool(plan.lower_bound <= plan.num_rollouts), bool(plan.num_rollouts <= plan.uniform)
+        (True, True)
     """
 
     additional: Int[Array, "*profile"]
@@ -97,6 +107,17 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
             payoffs leave more uncertainty than eps, which no further play of profiles removes.
 
     Source: Neyman (1934) for one quantity; Pukelsheim (2006), ch. 6, for the dual of a minimax design.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> stag_hunt = hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(np.full((2, 2), 100), stag_hunt, spread)
+        >>> plan = hq.empirical.plan_rollouts(empirical, hq.solve(empirical.game, 8.0), eps=0.001)
+        >>> print(plan.additional)
+        [[3732 4063]
+         [4063 4369]]
     """
     eps = checked_level(eps, "eps", "a half-width in probability")
     check_solution(empirical, solution)

@@ -25,6 +25,14 @@ class Bootstrap(eqx.Module):
         level: Level of the intervals.
         lower: Lower percentiles of each probability.
         upper: Upper percentiles.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> policies = jnp.array([[[[0.4, 0.6]]], [[[0.5, 0.5]]], [[[0.6, 0.4]]]])
+        >>> found = hq.empirical.Bootstrap(policies, jnp.array([True, True, True]), level=0.5)
+        >>> print(found.lower, found.upper)
+        [[[0.45 0.45]]] [[[0.55 0.55]]]
     """
 
     policies: Float[Array, "resample player state action"]
@@ -77,6 +85,18 @@ def bootstrap(
         InputError: If the log is not that of the empirical game, or the solution not its solution.
 
     Source: Efron & Tibshirani (1993), ch. 13.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> draw = np.random.default_rng(0)
+        >>> plays = draw.integers(2, size=(400, 2))
+        >>> paid = (plays[:, :1] == plays[:, 1:]) + draw.normal(size=(400, 2))
+        >>> log = hq.RolloutLog.from_plays(plays, paid, num_actions=[[2], [2]])
+        >>> empirical = hq.EmpiricalGame.from_log(log)
+        >>> found = hq.empirical.bootstrap(log, empirical, hq.solve(empirical.game, 8.0), num_resamples=20)
+        >>> int(found.successful.sum()), bool(found.half_width < 0.05)
+        (20, True)
     """
     level, num_resamples = checked_level(level), checked_count(num_resamples, "num_resamples")
     checked_count(seed, "seed", least=0)

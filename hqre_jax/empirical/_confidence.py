@@ -50,6 +50,16 @@ class Confidence(eqx.Module):
             equilibrium bends, or may be another, within the likely payoffs.
         doubts: What speaks against the level, in the order of `reasons`.
         mask: Valid actions.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> counts, means = np.full((2, 2), 100), hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(counts, means, spread, third=np.zeros((2, 2, 2)))
+        >>> known = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 8.0))
+        >>> bool(known.covers(known.policy).all()), known.reasons
+        (True, ())
     """
 
     level: Scalar
@@ -223,6 +233,16 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
     Raises:
         InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
             probability.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> counts, means = np.full((2, 2), 100), hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(counts, means, spread, third=np.zeros((2, 2, 2)))
+        >>> known = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 8.0))
+        >>> print(known.lower[0].round(3), known.upper[0].round(3))
+        [[0.455 0.532]] [[0.468 0.545]]
     """
     level = checked_level(level)
     check_solution(empirical, solution)
