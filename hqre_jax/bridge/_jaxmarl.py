@@ -38,6 +38,7 @@ class JaxMARLSimulator(AbstractSimulator):
         >>> from hqre_jax.bridge import JaxMARLSimulator
         >>> class Pennies:  # as `jaxmarl.make("overcooked")` of JaxMARL; `reset` and `step_env` play
         ...     name, agents = "pennies", ["even", "odd"]
+        ...
         ...     def action_space(self, agent):
         ...         return SimpleNamespace(n=2)
         >>> simulator = JaxMARLSimulator(Pennies(), lambda agent, seen: 0, 1, reward_range=(-1, 1), horizon=1)

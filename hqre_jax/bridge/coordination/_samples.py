@@ -37,6 +37,11 @@ class Ask:
         is_answer: Whether the reply to such a conversation answers the item, and is judged as such.
         probability: With which the agent chose this, for transcripts.
         why: What it was chosen for, for transcripts.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import Ask
+        >>> Ask("solver", "brief", is_answer=True).stream
+        ()
     """
 
     agent: str

@@ -24,6 +24,11 @@ class State:
         task_class: Task and class, "arithmetic/sum".
         round: Number of the round, from 1 on.
         agreement: How far the team agrees so far, one of none, one, agreed, split.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import State
+        >>> State("arithmetic/sum", round=2, agreement="split").agreement
+        'split'
     """
 
     task_class: str | None

@@ -63,6 +63,14 @@ def read_plan(folder: Path) -> Plan | None:
 
     Raises:
         InputError: There is something else, or a newer program's.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import read_plan
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(read_plan(pathlib.Path(folder)))
+        None
     """
     path = folder / "plan.json"
     try:
@@ -113,12 +121,32 @@ def write_json(path: Path, document: Any) -> None:
 
     Raises:
         InputError: It cannot be written.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import write_json
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(path := pathlib.Path(folder, "score.json"), {"score": 0.5})
+        ...     print("".join(path.read_text().split()))
+        {"score":0.5}
     """
     write_whole(path, f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode())
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import digest
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "empty.toml")
+        ...     path.touch()
+        ...     print(digest(path)[:8])
+        e3b0c442
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

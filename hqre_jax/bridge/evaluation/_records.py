@@ -100,6 +100,16 @@ class Lines:
 
     Args:
         path: The file.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lines = Lines(pathlib.Path(folder, "lines.jsonl"))
+        ...     lines.add({"score": 0.5})
+        ...     print(list(lines.read()))
+        [{'score': 0.5}]
     """
 
     def __init__(self, path: Path):
@@ -145,6 +155,14 @@ def read_records(folder: Path) -> dict[tuple[str, int, int, int], Record]:
 
     Raises:
         InputError: A line is not as it was written.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import read_records
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(read_records(pathlib.Path(folder)))
+        {}
     """
     found = {}
     for number, document in enumerate(Lines(folder / "records.jsonl").read(), 1):

@@ -86,12 +86,16 @@ class PriceTable:
         name: Where the table comes from, for error messages.
 
     Example:
+        >>> import tempfile
         >>> from datetime import date
-        >>> from decimal import Decimal
-        >>> from hqre_jax.bridge.store import PriceTable, Tally
-        >>> from hqre_jax.bridge.store._prices import Price
-        >>> price = Price("parrot", date(2026, 1, 1), prompt=Decimal(2), cached=Decimal(1), completion=Decimal(8))
-        >>> PriceTable("USD", (price,)).cost("parrot", Tally(1, prompt=1000, completion=500), date(2026, 5, 1))
+        >>> from hqre_jax.bridge.store import Tally, read_prices
+        >>> prices = '[{model = "parrot", since = 2026-01-01, prompt = 2, completion = 8}]'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/prices.toml", "w") as file:
+        ...         print('currency = "USD"', file=file)
+        ...         print(f"price = {prices}", file=file)
+        ...     table = read_prices(f"{folder}/prices.toml")
+        >>> table.cost("parrot", Tally(calls=1, prompt=1000, completion=500), date(2026, 5, 1))
         Decimal('0.006')
     """
 
