@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._programs import compiled
-from hqre_jax.core._types import InputError, Policy, checked_count
+from hqre_jax.core._types import InputError, Policy, checked_count, checked_kind
 from hqre_jax.empirical._confidence import check_solution
-from hqre_jax.empirical._game import EmpiricalGame, observed_plays
+from hqre_jax.empirical._moments import AbstractEmpiricalGame
+from hqre_jax.empirical._plays import observed, profile_index, simultaneous_plays
 from hqre_jax.rollouts._observations import checked_level
 from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.solving._solution import Solution
@@ -57,7 +58,7 @@ class Bootstrap(eqx.Module):
 
 def bootstrap(
     log: RolloutLog,
-    empirical: EmpiricalGame,
+    empirical: AbstractEmpiricalGame,
     solution: Solution,
     *,
     level: float = 0.95,
@@ -101,7 +102,7 @@ def bootstrap(
     level, num_resamples = checked_level(level), checked_count(num_resamples, "num_resamples")
     checked_count(seed, "seed", least=0)
     check_solution(empirical, solution)
-    flat, payoffs = observed_plays(log, empirical)
+    flat, payoffs = _observed_plays(log, empirical)
     size, players = empirical.counts.size, payoffs.shape[1]
     counts = np.bincount(flat, minlength=size)
     observed = counts.reshape(empirical.counts.shape) > 0
@@ -136,7 +137,7 @@ def bootstrap(
 
 
 @compiled
-def _solve_all(empirical: EmpiricalGame, solution: Solution, payoffs, priors):
+def _solve_all(empirical: AbstractEmpiricalGame, solution: Solution, payoffs, priors):
     problem = solution.problem
     reference = jnp.where(problem.mask, jnp.exp(problem.log_reference), 0.0)
 
@@ -156,3 +157,13 @@ def _means(flat: np.ndarray, payoffs: np.ndarray, counts: np.ndarray) -> np.ndar
     """Means per profile, ``(player, profile)``; 0 where nothing was played."""
     sums = np.stack([np.bincount(flat, payoffs[:, i], len(counts)) for i in range(payoffs.shape[1])])
     return sums / np.maximum(counts, 1)
+
+
+def _observed_plays(log: RolloutLog, empirical: AbstractEmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
+    """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
+    checked_kind(log, RolloutLog, "log")
+    players, shape = empirical.means.shape[0], empirical.counts.shape
+    actions = shape[-players:]
+    states = (1,) * players if empirical.prior is None else empirical.prior.shape
+    types, played, payoffs, broken = simultaneous_plays(log, states, actions)
+    return observed(profile_index(types, played, states, actions), payoffs, broken, empirical.failed_payoff)
