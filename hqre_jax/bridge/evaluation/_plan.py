@@ -32,6 +32,14 @@ class Plan:
         seeds: How many.
         seed: Of worked examples, sampling and training: seeds count from it.
         plays: Training plays of the learning curves.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Plan
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0)
+        >>> plan.document()["budgets"], plan.document()["classes"]
+        ([500.0], [['arithmetic', 'sum']])
     """
 
     team: str
@@ -155,5 +163,13 @@ def _frozen(value: Any) -> Any:
 
 
 def labels(plan: Plan) -> Sequence[str]:
-    """Task and class in one word, class by class."""
+    """Task and class in one word, class by class.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Plan, labels
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> labels(Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0))
+        ['arithmetic/sum']
+    """
     return [f"{task}/{name}" for task, name in plan.classes]

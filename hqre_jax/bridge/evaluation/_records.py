@@ -31,6 +31,13 @@ class Record:
         calls: Calls to models.
         rounds: How often agents were asked.
         answers: The team's answers in canonical form, long ones cut; None for no answer.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Record
+        >>> said = {"scores": (1.0, None), "prompt": (90, 90), "cached": (0, 0), "completion": (8, 0), "calls": (1, 1)}
+        >>> record = Record("single", 0, 0, 0, 0, questions=(0, 1), **said, rounds=(1, 1), answers=("10", None))
+        >>> record.key, record.missing, record.tokens
+        (('single', 0, 0, 0), 1, [98, 90])
     """
 
     method: str
