@@ -56,6 +56,8 @@ EXTRAS = {
     "import pygambit": "pygambit",
     "import pyspiel": "pyspiel",
 }
+# A docstring's sections, after the mathematics.
+SECTIONS = ("Args:", "Yields:", "Returns:", "Raises:", "Failure modes:", "Source:", "Example:")
 
 
 def _names(path: str) -> dict[str, object]:
@@ -87,6 +89,17 @@ def test_every_public_name_has_an_example():
     aliases = {name for name in wanted if PUBLIC[name].__class__.__module__ == "typing"}
     missing = sorted(wanted - aliases - NEED_WEIGHTS - set(SHOWN))
     assert not missing, f"an example of two or three lines belongs into these docstrings: {missing}"
+
+
+def test_sections_stand_in_one_order():
+    seen = 0
+    for name, value in PUBLIC.items():
+        text = inspect.getdoc(value) or ""
+        found = [text.find(f"\n{section}") for section in SECTIONS]
+        places = [place for place in found if place >= 0]
+        seen += len(places)
+        assert places == sorted(places), f"{name}: the order is {', '.join(SECTIONS)}"
+    assert seen > 500, "the search for sections is broken"
 
 
 @pytest.mark.parametrize("name", sorted(set(SHOWN) - NEED_WEIGHTS, key=list(SHOWN).index))

@@ -58,6 +58,12 @@ class Exhaustion(NamedTuple):
 def can_exhaust(problem: Problem) -> bool:
     """Whether the game is a normal form in float64 with few enough dimensions and joint actions.
 
+    Args:
+        problem: The problem.
+
+    Returns:
+        Whether `exhaust` may be asked.
+
     Example:
         >>> import hqre_jax as hq
         >>> names = "stag_hunt", "kuhn_poker"

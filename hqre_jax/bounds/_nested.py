@@ -45,6 +45,13 @@ def nested_factor(problem: Problem, game: AbstractWorldStateGame) -> Scalar:
     Where it is below 1 a ``soft`` Markov game has one stationary HQRE. inf where nothing is known: another
     continuation, γ = 1, or a game too large to look through.
 
+    Args:
+        problem: The problem.
+        game: Its game by world states.
+
+    Returns:
+        ``γ (1 + G/κ)``, rounded up, a pure number.
+
     Source: theory.md, T4.
 
     Example:

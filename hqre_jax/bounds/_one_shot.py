@@ -109,6 +109,12 @@ def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector,
 def cancelling_scales(problem: Problem) -> Vector:
     """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale.
 
+    Args:
+        problem: A problem in which everybody moves once and at once.
+
+    Returns:
+        ``log v``, one per decision point; what is added to all of them changes nothing.
+
     Example:
         >>> import jax.numpy as jnp
         >>> import hqre_jax as hq

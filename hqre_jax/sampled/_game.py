@@ -245,6 +245,12 @@ def _count(value: Any, field: str) -> int:
 def sampled_game(game: AbstractGame) -> SampledGame | None:
     """The game, if it is known only by playing it; None where its values are exact.
 
+    Args:
+        game: Any game.
+
+    Returns:
+        The game itself, or None.
+
     Example:
         >>> import hqre_jax as hq
         >>> exact = hq.load_game("stag_hunt")

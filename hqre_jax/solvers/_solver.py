@@ -44,6 +44,14 @@ class Iterate(NamedTuple):
 def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> Iterate:
     """Evaluate the game at ``logits``: one pass, from which both residual and next step follow.
 
+    Args:
+        problem: The problem.
+        logits: Unnormalised log-policy z, ``(player, information state, action)``.
+        before: The iterate before, for the least residual so far; None for the first one.
+
+    Returns:
+        The `Iterate`.
+
     Example:
         >>> import hqre_jax as hq
         >>> problem = hq.Problem(hq.load_game("stag_hunt"), 8.0)

@@ -123,6 +123,15 @@ class Plays(NamedTuple):
 def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action"]:
     """Valid actions: those that the logs declare, or those that were ever played; or an error if a log does not fit.
 
+    Args:
+        logs: Logs of one game.
+
+    Returns:
+        The mask, ``(player, information state, action)``.
+
+    Raises:
+        InputError: If the logs are empty, of different games, or show what they do not declare.
+
     Example:
         >>> import hqre_jax as hq
         >>> log = hq.RolloutLog(episode=[0, 0], agent=[0, 1], action=[1, 0], payoff=[2.0, 0.5], num_actions=[[3], [2]])

@@ -283,6 +283,12 @@ def _listed(literal: Any) -> str:
 def shown_tau(tau: float | tuple[float, ...]) -> str:
     """``2`` or ``2,0.5``.
 
+    Args:
+        tau: Temperatures of a cell, one or one per player, units of payoff.
+
+    Returns:
+        Them as one word, for tables.
+
     Example:
         >>> import hqre_jax as hq
         >>> hq.sweeps.shown_tau(2.0), hq.sweeps.shown_tau((2.0, 0.5))
