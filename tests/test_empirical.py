@@ -242,6 +242,21 @@ def test_bootstrap_agrees_with_the_delta_method():
         hq.empirical.bootstrap(log.filter(log.episode > 0), empirical, solution)
 
 
+def test_an_empirical_solution_keeps_game_and_solution_together():
+    log = noisy_log(PAYOFFS[3], 200)
+    empirical = hq.EmpiricalGame.from_log(log)
+    solution, known = solved(empirical), empirical.solve(TAU, solver="principal_branch")
+    assert np.array_equal(known.solution.policy, solution.policy)
+    assert np.array_equal(known.confidence(0.9).lower, hq.empirical.confidence_region(empirical, solution, 0.9).lower)
+    plan = hq.empirical.plan_rollouts(empirical, solution, 0.02, level=0.9)
+    assert plan.num_rollouts > 0
+    assert np.array_equal(known.plan(0.02, level=0.9).additional, plan.additional)
+    drawn = hq.empirical.bootstrap(log, empirical, solution, num_resamples=500, seed=1)
+    assert np.array_equal(known.bootstrap(log, num_resamples=500, seed=1).policies, drawn.policies)
+    with pytest.raises(hq.InputError, match="log: is not the one from which"):
+        known.bootstrap(log.filter(log.episode > 0))
+
+
 def test_solutions_of_other_games_are_refused():
     empirical = hq.EmpiricalGame.from_log(noisy_log(PAYOFFS[0], 4))
     with pytest.raises(hq.InputError, match="solution: is of other payoffs"):

@@ -1,6 +1,8 @@
 """Every public name has an example that runs: what a docstring shows is what happens."""
 
 import doctest
+import functools
+import importlib
 import inspect
 
 import pytest
@@ -8,19 +10,69 @@ import pytest
 import hqre_jax as hq
 
 # Rooms all of whose names have examples.
-ROOMS = ("games.named", "games.random", "learning")
+ROOMS = (
+    "bounds",
+    "bridge",
+    "bridge.models",
+    "bridge.store",
+    "bridge.tasks",
+    "certificates",
+    "empirical",
+    "equilibrium",
+    "games",
+    "games.named",
+    "games.random",
+    "io",
+    "learning",
+    "plotting",
+    "rollouts",
+    "sampled",
+    "solvers",
+    "solving",
+    "stability",
+    "sweeps",
+)
+# Rooms some of whose names have one.
+BEGUN = ("bridge.coordination", "bridge.evaluation", "bridge.finetuning")
+# What takes a language model's decoder: an example would need the weights of one.
+NEED_WEIGHTS = {
+    f"bridge.models.{name}"
+    for name in (
+        "LocalModel",
+        "init_adapter",
+        "load",
+        "load_adapter",
+        "merged",
+        "place_decoder",
+        "sample_completions",
+        "training_memory",
+        "with_adapter",
+    )
+}
+# What an example takes from an extra, by the words that show it.
+EXTRAS = {
+    "hq.sweep(": "pyarrow",
+    "save_adapter(": "safetensors",
+    "import pygambit": "pygambit",
+    "import pyspiel": "pyspiel",
+}
+# A docstring's sections, after the mathematics.
+SECTIONS = ("Args:", "Yields:", "Returns:", "Raises:", "Failure modes:", "Source:", "Example:")
+
+
+def _names(path: str) -> dict[str, object]:
+    """What a room exports: `__all__`, or what it imports from its own files."""
+    room = importlib.import_module(f"hqre_jax.{path}")
+    own = [name for name, value in vars(room).items() if getattr(value, "__module__", "").startswith(room.__name__)]
+    names = getattr(room, "__all__", [name for name in own if not name.startswith("_")])
+    return {f"{path}.{name}": getattr(room, name) for name in names}
 
 
 def _public() -> dict[str, object]:
     """Classes and functions of the door, and of rooms, by the name under which users reach them."""
-    names = {name: getattr(hq, name) for name in hq.__all__}
-    for path in ("bounds", "solvers", "solving", *ROOMS):
-        room = hq
-        for part in path.split("."):
-            room = getattr(room, part)
-        names |= {f"{path}.{name}": getattr(room, name) for name in room.__all__}
+    doors = [{name: getattr(hq, name) for name in hq.__all__}, *map(_names, (*ROOMS, *BEGUN))]
     seen, kept = set(), {}
-    for name, value in names.items():
+    for name, value in functools.reduce(dict.__or__, doors).items():
         if (inspect.isclass(value) or callable(value)) and id(value) not in seen:
             seen.add(id(value))
             kept[name] = value
@@ -31,19 +83,31 @@ PUBLIC = _public()
 SHOWN = {name: value for name, value in PUBLIC.items() if ">>>" in (inspect.getdoc(value) or "")}
 
 
-def test_every_name_of_the_door_has_an_example():
+def test_every_public_name_has_an_example():
+    assert len(PUBLIC) > 200, "the search for public names is broken"
     wanted = {name for name in PUBLIC if "." not in name or name.rpartition(".")[0] in ROOMS}
-    assert len(wanted) > 50, "the search for public names is broken"
     aliases = {name for name in wanted if PUBLIC[name].__class__.__module__ == "typing"}
-    missing = sorted(wanted - aliases - set(SHOWN))
+    missing = sorted(wanted - aliases - NEED_WEIGHTS - set(SHOWN))
     assert not missing, f"an example of two or three lines belongs into these docstrings: {missing}"
 
 
-@pytest.mark.parametrize("name", SHOWN)
+def test_sections_stand_in_one_order():
+    seen = 0
+    for name, value in PUBLIC.items():
+        text = inspect.getdoc(value) or ""
+        found = [text.find(f"\n{section}") for section in SECTIONS]
+        places = [place for place in found if place >= 0]
+        seen += len(places)
+        assert places == sorted(places), f"{name}: the order is {', '.join(SECTIONS)}"
+    assert seen > 500, "the search for sections is broken"
+
+
+@pytest.mark.parametrize("name", sorted(set(SHOWN) - NEED_WEIGHTS, key=list(SHOWN).index))
 def test_example(name):
-    if name == "sweep":
-        pytest.importorskip("pyarrow", reason="sweeps write Parquet files; the extra `sweep` installs pyarrow")
     text = inspect.getdoc(SHOWN[name]) or ""
+    for words, package in EXTRAS.items():
+        if words in text:
+            pytest.importorskip(package, reason=f"an extra installs {package}, which the example uses")
     test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
     said = []
     failed, tried = doctest.DocTestRunner(verbose=False).run(test, out=said.append)

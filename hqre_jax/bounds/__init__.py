@@ -84,6 +84,12 @@ def _bounds(problem: Problem) -> Bounds:
 def can_bound(game: AbstractGame) -> bool:
     """Whether any bound applies to games of this kind, whatever their numbers are.
 
+    Args:
+        game: The game.
+
+    Returns:
+        Whether `bounds` may find anything.
+
     Example:
         >>> import hqre_jax as hq
         >>> game = hq.load_game("stag_hunt")

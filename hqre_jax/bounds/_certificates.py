@@ -11,7 +11,13 @@ from hqre_jax.problem import Problem, cut_down
 
 
 class Verdict(StrEnum):
-    """What is known about the number of HQRE; a string, so that ``cert.verdict == "unique"`` reads as it should."""
+    """What is known about the number of HQRE; a string, so that ``cert.verdict == "unique"`` reads as it should.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.certificates.Verdict.unique == "unique", [str(verdict) for verdict in hq.certificates.Verdict]
+        (True, ['unique', 'not_unique', 'undecided'])
+    """
 
     unique = "unique"
     not_unique = "not_unique"

@@ -42,6 +42,12 @@ class Exhaustion(NamedTuple):
         unique: Whether it is proved that there is exactly one HQRE.
         num_boxes: Boxes looked at.
         hints: Policies near which HQRE may lie, ``(hint, player, information state, action)``, most promising first.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> found = hq.bounds.exhaust(hq.Problem(hq.load_game("stag_hunt"), 0.5))
+        >>> found.unique, found.hints.shape[1:]
+        (False, (2, 1, 2))
     """
 
     unique: bool
@@ -50,7 +56,20 @@ class Exhaustion(NamedTuple):
 
 
 def can_exhaust(problem: Problem) -> bool:
-    """Whether the game is a normal form in float64 with few enough dimensions and joint actions."""
+    """Whether the game is a normal form in float64 with few enough dimensions and joint actions.
+
+    Args:
+        problem: The problem.
+
+    Returns:
+        Whether `exhaust` may be asked.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> names = "stag_hunt", "kuhn_poker"
+        >>> [hq.bounds.can_exhaust(hq.Problem(hq.load_game(name), 2.0)) for name in names]
+        [True, False]
+    """
     if problem.game.payoff_tensor() is None or problem.game.dtype != np.float64:
         return False
     counts = np.asarray(problem.mask).sum(-1)[:, 0]
@@ -72,6 +91,12 @@ def exhaust(problem: Problem, max_boxes: int = 50_000) -> Exhaustion:
         The `Exhaustion`. Where two HQRE exist ``unique`` is False, whatever the budget.
 
     Source: Milnor (1965) for the degree; Neumaier (1990) for the enclosures.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> hq.bounds.exhaust(hq.Problem(game, 8.0)).unique, hq.bounds.exhaust(hq.Problem(game, 0.5)).unique
+        (True, False)
     """
     table = _Tables(problem)
     num_players = len(table.counts)

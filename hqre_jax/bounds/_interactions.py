@@ -69,6 +69,13 @@ class Interactions(NamedTuple):
         law: Probability of each world (1 for the edges of a polymatrix game).
         reach: Probability ``P(x)`` of each decision point; 1 where it is not kept.
         keep: The decision points that count.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> found = hq.bounds.interactions_under(hq.Problem(hq.load_game("stag_hunt"), 8.0), 0)
+        >>> print(found.influence())
+        [[0.  1.5]
+         [1.5 0. ]]
     """
 
     groups: Sequence[Pairs]
@@ -180,6 +187,17 @@ def interactions_under(problem: Problem, law: int) -> Interactions | None:
 
     Returns:
         The interactions; None where there is one law only and ``law`` is 1.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.load_game("matching_pennies"), 1.0)
+        >>> found = hq.bounds.interactions_under(problem, 0)
+        >>> print(found.own().round(3))
+        [[0. 1.]
+         [1. 0.]]
+        >>> print(found.common(found.reach).round(3))
+        [[0. 0.]
+         [0. 0.]]
     """
     groups, laws, reach = laws_of(problem.centered())
     if law >= len(laws):

@@ -31,6 +31,15 @@ def double_difference(
         ``dd(C) ≥ 0`` in the units of C (0 where there is no valid row or column).
 
     Source: theory.md §3.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> both = jnp.array([True, True])
+        >>> hq.bounds.double_difference(jnp.array([[1.0, -1.0], [-1.0, 1.0]]), both, both).item()
+        4.0
+        >>> hq.bounds.double_difference(jnp.array([[1.0, 2.0], [11.0, 12.0]]), both, both).item()
+        0.0
     """
     if matrix.shape[-2] > matrix.shape[-1]:
         return double_difference(jnp.swapaxes(matrix, -1, -2), cols, rows)

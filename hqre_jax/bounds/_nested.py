@@ -24,6 +24,14 @@ class Nested(NamedTuple):
         margin: κ, rounded down: every stage game whose continuation values lie in the box of T4 has this margin.
         reach: ``G = ‖W^{1/2} B W^{-1/2}‖_F``, rounded up, units of payoff.
         factor: ``γ (1 + G/κ)``, rounded up; inf where κ ≤ 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> found = hq.bounds.nested_constants(hq.Problem(game, 100.0), game, jnp.ones(2))
+        >>> found.margin.round(3).item(), found.factor.item()
+        (-92.5, inf)
     """
 
     margin: Scalar
@@ -37,7 +45,20 @@ def nested_factor(problem: Problem, game: AbstractWorldStateGame) -> Scalar:
     Where it is below 1 a ``soft`` Markov game has one stationary HQRE. inf where nothing is known: another
     continuation, γ = 1, or a game too large to look through.
 
+    Args:
+        problem: The problem.
+        game: Its game by world states.
+
+    Returns:
+        ``γ (1 + G/κ)``, rounded up, a pure number.
+
     Source: theory.md, T4.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> [hq.bounds.nested_factor(hq.Problem(game, tau), game).round(3).item() for tau in (60.0, 5000.0)]
+        [inf, 0.843]
     """
     kernel, payoffs = game.world_transitions(), game.world_payoffs()
     largest = max(payoffs.shape[2:])
@@ -75,6 +96,14 @@ def nested_constants(problem: Problem, game: AbstractWorldStateGame, weights: Pe
         The constants.
 
     Source: theory.md, T4.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> found = hq.bounds.nested_constants(hq.Problem(game, 5000.0), game, jnp.ones(2))
+        >>> found.margin.round(3).item(), found.reach.round(3).item(), found.factor.round(3).item()
+        (4807.5, 593.97, 0.843)
     """
     payoffs, width, w = game.world_payoffs() * problem.scale, widths(problem, game), weights
     gamma, players, dtype = game.discount_factor(), game.num_players, payoffs.dtype

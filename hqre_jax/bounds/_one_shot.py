@@ -107,7 +107,22 @@ def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector,
 
 @compiled
 def cancelling_scales(problem: Problem) -> Vector:
-    """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale."""
+    """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale.
+
+    Args:
+        problem: A problem in which everybody moves once and at once.
+
+    Returns:
+        ``log v``, one per decision point; what is added to all of them changes nothing.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> pennies = hq.load_game("matching_pennies").payoffs
+        >>> scales = hq.bounds.cancelling_scales(hq.Problem(hq.NormalFormGame([pennies[0], 4 * pennies[1]]), 1.0))
+        >>> jnp.exp(scales[0] - scales[1]).round(3).item()
+        4.0
+    """
     interactions = interactions_under(problem, 0)
     assert interactions is not None
     return _cancelling(interactions.own())

@@ -16,6 +16,13 @@ class RegretMajorant(NamedTuple):
     Attributes:
         rounds: Bound in round k = 0, 1, …, ``(round, x)``.
         total: Bound on the sum over all rounds, to infinity, ``(x,)``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> bound = hq.bounds.RegretMajorant(rounds=jnp.array([[0.5], [0.25]]), total=jnp.array([1.0]))
+        >>> bound.rounds.sum(0), bool((bound.rounds.sum(0) <= bound.total).all())
+        (Array([0.75], dtype=float64), True)
     """
 
     rounds: Float[Array, "round x"]
@@ -55,6 +62,15 @@ def regret_majorant(
         The `RegretMajorant`; inf in ``total`` where κ ≤ 0.
 
     Source: theory.md, T2 and T3.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> ones, influence = jnp.ones(2), jnp.array([[0.0, 0.5], [0.5, 0.0]])
+        >>> step, margin, divergence = jnp.array(0.5), jnp.array(0.5), jnp.array(0.1)
+        >>> bound = hq.bounds.regret_majorant(ones, ones, influence, step, margin, divergence, ones, 3)
+        >>> print(bound.rounds[:, 0].round(3), bound.total.round(3))
+        [0.262 0.185 0.134] [1.021 1.021]
     """
     q = 1 / (1 + step * margin)
     p, r = 1 / (1 + step * tau), jnp.sqrt(q)

@@ -23,6 +23,13 @@ def from_gambit(game: Any) -> NormalFormGame | ExtensiveFormGame:
 
     Raises:
         InputError: It is no pygambit game, or one that has no equal here (such as one without players).
+
+    Example:
+        >>> import pygambit
+        >>> from hqre_jax.bridge import from_gambit
+        >>> stag_hunt = pygambit.Game.from_arrays([[10, 1], [8, 5]], [[10, 8], [1, 5]])
+        >>> from_gambit(stag_hunt).payoffs.tolist()
+        [[[10.0, 1.0], [8.0, 5.0]], [[10.0, 8.0], [1.0, 5.0]]]
     """
     foreign = game
     is_tree = getattr(foreign, "is_tree", None)
@@ -45,6 +52,14 @@ def to_gambit(game: AbstractGame) -> Any:
 
     Raises:
         InputError: pygambit is not installed, or the game is of another kind or has masked actions.
+
+    Example:
+        >>> import pygambit
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge import to_gambit
+        >>> game = to_gambit(hq.load_game("stag_hunt"))
+        >>> isinstance(game, pygambit.Game), len(game.players)
+        (True, 2)
     """
     try:
         from pygambit.gambit import read_efg, read_nfg

@@ -32,6 +32,18 @@ class JaxMARLSimulator(AbstractSimulator):
 
     Raises:
         InputError: An agent's actions are not discrete, or a number is out of range.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from hqre_jax.bridge import JaxMARLSimulator
+        >>> class Pennies:  # as `jaxmarl.make("overcooked")` of JaxMARL; `reset` and `step_env` play
+        ...     name, agents = "pennies", ["even", "odd"]
+        ...
+        ...     def action_space(self, agent):
+        ...         return SimpleNamespace(n=2)
+        >>> simulator = JaxMARLSimulator(Pennies(), lambda agent, seen: 0, 1, reward_range=(-1, 1), horizon=1)
+        >>> simulator.labels.players, simulator.action_mask.shape
+        (('even', 'odd'), (2, 1, 2))
     """
 
     action_mask: ActionMask

@@ -81,6 +81,13 @@ def open_spiel_tree(game: Any) -> ExtensiveFormGame:
 
     Raises:
         InputError: OpenSpiel is not installed, does not know the game, or the game has more than 1,000,000 nodes.
+
+    Example:
+        >>> import pyspiel
+        >>> from hqre_jax.bridge import open_spiel_tree
+        >>> tree = open_spiel_tree(pyspiel.load_game("kuhn_poker"))
+        >>> tree.num_players, tree.action_mask.shape
+        (2, (2, 6, 2))
     """
     loaded = _load(game)
     census = _Census(loaded)
@@ -116,6 +123,14 @@ class OpenSpielSimulator(AbstractHostSimulator):
 
     Raises:
         InputError: As in `open_spiel_tree`.
+
+    Example:
+        >>> import numpy as np
+        >>> import pyspiel
+        >>> from hqre_jax.bridge import OpenSpielSimulator
+        >>> simulator = OpenSpielSimulator(pyspiel.load_game("kuhn_poker"))
+        >>> simulator.observe(simulator.reset(np.array([0]))).shape, simulator.return_high.tolist()
+        ((1, 2), [2.0, 2.0])
     """
 
     def __init__(self, game: Any):

@@ -29,6 +29,21 @@ class PettingZooSimulator(AbstractHostSimulator):
 
     Raises:
         InputError: An agent's actions are not ``Discrete``, or a number is out of range.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> from hqre_jax.bridge import PettingZooSimulator
+        >>> class Pennies:  # as `rps_v2.parallel_env` of PettingZoo; `reset` and `step` play
+        ...     possible_agents, metadata = ["even", "odd"], {"name": "pennies"}
+        ...
+        ...     def action_space(self, agent):
+        ...         return SimpleNamespace(n=2)
+        ...
+        ...     def close(self):
+        ...         pass
+        >>> simulator = PettingZooSimulator(Pennies, lambda agent, seen: 0, 1, reward_range=(-1, 1), horizon=1)
+        >>> simulator.labels.players, simulator.action_mask.shape
+        (('even', 'odd'), (2, 1, 2))
     """
 
     def __init__(

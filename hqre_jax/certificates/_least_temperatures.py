@@ -32,6 +32,12 @@ class LeastTemperatures:
         common: The least common temperature with the same margin, units of payoff.
         total_cost: ``Σ cost·tau``.
         common_cost: ``Σ cost·common``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> found = hq.least_temperatures(hq.load_game("matching_pennies"))
+        >>> bool(found.total_cost <= found.common_cost), found.margin >= 0
+        (True, True)
     """
 
     tau: Float[np.ndarray, "player state"]

@@ -12,8 +12,8 @@ from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, Scalar, checked_count
 from hqre_jax.empirical._confidence import Confidence, check_solution, confidence_region, play_spread
-from hqre_jax.empirical._game import EmpiricalGame
 from hqre_jax.empirical._influence import log_policy_gradient, play_variances
+from hqre_jax.empirical._moments import AbstractEmpiricalGame
 from hqre_jax.empirical._quantiles import fisher_quantile
 from hqre_jax.rollouts._observations import checked_level
 from hqre_jax.solving._solution import Solution
@@ -33,6 +33,16 @@ class RolloutPlan(eqx.Module):
         uniform: What the same ε costs if all profiles are played equally often from here on.
         half_width: The largest half-width at present.
         eps: The largest half-width that is wanted.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> stag_hunt = hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(np.full((2, 2), 100), stag_hunt, spread)
+        >>> plan = hq.empirical.plan_rollouts(empirical, hq.solve(empirical.game, 8.0), eps=0.001)
+        >>> bool(plan.lower_bound <= plan.num_rollouts), bool(plan.num_rollouts <= plan.uniform)
+        (True, True)
     """
 
     additional: Int[Array, "*profile"]
@@ -70,7 +80,7 @@ class RolloutPlan(eqx.Module):
         return whole
 
 
-def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, level: Any = 0.95) -> RolloutPlan:
+def plan_rollouts(empirical: AbstractEmpiricalGame, solution: Solution, eps: Any, *, level: Any = 0.95) -> RolloutPlan:
     """The fewest plays until every probability of the equilibrium is known to ±eps, and of which profiles.
 
     A play of profile a adds ``c_e(a) = g_e(a)ᵀ S(a) g_e(a)`` to n times the variance of probability e, where
@@ -97,6 +107,17 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
             payoffs leave more uncertainty than eps, which no further play of profiles removes.
 
     Source: Neyman (1934) for one quantity; Pukelsheim (2006), ch. 6, for the dual of a minimax design.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> stag_hunt = hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(np.full((2, 2), 100), stag_hunt, spread)
+        >>> plan = hq.empirical.plan_rollouts(empirical, hq.solve(empirical.game, 8.0), eps=0.001)
+        >>> print(plan.additional)
+        [[3732 4063]
+         [4063 4369]]
     """
     eps = checked_level(eps, "eps", "a half-width in probability")
     check_solution(empirical, solution)
@@ -113,7 +134,7 @@ def plan_rollouts(empirical: EmpiricalGame, solution: Solution, eps: Any, *, lev
 
 
 @compiled
-def _plan(empirical: EmpiricalGame, solution: Solution, confidence: Confidence, eps: Scalar) -> RolloutPlan:
+def _plan(empirical: AbstractEmpiricalGame, solution: Solution, confidence: Confidence, eps: Scalar) -> RolloutPlan:
     gradient = solution.policy.reshape(-1, 1, 1) * log_policy_gradient(
         solution.problem, solution.log_policy, "payoffs"
     ).reshape(solution.policy.size, empirical.means.shape[0], -1)

@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._programs import compiled
-from hqre_jax.core._types import InputError, Policy, checked_count
+from hqre_jax.core._types import InputError, Policy, checked_count, checked_kind
 from hqre_jax.empirical._confidence import check_solution
-from hqre_jax.empirical._game import EmpiricalGame, observed_plays
+from hqre_jax.empirical._moments import AbstractEmpiricalGame
+from hqre_jax.empirical._plays import observed, profile_index, simultaneous_plays
 from hqre_jax.rollouts._observations import checked_level
 from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.solving._solution import Solution
@@ -25,6 +26,14 @@ class Bootstrap(eqx.Module):
         level: Level of the intervals.
         lower: Lower percentiles of each probability.
         upper: Upper percentiles.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> policies = jnp.array([[[[0.4, 0.6]]], [[[0.5, 0.5]]], [[[0.6, 0.4]]]])
+        >>> found = hq.empirical.Bootstrap(policies, jnp.array([True, True, True]), level=0.5)
+        >>> print(found.lower, found.upper)
+        [[[0.45 0.45]]] [[[0.55 0.55]]]
     """
 
     policies: Float[Array, "resample player state action"]
@@ -49,7 +58,7 @@ class Bootstrap(eqx.Module):
 
 def bootstrap(
     log: RolloutLog,
-    empirical: EmpiricalGame,
+    empirical: AbstractEmpiricalGame,
     solution: Solution,
     *,
     level: float = 0.95,
@@ -77,11 +86,23 @@ def bootstrap(
         InputError: If the log is not that of the empirical game, or the solution not its solution.
 
     Source: Efron & Tibshirani (1993), ch. 13.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> draw = np.random.default_rng(0)
+        >>> plays = draw.integers(2, size=(400, 2))
+        >>> paid = (plays[:, :1] == plays[:, 1:]) + draw.normal(size=(400, 2))
+        >>> log = hq.RolloutLog.from_plays(plays, paid, num_actions=[[2], [2]])
+        >>> empirical = hq.EmpiricalGame.from_log(log)
+        >>> found = hq.empirical.bootstrap(log, empirical, hq.solve(empirical.game, 8.0), num_resamples=20)
+        >>> int(found.successful.sum()), bool(found.half_width < 0.05)
+        (20, True)
     """
     level, num_resamples = checked_level(level), checked_count(num_resamples, "num_resamples")
     checked_count(seed, "seed", least=0)
     check_solution(empirical, solution)
-    flat, payoffs = observed_plays(log, empirical)
+    flat, payoffs = _observed_plays(log, empirical)
     size, players = empirical.counts.size, payoffs.shape[1]
     counts = np.bincount(flat, minlength=size)
     observed = counts.reshape(empirical.counts.shape) > 0
@@ -116,7 +137,7 @@ def bootstrap(
 
 
 @compiled
-def _solve_all(empirical: EmpiricalGame, solution: Solution, payoffs, priors):
+def _solve_all(empirical: AbstractEmpiricalGame, solution: Solution, payoffs, priors):
     problem = solution.problem
     reference = jnp.where(problem.mask, jnp.exp(problem.log_reference), 0.0)
 
@@ -136,3 +157,13 @@ def _means(flat: np.ndarray, payoffs: np.ndarray, counts: np.ndarray) -> np.ndar
     """Means per profile, ``(player, profile)``; 0 where nothing was played."""
     sums = np.stack([np.bincount(flat, payoffs[:, i], len(counts)) for i in range(payoffs.shape[1])])
     return sums / np.maximum(counts, 1)
+
+
+def _observed_plays(log: RolloutLog, empirical: AbstractEmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
+    """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
+    checked_kind(log, RolloutLog, "log")
+    players, shape = empirical.means.shape[0], empirical.counts.shape
+    actions = shape[-players:]
+    states = (1,) * players if empirical.prior is None else empirical.prior.shape
+    types, played, payoffs, broken = simultaneous_plays(log, states, actions)
+    return observed(profile_index(types, played, states, actions), payoffs, broken, empirical.failed_payoff)

@@ -12,8 +12,9 @@ from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import ActionMask, InputError, LogPolicy, Policy, Scalar, checked_kind
 from hqre_jax.empirical._branch_ends import branch_to, log_odds, odds_within
-from hqre_jax.empirical._game import EmpiricalGame, possible_profiles
 from hqre_jax.empirical._influence import log_policy_gradient, play_variances
+from hqre_jax.empirical._moments import AbstractEmpiricalGame
+from hqre_jax.empirical._plays import possible_profiles
 from hqre_jax.empirical._quantiles import fisher_quantile
 from hqre_jax.rollouts._observations import checked_level
 from hqre_jax.solving._solution import Solution
@@ -50,6 +51,16 @@ class Confidence(eqx.Module):
             equilibrium bends, or may be another, within the likely payoffs.
         doubts: What speaks against the level, in the order of `reasons`.
         mask: Valid actions.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> counts, means = np.full((2, 2), 100), hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(counts, means, spread, third=np.zeros((2, 2, 2)))
+        >>> known = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 8.0))
+        >>> bool(known.covers(known.policy).all()), known.reasons
+        (True, ())
     """
 
     level: Scalar
@@ -126,7 +137,7 @@ class Confidence(eqx.Module):
 
 
 @compiled
-def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
+def _confidence(empirical: AbstractEmpiricalGame, solution: Solution, level: Scalar) -> Confidence:
     problem, log_policy, mask = solution.problem, solution.log_policy, solution.problem.mask
     branch = branch_to(problem, log_policy)
     gradient = branch.gradients[-1]
@@ -198,7 +209,7 @@ def _confidence(empirical: EmpiricalGame, solution: Solution, level: Scalar) -> 
     )
 
 
-def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any = 0.95) -> Confidence:
+def confidence_region(empirical: AbstractEmpiricalGame, solution: Solution, level: Any = 0.95) -> Confidence:
     """Confidence intervals of the probabilities of an HQRE, and a joint region, by the delta method.
 
     With ``g_e = ∂ log π_e/∂u`` from the implicit function theorem, ``cov(log π̂) = Σ_a g(a)ᵀ S(a) g(a)/n(a)``.
@@ -223,15 +234,25 @@ def confidence_region(empirical: EmpiricalGame, solution: Solution, level: Any =
     Raises:
         InputError: If the solution is of another game, a profile has fewer than two plays, or level is no
             probability.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> spread = np.broadcast_to(np.eye(2)[:, :, None, None], (2, 2, 2, 2))
+        >>> counts, means = np.full((2, 2), 100), hq.load_game("stag_hunt").payoffs
+        >>> empirical = hq.EmpiricalGame.from_moments(counts, means, spread, third=np.zeros((2, 2, 2)))
+        >>> known = hq.empirical.confidence_region(empirical, hq.solve(empirical.game, 8.0))
+        >>> print(known.lower[0].round(3), known.upper[0].round(3))
+        [[0.455 0.532]] [[0.468 0.545]]
     """
     level = checked_level(level)
     check_solution(empirical, solution)
     return _confidence(empirical, solution, jnp.asarray(level, solution.policy.dtype))
 
 
-def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
+def check_solution(empirical: AbstractEmpiricalGame, solution: Solution) -> None:
     """Rejects a solution of another game, and profiles whose payoffs have no variance yet."""
-    checked_kind(empirical, EmpiricalGame, "empirical", "EmpiricalGame.from_log(log) gives one")
+    checked_kind(empirical, AbstractEmpiricalGame, "empirical", "EmpiricalGame.from_log(log) gives one")
     checked_kind(solution, Solution, "solution", "solve(empirical.game, tau) gives one")
     game = solution.problem.game
     payoffs = getattr(game, "payoffs", None)
@@ -250,13 +271,15 @@ def check_solution(empirical: EmpiricalGame, solution: Solution) -> None:
         )
 
 
-def _relevant(empirical: EmpiricalGame) -> np.ndarray:
+def _relevant(empirical: AbstractEmpiricalGame) -> np.ndarray:
     """Profiles whose types are possible."""
     shape = empirical.means.shape[1:]
     return np.ones(shape, bool) if empirical.prior is None else possible_profiles(np.asarray(empirical.prior), shape)
 
 
-def play_spread(empirical: EmpiricalGame) -> tuple[Float[Array, " profile"], Float[Array, "player player profile"]]:
+def play_spread(
+    empirical: AbstractEmpiricalGame,
+) -> tuple[Float[Array, " profile"], Float[Array, "player player profile"]]:
     """Plays of each profile, and covariances of one play; what is not known adds nothing here."""
     players = empirical.means.shape[0]
     n = jnp.maximum(empirical.counts.reshape(-1), 1.0)
@@ -265,7 +288,7 @@ def play_spread(empirical: EmpiricalGame) -> tuple[Float[Array, " profile"], Flo
 
 
 def _rare(
-    empirical: EmpiricalGame, n: Float[Array, " profile"], level: Scalar
+    empirical: AbstractEmpiricalGame, n: Float[Array, " profile"], level: Scalar
 ) -> tuple[Float[Array, "player profile"], Scalar]:
     """How far means that never varied may be off (1 where no range is stated), and the level left to the rest."""
     players = empirical.means.shape[0]
@@ -280,7 +303,7 @@ def _rare(
     return jnp.where(constant, width * share[None], 0.0), jnp.where(bounded, 0.5 * (1.0 + level), level)
 
 
-def _prior_share(empirical: EmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:
+def _prior_share(empirical: AbstractEmpiricalGame, solution: Solution) -> Float[Array, "entry entry"]:
     """Covariance of ``log π̂`` by the sampling error of a counted prior: multinomial."""
     gradient = log_policy_gradient(solution.problem, solution.log_policy, "prior")
     gradient = gradient.reshape(gradient.shape[0], -1)

@@ -3,22 +3,23 @@
 import math
 from typing import Any, Literal
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax.core._types import InputError, Labels, checked_choice, checked_kind, checked_labels
-from hqre_jax.games import BayesianGame, NormalFormGame
+from hqre_jax.empirical._moments import AbstractEmpiricalGame
+from hqre_jax.empirical._plays import observed, possible_profiles, profile_index, profile_shape, simultaneous_plays
+from hqre_jax.empirical._solution import EmpiricalSolution
 from hqre_jax.rollouts._observations import Range, check_within, checked_number, checked_range
 from hqre_jax.rollouts._rollout_log import RolloutLog, checked_num_actions
+from hqre_jax.solving._solve import solve
 
 Missing = Literal["error", "range", "smoothing"]
 _SHOWN = 4
 
 
-class EmpiricalGame(eqx.Module):
+class EmpiricalGame(AbstractEmpiricalGame):
     """Sample moments of the payoffs of each joint profile of a one-shot game.
 
     A *profile* is a joint action ``(a_1, …, a_N)`` or, where players have several information states, types and
@@ -53,20 +54,6 @@ class EmpiricalGame(eqx.Module):
         [[0.5 0.5]
          [0.5 0.5]]
     """
-
-    counts: Float[Array, "*profile"]
-    failures: Float[Array, "*profile"]
-    means: Float[Array, "player *profile"]
-    covariances: Float[Array, "player player *profile"]
-    third: Float[Array, "player *profile"]
-    width: Float[Array, ""]
-    unknown: Float[Array, "player *profile"]
-    prior: Float[Array, "*types"] | None
-    prior_plays: Float[Array, ""]
-    missing: str = eqx.field(static=True)
-    pseudo_plays: float = eqx.field(static=True)
-    failed_payoff: float | None = eqx.field(static=True)
-    labels: Labels = eqx.field(static=True)
 
     @classmethod
     def from_moments(
@@ -177,12 +164,12 @@ class EmpiricalGame(eqx.Module):
             raise InputError("payoff_range", f'must be two finite numbers where missing="{missing}"')
         check_within(log.payoff, known_range, "log.payoff")
         states, actions = _shape(table)
-        types, played, payoffs, broken = _plays(log, states, actions)
+        types, played, payoffs, broken = simultaneous_plays(log, states, actions)
         pays = _failed_payoff(failed, broken, known_range)
-        shape, size = _profile_shape(states, actions), math.prod(_profile_shape(states, actions))
-        flat = _profile_index(types, played, states, actions)
+        shape, size = profile_shape(states, actions), math.prod(profile_shape(states, actions))
+        flat = profile_index(types, played, states, actions)
         failures = np.bincount(flat[broken], minlength=size)
-        counts, means, covariances, third = _moments(*_observed(flat, payoffs, broken, pays), size)
+        counts, means, covariances, third = _moments(*observed(flat, payoffs, broken, pays), size)
         prior_array, prior_plays = _prior(prior, types, states)
         possible = np.ones(shape, bool) if prior_array is None else possible_profiles(prior_array, shape)
         unknown = np.zeros_like(means)
@@ -213,28 +200,21 @@ class EmpiricalGame(eqx.Module):
             labels=log.labels,
         )
 
-    @property
-    def game(self) -> NormalFormGame | BayesianGame:
-        """The game of mean payoffs."""
-        if self.prior is None:
-            return NormalFormGame(self.means, labels=self.labels)
-        return BayesianGame(self.prior, self.means, labels=self.labels)
+    def solve(self, tau: Any, **options: Any) -> EmpiricalSolution:
+        """The HQRE of the mean payoffs, with what the plays say of it.
 
-    @property
-    def num_plays(self) -> Float[Array, ""]:
-        """Plays in all, failed ones included."""
-        return jnp.sum(self.counts) + (jnp.sum(self.failures) if self.failed_payoff is None else 0.0)
+        Args:
+            tau: Temperatures, units of payoff, as in `solve`.
+            options: Of `solve`: solver, reference, tolerance.
 
-    def __repr__(self) -> str:
-        if not eqx.is_array(self.counts) or self.means.shape[1:] != self.counts.shape:
-            return f"EmpiricalGame(batch {self.counts.shape})"
-        c = np.asarray(self.counts)
-        treated = "left out" if self.failed_payoff is None else f"paid {self.failed_payoff:g}"
-        return (
-            f"EmpiricalGame({self.means.shape[0]} players, profiles {c.shape}, plays per profile "
-            f"{c.min():g} to {c.max():g}, {float(np.sum(self.failures)):g} failed plays ({treated}), "
-            f"missing={self.missing!r})"
-        )
+        Returns:
+            The `EmpiricalSolution`: ``.solution``, ``.confidence()``, ``.plan(eps)``, ``.bootstrap(log)``.
+
+        Raises:
+            InputError: As `solve`.
+            SolveError: As `solve`.
+        """
+        return EmpiricalSolution(self, solve(self.game, tau, **options))
 
 
 def _shape(table: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -243,67 +223,6 @@ def _shape(table: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if len(set(row)) != 1:
             raise InputError(f"num_actions[{i}]", "differs between information states; one-shot games here have a box")
     return tuple(len(row) for row in table), tuple(int(row[0]) for row in table)
-
-
-def observed_plays(log: RolloutLog, empirical: EmpiricalGame) -> tuple[np.ndarray, np.ndarray]:
-    """Profile (flat index) and payoffs ``(play, player)`` of each play that an empirical game counts."""
-    checked_kind(log, RolloutLog, "log")
-    players, shape = empirical.means.shape[0], empirical.counts.shape
-    actions = shape[-players:]
-    states = (1,) * players if empirical.prior is None else empirical.prior.shape
-    types, played, payoffs, broken = _plays(log, states, actions)
-    return _observed(_profile_index(types, played, states, actions), payoffs, broken, empirical.failed_payoff)
-
-
-def _observed(flat, payoffs, broken, pays):
-    """Plays that count: those that did not fail or, where failing pays something, all of them."""
-    if pays is None:
-        return flat[~broken], payoffs[~broken]
-    return flat, np.where(broken[:, None], pays, payoffs)
-
-
-def _profile_shape(states: tuple[int, ...], actions: tuple[int, ...]) -> tuple[int, ...]:
-    return (*(states if max(states) > 1 else ()), *actions)
-
-
-def _profile_index(types: np.ndarray, played: np.ndarray, states: tuple[int, ...], actions: tuple[int, ...]):
-    index = (*(types.T if max(states) > 1 else ()), *played.T)
-    return np.asarray(np.ravel_multi_index(index, _profile_shape(states, actions)))
-
-
-def possible_profiles(prior: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Profiles whose types have positive probability."""
-    return np.broadcast_to((prior > 0).reshape(prior.shape + (1,) * (len(shape) - prior.ndim)), shape)
-
-
-def _plays(log: RolloutLog, states: tuple[int, ...], actions: tuple[int, ...]):
-    """Types, actions and payoffs of each play, ``(play, player)``, and whether it failed."""
-    players = len(actions)
-    if not len(log):
-        raise InputError("log", "is empty")
-    later = np.flatnonzero(log.step > 0)
-    if len(later):
-        raise InputError(
-            f"step[{later[0]}]", "is not 0: a one-shot game has one step; choose one by log.filter(step=0)"
-        )
-    order = np.lexsort([log.agent, log.episode, log.run])
-    run, episode, agent = log.run[order], log.episode[order], log.agent[order]
-    starts = np.flatnonzero(np.r_[True, (np.diff(run) != 0) | (np.diff(episode) != 0)])
-    sizes = np.diff(np.r_[starts, len(order)])
-    # Keys are unique: a play of as many rows as players, none of an agent beyond them, has one row for each.
-    ill = (sizes != players) | (np.maximum.reduceat(agent, starts) >= players)
-    if ill.any():
-        k = starts[np.argmax(ill)]
-        problem = f"does not hold one row for each of {players} players"
-        raise InputError("log", f"run {run[k]}, episode {episode[k]} {problem}")
-    column = {name: values[order].reshape(-1, players) for name, values in log.columns().items()}
-    for name, limit in (("information_state", states), ("action", actions)):
-        over = np.argwhere(column[name] >= np.asarray(limit))
-        if len(over):
-            k, i = over[0]
-            shown = f"is {column[name][k, i]}, where {limit[i]} are, counted from 0"
-            raise InputError(name, f"of player {i} in episode {column['episode'][k, 0]} {shown}")
-    return column["information_state"], column["action"], column["payoff"], np.asarray(column["failed"].any(1))
 
 
 def _moments(flat: np.ndarray, payoffs: np.ndarray, size: int):

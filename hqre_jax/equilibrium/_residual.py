@@ -199,6 +199,13 @@ def bayesian_regret(
         InputError: On bad input.
 
     Source: theory.md, T3.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> uniform, hares = [[[0.5, 0.5]], [[0.5, 0.5]]], [[[0.1, 0.9]], [[0.1, 0.9]]]
+        >>> print(hq.equilibrium.bayesian_regret(game, [uniform, hares], 8.0).round(3))
+        [1.779 1.779]
     """
     problem = posed(game, tau, reference=reference, entropy=entropy, continuation=continuation)
     total = jnp.zeros(problem.mask.shape[0], problem.tau.dtype)

@@ -26,6 +26,13 @@ class Evaluation(NamedTuple):
             occupancy ``(1−γ) Σ_t γ^t P(x_t = x)``; with γ = 1 the expected number of visits.
         continuation: Values ``(player, target)`` one backup later, at the states that transitions lead to;
             of size 0 where play ends at once.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.load_game("stag_hunt"), 8.0)
+        >>> worth = problem.evaluate(problem.log_reference)
+        >>> print(worth.action_values[0], worth.values[0].round(3))
+        [[5.5 6.5]] [6.]
     """
 
     action_values: ActionValues

@@ -30,6 +30,18 @@ class AbstractSimulator(eqx.Module):
         policy_independent_beliefs: Whether ``b_i(w|x)`` is the same under every policy.
         beliefs_ignore_own_policy: Whether a player's own policy does not move its beliefs (perfect recall).
         labels: Names for people.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> simulator, key = hq.load_game("stag_hunt").simulator(), jax.random.key(0)
+        >>> state = simulator.reset(key)
+        >>> simulator.observe(state).tolist()
+        [0, 0]
+        >>> state, rewards, over = simulator.step(key, state, jnp.array([0, 1]))
+        >>> rewards.tolist(), bool(over)
+        ([1.0, 8.0], True)
     """
 
     action_mask: eqx.AbstractVar[ActionMask]
@@ -83,6 +95,25 @@ class AbstractHostSimulator(abc.ABC):
         num_moves: Largest number of decisions of one player within a play that are to be sampled.
         beliefs_ignore_own_policy: Whether a player's own policy does not move its beliefs (perfect recall).
         labels: Names for people.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> class Pennies(hq.sampled.AbstractHostSimulator):
+        ...     action_mask, return_low, return_high = np.ones((2, 1, 2), bool), -np.ones(2), np.ones(2)
+        ...     discount, horizon, num_moves = 0.0, 1, 1
+        ...
+        ...     def reset(self, seeds):
+        ...         return np.zeros((len(seeds), 2), int)
+        ...
+        ...     def observe(self, state):
+        ...         return state
+        ...
+        ...     def step(self, state, actions):
+        ...         won = np.where(actions[:, 0] == actions[:, 1], 1.0, -1.0)
+        ...         return state, np.stack([won, -won], axis=1), won != 0, won == 0
+        >>> hq.SampledGame(Pennies(), num_episodes=100).num_players
+        2
     """
 
     action_mask: Bool[np.ndarray, "player state action"]

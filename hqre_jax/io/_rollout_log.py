@@ -47,6 +47,17 @@ def load_rollout_log(path: str | os.PathLike[str], *, incomplete: Incomplete = "
     Raises:
         InputError: The file cannot be read, is of another schema or version, or a row is ill-formed; the field
             is ``FILE:LINE: column``, for syntax ``FILE:LINE:COLUMN``.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 1], agent=[0, 0], action=[1, 0], payoff=[2.0, 0.5])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hq.io.save_rollout_log(log, path := pathlib.Path(folder, "plays.jsonl"))
+        ...     _ = path.write_text(path.read_text()[:-9])  # as if the machine had crashed
+        ...     print(hq.io.load_rollout_log(path, incomplete="skip").payoff)
+        [2.]
     """
     path = _path(path)
     name = display(path)
@@ -76,6 +87,15 @@ def save_rollout_log(log: RolloutLog, path: str | os.PathLike[str]) -> None:
 
     Raises:
         InputError: The format is unknown, or the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 0], agent=[0, 1], action=[1, 0], payoff=[2.0, 0.5])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hq.io.save_rollout_log(log, f"{folder}/plays.npz")
+        ...     print(hq.io.load_rollout_log(f"{folder}/plays.npz").action)
+        [1 0]
     """
     path = _path(path)
     checked_kind(log, RolloutLog, "log")
@@ -107,6 +127,17 @@ def append_rollout_log(log: RolloutLog, path: str | os.PathLike[str], *, incompl
     Raises:
         InputError: The file is none of this version, is of a game with other numbers of actions, ends in a line that
             is cut off, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 0], agent=[0, 1], action=[1, 0], payoff=[2.0, 0.5])
+        >>> later = hq.RolloutLog(episode=[1, 1], agent=[0, 1], action=[0, 0], payoff=[1.0, 1.0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     hq.io.append_rollout_log(log, f"{folder}/plays.jsonl")
+        ...     hq.io.append_rollout_log(later, f"{folder}/plays.jsonl")
+        ...     print(hq.io.load_rollout_log(f"{folder}/plays.jsonl").payoff)
+        [2.  0.5 1.  1. ]
     """
     path = _path(path)
     checked_kind(log, RolloutLog, "log")

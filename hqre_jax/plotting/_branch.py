@@ -24,6 +24,12 @@ def branch(branch: Branch | Problem, ax: Any = None) -> Any:
         The axes.
 
     Source: theory.md §6; McKelvey & Palfrey (1995), whose figures have λ = 1/τ on this axis.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> axes = hq.plotting.branch(hq.trace_branch(hq.load_game("stag_hunt"), tau_to=1.0))
+        >>> axes.get_xlabel()
+        'temperature τ (units of payoff)'
     """
     branch = trace_branch(branch) if isinstance(branch, Problem) else branch
     mask = np.asarray(branch.problem.mask)

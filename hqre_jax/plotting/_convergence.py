@@ -37,6 +37,13 @@ def convergence(sol: Solution | Problem, bound: float | None = None, ax: Any = N
         InputError: If the solution has no history or the bound is no factor.
 
     Source: theory.md, T2.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> solution = hq.solve(hq.load_game("stag_hunt"), 8.0, solver="fixed_point", history=True)
+        >>> axes = hq.plotting.convergence(solution)
+        >>> axes.get_yscale(), len(axes.lines)
+        ('log', 2)
     """
     sol = solve(sol, history=True) if isinstance(sol, Problem) else sol
     if sol.history is None:

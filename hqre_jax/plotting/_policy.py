@@ -27,6 +27,12 @@ def policy(sol: Solution | Problem, ax: Any = None) -> Any:
 
     Returns:
         The axes.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> axes = hq.plotting.policy(hq.Problem(hq.load_game("stag_hunt"), 8.0))
+        >>> len(axes.patches), axes.get_ylabel()
+        (4, 'player, information state')
     """
     sol = solve(sol) if isinstance(sol, Problem) else sol
     mask, probabilities = np.asarray(sol.problem.mask), np.asarray(sol.policy)

@@ -27,6 +27,15 @@ class Episodes(NamedTuple):
         log_propensities: Log-probability with which each action was drawn; 0 where nobody acts.
         ended: Whether the play came to its end, rather than being cut off.
         failed: Whether it broke down; then nothing in it counts.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> game = hq.SampledGame.from_game(hq.load_game("stag_hunt"))
+        >>> log = hq.RolloutLog.from_plays([[0, 1]], [[1.0, 8.0]], log_propensities=np.log(0.5), num_actions=[[2], [2]])
+        >>> plays = hq.sampled.Episodes.from_log(log, game)
+        >>> plays.rewards.tolist(), plays.to_log(game).payoff.tolist()
+        ([[[1.0, 8.0]]], [1.0, 8.0])
     """
 
     states: Int[Array, "episode step player"]

@@ -33,6 +33,15 @@ class Moments(NamedTuple):
         paid: Σ w times the regularisation that is paid at the visit itself.
         episodes: Number of plays that did not fail.
         failed: Number of plays that did.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> one = jnp.ones((2, 1, 2))
+        >>> sums = hq.sampled.Moments.zero(one > 0, float)._replace(weight=one, total=5 * one)
+        >>> more = sums._replace(total=7 * one)
+        >>> print(sums.plus(more).weight[0], sums.plus(more).total[0])
+        [[2. 2.]] [[12. 12.]]
     """
 
     weight: ActionValues
@@ -69,6 +78,16 @@ class Estimate(NamedTuple):
         truncation: Bound on the error from plays that were cut off, per unit of the range of returns.
         num_episodes: Number of plays that did not fail.
         num_failed: Number of plays that did; they are in no average.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.SampledGame.from_game(hq.load_game("stag_hunt")), 8.0)
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> found = hq.sampled.estimate_action_values(problem, uniform, 400, jax.random.key(0))
+        >>> lower, upper = found.interval(0.99)
+        >>> bool((lower[0, 0, 0] < 5.5) & (5.5 < upper[0, 0, 0])), found.num_episodes.item()
+        (True, 400)
     """
 
     action_values: ActionValues
@@ -107,6 +126,16 @@ def estimate(moments: Moments, baseline: ActionValues | None = None) -> Estimate
 
     Returns:
         The `Estimate`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> one = jnp.ones((2, 1, 2))  # four plays that paid 10, 1, 8 and 5
+        >>> sums = hq.sampled.Moments.zero(one > 0, float)._replace(weight=4 * one, weight_squared=4 * one)
+        >>> sums = sums._replace(visits=4 * one.astype(int), total=24 * one, cross=24 * one, total_squared=190 * one)
+        >>> found = hq.sampled.estimate(sums)
+        >>> print(found.action_values[0], found.standard_errors[0].round(3))
+        [[6. 6.]] [[1.958 1.958]]
     """
     seen = moments.weight > 0
     weight = jnp.where(seen, moments.weight, 1.0)
@@ -149,6 +178,15 @@ def half_widths(moments: Moments, log_error: Float[Array, ""], width: Float[Arra
 
     Returns:
         ``(player, information state, action)``, at most R.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> one = jnp.ones((2, 1, 2))  # a hundred plays that paid 0 or 1, as often as not
+        >>> sums = hq.sampled.Moments.zero(one > 0, float)._replace(weight=100 * one, weight_squared=100 * one)
+        >>> sums = sums._replace(visits=100 * one.astype(int), total=50 * one, cross=50 * one, total_squared=50 * one)
+        >>> print(hq.sampled.half_widths(sums, jnp.log(0.05), jnp.ones(2), "bernstein")[0].round(3))
+        [[0.252 0.252]]
     """
     known = estimate(moments)
     range_ = width[:, None, None]

@@ -60,6 +60,18 @@ def action_values_from_log(
             entry of a play that did not fail is no number, is not of this game, or makes its weight overflow.
 
     Source: Precup, Sutton & Singh (2000); Jiang & Li (2016); van Seijen et al. (2009).
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> game = hq.SampledGame.from_game(hq.load_game("stag_hunt"))
+        >>> plays, paid = [[0, 0], [0, 1], [1, 0], [1, 1]] * 2, [[10.0, 10.0], [1.0, 8.0], [8.0, 1.0], [5.0, 5.0]] * 2
+        >>> log = hq.RolloutLog.from_plays(plays, paid, log_propensities=np.log(0.5), num_actions=[[2], [2]])
+        >>> problem, logged = hq.Problem(game, 8.0), hq.sampled.Episodes.from_log(log, game)
+        >>> hares = [[[0.1, 0.9]], [[0.1, 0.9]]]
+        >>> found = hq.sampled.action_values_from_log(problem, logged, hares, method="importance")
+        >>> print(found.action_values[0].round(2))
+        [[1.9 5.3]]
     """
     game = sampled_game(checked_kind(problem, Problem, "problem", "SampledGames are posed by Problem(game, tau)").game)
     if game is None:
@@ -100,6 +112,15 @@ def estimate_action_values(problem: Problem, policy: Any, num_episodes: int, key
 
     Raises:
         InputError: If the game is not sampled, or the policy is none.
+
+    Example:
+        >>> import jax
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.SampledGame.from_game(hq.load_game("stag_hunt")), 8.0)
+        >>> uniform = [[[0.5, 0.5]], [[0.5, 0.5]]]
+        >>> found = hq.sampled.estimate_action_values(problem, uniform, 400, jax.random.key(0))
+        >>> print(found.action_values[0].round(1), found.standard_errors[0].round(1))
+        [[5.1 6.4]] [[0.5 0.2]]
     """
     game = sampled_game(checked_kind(problem, Problem, "problem", "SampledGames are posed by Problem(game, tau)").game)
     if game is None:

@@ -243,7 +243,22 @@ def _count(value: Any, field: str) -> int:
 
 
 def sampled_game(game: AbstractGame) -> SampledGame | None:
-    """The game, if it is known only by playing it; None where its values are exact."""
+    """The game, if it is known only by playing it; None where its values are exact.
+
+    Args:
+        game: Any game.
+
+    Returns:
+        The game itself, or None.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> exact = hq.load_game("stag_hunt")
+        >>> hq.sampled.sampled_game(exact) is None
+        True
+        >>> hq.sampled.sampled_game(hq.SampledGame.from_game(exact)).num_players
+        2
+    """
     return game.sampler()
 
 

@@ -25,6 +25,13 @@ class Iterate(NamedTuple):
         residual: The undamped residual at the requested temperatures.
         best: Least residual so far.
         stalled: Steps since then.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.load_game("stag_hunt"), 8.0)
+        >>> here = hq.solvers.look(problem, problem.log_reference)
+        >>> here.residual.round(3).item(), here.stalled.item()
+        (0.031, 0)
     """
 
     logits: LogPolicy
@@ -35,7 +42,24 @@ class Iterate(NamedTuple):
 
 
 def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> Iterate:
-    """Evaluate the game at ``logits``: one pass, from which both residual and next step follow."""
+    """Evaluate the game at ``logits``: one pass, from which both residual and next step follow.
+
+    Args:
+        problem: The problem.
+        logits: Unnormalised log-policy z, ``(player, information state, action)``.
+        before: The iterate before, for the least residual so far; None for the first one.
+
+    Returns:
+        The `Iterate`.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> problem = hq.Problem(hq.load_game("stag_hunt"), 8.0)
+        >>> here = hq.solvers.look(problem, problem.log_reference)
+        >>> there = hq.solvers.look(problem, here.response, here)
+        >>> print(here.residual.round(3), there.residual.round(3))
+        0.031 0.006
+    """
     log_policy = problem.log_policy(logits)
     response = problem.response_logits(log_policy)
     residual = residual_between(log_policy, response, problem)
@@ -60,6 +84,14 @@ class Evidence(NamedTuple):
         num_looks: How often a policy was judged.
         num_episodes: Plays that judged it, in all, none of which had any part in finding it.
         num_failed: Plays that broke down; each counts as if it could have paid anything.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> one = jnp.asarray(1)
+        >>> seen = hq.solvers.Evidence(jnp.asarray(0.99), jnp.asarray(0.01), 2 * one, 5000 * one, 0 * one)
+        >>> seen.level.item(), seen.num_episodes.item()
+        (0.99, 5000)
     """
 
     level: Scalar

@@ -35,6 +35,13 @@ class ControllerState:
         swinging: Decision points that swung to and fro in these.
         target: Least temperatures with the margin wanted, as far as they are known; None before anybody met.
         plays_used: Decisions behind the target, which is found anew when there are half as many again.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> state = hq.stability.TemperatureController().init(np.ones((2, 1, 2), bool), 0.5)
+        >>> state.tau.tolist(), state.target
+        ([[0.5], [0.5]], None)
     """
 
     tau: Float[np.ndarray, "player state"]
@@ -70,6 +77,17 @@ class TemperatureController:
     each stage, which is enough where transitions do not depend on actions.
 
     Source: theory.md §3 (least temperatures), T6.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> mask, controller = np.ones((2, 1, 2), bool), hq.stability.TemperatureController()
+        >>> plays = np.repeat([[0, 0], [0, 1], [1, 0], [1, 1]], 20, axis=0)
+        >>> met = (plays[:, :1] == plays[:, 1:]) * [10.0, 10.0]
+        >>> state = controller.init(mask, 0.5)
+        >>> print(controller.step(state, mask / 2, plays, met, mask).tau.round(3))
+        [[5.5]
+         [5.5]]
     """
 
     reserve: float = 0.1

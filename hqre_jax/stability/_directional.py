@@ -45,6 +45,16 @@ class Directional(NamedTuple):
         ratios: ``(J_x + η⟨Q̂_x − Q̂'_x, d_x⟩) / (1+ητ_x) J_x``, the ratio of each decision point on its own; not a number
             where it did not move.
         weighted_divergence: ``Σ w J``, a pure number.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> here, there = np.array([[[0.9, 0.1]], [[0.9, 0.1]]]), np.array([[[0.1, 0.9]], [[0.1, 0.9]]])
+        >>> one, many = np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> seen = [hq.stability.ActionValueEstimates.independent(4 * policy, one, many) for policy in (here, there)]
+        >>> found = hq.stability.directional(here, there, *seen, 0.1)
+        >>> bool(found.diverges), bool(found.overshoots)
+        (True, False)
     """
 
     margin: Interval
@@ -111,6 +121,17 @@ def directional(
         InputError: On bad input.
 
     Source: theory.md, T6.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> here, there = np.array([[[0.9, 0.1]], [[0.9, 0.1]]]), np.array([[[0.1, 0.9]], [[0.1, 0.9]]])
+        >>> one, many = np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> seen = [hq.stability.ActionValueEstimates.independent(4 * policy, one, many) for policy in (here, there)]
+        >>> print(hq.stability.directional(here, there, *seen, 8.0, step=0.1).margin)
+        6.544 [6.537, 6.55]
+        >>> print(hq.stability.directional(here, there, *seen, 0.1, step=0.1).margin)
+        -1.356 [-1.363, -1.35]
     """
     mask = _mask_of(policy, other, action_mask, estimates=estimates, other_estimates=other_estimates)
     dtype = estimates.mean.dtype
@@ -233,6 +254,14 @@ def soft_gap(
         InputError: On bad input.
 
     Source: theory.md, T3, T6.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> policy, one, many = np.array([[[0.731, 0.269]], [[0.5, 0.5]]]), np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> seen = hq.stability.ActionValueEstimates.independent([[[2.0, 0.0]], [[2.0, 0.0]]], one, many)
+        >>> print(hq.stability.soft_gap(policy, seen, 2.0).estimate[1].round(3))
+        [0.24]
     """
     mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
@@ -289,6 +318,15 @@ def effective_temperature(
 
     Raises:
         InputError: On bad input.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> policy, one, many = np.array([[[0.731, 0.269]], [[0.5, 0.5]]]), np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> seen = hq.stability.ActionValueEstimates.independent([[[2.0, 0.0]], [[1.0, 1.0]]], one, many)
+        >>> print(hq.stability.effective_temperature(policy, seen).estimate.round(2))
+        [[ 2.]
+         [nan]]
     """
     mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype

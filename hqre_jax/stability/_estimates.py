@@ -30,6 +30,15 @@ class ActionValueEstimates(eqx.Module):
         count: Number of payoffs behind each mean. With fewer than two nothing is known of its error.
         bias: How much what was not seen may move each mean, units of payoff: payoffs that are missing, and other
             payoffs than the one that a cell always showed.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> plays = [[0, 0], [0, 1], [1, 0], [1, 1]] * 2
+        >>> payoffs = [[10.0, 10.0], [1.0, 8.0], [8.0, 1.0], [5.0, 5.0]] * 2
+        >>> seen = hq.stability.ActionValueEstimates.from_rollouts(plays, payoffs, np.ones((2, 1, 2), bool))
+        >>> print(seen.mean[0], seen.count[0])
+        [[5.5 6.5]] [[4. 4.]]
     """
 
     mean: ActionValues
@@ -187,6 +196,15 @@ def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...]
         The interval; infinite where a coefficient is not 0 at a cell with fewer than two payoffs.
 
     Source: Welch (1947), Satterthwaite (1946).
+
+    Example:
+        >>> import numpy as np
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> ones = np.ones((1, 1, 2))
+        >>> seen = hq.stability.ActionValueEstimates.independent([[[3.0, 1.0]]], ones, 100 * ones)
+        >>> print(hq.stability.linear_interval(((jnp.array([[[1.0, -1.0]]]), seen),), 0.95))
+        2 [1.721, 2.279]
     """
     value = variance = total = squares = bias = jnp.zeros((), forms[0][0].dtype)
     blind = jnp.zeros((), bool)

@@ -46,6 +46,16 @@ class InteractionEstimates:
         visits: Plays in which x acted, ``(x,)``.
         action_mask: Valid actions, ``(player, information state, action)``.
         payoff_range: Least and largest possible payoff of a play, if that was stated.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> plays = [[0, 0], [0, 1], [1, 0], [1, 1]] * 10
+        >>> payoffs = [[10.0, 10.0], [1.0, 8.0], [8.0, 1.0], [5.0, 5.0]] * 10
+        >>> seen = hq.stability.InteractionEstimates.from_plays(plays, payoffs, np.ones((2, 1, 2), bool))
+        >>> print(seen.influence())
+        [[0.  1.5]
+         [1.5 0. ]]
     """
 
     total: Float[np.ndarray, "n n a a"]

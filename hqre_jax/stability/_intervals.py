@@ -16,6 +16,13 @@ class Interval(NamedTuple):
         estimate: The estimate.
         lower: Lower end.
         upper: Upper end.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> found = hq.stability.Interval(jnp.array(1.0), jnp.array(0.5), jnp.array(1.5))
+        >>> print(found.affine(jnp.array(-2.0), jnp.array(0.0)))
+        -2 [-3, -1]
     """
 
     estimate: Float[Array, "*b"]
@@ -48,6 +55,12 @@ def interval(
 
     Returns:
         The intervals.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> print(hq.stability.interval(jnp.array(1.0), jnp.array(0.01), jnp.array(30.0), 0.95))
+        1 [0.7958, 1.204]
     """
     half = student_quantile(0.5 * (1 + level), freedom) * jnp.sqrt(variance)
     return Interval(estimate, estimate - half, estimate + half)
@@ -63,6 +76,12 @@ def student_quantile(probability: Float[Array, ""] | float, freedom: Float[Array
 
     Returns:
         The quantiles, of the shape of ``freedom``.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> print(hq.stability.student_quantile(0.975, jnp.array([1.0, 30.0])).round(3))
+        [12.706  2.042]
     """
     nu = jnp.maximum(freedom, 1.0)
     # ν = 1 (Cauchy) has the heaviest tail of those allowed: its quantile is an upper end.

@@ -23,6 +23,12 @@ def oscillation_index(policies: Any) -> StateValues:
 
     Raises:
         InputError: If there are fewer than three policies.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> to_and_fro = [[[[0.9, 0.1]]], [[[0.1, 0.9]]], [[[0.9, 0.1]]], [[[0.1, 0.9]]]]
+        >>> print(hq.stability.oscillation_index(to_and_fro).round(3))
+        [[-1.]]
     """
     steps = _steps(policies, 3)
     length = jnp.linalg.norm(steps, axis=-1)
@@ -45,6 +51,12 @@ def drift_index(policies: Any) -> StateValues:
 
     Raises:
         InputError: If there are fewer than two policies.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> to_and_fro = [[[[0.9, 0.1]]], [[[0.1, 0.9]]], [[[0.9, 0.1]]], [[[0.1, 0.9]]]]
+        >>> print(hq.stability.drift_index(to_and_fro).round(3))
+        [[3.]]
     """
     steps = _steps(policies, 2)
     length = jnp.sum(jnp.linalg.norm(steps, axis=-1), axis=0)

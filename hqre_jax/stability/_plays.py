@@ -28,6 +28,12 @@ class Plays(NamedTuple):
             the way.
         log_propensity: Logged ``log π_i(a|x)``; not a number where unknown.
         episode: Number of the episode, which is independent of all others.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 0], step=[0, 1], agent=[0, 0], action=[1, 0], payoff=[1.0, 2.0])
+        >>> hq.stability.Plays.of(log, num_players=1, discount=0.5).to_go.tolist()
+        [[2.0], [2.0]]
     """
 
     states: Int[np.ndarray, "row player"]
@@ -115,7 +121,24 @@ class Plays(NamedTuple):
 
 
 def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action"]:
-    """Valid actions: those that the logs declare, or those that were ever played; or an error if a log does not fit."""
+    """Valid actions: those that the logs declare, or those that were ever played; or an error if a log does not fit.
+
+    Args:
+        logs: Logs of one game.
+
+    Returns:
+        The mask, ``(player, information state, action)``.
+
+    Raises:
+        InputError: If the logs are empty, of different games, or show what they do not declare.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> log = hq.RolloutLog(episode=[0, 0], agent=[0, 1], action=[1, 0], payoff=[2.0, 0.5], num_actions=[[3], [2]])
+        >>> print(hq.stability.mask_of([log])[:, 0])
+        [[ True  True  True]
+         [ True  True False]]
+    """
     declared = [(k, log.num_actions) for k, log in enumerate(logs) if log.num_actions is not None]
     if not declared:
         columns = [

@@ -32,7 +32,13 @@ Table = Float[np.ndarray, "player state"]
 
 
 class Stability(StrEnum):
-    """What the data say of play at these temperatures, with this step."""
+    """What the data say of play at these temperatures, with this step.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.stability.Stability.stable == "stable", [str(verdict) for verdict in hq.stability.Stability]
+        (True, ['stable', 'unstable', 'not_enough_data'])
+    """
 
     stable = "stable"
     unstable = "unstable"
@@ -50,6 +56,14 @@ class Alarm:
         value: Directional margin (units of payoff) or contraction ratio (pure number).
         culprits: The decision points (player, information state) that are responsible beyond doubt; all that
             moved, where no single one is.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import hqre_jax as hq
+        >>> margin = hq.stability.Interval(jnp.array(-0.7), jnp.array(-0.8), jnp.array(-0.6))
+        >>> alarm = hq.stability.Alarm("divergence", rounds=(0, 1), value=margin, culprits=((0, 0),))
+        >>> print(f"{alarm.kind} between rounds {alarm.rounds}: margin {alarm.value}")
+        divergence between rounds (0, 1): margin -0.7 [-0.8, -0.6]
     """
 
     kind: str
@@ -86,6 +100,19 @@ class StabilityReport:
         effective_tau: Temperatures that the last policy acts by, with intervals.
         least_tau: Least temperatures that would make the estimated margin positive; None if unknown.
         level: Confidence level of every alarm and limit.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> path = [[[[0.9, 0.1]], [[0.1, 0.9]]], [[[0.1, 0.9]], [[0.9, 0.1]]], [[[0.9, 0.1]], [[0.1, 0.9]]]]
+        >>> one, many = np.ones((2, 1, 2)), np.full((2, 1, 2), 1e4)
+        >>> values = 1 - np.array(path)
+        >>> estimates = [hq.stability.ActionValueEstimates.independent(value, one, many) for value in values]
+        >>> report = hq.diagnose(path, estimates, 0.1)
+        >>> report.culprits, {alarm.kind for alarm in report.alarms}
+        (((0, 0), (1, 0)), {'overshooting'})
+        >>> print(str(report).splitlines()[0])
+        unstable (99 % confidence, 3 policies)
     """
 
     verdict: Stability

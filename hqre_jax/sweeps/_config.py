@@ -69,6 +69,13 @@ class Config:
         entropy: As in `solve`.
         tol: Largest acceptable residual; None for the default of `solve`.
         max_steps: Largest number of steps; None for each solver's own.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [1.0, 8.0], "num_games": 4}
+        >>> config = hq.sweeps.read_config(ask)
+        >>> len(config.cells), config.solvers
+        (2, ('auto',))
     """
 
     families: tuple[GameFamily, ...]
@@ -120,6 +127,16 @@ def read_config(source: Any) -> Config:
 
     Raises:
         InputError: Naming the file, the table and the key at fault.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> hq.sweeps.read_config(ask).temperatures
+        (8.0,)
+        >>> hq.sweeps.read_config(ask | {"num_games": -4})
+        Traceback (most recent call last):
+            ...
+        hqre_jax.core._input.InputError: config: num_games: is -4; a whole number, 1 or more is wanted
     """
     if isinstance(source, Config):
         return source
@@ -264,5 +281,17 @@ def _listed(literal: Any) -> str:
 
 
 def shown_tau(tau: float | tuple[float, ...]) -> str:
-    """``2`` or ``2,0.5``."""
+    """``2`` or ``2,0.5``.
+
+    Args:
+        tau: Temperatures of a cell, one or one per player, units of payoff.
+
+    Returns:
+        Them as one word, for tables.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.sweeps.shown_tau(2.0), hq.sweeps.shown_tau((2.0, 0.5))
+        ('2', '2,0.5')
+    """
     return ",".join(f"{t:g}" for t in tau) if isinstance(tau, tuple) else f"{tau:g}"

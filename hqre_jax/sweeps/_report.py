@@ -31,6 +31,15 @@ class Row:
         median_steps: Median number of steps.
         worst_residual: Largest residual, in probability; nan where one is no number.
         games_per_second: Games over the seconds their shards took, compilation included; nan if not recorded.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     row = hq.sweep(ask, folder).rows[0]
+        >>> row.games, row.failed, row.tau
+        (4, 0, 8.0)
     """
 
     family: GameFamily
@@ -52,6 +61,15 @@ class Summary:
     Attributes:
         folder: Where it is.
         rows: One per family, solver and temperature.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     summary = hq.sweep(ask, folder)
+        >>> summary.complete, summary.failed
+        (True, 0)
     """
 
     folder: Path
@@ -112,6 +130,16 @@ def summarise(folder: str | Path) -> Summary:
 
     Raises:
         InputError: The folder holds no sweep, or a damaged shard.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = hq.sweep(ask, folder)
+        ...     summary = hq.sweeps.summarise(folder)
+        >>> summary.rows[0].games
+        4
     """
     path = Path(folder)
     config, shards = _manifest(path)

@@ -29,6 +29,11 @@ class Processes:
         coordinator: ``HOST:PORT`` of process 0; None lets JAX ask the cluster (Slurm, Open MPI, Kubernetes).
         count: Number of processes; None likewise.
         index: This process, from 0; None likewise.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> hq.sweeps.Processes(coordinator="first:1234", count=4, index=0).count
+        4
     """
 
     coordinator: str | None = None

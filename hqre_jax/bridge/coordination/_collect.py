@@ -26,6 +26,11 @@ class Collected:
         done: Those of them that are there.
         failures: Calls that failed for good; they are missing observations.
         unreachable: Whether it was given up because no connection came about.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import Collected
+        >>> Collected(total=10, done=10, failures=[]).done
+        10
     """
 
     total: int
@@ -83,6 +88,19 @@ def collect(
 
     Returns:
         What came of it. Nothing more is asked after a budget's end, nor after a batch without a single connection.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, collect
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = states.items("dev", samples.tasks, count=1)
+        >>> found = collect(samples, states, items, say=lambda *told: None)
+        >>> found.done == found.total, found.failures
+        (True, [])
     """
     plan = cells(samples, states, items)
     result = Collected(sum(len(wanted) for _, wanted in plan), 0, [])
@@ -112,6 +130,18 @@ def available(samples: Samples, states: PublicStates, items: Mapping[int, Sequen
         samples: A pool of recorded models.
         states: The public states.
         items: Questions of each class.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, available
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = states.items("dev", samples.tasks, count=1)
+        >>> available(samples, states, items)
+        8
     """
     found: dict[tuple[int, str, str, int], list[bool]] = {}
     for _, wanted in cells(samples, states, items):

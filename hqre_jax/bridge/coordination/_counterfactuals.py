@@ -131,7 +131,18 @@ def pools(samples: Samples) -> list[list[tuple[int, int]]]:
 
 
 def needed(samples: Samples) -> int:
-    """How many samples of a control a play may need: one for each agent of a voice and round."""
+    """How many samples of a control a play may need: one for each agent of a voice and round.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import Samples, needed
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> parrot = from_python(lambda request: "The answer is 10.", "parrot")
+        >>> len(team.agents), team.rounds, needed(Samples(team, {"smollm2-135m": parrot}))
+        (3, 2, 6)
+    """
     return samples.team.rounds * max(map(len, pools(samples)), default=0)
 
 

@@ -87,6 +87,19 @@ class TeamGame:
         law: The law of play for which the game holds.
         price_scale: Factor on the prices of the team file.
         omega: For each class how much each sample counts, ``(agent, choice, index)``; None for all alike.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamGame
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> parrot = from_python(lambda request: Reply("The answer is 10.", "stop", Usage(100, 0, 8)), "parrot")
+        >>> samples = Samples(team, {"smollm2-135m": parrot})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> game = TeamGame.from_samples(samples, states.items("dev", samples.tasks, count=1))
+        >>> game.game.num_players, game.game.action_mask.shape
+        (3, (3, 20, 5))
     """
 
     states: PublicStates
@@ -336,6 +349,15 @@ def team_labels(states: PublicStates) -> Labels:
 
 
 def uniform_law(states: PublicStates) -> Law:
-    """Everybody takes any control that fits, in every state."""
+    """Everybody takes any control that fits, in every state.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, load_tasks, uniform_law
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> print(uniform_law(PublicStates.of(team, load_tasks(team)))[0, 0].round(2))
+        [0.25 0.25 0.25 0.25 0.  ]
+    """
     count = states.mask.sum(-1, keepdims=True)
     return np.where(states.mask, 1.0 / np.maximum(count, 1), 0.0)

@@ -24,6 +24,14 @@ class Bootstrapped:
         policies: The HQRE of each draw's game at the policy's temperatures, ``(draw, agent, state, choice)``; empty
             where play may come back to a state.
         level: Of the intervals.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.coordination import Bootstrapped
+        >>> scores = np.array([0.5, 0.6, 0.7])
+        >>> found = Bootstrapped(scores, scores - 0.1, np.ones((3, 1)), np.ones((3, 1, 1, 1)), level=0.5)
+        >>> found.interval(found.scores)
+        array([0.55, 0.65])
     """
 
     scores: Float[np.ndarray, " draw"]
@@ -62,6 +70,22 @@ def bootstrap_team(
         draws: How often.
         level: Of the intervals.
         seed: Of the draws.
+
+    Example:
+        >>> import tomllib
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamGame, bootstrap_team, uniform_law
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> parrot = from_python(lambda request: Reply("The answer is 10.", "stop", Usage(100, 0, 8)), "parrot")
+        >>> samples = Samples(team, {"smollm2-135m": parrot})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> game = TeamGame.from_samples(samples, states.items("dev", samples.tasks, count=1))
+        >>> law = uniform_law(states)
+        >>> found = bootstrap_team(game, law, np.full(law.shape[:2], 0.25), draws=2)
+        >>> found.scores.tolist(), found.margins.shape
+        ([0.0, 0.0], (2, 20))
     """
     rng = np.random.default_rng(seed)
     scores, teams, margins, policies = [], [], [], []

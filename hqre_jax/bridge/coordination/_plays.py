@@ -34,7 +34,23 @@ Course = Generator[Sequence[Ask], Sequence[Said], Sequence[Said]]
 
 
 class AbstractPlayer(abc.ABC):
-    """Something that answers questions by asking the agents of a team."""
+    """Something that answers questions by asking the agents of a team.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import AbstractPlayer, Ask, Samples, play_all
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> class First(AbstractPlayer):
+        ...     def play(self, item, rng):
+        ...         said = yield [Ask("solver 1", "direct", is_answer=True)]
+        ...         return said
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 3)
+        >>> [outcome.judgement.answer for outcome in play_all(First(), items, samples)]
+        ['10', '10', '10']
+    """
 
     @abc.abstractmethod
     def play(self, item: Item, rng: np.random.Generator) -> Course:
@@ -58,6 +74,27 @@ class AbstractMethod(abc.ABC):
     Attributes:
         name: What tables call it.
         paper: The publication it follows; "" for our own.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import AbstractMethod, AbstractPlayer, Ask, Samples, play_all
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> class First(AbstractPlayer):
+        ...     def play(self, item, rng):
+        ...         said = yield [Ask("solver 1", "direct", is_answer=True)]
+        ...         return said
+        >>> class Single(AbstractMethod):
+        ...     name = "single"
+        ...
+        ...     def fit(self, dev, samples, budget, seed):
+        ...         return First()
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 3)
+        >>> player = Single().fit(items, samples, budget=500, seed=0)
+        >>> len(play_all(player, items, samples))
+        3
     """
 
     name: str
@@ -80,7 +117,21 @@ class AbstractMethod(abc.ABC):
 
 @dataclass(frozen=True)
 class Step:
-    """What was asked at once, and what was said."""
+    """What was asked at once, and what was said.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, play_all, uniform_law
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 2)
+        >>> outcome = play_all(PolicyPlayer(states, uniform_law(states)), items, samples, seed=0)[0]
+        >>> [(ask.agent, ask.choice) for ask in outcome.trace[0].asks]
+        [('solver 1', 'direct'), ('solver 2', 'direct'), ('solver 3', 'abstain')]
+    """
 
     asks: tuple[Ask, ...]
     said: tuple[Said, ...]
@@ -98,6 +149,19 @@ class Outcome:
         trace: What was asked and said, round by round.
         answers: The replies that are the answer.
         failure: The call that failed; None where none did.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, play_all, uniform_law
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 2)
+        >>> outcome = play_all(PolicyPlayer(states, uniform_law(states)), items, samples, seed=0)[0]
+        >>> outcome.item.question, outcome.judgement.answer, outcome.rounds
+        ('Work out 1 plus 7.', '10', 2)
     """
 
     item: Item
@@ -149,6 +213,19 @@ def play_all(
 
     Returns:
         An outcome for each question.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, play_all, uniform_law
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 2)
+        >>> outcomes = play_all(PolicyPlayer(states, uniform_law(states)), items, samples, seed=0)
+        >>> [outcome.score for outcome in outcomes]
+        [0.0, 0.0]
     """
     waiting: Iterator[tuple[int, Item]] = iter(enumerate(items))
     live: dict[int, _Play] = {}

@@ -28,6 +28,16 @@ class TeamPolicy:
         tau: Temperatures, ``(agent, state)``, units of score; not a number where there is none.
         reference: Reference policy, as the probabilities.
         facts: What else is known: residual, selection, certificate, digests, budgets; JSON-like.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, uniform_law
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> states = PublicStates.of(team, load_tasks(team))
+        >>> policy = TeamPolicy.of(states, uniform_law(states), tau=0.25)
+        >>> policy.agents, policy.menus[0]
+        (('solver 1', 'solver 2', 'solver 3'), ('abstain', 'direct', 'four_examples', 'step_by_step', 'reconsider'))
     """
 
     agents: tuple[str, ...]
@@ -86,6 +96,19 @@ class PolicyPlayer(AbstractPlayer):
     Args:
         states: The team's public states.
         probabilities: ``(agent, state, choice)``.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, play_all, uniform_law
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> player = PolicyPlayer(states, uniform_law(states))
+        >>> items = samples.tasks["arithmetic"].items("sum", "dev", 2)
+        >>> [outcome.calls for outcome in play_all(player, items, samples)]
+        [5, 6]
     """
 
     def __init__(self, states: PublicStates, probabilities: Float[np.ndarray, "agent state choice"]):
@@ -117,6 +140,16 @@ class Board:
     Args:
         states: The team's public states.
         task_class: Number of the question's class.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import Board, PublicStates, Said, load_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> board = Board(PublicStates.of(team, load_tasks(team)), task_class=0)
+        >>> _ = board.add([Said(agent.name, "direct", None, "It is 10.", "10", None) for agent in team.agents])
+        >>> board.round, [said.answer for said in board.answers()]
+        (1, ['10'])
     """
 
     def __init__(self, states: PublicStates, task_class: int):

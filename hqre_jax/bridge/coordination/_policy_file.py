@@ -30,6 +30,16 @@ def policy_document(policy: TeamPolicy) -> dict[str, Any]:
 
     Args:
         policy: The policy.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, policy_document, uniform_law
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> states = PublicStates.of(team, load_tasks(team))
+        >>> document = policy_document(TeamPolicy.of(states, uniform_law(states), tau=0.25))
+        >>> list(document)[:3]
+        ['format', 'version', 'agents']
     """
     menus = [len(menu) for menu in policy.menus]
 
@@ -61,6 +71,20 @@ def write_policy(policy: TeamPolicy, path: str | Path) -> None:
 
     Raises:
         InputError: It cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, read_policy, write_policy
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> states = PublicStates.of(team, load_tasks(team))
+        >>> policy = TeamPolicy.of(states, states.mask / states.mask.sum(-1, keepdims=True), tau=0.25)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_policy(policy, f"{folder}/policy.json")
+        ...     same = read_policy(f"{folder}/policy.json")
+        >>> bool((same.probabilities == policy.probabilities).all())
+        True
     """
     text = json.dumps(policy_document(policy), indent=1, allow_nan=False) + "\n"
     write_whole(Path(path), text.encode("utf-8"))
@@ -74,6 +98,20 @@ def read_policy(path: str | Path) -> TeamPolicy:
 
     Raises:
         InputError: It is no policy, or a newer program's, or it says something that cannot be: where, and what.
+
+    Example:
+        >>> import tempfile
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, read_policy, write_policy
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> states = PublicStates.of(team, load_tasks(team))
+        >>> policy = TeamPolicy.of(states, states.mask / states.mask.sum(-1, keepdims=True), tau=0.25)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_policy(policy, f"{folder}/policy.json")
+        ...     same = read_policy(f"{folder}/policy.json")
+        >>> same.agents, float(same.tau[0, 0])
+        (('solver 1', 'solver 2', 'solver 3'), 0.25)
     """
     name = str(path)
     try:

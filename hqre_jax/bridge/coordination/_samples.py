@@ -37,6 +37,11 @@ class Ask:
         is_answer: Whether the reply to such a conversation answers the item, and is judged as such.
         probability: With which the agent chose this, for transcripts.
         why: What it was chosen for, for transcripts.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import Ask
+        >>> Ask("solver", "brief", is_answer=True).stream
+        ()
     """
 
     agent: str
@@ -61,6 +66,11 @@ class Said:
         usage: Raw token counts; None where the model does not say.
         log_probs: Log-probability of each token; None where unknown.
         failure: Why nothing was said, where the call failed: a missing observation.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import Said
+        >>> Said("solver 1", "direct", part=None, text="It is 10.", answer="10", usage=None).answer
+        '10'
     """
 
     agent: str
@@ -80,6 +90,12 @@ class Sample:
     Attributes:
         said: The reply.
         score: Of the reply by itself; None where the call failed, and where it was no answer to the item.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import Said, Sample
+        >>> said = Said("solver 1", "direct", part=None, text="It is 10.", answer="10", usage=None)
+        >>> Sample(said, score=1.0).score
+        1.0
     """
 
     said: Said
@@ -97,6 +113,19 @@ class Samples:
 
     Attributes:
         size: Samples of a question under a control that there are, or are to be: `Team.samples`.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import Ask, Samples
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> parrot = from_python(lambda request: "The answer is 10.", "parrot")
+        >>> samples = Samples(team, {"smollm2-135m": parrot})
+        >>> item = samples.tasks["arithmetic"].items("sum", "dev", 1)[0]
+        >>> ask = Ask(team.agents[0].name, "direct")
+        >>> samples.request(item, ask, 0).messages[-1].content == item.question
+        True
     """
 
     def __init__(
@@ -264,7 +293,15 @@ class Samples:
 
 
 def load_tasks(team: Team, folder: str | Path = ".") -> dict[str, AbstractTask]:
-    """A team's tasks by name, see `find_tasks`."""
+    """A team's tasks by name, see `find_tasks`.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import load_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> list(load_tasks(read_team(tomllib.loads(default_team()))))
+        ['arithmetic', 'word_problems']
+    """
     return find_tasks(team.tasks, folder)
 
 
@@ -277,6 +314,12 @@ def find_tasks(tasks: Sequence[TeamTask], folder: str | Path = ".") -> dict[str,
 
     Raises:
         InputError: There is no such task or class, or the file is not as it must be.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import find_tasks
+        >>> from hqre_jax.bridge.team import TeamTask
+        >>> list(find_tasks([TeamTask("arithmetic", ("sum",)), TeamTask("zebra", None)]))
+        ['arithmetic', 'zebra']
     """
     known, found = all_tasks(), dict[str, AbstractTask]()
     for k, wanted in enumerate(tasks):

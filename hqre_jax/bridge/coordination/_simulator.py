@@ -40,6 +40,19 @@ class TeamSimulator(AbstractHostSimulator):
         states: The public states.
         items: Questions of each class.
         labels: Names.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamSimulator
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "The answer is 10.", "parrot")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = states.items("dev", samples.tasks, count=1)
+        >>> simulator = TeamSimulator(samples, states, items)
+        >>> simulator.action_mask.shape, simulator.horizon
+        ((3, 20, 5), 2)
     """
 
     def __init__(

@@ -41,7 +41,16 @@ def stage_game(game: MarkovGame, values: Float[np.ndarray, "player state"], stat
 
 
 def stage_games(game: MarkovGame, values: Float[np.ndarray, "player state"]) -> list[NormalFormGame]:
-    """The game of every state; see ``stage_game``."""
+    """The game of every state; see ``stage_game``.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import stage_games
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> len(stage_games(game, np.zeros((2, 2))))
+        2
+    """
     return [stage_game(game, values, x) for x in range(game.num_information_states)]
 
 
@@ -85,6 +94,12 @@ def solve_stages(game: MarkovGame, tau: Float[np.ndarray, "player state"] | None
 
     Returns:
         The HQRE; None where play may come back to a state.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import solve_stages
+        >>> solve_stages(hq.load_game("dynamic_prisoners_dilemma")) is None
+        True
     """
     order = backwards(game)
     if order is None:
@@ -110,6 +125,15 @@ class GameCertificate:
         verdict: "unique", "not_unique" or "undecided".
         stages: The certificate of each state's game, continuation values being those of the solution.
         reason: One sentence.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import GameCertificate, certify_stages
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> found = certify_stages(game, np.full((2, 2), 100.0), np.zeros((2, 2)), search=False)
+        >>> isinstance(found, GameCertificate), found.verdict == "undecided"
+        (True, True)
     """
 
     verdict: Verdict
@@ -133,6 +157,15 @@ def certify_stages(
         tau: Temperatures.
         values: What the states are worth at an HQRE, own entropy included.
         search: Whether a second HQRE is looked for where the margin proves nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import certify_stages
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> found = certify_stages(game, np.full((2, 2), 100.0), np.zeros((2, 2)), search=False)
+        >>> found.verdict, found.reason
+        (<Verdict.undecided: 'undecided'>, 'play may come back to a state')
     """
     stages = stage_games(game, values)
     found = tuple(certify(stage, tau[:, x : x + 1], num_starts=16 if search else 0) for x, stage in enumerate(stages))
@@ -150,7 +183,16 @@ def certify_stages(
 def stage_margins(
     game: MarkovGame, tau: Float[np.ndarray, "player state"], values: Float[np.ndarray, "player state"]
 ) -> Float[np.ndarray, " state"]:
-    """The margin of every state's game, given what the next states are worth; units of payoff."""
+    """The margin of every state's game, given what the next states are worth; units of payoff.
+
+    Example:
+        >>> import numpy as np
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import stage_margins
+        >>> game = hq.load_game("dynamic_prisoners_dilemma")
+        >>> print(stage_margins(game, np.full((2, 2), 100.0), np.zeros((2, 2))))
+        [98.75 95.  ]
+    """
     return np.array(
         [float(bounds(Problem(stage, tau[:, x : x + 1])).margin) for x, stage in enumerate(stage_games(game, values))]
     )
@@ -166,6 +208,13 @@ def find_equilibria(
         tau: Temperatures.
         num_starts: Policies to start from.
         seed: Of the random ones.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> from hqre_jax.bridge.coordination import find_equilibria
+        >>> game = hq.load_game("stag_hunt")
+        >>> [len(find_equilibria(game, tau, num_starts=2)) for tau in (8.0, 0.5)]
+        [1, 1]
     """
     mask, rng = np.asarray(game.action_mask), np.random.default_rng(seed)
     drawn = rng.dirichlet(np.ones(mask.shape[-1]), size=(num_starts, *mask.shape[:-1]))

@@ -24,6 +24,11 @@ class State:
         task_class: Task and class, "arithmetic/sum".
         round: Number of the round, from 1 on.
         agreement: How far the team agrees so far, one of none, one, agreed, split.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import State
+        >>> State("arithmetic/sum", round=2, agreement="split").agreement
+        'split'
     """
 
     task_class: str | None
@@ -43,6 +48,15 @@ class PublicStates:
         team: The team.
         classes: Its classes: name of the task, name of the class.
         parts: For each class the parts that its questions have.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.coordination import PublicStates, load_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> states = PublicStates.of(team, load_tasks(team))
+        >>> states.classes[0], states.states[0], states.mask.shape
+        (('arithmetic', 'sum'), State(task_class='arithmetic/sum', round=1, agreement='none'), (3, 20, 5))
     """
 
     team: Team

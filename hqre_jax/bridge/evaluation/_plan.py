@@ -32,6 +32,14 @@ class Plan:
         seeds: How many.
         seed: Of worked examples, sampling and training: seeds count from it.
         plays: Training plays of the learning curves.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Plan
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0)
+        >>> plan.document()["budgets"], plan.document()["classes"]
+        ([500.0], [['arithmetic', 'sum']])
     """
 
     team: str
@@ -63,6 +71,14 @@ def read_plan(folder: Path) -> Plan | None:
 
     Raises:
         InputError: There is something else, or a newer program's.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import read_plan
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(read_plan(pathlib.Path(folder)))
+        None
     """
     path = folder / "plan.json"
     try:
@@ -113,12 +129,32 @@ def write_json(path: Path, document: Any) -> None:
 
     Raises:
         InputError: It cannot be written.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import write_json
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_json(path := pathlib.Path(folder, "score.json"), {"score": 0.5})
+        ...     print("".join(path.read_text().split()))
+        {"score":0.5}
     """
     write_whole(path, f"{json.dumps(document, indent=1, allow_nan=False)}\n".encode())
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file."""
+    """SHA-256 of a file.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import digest
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "empty.toml")
+        ...     path.touch()
+        ...     print(digest(path)[:8])
+        e3b0c442
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -127,5 +163,13 @@ def _frozen(value: Any) -> Any:
 
 
 def labels(plan: Plan) -> Sequence[str]:
-    """Task and class in one word, class by class."""
+    """Task and class in one word, class by class.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Plan, labels
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> labels(Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0))
+        ['arithmetic/sum']
+    """
     return [f"{task}/{name}" for task, name in plan.classes]

@@ -31,6 +31,13 @@ class Record:
         calls: Calls to models.
         rounds: How often agents were asked.
         answers: The team's answers in canonical form, long ones cut; None for no answer.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Record
+        >>> said = {"scores": (1.0, None), "prompt": (90, 90), "cached": (0, 0), "completion": (8, 0), "calls": (1, 1)}
+        >>> record = Record("single", 0, 0, 0, 0, questions=(0, 1), **said, rounds=(1, 1), answers=("10", None))
+        >>> record.key, record.missing, record.tokens
+        (('single', 0, 0, 0), 1, [98, 90])
     """
 
     method: str
@@ -100,6 +107,16 @@ class Lines:
 
     Args:
         path: The file.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     lines = Lines(pathlib.Path(folder, "lines.jsonl"))
+        ...     lines.add({"score": 0.5})
+        ...     print(list(lines.read()))
+        [{'score': 0.5}]
     """
 
     def __init__(self, path: Path):
@@ -145,6 +162,14 @@ def read_records(folder: Path) -> dict[tuple[str, int, int, int], Record]:
 
     Raises:
         InputError: A line is not as it was written.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import read_records
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(read_records(pathlib.Path(folder)))
+        {}
     """
     found = {}
     for number, document in enumerate(Lines(folder / "records.jsonl").read(), 1):

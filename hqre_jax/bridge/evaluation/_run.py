@@ -44,6 +44,14 @@ class Evaluated:
         stopped: The budget that ended it early; None where none did.
         broken: What ended it early where calls failed without which nothing can be said; None where none did.
         notes: What could not be computed, and why.
+
+    Example:
+        >>> from hqre_jax.bridge.evaluation import Evaluated, Plan
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> found = Evaluated(Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0), stopped="budget")
+        >>> found.missing, found.stopped
+        (0, 'budget')
     """
 
     plan: Plan

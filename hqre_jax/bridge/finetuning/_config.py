@@ -122,6 +122,18 @@ class Config:
         evaluation: How what was learnt is judged.
         budget_tokens: Most tokens generated in plays, evaluation apart; None for no limit.
         budget_minutes: Most minutes of one run of the command; None for no limit.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning import read_config
+        >>> role = {"name": "solver", "control": "direct", "format": [{"type": "answer"}]}
+        >>> role |= {"max_tokens": 32, "tau": 0.02}
+        >>> ask = {"version": 1, "title": "a solver", "model": "smollm2-135m", "seed": 0, "steps": 40}
+        >>> ask |= {"tasks": [{"name": "arithmetic", "classes": ["product"]}], "method_settings": {"eta": 1.0}}
+        >>> ask["roles"] = [role]
+        >>> read_config(ask).digest == read_config(ask, steps=10).digest  # a run that is made longer is the same run
+        True
+        >>> read_config(ask).adapter.rank
+        8
     """
 
     title: str
@@ -176,6 +188,21 @@ def read_config(
 
     Raises:
         InputError: Naming the file, the table and the key at fault.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning import read_config
+        >>> role = {"name": "solver", "control": "direct", "format": [{"type": "answer"}]}
+        >>> role |= {"max_tokens": 32, "tau": 0.02}
+        >>> ask = {"version": 1, "title": "a solver", "model": "smollm2-135m", "seed": 0, "steps": 40}
+        >>> ask |= {"tasks": [{"name": "arithmetic", "classes": ["product"]}], "method_settings": {"eta": 1.0}}
+        >>> ask["roles"] = [role]
+        >>> config = read_config(ask, steps=10)
+        >>> config.steps, config.method
+        (10, 'dice')
+        >>> read_config(ask | {"steps": -1})
+        Traceback (most recent call last):
+            ...
+        hqre_jax.core._input.InputError: config: steps: is -1; a whole number, 1 or more, is wanted
     """
     table = read_document(source, "config", "; docs/finetuning.md has one to begin with")
     table.values |= {key: value for key, value in changed.items() if value is not None}

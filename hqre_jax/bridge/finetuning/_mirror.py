@@ -88,6 +88,14 @@ def exact_step(
         values: Q of every token, up to a constant per state, units of score.
         tau: τ of every state, units of score.
         eta: η, units of 1/score.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.finetuning import exact_step
+        >>> before, values = jnp.log(jnp.array([0.5, 0.5])), jnp.array([1.0, 0.0])
+        >>> step = exact_step(before, before, values, tau=jnp.array(1.0), eta=jnp.array(1.0))
+        >>> print(jnp.exp(step).round(3))
+        [0.622 0.378]
     """
     weight = 1 / (1 + eta * tau)[..., None]
     return jax.nn.log_softmax(weight * (before + eta * values) + (1 - weight) * reference, axis=-1)

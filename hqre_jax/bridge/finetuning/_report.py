@@ -30,7 +30,16 @@ Row = dict[str, Any]
 
 
 def is_finetuning(folder: Path) -> bool:
-    """Whether a folder is that of a fine-tuning run."""
+    """Whether a folder is that of a fine-tuning run.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.finetuning import is_finetuning
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(is_finetuning(pathlib.Path(folder)))
+        False
+    """
     return (folder / PLAN).is_file()
 
 

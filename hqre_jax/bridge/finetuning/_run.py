@@ -42,6 +42,11 @@ class Ended:
         tokens: Tokens generated in them.
         why: What ended it, and what to change; "" where it is done.
         held_out: The last evaluation; None without one.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning import Ended
+        >>> Ended("budget", step=12, tokens=50_000, why="no tokens are left", held_out=None).how
+        'budget'
     """
 
     how: Literal["done", "budget", "diverged"]
@@ -267,6 +272,14 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
 
     Raises:
         InputError: The file is not as it was written, or a newer program's.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.finetuning import read_plan
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(read_plan(pathlib.Path(folder)))
+        None
     """
     path = folder / PLAN
     try:

@@ -48,6 +48,18 @@ def save_adapter(folder: str | Path, adapter: Adapter, config: LoraConfig, base_
 
     Raises:
         InputError: For stacked adapters, a configuration of another adapter, or files that cannot be written.
+
+    Example:
+        >>> import os
+        >>> import tempfile
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import Adapter, Lora, LoraConfig, save_adapter
+        >>> config = LoraConfig(rank=2, alpha=4, targets=("q_proj",))
+        >>> adapter = Adapter({"blocks.0.attention.query": Lora(jnp.ones((4, 2)), jnp.zeros((2, 4)), scale=2.0)})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_adapter(folder, adapter, config, "parrot")
+        ...     print(sorted(os.listdir(folder)))
+        ['adapter_config.json', 'adapter_model.safetensors']
     """
     from safetensors.numpy import save
 

@@ -40,6 +40,11 @@ class LoraConfig:
 
     Raises:
         InputError: For a value that is none of these.
+
+    Example:
+        >>> from hqre_jax.bridge.models import LoraConfig
+        >>> LoraConfig(rank=8, alpha=16).scale
+        2.0
     """
 
     rank: int = 8
@@ -70,6 +75,16 @@ class Lora(eqx.Module):
         down: A.
         up: B.
         scale: α / r.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import Lora
+        >>> change = Lora(down=jnp.ones((4, 2)), up=jnp.ones((2, 3)), scale=0.5)
+        >>> print(change.scale * change.down @ change.up)
+        [[1. 1. 1.]
+         [1. 1. 1.]
+         [1. 1. 1.]
+         [1. 1. 1.]]
     """
 
     down: Float[Array, "*role input rank"]
@@ -97,6 +112,13 @@ class Adapter(eqx.Module):
 
     Attributes:
         loras: By the layer's path in the decoder, for instance "blocks.0.attention.query".
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import Adapter, Lora
+        >>> adapter = Adapter({"blocks.0.attention.query": Lora(jnp.ones((4, 2)), jnp.zeros((2, 4)), scale=2.0)})
+        >>> list(adapter.loras), adapter.num_roles
+        (['blocks.0.attention.query'], None)
     """
 
     loras: dict[str, Lora]
@@ -208,6 +230,14 @@ def stacked(adapters: Sequence[Adapter]) -> Adapter:
 
     Raises:
         InputError: Where there is none, or they differ in shape.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import Adapter, Lora, stacked
+        >>> adapter = Adapter({"blocks.0.attention.query": Lora(jnp.ones((4, 2)), jnp.zeros((2, 4)), scale=2.0)})
+        >>> both = stacked([adapter, adapter])
+        >>> both.num_roles, both.loras["blocks.0.attention.query"].down.shape
+        (2, (2, 4, 2))
     """
     if not adapters:
         raise InputError("adapters", "are none; at least one is needed")

@@ -23,6 +23,11 @@ class Message:
     Attributes:
         role: Who speaks: "system", "user" or "assistant".
         content: What is said, verbatim; nothing in it acts as a template's special token.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message
+        >>> Message("user", "What is 2 + 3?").role
+        'user'
     """
 
     role: Role
@@ -39,6 +44,11 @@ class Controls:
         max_tokens: Most tokens of the reply.
         stop: Strings that end the reply; they are not part of it.
         seed: Of sampling. With it and `Request.sample` a text is determined, whatever shares its batch.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Controls
+        >>> Controls(temperature=0.7, max_tokens=64)
+        Controls(temperature=0.7, top_p=1.0, max_tokens=64, stop=(), seed=0)
     """
 
     temperature: float = 0.0
@@ -56,6 +66,13 @@ class Request:
         messages: The conversation so far.
         controls: How the reply is sampled.
         sample: Index of the sample: equal requests with different indices are independent draws.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Controls, Message, Request
+        >>> conversation = Message("system", "Be short."), Message("user", "What is 2 + 3?")
+        >>> request = Request(conversation, Controls(temperature=1.0), sample=7)
+        >>> request.sample, request.controls.max_tokens
+        (7, 256)
     """
 
     messages: tuple[Message, ...]
@@ -71,6 +88,12 @@ class Usage:
         prompt: Tokens of the prompt, cached ones included.
         cached: Tokens of the prompt that were not computed again.
         completion: Tokens generated.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Usage
+        >>> usage = Usage(prompt=120, cached=100, completion=8)
+        >>> usage.prompt - usage.cached, usage.completion
+        (20, 8)
     """
 
     prompt: int
@@ -87,6 +110,13 @@ class Reply:
         finish_reason: "stop", "length" (cut off at `Controls.max_tokens`) or "refusal".
         usage: Token counts; None where the model does not say.
         log_probs: Log-probability of each generated token under the model at temperature 1; None where unknown.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> model = from_python(lambda request: "five", "calculator")
+        >>> reply = model.generate([Request((Message("user", "What is 2 + 3?"),))])[0]
+        >>> reply.text, reply.finish_reason
+        ('five', 'stop')
     """
 
     text: str
@@ -103,6 +133,12 @@ class Failure:
         kind: One word: "timeout", "rate_limit", "server", "connection", "malformed", "budget", "missing" or "model".
         detail: What happened, in one line and without secrets.
         usage: What the call cost all the same; None where nothing is known to be charged.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> broken = from_python(lambda request: 1 / 0, "broken")
+        >>> broken.generate([Request((Message("user", "hello"),))])
+        [Failure(kind='model', detail='ZeroDivisionError: division by zero', usage=None)]
     """
 
     kind: str
@@ -118,6 +154,16 @@ class AbstractModel(abc.ABC):
         identity: What its texts depend on beyond the request (name, digest of the weights, endpoint): part of a call's
             key in the store.
         can_score: Whether `score` works.
+
+    Example:
+        >>> from hqre_jax.bridge.models import AbstractModel, Message, Reply, Request
+        >>> class Parrot(AbstractModel):
+        ...     name = identity = "parrot"
+        ...
+        ...     def generate(self, requests):
+        ...         return [Reply(request.messages[-1].content, "stop", None) for request in requests]
+        >>> Parrot().generate([Request((Message("user", "hello"),))])[0].text
+        'hello'
     """
 
     name: str

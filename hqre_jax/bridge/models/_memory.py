@@ -33,6 +33,11 @@ class TrainingMemory:
         adapters: With slopes and the optimiser's state.
         activations: Kept by the blocks for their slopes.
         passing: What is needed at a time beside these: logits, or a rematerialised block's activations.
+
+    Example:
+        >>> from hqre_jax.bridge.models import TrainingMemory
+        >>> TrainingMemory(weights=500, adapters=20, activations=300, passing=80).total
+        900
     """
 
     weights: int

@@ -42,6 +42,11 @@ def device_grid(tensor: int = 1, num_devices: int | None = None) -> Mesh:
 
     Raises:
         InputError: Where ``tensor`` does not divide the number of devices, or there are not so many.
+
+    Example:
+        >>> from hqre_jax.bridge.models import device_grid
+        >>> dict(device_grid(num_devices=1).shape)
+        {'data': 1, 'tensor': 1}
     """
     devices = np.array(jax.devices())
     count = len(devices) if num_devices is None else checked_count(num_devices, "num_devices")
@@ -88,6 +93,13 @@ def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
 
     Raises:
         InputError: Where the axis does not divide the sequences.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import device_grid, place_batch
+        >>> placed = place_batch({"tokens": jnp.zeros((4, 8))}, device_grid(num_devices=1))
+        >>> placed["tokens"].sharding.spec[0]
+        'data'
     """
     parts = grid.shape["data"]
     sizes = {len(x) for x in jax.tree.leaves(batch)}
@@ -97,7 +109,15 @@ def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
 
 
 def place_whole(tree: _Tree, grid: Mesh) -> _Tree:
-    """Adapters and the optimiser's state: whole on every device."""
+    """Adapters and the optimiser's state: whole on every device.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import device_grid, place_whole
+        >>> placed = place_whole({"step": jnp.arange(3)}, device_grid(num_devices=1))
+        >>> placed["step"].sharding.is_fully_replicated
+        True
+    """
     return jax.tree.map(lambda x: _put(x, NamedSharding(grid, PartitionSpec())), tree)
 
 
@@ -109,6 +129,13 @@ def fetched(tree: _Tree) -> _Tree:
 
     Returns:
         The arrays.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import device_grid, fetched, place_whole
+        >>> whole = place_whole({"step": jnp.arange(3)}, device_grid(num_devices=1))
+        >>> fetched(whole)["step"].tolist()
+        [0, 1, 2]
     """
     return jax.tree.map(lambda x: jnp.asarray(np.asarray(process_allgather(x, tiled=True))), tree)
 

@@ -25,6 +25,10 @@ def join_processes() -> None:
 
     Raises:
         InputError: Where only some of the three are set, or they are no numbers.
+
+    Example:
+        >>> from hqre_jax.bridge.models import join_processes
+        >>> join_processes()  # without HQRE_PROCESSES there is nobody to join
     """
     values = [os.environ.get(name, "") for name in (COORDINATOR, PROCESSES, PROCESS)]
     if not any(values):
@@ -48,6 +52,11 @@ def from_first(value: _Value) -> _Value:
 
     Returns:
         The first process's value.
+
+    Example:
+        >>> from hqre_jax.bridge.models import from_first
+        >>> from_first({"step": 3})
+        {'step': 3}
     """
     if jax.process_count() == 1:
         return value
@@ -59,7 +68,13 @@ def from_first(value: _Value) -> _Value:
 
 
 def own_share(count: int) -> range:
-    """Which of so many prompts this process samples: every process a share, none twice."""
+    """Which of so many prompts this process samples: every process a share, none twice.
+
+    Example:
+        >>> from hqre_jax.bridge.models import own_share
+        >>> own_share(10)  # of one process that is alone
+        range(0, 10)
+    """
     return range(jax.process_index(), count, jax.process_count())
 
 
@@ -72,6 +87,12 @@ def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
 
     Returns:
         The completions, in the order of the prompts.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Completion, gathered, own_share
+        >>> mine = [Completion((k,), (-1.0,), True) for k in own_share(3)]
+        >>> [completion.tokens for completion in gathered(mine, 3)]
+        [(0,), (1,), (2,)]
     """
     lines = [[completion.tokens, completion.log_probs, completion.ended] for completion in completions]
     data = np.frombuffer(json.dumps(lines).encode(), np.uint8)

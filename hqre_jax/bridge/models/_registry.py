@@ -28,6 +28,12 @@ class Source:
         has_weights: Whether its weights are installed separately, by `fetch`.
         takes_adapters: Whether a name may go on with "+FOLDER", an adapter in PEFT's files; `load` then gives a
             `LocalModel`.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Source
+        >>> source = Source("hf:PATH", "a local folder", "hqre_jax.bridge.models._folder", takes_adapters=True)
+        >>> source.scheme, source.takes_adapters
+        ('hf', True)
     """
 
     name: str
@@ -92,6 +98,11 @@ def available() -> list[dict[str, Any]]:
     Returns:
         One dictionary per kind of model: "name", "description", "available" (usable now) and "fetch" (the one command
         that fetches what is missing; "" where nothing is).
+
+    Example:
+        >>> from hqre_jax.bridge.models import available
+        >>> [model["name"] for model in available()][:2]
+        ['smollm2-135m', 'hf:PATH']
     """
     rows = []
     for source in _SOURCES:
@@ -113,6 +124,13 @@ def fetch(name: str = "smollm2-135m") -> str:
     Raises:
         InputError: For a name that has nothing to fetch, and for weights that could not be had or are not the right
             ones.
+
+    Example:
+        >>> from hqre_jax.bridge import models
+        >>> models.fetch("openai:NAME")
+        Traceback (most recent call last):
+            ...
+        hqre_jax.core._input.InputError: model: 'openai:NAME' has nothing to fetch; these have: smollm2-135m
     """
     source = _find(name)
     if not source.has_weights:

@@ -19,6 +19,12 @@ class Prompt:
         tokens: At least one.
         role: Whose adapter completes it.
         sample: Index of the sample: equal prompts with different indices are independent draws.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Prompt
+        >>> twice = [Prompt((1, 17, 4), role=0, sample=sample) for sample in range(2)]
+        >>> twice[0].tokens == twice[1].tokens, twice[0] == twice[1]
+        (True, False)
     """
 
     tokens: tuple[int, ...]
@@ -34,6 +40,12 @@ class Completion:
         tokens: The tokens generated, the end token or those of a stop string included.
         log_probs: Of each under the model at temperature 1; NaN where logits were not numbers.
         ended: Whether the text ended; otherwise it was cut off at `Controls.max_tokens`.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Completion
+        >>> said = Completion(tokens=(17, 2), log_probs=(-0.5, -0.1), ended=True)
+        >>> sum(said.log_probs)
+        -0.6
     """
 
     tokens: tuple[int, ...]

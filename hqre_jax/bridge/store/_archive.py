@@ -34,6 +34,17 @@ def export_archive(store: Store, path: str | Path, *, log_probs: bool = True) ->
 
     Raises:
         InputError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel, export_archive
+        >>> store = Store(None)
+        >>> model = StoredModel(from_python(lambda request: "hello", "parrot"), store)
+        >>> _ = model.generate([Request((Message("user", "hello"),))])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print(export_archive(store, f"{folder}/calls.jsonl.xz"))
+        1
     """
     rows = []
     for call in store.calls():
@@ -68,6 +79,18 @@ def import_archive(path: str | Path, store: Store) -> int:
 
     Raises:
         InputError: The archive is damaged, or newer than this program.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel, export_archive, import_archive
+        >>> store, another = Store(None), Store(None)
+        >>> model = StoredModel(from_python(lambda request: "hello", "parrot"), store)
+        >>> _ = model.generate([Request((Message("user", "hello"),))])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = export_archive(store, f"{folder}/calls.jsonl.xz")
+        ...     print([import_archive(f"{folder}/calls.jsonl.xz", another) for _ in range(2)])
+        [1, 0]
     """
     return store.insert(_read(path))
 
@@ -77,6 +100,18 @@ def read_recorded(path: str | Path) -> Store:
 
     Raises:
         InputError: There is no such file, or it is damaged, foreign, or newer than this program.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel, export_archive, read_recorded
+        >>> store = Store(None)
+        >>> model = StoredModel(from_python(lambda request: "hello", "parrot"), store)
+        >>> _ = model.generate([Request((Message("user", "hello"),))])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = export_archive(store, f"{folder}/calls.jsonl.xz")
+        ...     print([call.reply.text for call in read_recorded(f"{folder}/calls.jsonl.xz").calls()])
+        ['hello']
     """
     try:
         with Path(path).open("rb") as file:

@@ -23,6 +23,15 @@ class Budget:
         money: Most money, in the price table's currency.
         seconds: No call begins later than this after the run began; those under way are finished.
         prices: Needed with ``money``.
+
+    Example:
+        >>> from hqre_jax.bridge.store import Budget
+        >>> Budget(calls=100, tokens=50_000).tokens
+        50000
+        >>> Budget(calls=-1)
+        Traceback (most recent call last):
+            ...
+        hqre_jax.core._input.InputError: budget calls: is -1; a number, 0 or more, is wanted
     """
 
     calls: int | None = None

@@ -73,6 +73,15 @@ def call_key(identity: str, request: Request) -> str:
 
     Returns:
         SHA-256 in hexadecimal.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request
+        >>> from hqre_jax.bridge.store import call_key
+        >>> hello = Request((Message("user", "hello"),))
+        >>> call_key("parrot", hello) == call_key("parrot", hello)
+        True
+        >>> call_key("parrot", hello) == call_key("another parrot", hello)
+        False
     """
     return key_of(identity, encode_request(request))
 

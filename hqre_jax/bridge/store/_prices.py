@@ -22,6 +22,11 @@ class Tally(NamedTuple):
         prompt: Tokens of the prompts, cached ones included.
         cached: Those of them that were not computed again.
         completion: Tokens generated.
+
+    Example:
+        >>> from hqre_jax.bridge.store import Tally
+        >>> Tally(calls=1, prompt=20, completion=5).plus(Tally(calls=1, prompt=30, completion=5))
+        Tally(calls=2, prompt=50, cached=0, completion=10)
     """
 
     calls: int = 0
@@ -79,6 +84,19 @@ class PriceTable:
         currency: Of all prices.
         prices: In any order.
         name: Where the table comes from, for error messages.
+
+    Example:
+        >>> import tempfile
+        >>> from datetime import date
+        >>> from hqre_jax.bridge.store import Tally, read_prices
+        >>> prices = '[{model = "parrot", since = 2026-01-01, prompt = 2, completion = 8}]'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/prices.toml", "w") as file:
+        ...         print('currency = "USD"', file=file)
+        ...         print(f"price = {prices}", file=file)
+        ...     table = read_prices(f"{folder}/prices.toml")
+        >>> table.cost("parrot", Tally(calls=1, prompt=1000, completion=500), date(2026, 5, 1))
+        Decimal('0.006')
     """
 
     currency: str
@@ -135,6 +153,18 @@ def read_prices(path: str | Path) -> PriceTable:
 
     Raises:
         InputError: Naming the file and the entry at fault.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.store import read_prices
+        >>> prices = '[{model = "parrot", since = 2026-01-01, prompt = 0.15, completion = 0.60}]'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/prices.toml", "w") as file:
+        ...         print('currency = "USD"', file=file)
+        ...         print(f"price = {prices}", file=file)
+        ...     table = read_prices(f"{folder}/prices.toml")
+        >>> table.currency, table.prices[0].cached
+        ('USD', Decimal('0.15'))
     """
     name = str(path)
     try:

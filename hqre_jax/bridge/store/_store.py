@@ -43,6 +43,16 @@ class Call:
         run: The run that made it.
         began: When, in seconds since 1970.
         seconds: How long it took, with others of its batch.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel
+        >>> store = Store(None)
+        >>> model = StoredModel(from_python(lambda request: "hello", "parrot"), store, run="first")
+        >>> _ = model.generate([Request((Message("user", "who are you?"),))])
+        >>> call = next(iter(store.calls()))
+        >>> call.run, call.request.messages[-1].content, call.reply.text
+        ('first', 'who are you?', 'hello')
     """
 
     key: str
@@ -66,6 +76,15 @@ class FailedCall:
         failure: What happened.
         run: The run that made it.
         began: When, in seconds since 1970.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel
+        >>> store = Store(None)
+        >>> model = StoredModel(from_python(lambda request: 1 / 0, "broken"), store)
+        >>> _ = model.generate([Request((Message("user", "hello"),))])
+        >>> [(call.model, call.failure.kind) for call in store.failures()]
+        [('broken', 'model')]
     """
 
     key: str
@@ -117,6 +136,15 @@ class Store:
 
     Raises:
         InputError: The file is damaged, belongs to another program, or was written by a newer hqre-jax.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Store, StoredModel
+        >>> store = Store(None)
+        >>> model = StoredModel(from_python(lambda request: "hello", "parrot"), store)
+        >>> _ = model.generate([Request((Message("user", "hello"),))])
+        >>> [(call.model, call.reply.text) for call in store.calls()]
+        [('parrot', 'hello')]
     """
 
     def __init__(self, path: str | Path | None, *, read_only: bool = False):

@@ -35,6 +35,18 @@ class StoredModel(AbstractModel):
     Attributes:
         run: Label of the run.
         stopped: The limit that stopped the run; None while it goes on. Calls beyond it fail with kind "budget".
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.store import Budget, Store, StoredModel
+        >>> asked = []
+        >>> parrot = from_python(lambda request: asked.append(1) or "hello", "parrot")
+        >>> model = StoredModel(parrot, Store(None), Budget(calls=1))
+        >>> hello, world = Request((Message("user", "hello"),)), Request((Message("user", "world"),))
+        >>> [reply.text for reply in model.generate([hello]) + model.generate([hello])], len(asked)
+        (['hello', 'hello'], 1)
+        >>> model.generate([world])[0].kind
+        'budget'
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class Item:
         answer: The right answer as one would write it; None where many are right and only the verifier knows.
         solution: A worked solution that ends in the answer, for worked examples; None where there is none.
         data: What the verifier needs, JSON-like.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> item = all_tasks()["arithmetic"].items("sum", "train", 1)[0]
+        >>> item.question, item.answer, item.solution
+        ('Add 7 and 3.', '10', '7 + 3 = 10. The answer is 10.')
     """
 
     task: str
@@ -47,6 +53,13 @@ class Judgement:
         answer: The answer found in the reply, in canonical form (equal answers are equal strings: votes are counted
             with it); None where none was found.
         reason: Why, in one line, for transcripts.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> arithmetic = all_tasks()["arithmetic"]
+        >>> item = arithmetic.items("sum", "train", 1)[0]
+        >>> [arithmetic.judge(item, reply).score for reply in ("The answer is 10.", "The answer is 11.")]
+        [1.0, 0.0]
     """
 
     score: float
@@ -66,6 +79,15 @@ class AbstractTask(abc.ABC):
         classes: Names of the task classes, easiest first.
         num_items: How many distinct items every class is sure to have, by split.
         answer_tokens: Tokens that an answer without its reasons fits in.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import AbstractTask, all_tasks
+        >>> arithmetic = all_tasks()["arithmetic"]
+        >>> isinstance(arithmetic, AbstractTask), arithmetic.domain, arithmetic.classes[:3]
+        (True, 'reasoning', ('sum', 'sum_of_three', 'product'))
+        >>> item = arithmetic.items("product", "dev", 1)[0]
+        >>> arithmetic.judge(item, f"It is {item.answer}.").score
+        1.0
     """
 
     name: str
@@ -114,6 +136,13 @@ class AbstractDividedTask(AbstractTask):
     Attributes:
         parts: Names of the parts.
         divided: Classes whose items have parts.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> negotiation = all_tasks()["negotiation"]
+        >>> item = negotiation.items("package", "train", 1)[0]
+        >>> negotiation.parts, negotiation.part_of(item, "first_half").answer
+        (('first_half', 'second_half'), '11')
     """
 
     parts: tuple[str, ...]
@@ -142,7 +171,18 @@ class AbstractDividedTask(AbstractTask):
 
 
 class AbstractDialogue(abc.ABC):
-    """One play of an interactive item: the environment, its oracle and the scripted partners."""
+    """One play of an interactive item: the environment, its oracle and the scripted partners.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> guessing = all_tasks()["guessing"]
+        >>> play = guessing.begin(guessing.items("range_8", "train", 1)[0])
+        >>> play.done, play.turn
+        (False, 0)
+        >>> play.act("I guess 4.")
+        >>> print(play.observe().splitlines()[-1])
+        What is your next guess?
+    """
 
     @property
     def turn(self) -> int:
@@ -180,6 +220,13 @@ class AbstractInteractiveTask(AbstractTask):
     Attributes:
         interactive: Classes whose items can be played.
         partners: Who may sit in the second seat: nobody (empty), a scripted partner, another model.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> guessing = all_tasks()["guessing"]
+        >>> item = guessing.items("range_8", "train", 1)[0]
+        >>> guessing.play(item, "perfect", seed=0).score
+        1.0
     """
 
     interactive: tuple[str, ...]

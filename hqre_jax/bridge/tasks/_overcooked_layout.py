@@ -42,6 +42,17 @@ def load_overcooked_layout(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: It has another form, or asks for what JaxMARL's kitchen does not do (tomatoes, other recipes, times
             or rewards, one cook or three): says what.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.tasks import load_overcooked_layout
+        >>> grid = "XXPXX", "O1 2O", "X   X", "XDXSX"
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/small.layout", "w") as file:
+        ...         print({"grid": chr(10).join(grid), "start_order_list": None}, file=file)
+        ...     layout = load_overcooked_layout(f"{folder}/small.layout")
+        >>> layout["height"], layout["width"]
+        (4, 5)
     """
     where = str(path)
     layout = read_literal(read_text(path), where)

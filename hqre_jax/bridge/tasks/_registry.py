@@ -31,12 +31,25 @@ TASKS: tuple[type[AbstractTask], ...] = (
 
 
 def all_tasks() -> dict[str, AbstractTask]:
-    """Every task by its name, in the order of the domains."""
+    """Every task by its name, in the order of the domains.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> list(all_tasks())[:3]
+        ['word_problems', 'arithmetic', 'zebra']
+    """
     return {task.name: task() for task in TASKS}
 
 
 def task_listing() -> list[dict[str, Any]]:
-    """What ``hqre llm tasks --format json`` prints."""
+    """What ``hqre llm tasks --format json`` prints.
+
+    Example:
+        >>> from hqre_jax.bridge.tasks import task_listing
+        >>> first = task_listing()[0]
+        >>> first["name"], first["domain"], first["classes"]
+        ('word_problems', 'reasoning', ['one_step', 'two_steps', 'three_steps', 'four_steps'])
+    """
     return [
         {
             "name": task.name,

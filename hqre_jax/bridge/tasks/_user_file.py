@@ -78,6 +78,18 @@ def load_user_file(path: str | Path) -> UserTask:
 
     Raises:
         InputError: A line is not of this form, or repeats a question: file, line and what is wanted.
+
+    Example:
+        >>> import tempfile
+        >>> from hqre_jax.bridge.tasks import load_user_file
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with open(f"{folder}/capitals.csv", "w") as file:
+        ...         print("question,answer,split", file=file)
+        ...         print("What is the capital of France?,Paris,dev", file=file)
+        ...     capitals = load_user_file(f"{folder}/capitals.csv")
+        >>> item = capitals.items("all", "dev", 1)[0]
+        >>> capitals.name, capitals.judge(item, "The answer is Paris.").score
+        ('capitals', 1.0)
     """
     rows, asked = [], dict[str, str]()
     for where, row in _rows(path):

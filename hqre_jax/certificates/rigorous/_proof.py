@@ -68,6 +68,12 @@ class Proof:
         bits: Bits of the midpoints of the balls that carried the computation.
         problem: The problem, to the last bit; see ``problem_data``.
         digest: SHA-256 of all of the above: damage to a file does not pass unnoticed.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> proof = hq.prove(hq.load_game("stag_hunt"), tau=8.0)
+        >>> proof.kind, proof.bound
+        ('margin', 6.4999992)
     """
 
     kind: Kind
@@ -168,6 +174,16 @@ def load_proof(path: str | Path) -> Proof:
 
     Raises:
         InputError: If the file is no proof.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> proof = hq.prove(hq.load_game("stag_hunt"), tau=8.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     proof.save(f"{folder}/proof.json")
+        ...     same = hq.certificates.load_proof(f"{folder}/proof.json")
+        >>> same.digest == proof.digest
+        True
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -107,6 +107,14 @@ class AbstractBranch(AbstractSolver):
     bifurcation that breaks a symmetry the incoming tangent is followed, and the event is counted.
 
     A method is its linear algebra: `begin`, `newton`, `change`; and how far that may be trusted.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> methods = hq.solvers.PrincipalBranch(), hq.solvers.Newton()
+        >>> [isinstance(method, hq.solvers.AbstractBranch) for method in methods]
+        [True, False]
+        >>> [method.follows_branch for method in methods]
+        [True, False]
     """
 
     follows_branch: ClassVar[bool] = True

@@ -195,7 +195,17 @@ class BatchSolution:
 
 
 class BatchSolveError(RuntimeError):
-    """A batch in which some games were not solved to the tolerance; all answers are kept as ``.solution``."""
+    """A batch in which some games were not solved to the tolerance; all answers are kept as ``.solution``.
+
+    Example:
+        >>> import hqre_jax as hq
+        >>> game = hq.load_game("stag_hunt")
+        >>> try:
+        ...     hq.solve_batch([game.payoffs, 2 * game.payoffs], 8.0, max_steps=0, throw=True)
+        ... except hq.solving.BatchSolveError as error:
+        ...     print(error.solution.result.tolist())
+        ['max_steps_reached', 'max_steps_reached']
+    """
 
     def __init__(self, solution: BatchSolution):
         self.solution = solution
