@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.llm._cost import costs, described
 from benchmarks.llm._protocol import COMMAND, SHIPPED, Protocol, freeze, read_protocol
-from benchmarks.llm._stages import REHEARSAL, RESULTS, Refused, Unfinished, evaluate, fill, pool, train
+from benchmarks.llm._stages import REHEARSAL, RESULTS, Refused, Unfinished, evaluate, fill, pool, recorded, train
 from benchmarks.llm._table import build_table, markdown
 from benchmarks.llm._two_digits import TwoDigits
 from hqre_jax.bridge import models
@@ -79,17 +79,13 @@ def _run(protocol: Protocol, arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             print("interrupted: what was bought is kept, and the same command goes on", file=sys.stderr)
             code = 130
-        nothing = not export_archive(store, archive)
-    if nothing:
-        print("nothing is recorded yet, so there is no table", file=sys.stderr)
-        return code or 1
+        export_archive(store, archive)
     return max(code, _publish(protocol, archive, folder))
 
 
 def _publish(protocol: Protocol, archive: Path, folder: Path) -> int:
     """Write and print the table of what is recorded; 1 where something is missing."""
-    names = dict.fromkeys(agent.model for agent in protocol.team.agents)
-    samples, states = pool(protocol, {name: models.load(f"replay:{archive}#{name}") for name in names})
+    samples, states = pool(protocol, recorded(protocol, archive))
     table = build_table(protocol, samples, states, folder / RESULTS)
     text = markdown(protocol, table, folder / RESULTS)
     (folder / "table.json").write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="utf-8")

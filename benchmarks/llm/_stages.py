@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.llm._protocol import COMMAND, Protocol, closed
+from hqre_jax.bridge import models
 from hqre_jax.bridge.baselines import find_methods
 from hqre_jax.bridge.coordination import Collected, PublicStates, Samples, collect, load_tasks, read_policy
 from hqre_jax.bridge.evaluation import Evaluation, Plan, digest
-from hqre_jax.bridge.models import AbstractModel
+from hqre_jax.bridge.models import AbstractModel, Failure
+from hqre_jax.bridge.store import read_recorded
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.tasks._interface import Split
 from hqre_jax.cli import main as hqre
@@ -37,11 +39,22 @@ class Refused(Exception):
         self.code = code
 
 
-def pool(protocol: Protocol, models: Mapping[str, AbstractModel]) -> tuple[Samples, PublicStates]:
+def pool(protocol: Protocol, answering: Mapping[str, AbstractModel]) -> tuple[Samples, PublicStates]:
     """The sample pool of the protocol's team, and its public states."""
     tasks = load_tasks(protocol.team, protocol.team_path.parent)
-    samples = Samples(protocol.team, models, tasks, seed=protocol.seed)
+    samples = Samples(protocol.team, answering, tasks, seed=protocol.seed)
     return samples, PublicStates.of(protocol.team, tasks)
+
+
+def recorded(protocol: Protocol, archive: Path) -> dict[str, AbstractModel]:
+    """The team's models as an archive has them; one that is not in it has said nothing."""
+    there, found = read_recorded(archive).models(), dict[str, AbstractModel]()
+    for name in dict.fromkeys(agent.model for agent in protocol.team.agents):
+        if any(shown == name for shown, _ in there):
+            found[name] = models.load(f"replay:{archive}#{name}")
+        else:
+            found[name] = models.from_python(lambda request: Failure("missing", "nothing is recorded"), name)
+    return found
 
 
 def questions(protocol: Protocol, samples: Samples, states: PublicStates, split: Split) -> dict[int, list[Item]]:

@@ -9,6 +9,7 @@ from benchmarks.llm._stages import questions
 from hqre_jax.bridge.coordination import PublicStates, Samples
 from hqre_jax.bridge.coordination._collect import cells
 from hqre_jax.bridge.evaluation import read_plan
+from hqre_jax.bridge.models._replay import ReplayModel
 from hqre_jax.bridge.report import read_evaluation, write_report
 from hqre_jax.bridge.tasks._interface import Split
 
@@ -47,7 +48,7 @@ def build_table(protocol: Protocol, samples: Samples, states: PublicStates, resu
         missing.append("a part of the evaluation")
     return {
         "protocol": protocol.digest,
-        "model": sorted({model.identity for model in samples.models.values()}),
+        "models": sorted({model.identity for model in samples.models.values() if isinstance(model, ReplayModel)}),
         "samples": rows,
         "evaluation": evaluation,
         "missing": missing,
