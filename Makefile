@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo llm-demo test mutants fuzz bench docs lock clean
+.PHONY: help demo llm-demo llm-table test mutants fuzz bench docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -40,6 +40,11 @@ $(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
 	$(BIN)/hqre llm models --fetch smollm2-135m
 	$(BIN)/hqre llm collect $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite
 	$(BIN)/hqre llm train $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite --out $@
+
+# What is frozen and committed is asked, what is recorded is not asked again; Ctrl-C at any time.
+llm-table: $(VENV)/.stamp-test  ## the published table of such teams, a night of two cores; goes on where it stopped
+	$(BIN)/hqre llm models --fetch smollm2-135m
+	$(BIN)/python -m benchmarks.llm
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)

@@ -222,7 +222,7 @@ def cases(folder: Path) -> tuple[dict[str, tuple[Callable[..., Any], dict[str, A
         "diagnose_logs": (
             hq.diagnose_logs,
             {"logs": logs, "tau": 0.3, "policies": np.stack(policies), "discount": 0.0, "payoff_range": (0.0, 1.0)}
-            | {"margin": 0.1}
+            | {"margin": 0.1, "action_mask": mask}
             | interval,
         ),
         "TemperatureController": (

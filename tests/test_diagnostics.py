@@ -236,6 +236,23 @@ def test_oscillation_is_called_unstable_with_its_cure():
     assert "cure: raise the temperature of player 1 from 0.1 to 0." in text
 
 
+def test_valid_actions_that_do_not_come_first_are_said_beside_the_logs():
+    """An entry between the two that no player has: logs that cannot declare it, and one action was never played."""
+    mask = np.tile([True, False, True], (2, 1, 1))
+    path = np.array([[[[0.5, 0.0, 0.5]]] * 2, [[[1 - 1e-9, 0.0, 1e-9]]] * 2])
+    rng = np.random.default_rng(0)
+    logs = []
+    for policy in path:
+        actions, paid = rollouts(C, policy[..., [0, 2]], 50, rng, 0.3)
+        logs.append(RolloutLog.from_plays(2 * actions, paid))
+    report = hq.diagnose_logs(logs[1:] * 2, 0.8, policies=path, action_mask=mask)
+    assert report.verdict == "not_enough_data"
+    with pytest.raises(InputError, match=r"policies\[0\]"):
+        hq.diagnose_logs(logs[1:] * 2, 0.8, policies=path)
+    with pytest.raises(InputError, match=r"logs\[0\].action"):
+        hq.diagnose_logs(logs, 0.8, policies=path, action_mask=~mask)
+
+
 def test_play_above_the_threshold_is_called_stable():
     report = hq.diagnose_logs(swinging(0.8, 0.5), 0.8, step=0.5)
     assert report.verdict == "stable"

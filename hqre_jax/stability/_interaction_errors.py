@@ -92,10 +92,23 @@ def interaction_error(errors: CellErrors, pairs: Bool[np.ndarray, "n n a a"], le
     num = float(sum(a * (a - 1) * b * (b - 1) / 4 for a, b in zip(*(size.ravel() for size in sizes), strict=True)))
     total, squares = four(variance), four(variance**2 / np.maximum(errors.count - 1, 1))
     freedom = np.where(squares > 0, total**2 / np.where(squares > 0, squares, 1.0), 1e6)
-    quantile = np.asarray(student_quantile(1 - alpha / max(num, 1.0), jnp.minimum(freedom, 1e6)))
+    quantile = _quantiles(1 - alpha / max(num, 1.0), np.minimum(freedom, 1e6), total > 0)
     bound = np.where(others, _range_bounds(errors, alpha / (2 * max(int(others.sum()), 1))), 0.0)
     bound = bound + np.where(pairs, errors.missing, 0.0)
-    return (quantile * np.sqrt(four(variance)) + four(bound)).max((2, 3, 4, 5), initial=0.0)
+    return (quantile * np.sqrt(total) + four(bound)).max((2, 3, 4, 5), initial=0.0)
+
+
+def _quantiles(level: float, freedom: Float[np.ndarray, "..."], wanted: Bool[np.ndarray, "..."]) -> np.ndarray:
+    """Student's quantiles where they are wanted, else 0: of all decision points few act in the same step.
+
+    They are computed in numbers that are powers of two, so that few programs are compiled.
+    """
+    found, some = np.zeros(freedom.shape), freedom[wanted]
+    if some.size:
+        padded = np.full(1 << (some.size - 1).bit_length(), some[0])
+        padded[: some.size] = some
+        found[wanted] = np.asarray(student_quantile(level, jnp.asarray(padded)))[: some.size]
+    return found
 
 
 def _range_bounds(errors: CellErrors, delta: float) -> Cells:

@@ -19,6 +19,7 @@ def diagnose_logs(
     policies: Any = None,
     discount: float = 0.0,
     payoff_range: Any = None,
+    action_mask: Any = None,
     **options: Any,
 ) -> StabilityReport:
     """`diagnose` for rollout logs, one log for each policy that was followed.
@@ -32,6 +33,9 @@ def diagnose_logs(
         payoff_range: Least and largest possible payoff of a step, if known. It is needed for "stable" where pairs of
             actions always paid the same, or may pay something large and rare, and bounds what failed rows might
             have paid; without it they are taken to have paid something between the least and the largest seen.
+        action_mask: Valid actions, ``(player, information state, action)``; by default those that the logs declare, or
+            those that were ever played. Logs declare numbers of actions: where valid actions do not come first, they
+            cannot.
         **options: As in `diagnose`.
 
     Returns:
@@ -56,7 +60,7 @@ def diagnose_logs(
         raise InputError("logs", "must be two or more, one for each policy that was followed")
     if checked_number(discount, "discount", up_to=1.0) < 0:
         raise InputError("discount", f"is {discount!r}; it must lie between 0 and 1")
-    mask = mask_of(logs)
+    mask = mask_of(logs, action_mask)
     known_range = checked_range(payoff_range)
     for k, log in enumerate(logs):
         check_within(log.payoff, known_range, f"logs[{k}].payoff")

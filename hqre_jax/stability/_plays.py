@@ -1,13 +1,13 @@
 """A rollout log as arrays of plays: who acted at once, what that paid, and by which policy."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from hqre_jax.core._types import InputError
-from hqre_jax.rollouts._observations import Range, check_fit
+from hqre_jax.rollouts._observations import Range, check_fit, checked_mask
 from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.stability._estimates import ActionValueEstimates
 from hqre_jax.stability._interactions import InteractionEstimates
@@ -120,11 +120,12 @@ class Plays(NamedTuple):
         return np.where(mask, policy, 0.0) / np.where(total > 0, total, 1.0)
 
 
-def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action"]:
-    """Valid actions: those that the logs declare, or those that were ever played; or an error if a log does not fit.
+def mask_of(logs: Sequence[RolloutLog], action_mask: Any = None) -> Bool[np.ndarray, "player state action"]:
+    """Valid actions: those given, or declared by the logs, or ever played; or an error if a log does not fit.
 
     Args:
         logs: Logs of one game.
+        action_mask: Valid actions ``(player, information state, action)``, where the logs cannot declare them.
 
     Returns:
         The mask, ``(player, information state, action)``.
@@ -139,6 +140,10 @@ def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action
         [[ True  True  True]
          [ True  True False]]
     """
+    if action_mask is not None:
+        mask = checked_mask(action_mask)
+        _check_logs(logs, mask)
+        return mask
     declared = [(k, log.num_actions) for k, log in enumerate(logs) if log.num_actions is not None]
     if not declared:
         columns = [
@@ -158,7 +163,11 @@ def mask_of(logs: Sequence[RolloutLog]) -> Bool[np.ndarray, "player state action
     for i, row in enumerate(table):
         for x, count in enumerate(row):
             mask[i, x, :count] = True
+    _check_logs(logs, mask)
+    return mask
+
+
+def _check_logs(logs: Sequence[RolloutLog], mask: Bool[np.ndarray, "player state action"]) -> None:
     for k, log in enumerate(logs):
         if len(log):
             check_fit(log, mask, f"logs[{k}]")
-    return mask

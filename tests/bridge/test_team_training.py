@@ -15,6 +15,7 @@ from hqre_jax.bridge.coordination import (
     find_equilibria,
     play_all,
     solve_stages,
+    stability_of,
     stage_games,
     train_offline,
     train_online,
@@ -72,6 +73,20 @@ def test_least_temperatures_certify_and_low_ones_do_not(pool):
     x = next(x for x, stage in enumerate(certificate.stages) if str(stage.verdict) == "not_unique")
     stage = stage_games(game.game, low.values)[x]
     assert len(find_equilibria(stage, low.tau[:, x : x + 1], num_starts=16)) >= 2
+
+
+def test_play_is_judged_where_entries_of_the_menu_fit_some_classes_alone():
+    """Two divided tasks, or one beside a whole one: what an agent has in a state does not stand first in its menu."""
+    menu = [{"control": "direct", "name": part, "part": part} for part in ("left", "right")]
+    document = team_file([*menu, {"control": "direct"}, {"control": "abstain"}], questions=2) | {
+        "tasks": [{"name": name, "classes": ["easy"]} for name in ("letters", "halves")]
+    }
+    samples, _ = samples_of(document, dice({"direct": {"A": 0.5, "L": 0.5}}))
+    states, items = game_items(samples)
+    assert not states.mask[0, 0, 0]
+    report = stability_of(train_offline(TeamGame.from_samples(samples, items), 0.01), plays=8)
+    assert report is not None
+    assert report.verdict == "not_enough_data"
 
 
 def test_a_budget_is_kept_by_dearer_tokens(pool):

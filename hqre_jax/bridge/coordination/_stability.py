@@ -39,7 +39,9 @@ def judge(
     if count < 2:
         return None
     path = np.where(mask, np.maximum(np.stack(policies[:count]), _FLOOR), 0.0)
-    return diagnose_logs(logs[:count], tau, policies=path / path.sum(-1, keepdims=True), discount=1.0)
+    path /= path.sum(-1, keepdims=True)
+    # Where entries of the menu fit some states alone, the logs cannot say which.
+    return diagnose_logs(logs[:count], tau, policies=path, discount=1.0, action_mask=np.asarray(mask))
 
 
 def plays_of(
