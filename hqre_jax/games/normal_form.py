@@ -15,7 +15,7 @@ from hqre_jax.games._checks import complete_mask, finite
 from hqre_jax.games._rounded import power_above
 from hqre_jax.games._world_states import AbstractWorldStateGame, center_own, keep_legal, legal_actions, with_payoffs
 
-# The most payoffs, of a game that shares programs with games of other shapes.
+# The most payoffs of a game that shares programs with games of other shapes.
 _MOST_PAYOFFS = 512
 
 
