@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
-from hqre_jax.core._programs import compiled, with_fields
+from hqre_jax.core._programs import compiled, remembered, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
@@ -131,19 +131,16 @@ class Problem(eqx.Module):
         """
         if self.is_centered:
             return self
-        kept = vars(self).get("_centered")
-        if kept is None:
-            shared = self.rounded()
-            if shared is not self:
-                game = self.game.cut_from(shared.centered().game)
-            else:
-                visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
-                game = _centered_game(self.game) if visible else self.game.centered()
-            kept = with_fields(self, game=game, is_centered=True)
-            # A problem of a program that is being traced outlives the trace no more than its numbers may.
-            if all(concrete(leaf) for leaf in jax.tree.leaves(game)):
-                vars(self)["_centered"] = kept
-        return kept
+        return remembered(self, "centered", self._centered)
+
+    def _centered(self) -> "Problem":
+        shared = self.rounded()
+        if shared is not self:
+            game = self.game.cut_from(shared.centered().game)
+        else:
+            visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
+            game = _centered_game(self.game) if visible else self.game.centered()
+        return with_fields(self, game=game, is_centered=True)
 
     def rounded(self) -> "Problem":
         """The same problem on the game as `AbstractGame.rounded` has it.
@@ -153,16 +150,18 @@ class Problem(eqx.Module):
         game = self.game.rounded()
         if game is self.game or not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
             return self
-        if "_rounded" not in vars(self):
-            shape = game.action_mask.shape
-            vars(self)["_rounded"] = with_fields(
+        shape = game.action_mask.shape
+
+        def larger() -> Problem:
+            return with_fields(
                 self,
                 game=game,
                 tau=filled_up(self.tau, shape, 1.0),
                 log_reference=filled_up(self.log_reference, shape, 0.0),
                 entropy_offset=filled_up(self.entropy_offset, shape, 0.0),
             )
-        return vars(self)["_rounded"]
+
+        return remembered(self, "rounded", larger)
 
     def bonus(self, log_policy: LogPolicy) -> StateValues:
         """``τ_i(x) H_i(x)`` in the units of `at_scale`."""

@@ -1,5 +1,7 @@
 """Games filled up to one of a few sizes: the same numbers, and one program for many shapes."""
 
+import gc
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,6 +86,7 @@ def test_a_rounded_game_is_round():
 
 def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, monkeypatch):
     """The answers are those of a program for each shape, to rounding, and have the shape of the game."""
+    monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
     hq.solve(caterpillar(3, 3, 0), 0.5)
     with counted_programs() as compiling:
         found = [hq.solve(caterpillar(*shape), 0.5) for shape in ((2, 2, 1), (4, 4, 2), (6, 3, 3), (7, 2, 4))]
@@ -96,6 +99,23 @@ def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, 
         np.testing.assert_allclose(getattr(found[1], name), getattr(alone, name), rtol=0, atol=1e-12)
 
 
+def test_what_was_asked_about_is_as_it_was():
+    """Games and problems keep their structure, so that others like them stack with them; and nothing outlives them."""
+    for pose in (lambda: caterpillar(3, 3, 0), lambda: hq.NormalFormGame(np.ones((2, 3, 2)))):
+        gc.collect()
+        kept, game = len(_programs._KEPT), pose()
+        before, problem = jax.tree.structure(game), hq.Problem(game, 0.5)
+        fresh = jax.tree.structure(problem)
+        hq.solve(problem)
+        assert problem.centered() is problem.centered()
+        assert jax.tree.structure(game) == before
+        assert jax.tree.structure(problem) == fresh
+        assert len(_programs._KEPT) > kept
+        del game, problem
+        gc.collect()
+        assert len(_programs._KEPT) <= kept
+
+
 def test_normal_forms_of_many_shapes_are_solved_by_the_same_programs(counted_programs, monkeypatch):
     """Also where some actions are masked, and under two certificates: one branch, one contraction."""
     rng = np.random.default_rng(0)
@@ -103,6 +123,7 @@ def test_normal_forms_of_many_shapes_are_solved_by_the_same_programs(counted_pro
     games = [hq.NormalFormGame(rng.random((2, *shape))) for shape in ((4, 3), (2, 3), (3, 4), (3, 3))]
     games.append(hq.NormalFormGame(rng.random((2, 3, 3)), action_mask=mask))
     questions = [(game, tau) for game in games for tau in (0.05, 4.0)]
+    monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
     for tau in (0.05, 4.0):
         hq.solve(games[0], tau)
     with counted_programs() as compiling:

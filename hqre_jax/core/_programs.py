@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ import jax
 from jax.core import eval_context
 from jax.extend.core import get_opaque_trace_state
 
+from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import Labels
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -133,6 +135,31 @@ def unnamed(value: Any) -> Any:
     if all(plain[name] is part for name, part in parts.items()):
         return value
     return with_fields(value, **plain)
+
+
+def remembered(module: eqx.Module, name: str, compute: Callable[[], Any]) -> Any:
+    """``compute()``, which is about the module alone, computed once for as long as the module lives.
+
+    It does not hang on the module: equinox counts whatever does as a part of its structure. Numbers of a program that
+    is being traced are not kept: they would outlive it.
+
+    Args:
+        module: The module.
+        name: Of what is computed.
+        compute: Computes it; what it returns may be the module itself, but not hold it.
+    """
+    key = id(module), name
+    kept = _KEPT.get(key)
+    if kept is not None and kept[0]() is module:
+        return module if kept[1] is None else kept[1]
+    value = compute()
+    if all(concrete(leaf) for leaf in jax.tree.leaves(value)):
+        _KEPT[key] = weakref.ref(module, lambda _: _KEPT.pop(key, None)), None if value is module else value
+    return value
+
+
+# By module and name: the module, and what was computed; None stands for the module itself.
+_KEPT: dict[tuple[int, str], tuple[Any, Any]] = {}
 
 
 def with_fields(module: Module, **changes: Any) -> Module:

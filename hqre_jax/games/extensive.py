@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax.core._programs import with_fields
+from hqre_jax.core._programs import remembered, with_fields
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import (
@@ -228,9 +228,7 @@ class ExtensiveFormGame(AbstractGame):
         """See `AbstractGame.rounded`; small trees among the nodes of larger ones."""
         if not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
             return self
-        if "_rounded" not in vars(self):
-            vars(self)["_rounded"] = _rounded(self)
-        return vars(self)["_rounded"]
+        return remembered(self, "rounded", lambda: _rounded(self))
 
     def cut_from(self, larger: Any) -> "ExtensiveFormGame":
         """See `AbstractGame.cut_from`."""
@@ -277,5 +275,4 @@ def _rounded(game: ExtensiveFormGame) -> ExtensiveFormGame:
         labels=Labels(),
         tree=tree,
     )
-    vars(larger)["_rounded"] = larger
-    return larger
+    return remembered(larger, "rounded", lambda: larger)

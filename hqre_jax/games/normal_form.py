@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.core._programs import with_fields
+from hqre_jax.core._programs import remembered, with_fields
 from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
@@ -91,9 +91,7 @@ class NormalFormGame(AbstractWorldStateGame):
         """See `AbstractGame.rounded`; small games with as many actions for everybody, a power of 2."""
         if not all(concrete(leaf) for leaf in jax.tree.leaves(self)):
             return self
-        if "_rounded" not in vars(self):
-            vars(self)["_rounded"] = _rounded(self)
-        return vars(self)["_rounded"]
+        return remembered(self, "rounded", lambda: _rounded(self))
 
     def cut_from(self, larger: Any) -> "NormalFormGame":
         """See `AbstractGame.cut_from`."""
@@ -118,5 +116,4 @@ def _rounded(game: NormalFormGame) -> NormalFormGame:
         action_mask=as_array(np.pad(np.asarray(game.action_mask), [(0, 0), (0, 0), (0, most - max(actions))])),
         labels=Labels(),
     )
-    vars(larger)["_rounded"] = larger
-    return larger
+    return remembered(larger, "rounded", lambda: larger)
