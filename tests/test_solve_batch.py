@@ -310,3 +310,11 @@ np.save(sys.argv[1], hq.solve_batch(np.random.RandomState(1000).rand(300, 2, 3, 
     )
     assert run.returncode == 0, run.stderr
     np.testing.assert_allclose(np.load(target), batch.policy, rtol=0, atol=1e-12)
+
+
+def test_a_lanes_bits_depend_on_no_other_lane():
+    """Also where lanes are left by their chunk and begin anew among others, or lose their branch."""
+    games = np.random.RandomState(1000).rand(1000, 2, 3, 3)
+    together = np.asarray(hq.solve_batch(games, 0.1).policy)
+    for few in (100, 600):
+        np.testing.assert_array_equal(np.asarray(hq.solve_batch(games[:few], 0.1).policy), together[:few])

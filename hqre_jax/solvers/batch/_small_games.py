@@ -148,8 +148,7 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         outcome = _run(_ALONG_THE_BRANCH, lanes, waiting, leave, (size, width), options, outcome)
         lost = ~(_solved(outcome, options) | outcome.unfinished)[waiting]
         waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
-        # The last chunks take as long as their slowest lane: there all may be careful.
-        lanes.careful[waiting if len(waiting) <= _LAST_CHUNKS * width else again] = True
+        lanes.careful[again] = True
     return _fields(outcome, options)
 
 
