@@ -138,10 +138,10 @@ def test_normal_forms_of_many_shapes_are_solved_by_the_same_programs(counted_pro
         assert solution.policy.shape == game.action_mask.shape
         assert solution.selection == alone.selection
         for name in ("policy", "values", "initial_values"):
-            np.testing.assert_allclose(getattr(solution, name), getattr(alone, name), rtol=0, atol=1e-11)
+            np.testing.assert_allclose(getattr(solution, name), getattr(alone, name), rtol=0, atol=1e-12)
         for name in ("margin", "contraction", "lipschitz"):
             wanted = getattr(alone.certificate, name)
-            np.testing.assert_allclose(getattr(certificates[k], name), wanted, rtol=1e-9)
+            np.testing.assert_allclose(getattr(certificates[k], name), wanted, rtol=1e-12)
 
 
 def test_a_start_is_filled_up_too():
