@@ -17,16 +17,17 @@ through its folds, where the determinant changes sign and s turns back. A point 
 
 Otherwise the step is shortened. A lane whose step becomes too short (at a bifurcation, or because a limit was too large
 for a sharp bend) gives up, and so does one that had more than a few steps refused: where the curve bends that sharply,
-another one is near. Both may try again with smaller limits, and then by `PrincipalBranch`. Lanes that are certified to
+another one is near. Both try again with smaller limits, and then by `PrincipalBranch`. Lanes that are certified to
 have one equilibrium need no guards, for any way to it is right.
 """
 
 import functools
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from hqre_jax.solvers.batch._interleaved import (
     MOST_DRIFT,
@@ -130,13 +131,24 @@ def begin(games: Interleaved, limits: Limits, go: Bool[Array, ""]) -> tuple[Guar
     return Guards(limits, weight), unfused(go, path, slope, second, step, stretch, size)
 
 
-def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[Array, ""]) -> Path:
-    """Rounds until no more than ``leave`` lanes are on their way.
+def follow(
+    games: Interleaved,
+    limits: Callable[[Bool[Array, " lane"]], Limits],
+    live: Bool[Array, " lane"],
+    careful: Bool[Array, " lane"],
+    leave: Int[Array, ""],
+    go: Bool[Array, ""],
+) -> Path:
+    """Follow every lane's branch until no more than ``leave`` are on their way.
+
+    Where none may be left, a lane that loses its branch begins anew among those that are still on their way, once and
+    with smaller limits. Where some may, lost lanes are left, too: whoever comes back for the others takes them along.
 
     Args:
         games: The games.
-        guards: What is demanded of each lane.
-        path: Where they are.
+        limits: What is demanded of each lane, given which are to take smaller steps.
+        live: Whether there is a lane at all.
+        careful: Which take smaller steps from the start.
         leave: Lanes that may be left on their way, after some rounds.
         go: Whether there is anything to do.
 
@@ -144,16 +156,38 @@ def follow(games: Interleaved, guards: Guards, path: Path, leave: Any, go: Bool[
         Where they are then.
     """
 
-    def unfinished(carry: tuple[Path, Array]) -> Bool[Array, ""]:
-        path, rounds = carry
-        live = jnp.sum(path.state == LIVE, dtype=jnp.int32)
-        return (live > 0) & ((live > leave) | (rounds < _PATIENCE))
+    def lost(path: Path, careful: Bool[Array, " lane"]) -> Bool[Array, " lane"]:
+        return live & ~careful & (path.state == LOST) & (leave == 0)
 
-    def advance(carry: tuple[Path, Array]) -> tuple[Path, Array]:
-        path, rounds = carry
-        return unfused(go, lambda p: _round(games, guards, p, go), path), rounds + 1
+    def attempt(carry: _Attempt) -> _Attempt:
+        guards, fresh = unfused(go, lambda careful: begin(games, limits(careful), go), carry.careful)
+        path = Path(*(jnp.where(carry.anew, new, old) for new, old in zip(fresh, carry.path, strict=True)))
 
-    return jax.lax.while_loop(unfinished, advance, (path, jnp.zeros((), jnp.int32)))[0]
+        def unfinished(inner: tuple[Path, Array]) -> Bool[Array, ""]:
+            path, rounds = inner
+            on_their_way = jnp.sum(path.state == LIVE, dtype=jnp.int32)
+            going = (on_their_way > 0) & ((on_their_way > leave) | (rounds < _PATIENCE))
+            return going & ~jnp.any(lost(path, carry.careful))
+
+        def advance(inner: tuple[Path, Array]) -> tuple[Path, Array]:
+            path, rounds = inner
+            return unfused(go, lambda p: _round(games, guards, p, go), path), rounds + 1
+
+        path, _ = jax.lax.while_loop(unfinished, advance, (path, jnp.zeros((), jnp.int32)))
+        anew = lost(path, carry.careful)
+        return _Attempt(anew, carry.careful | anew, path)
+
+    _, shapes = jax.eval_shape(lambda careful: begin(games, limits(careful), go), careful)
+    nowhere = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    return jax.lax.while_loop(lambda carry: jnp.any(carry.anew), attempt, _Attempt(live, careful, nowhere)).path
+
+
+class _Attempt(NamedTuple):
+    """Which lanes begin anew, which take smaller steps, and where all of them are."""
+
+    anew: Bool[Array, " lane"]
+    careful: Bool[Array, " lane"]
+    path: Path
 
 
 def _round(games: Interleaved, guards: Guards, path: Path, go: Bool[Array, ""]) -> Path:

@@ -17,7 +17,7 @@ from hqre_jax.solvers import PrincipalBranch
 from hqre_jax.solvers.batch._devices import look_out, num_cores, on_every_core, on_every_device
 from hqre_jax.solvers.batch._evaluation import LaneEvaluation, contracts, evaluate_lanes
 from hqre_jax.solvers.batch._gauss_seidel import gauss_seidel
-from hqre_jax.solvers.batch._homotopy import begin, follow
+from hqre_jax.solvers.batch._homotopy import follow
 from hqre_jax.solvers.batch._interleaved import interleave, unfused
 from hqre_jax.solvers.batch._lanes import Group
 from hqre_jax.solvers.batch._options import Options
@@ -146,9 +146,11 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
         # Lanes that are left begin anew: the start of a path costs less than carrying its state about.
         leave = 0 if len(waiting) <= _LAST_CHUNKS * width else width // _SHARE
         outcome = _run(_ALONG_THE_BRANCH, lanes, waiting, leave, (size, width), options, outcome)
-        lost = ~(_solved(outcome, options) | outcome.unfinished)[waiting]
-        waiting, again = waiting[outcome.unfinished[waiting] | (lost & ~lanes.careful[waiting])], waiting[lost]
-        lanes.careful[again] = True
+        unsolved = ~(_solved(outcome, options) | outcome.unfinished)[waiting]
+        # Where none was left on its way, those that lost their branches have begun anew already.
+        again = unsolved & ~lanes.careful[waiting] & (outcome.arrived[waiting] | (leave > 0))
+        lanes.careful[waiting[again]] = True
+        waiting = waiting[again | outcome.unfinished[waiting]]
     return _fields(outcome, options)
 
 
@@ -361,21 +363,20 @@ def _along_the_branch(
 ) -> Outcome:
     """Path following from the reference policy; beyond ``leave`` lanes on their way the others are not waited for."""
     games = unfused(go, interleave, work.payoffs, work.mask, work.tau, work.reference)
-    guards, path = unfused(go, lambda w, g, t: begin(g, _limits(w, t), go), work, games, tol)
-    path = follow(games, guards, path, leave, go)
+    path = follow(games, functools.partial(_limits, work, tol), work.live, work.careful, leave, go)
     log_odds = in_parts(path.log_odds, [z.shape[0] for z in games.reference])
     read = functools.partial(evaluate_lanes, mask=work.mask, uniform=_is_uniform(work), entropy=entropy)
     evaluation = unfused(go, lambda g, z: read(g, z, continuation=continuation, go=go), games, log_odds)
     return Outcome(evaluation, work.unique, path.rounds, path.state == ARRIVED, path.state == LIVE)
 
 
-def _limits(work: Work, tol: Any) -> Limits:
-    miss, turn = (jnp.where(work.careful, small, usual) for usual, small in (_MISS, _TURN))
+def _limits(work: Work, tol: Any, careful: Any) -> Limits:
+    miss, turn = (jnp.where(careful, small, usual) for usual, small in (_MISS, _TURN))
     # Newton's method squares a small correction, up to a factor that is small where the logit map contracts; what
     # the last one leaves is verified all the same.
-    close = jnp.where(work.unique & ~work.careful, 0.5, 0.03) * jnp.sqrt(tol)
+    close = jnp.where(work.unique & ~careful, 0.5, 0.03) * jnp.sqrt(tol)
     dtype = work.tau.dtype
-    refusals = jnp.where(work.careful, *_REFUSALS[::-1])
+    refusals = jnp.where(careful, *_REFUSALS[::-1])
     return Limits(miss.astype(dtype), turn.astype(dtype), refusals, close.astype(dtype), work.unique, work.live)
 
 
