@@ -38,7 +38,7 @@ _REFUSALS = (2, 100)
 # Product of the variances of two players' payoffs over their temperatures from which contraction is hardly certified.
 _MUCH = 1.0
 # A chunk is left when no more than this share of its lanes is on its way, unless there are but so many chunks.
-_SHARE, _LAST_CHUNKS = 16, 4
+_SHARE, _LAST_CHUNKS = 16, 8
 
 
 class Work(NamedTuple):
