@@ -8,7 +8,8 @@ from pathlib import Path
 from benchmarks.llm._protocol import COMMAND, Protocol, closed
 from hqre_jax.bridge import models
 from hqre_jax.bridge.baselines import find_methods
-from hqre_jax.bridge.coordination import Collected, PublicStates, Samples, collect, load_tasks, read_policy
+from hqre_jax.bridge.coordination import PublicStates, Samples, collect, load_tasks, read_policy
+from hqre_jax.bridge.coordination._collect import BATCH, cells
 from hqre_jax.bridge.evaluation import Evaluation, Plan, digest
 from hqre_jax.bridge.models import AbstractModel, Failure
 from hqre_jax.bridge.store import read_recorded
@@ -72,14 +73,23 @@ def questions(protocol: Protocol, samples: Samples, states: PublicStates, split:
 def fill(protocol: Protocol, samples: Samples, states: PublicStates, split: Split, say: Say) -> None:
     """Sample all that plays of a split draw from; what is recorded is not asked again.
 
+    A few questions after the other, all their samples together: a model that reads prompts keeps what it has read.
+
     Raises:
         Unfinished: A budget is spent, or calls failed.
     """
-    found: Collected = collect(samples, states, questions(protocol, samples, states, split), _lines(split, say))
-    if found.failures:
-        first = found.failures[0]
-        raise Unfinished(f"samples of {split}: {found.done} of {found.total}; {first.kind}: {first.detail}")
-    say(f"samples of {split}: {found.done} of {found.total}")
+    asked, lines = questions(protocol, samples, states, split), _lines(split, say)
+    nothing = dict[int, list[Item]].fromkeys(asked, [])
+    parts = [{**nothing, c: items[i : i + BATCH]} for c, items in asked.items() for i in range(0, len(items), BATCH)]
+    done, total = 0, sum(len(wanted) for _, wanted in cells(samples, states, asked))
+    for part in parts:
+        before = done
+        found = collect(samples, states, part, lambda what, n, _, before=before: lines(what, before + n, total))
+        done += found.done
+        if found.failures:
+            first = found.failures[0]
+            raise Unfinished(f"samples of {split}: {done} of {total}; {first.kind}: {first.detail}")
+    say(f"samples of {split}: {done} of {total}")
 
 
 def train(protocol: Protocol, store: Path, folder: Path, say: Say) -> Path:
