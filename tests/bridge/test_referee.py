@@ -1,6 +1,9 @@
 """The referee's question, put to a game that is known in full."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from hqre_jax.bridge.models import Reply, Usage
 from hqre_jax.bridge.store import Store, StoredModel
 from hqre_jax.bridge.tasks import all_tasks
 
+PUBLISHED = referee.RECORDING.with_name("referee.json")
 COST = (10 * 0.2 + 5 * 2.0) / 1000
 
 
@@ -54,3 +58,27 @@ def test_a_game_that_is_known_and_a_class_that_is_not_recorded(capsys, monkeypat
     assert [row["margin"], row["low"], row["high"]] == pytest.approx([margin] * 3, rel=1e-6)
     assert row["equilibria"] == 1
     assert referee.main(["--recording", str(tmp_path / "none.sqlite")]) == 2
+
+
+def test_every_published_number_follows_from_the_recording(tmp_path):
+    """Of all eleven tasks; and the documentation says the same."""
+    out, root = tmp_path / "referee.json", Path(__file__).parents[2]
+    # As users run it: with every annotation checked it would take three times as long.
+    command = [sys.executable, "-m", "benchmarks.referee", "--out", str(out)]
+    run = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "not recorded yet" not in run.stdout
+    rows, published = (json.loads(path.read_text())["rows"] for path in (out, PUBLISHED))
+    assert len(published) == len(all_tasks()) == 11
+    page = (root / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    for row, known in zip(rows, published, strict=True):
+        assert row == {
+            name: pytest.approx(value, abs=1e-9) if _is_numbers(value) else value for name, value in known.items()
+        }
+        interval = f"[{known['low']:+.3f}, {known['high']:+.3f}] | {max(known['least_tau']):.3f}"
+        counts = f"{known['equilibria']} | {known['equilibria_low']} |"
+        assert f"| `{known['task']}` / `{known['class']}` | {known['margin']:+.3f} | {interval} | {counts}" in page
+
+
+def _is_numbers(value) -> bool:
+    return isinstance(value, float) or (isinstance(value, list) and all(isinstance(one, float) for one in value))
