@@ -10,7 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
-from hqre_jax.core._programs import compiled, remembered, with_fields
+from hqre_jax.core._namespace import namespace
+from hqre_jax.core._programs import compiled, in_numpy, remembered, unnamed, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
@@ -93,14 +94,8 @@ class Problem(eqx.Module):
         if continuation == "zero_sum":
             check_zero_sum(game)
         rho = None if reference is None else full_policy(reference, mask, game.dtype, "reference", interior=True)
-        # Games that share a size share the program, too, that looks at their payoffs.
-        seen = concrete(self.tau) and concrete(rho)
-        work = game.rounded() if seen else game
-        full = work.action_mask.shape
-        given = filled_up(self.tau, full, 1.0), None if rho is None else filled_up(rho, full, 0.0)
-        width, log_reference, offset = _posed_terms(work, *given, entropy == "shannon")
+        width, self.log_reference, self.entropy_offset = _look(game, self.tau, rho, entropy == "shannon")
         _check_rationality(width, self.tau)
-        self.log_reference, self.entropy_offset = cut_down(log_reference, mask.shape), cut_down(offset, mask.shape)
         self.scale = as_array(1.0, game.dtype)
         self.entropy = entropy
         self.continuation = continuation
@@ -137,6 +132,9 @@ class Problem(eqx.Module):
         shared = self.rounded()
         if shared is not self:
             game = self.game.cut_from(shared.centered().game)
+        elif self.game.speaks_numpy and (plain := in_numpy(self.game)) is not None:
+            with np.errstate(all="ignore"):  # padding is infinite for a moment
+                game = jax.tree.map(as_array, unnamed(plain).centered())
         else:
             visible = all(concrete(leaf) for leaf in jax.tree.leaves(self.game))
             game = _centered_game(self.game) if visible else self.game.centered()
@@ -265,17 +263,32 @@ def _centered_game(game: AbstractGame) -> AbstractGame:
     return game.centered()
 
 
-@compiled
-def _posed_terms(
+def _look(
     game: AbstractGame, tau: StateValues, rho: Policy | None, shannon: bool
 ) -> tuple[PerPlayer, LogPolicy, StateValues]:
     """Range of the payoffs, ``log ρ``, and the part ``τ log A`` of Shannon entropy."""
-    mask = game.action_mask
-    log_count = jnp.log(jnp.maximum(jnp.sum(mask, axis=-1), 1).astype(tau.dtype))
-    log_uniform = jnp.broadcast_to(-log_count[..., None], mask.shape)
-    log_reference = log_uniform if rho is None else jnp.log(jnp.where(mask, rho, 1.0))
-    offset = tau * log_count if shannon else jnp.zeros_like(tau)
-    return game.payoff_range(), jnp.where(mask, log_reference, 0.0), offset
+    plain = in_numpy((game, tau, rho)) if game.speaks_numpy else None
+    if plain is not None:
+        with np.errstate(all="ignore"):  # payoffs that span too much are refused in words
+            return jax.tree.map(as_array, _posed_terms(*plain, shannon=shannon))
+    # Games that share a size share the program, too, that looks at their payoffs.
+    work = game.rounded() if concrete(tau) and concrete(rho) else game
+    full = work.action_mask.shape
+    given = filled_up(tau, full, 1.0), None if rho is None else filled_up(rho, full, 0.0)
+    width, log_reference, offset = _compiled_terms(work, *given, shannon)
+    return width, cut_down(log_reference, game.action_mask.shape), cut_down(offset, game.action_mask.shape)
+
+
+def _posed_terms(game: AbstractGame, tau: Any, rho: Any, shannon: bool) -> tuple[Any, Any, Any]:
+    mask, xp = game.action_mask, namespace(tau)
+    log_count = xp.log(xp.maximum(xp.sum(mask, axis=-1), 1).astype(tau.dtype))
+    log_uniform = xp.broadcast_to(-log_count[..., None], mask.shape)
+    log_reference = log_uniform if rho is None else xp.log(xp.where(mask, rho, 1.0))
+    offset = tau * log_count if shannon else xp.zeros_like(tau)
+    return game.payoff_range(), xp.where(mask, log_reference, 0.0), offset
+
+
+_compiled_terms = compiled(_posed_terms)
 
 
 def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interior: bool = False) -> Policy:

@@ -325,3 +325,27 @@ def test_a_star_of_hundreds_of_zero_sum_players_is_unique():
     known = bounds_of(game, 0.5)
     assert known.unique
     assert known.margin == pytest.approx(0.5, rel=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (2, 3), (5, 2), (4, 4)])
+def test_numpy_and_the_program_agree(shape):
+    """The first few problems of a shape are bounded in numpy, later ones by a program: the same to rounding."""
+    rng, seen = np.random.default_rng(5), 0
+    for scale in (1e-3, 1.0, 1e6):
+        payoffs = jnp.asarray(scale * rng.normal(size=(2, *shape)))
+        for tau in (0.3 * scale, [2.0 * scale, 5.0 * scale]):
+            problem = hq.Problem(hq.NormalFormGame(payoffs), tau).centered()
+            here, there = hq.bounds._by_numpy(problem), hq.bounds._bounds(problem)
+            for ours, theirs in zip(here, there, strict=True):
+                assert ours.dtype == theirs.dtype
+                np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+            seen += bool(here.unique)
+    assert 0 < seen < 6
+
+
+def test_numbers_that_are_none_have_no_bounds():
+    """Squares of the largest payoffs overflow on the way: numpy finds no eigenvalues, and JAX none that is a number."""
+    game = hq.NormalFormGame(1e308 * np.array([[[1.0, -0.7], [-0.2, 0.3]], [[0.5, -1.0], [-0.9, 0.6]]]) / 4)
+    problem = hq.Problem(game, 1e300).centered()
+    for ours, theirs in zip(hq.bounds.bounds(problem), hq.bounds._bounds(problem), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)

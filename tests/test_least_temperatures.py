@@ -59,7 +59,8 @@ def test_the_margin_holds_on_return(kind):
         least = hq.least_temperatures(game, cost, margin)
         certificate = hq.certify(game, least.tau, num_starts=0)
         assert certificate.margin >= margin
-        assert least.margin == certificate.margin
+        # The bounds of the first few problems of a shape are numpy's, later ones a program's: rounding is all.
+        assert least.margin == pytest.approx(certificate.margin, rel=0, abs=1e-12)
         assert certificate.verdict == "unique"
         assert least.total_cost <= least.common_cost
         np.testing.assert_allclose(least.total_cost, np.sum(cost * least.tau))

@@ -156,7 +156,7 @@ def test_what_repeats_a_problem_is_none():
 
 @pytest.fixture
 def counted(monkeypatch):
-    """How often problems are posed, and payoffs centred, by the library's program for it or inside of another."""
+    """How often problems are posed, and payoffs centred: in numpy or by the program for it, or inside of another."""
     count = {"posed": 0, "centred": 0, "centred by the way": 0}
 
     def counting(name, function):
@@ -168,7 +168,13 @@ def counted(monkeypatch):
 
     monkeypatch.setattr(hq.Problem, "__init__", counting("posed", hq.Problem.__init__))
     monkeypatch.setattr(room, "_centered_game", counting("centred", room._centered_game))
-    monkeypatch.setattr(hq.NormalFormGame, "centered", counting("centred by the way", hq.NormalFormGame.centered))
+    centered = hq.NormalFormGame.centered
+
+    def centering(game):
+        count["centred" if isinstance(game.payoffs, np.ndarray) else "centred by the way"] += 1
+        return centered(game)
+
+    monkeypatch.setattr(hq.NormalFormGame, "centered", centering)
     return count
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from hqre_jax.bounds._matrices import affords_exact, double_difference, doubly_centered
+from hqre_jax.core._namespace import Array, add_up, each, namespace
 from hqre_jax.core._types import InputError
 from hqre_jax.problem import Problem
 
@@ -41,9 +41,9 @@ class Pairs(NamedTuple):
         return self._replace(to_row=doubly_centered(self.to_row, *masks), to_col=doubly_centered(self.to_col, *masks))
 
     def _masks(self) -> tuple[Bool[Array, "m k a"], Bool[Array, "m k b"]]:
-        shape = self.to_row.shape
-        rows = jnp.broadcast_to(self.row_mask[:, None], shape[:3])
-        return rows, jnp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
+        shape, xp = self.to_row.shape, namespace(self.to_row)
+        rows = xp.broadcast_to(self.row_mask[:, None], shape[:3])
+        return rows, xp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
 
     def interaction(self, p: Float[Array, " m"], q: Float[Array, " m"]) -> Float[Array, " m"]:
         """``max_k dd(p u_row + q u_col)``, rounded up; a bound on it where the payoffs are doubly `centered`.
@@ -51,13 +51,14 @@ class Pairs(NamedTuple):
         Rounding: each entry of the sum is wrong by at most eps·top, ``top = p max|u_row| + q max|u_col|``; four
         entries make 4 eps·top, the three subtractions another 4, the centring of the payoffs 2: 16 covers them.
         """
+        xp = namespace(self.to_row)
         total = p[:, None, None, None] * self.to_row + q[:, None, None, None] * self.to_col
         if affords_exact(total.shape):
-            widest = jnp.max(double_difference(total, *self._masks()), axis=1)
+            widest = xp.max(double_difference(total, *self._masks()), axis=1)
         else:
             # Row by row first: that the compiler spreads over the cores.
-            widest = 4.0 * jnp.max(jnp.max(jnp.abs(total), axis=3), axis=(1, 2))
-        top = p * jnp.max(jnp.abs(self.to_row), axis=(1, 2, 3)) + q * jnp.max(jnp.abs(self.to_col), axis=(1, 2, 3))
+            widest = 4.0 * xp.max(xp.max(xp.abs(total), axis=3), axis=(1, 2))
+        top = p * xp.max(xp.abs(self.to_row), axis=(1, 2, 3)) + q * xp.max(xp.abs(self.to_col), axis=(1, 2, 3))
         return widest + 16 * jnp.finfo(total.dtype).eps * top
 
 
@@ -90,7 +91,8 @@ class Interactions(NamedTuple):
 
     def ends(self) -> tuple[Int[Array, " m"], Int[Array, " m"]]:
         """Row and column decision point of every pair, in the order of `own_parts` and `common_parts`."""
-        rows, cols = (_joined([getattr(g, side) for g in self.groups], jnp.zeros(0, int)) for side in ("rows", "cols"))
+        nothing = namespace(self.reach).zeros(0, int)
+        rows, cols = (_joined([getattr(g, side) for g in self.groups], nothing) for side in ("rows", "cols"))
         return rows, cols
 
     def common(self, v: Vector) -> Matrix:
@@ -108,12 +110,10 @@ class Interactions(NamedTuple):
         A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives the other, and the second matrix
         is antisymmetric. A difference quotient is enough, for C is piecewise linear.
         """
-        step = jnp.finfo(v.dtype).eps ** (1 / 3)
-        widest, nudged = self._widest(jnp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
+        step, xp = jnp.finfo(v.dtype).eps ** (1 / 3), namespace(v)
+        widest, nudged = self._widest(xp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
         pull = (nudged - widest) / step - 0.5 * widest
-        common, pulls = self._summed(
-            *self._weighted(jnp.stack([jnp.stack([widest, pull]), jnp.stack([widest, -pull])]))
-        )
+        common, pulls = self._summed(*self._weighted(xp.stack([xp.stack([widest, pull]), xp.stack([widest, -pull])])))
         return common, pulls
 
     def own(self) -> Matrix:
@@ -123,9 +123,10 @@ class Interactions(NamedTuple):
 
     def own_parts(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """What each pair adds to `own`: in how strongly its column moves its row, and the other way round."""
-        one = jnp.eye(2, dtype=self.reach.dtype)[:, :, None]
-        seen = [jax.vmap(g.interaction)(*jnp.tile(one, g.rows.size)) for g in self.groups]
-        to_row, to_col = self._weighted(_joined(seen, jnp.zeros((2, 0), self.reach.dtype)))
+        xp, dtype = namespace(self.reach), self.reach.dtype
+        one = xp.eye(2, dtype=dtype)[:, :, None]
+        seen = [each(xp, g.interaction, *xp.tile(one, g.rows.size)) for g in self.groups]
+        to_row, to_col = self._weighted(_joined(seen, xp.zeros((2, 0), dtype)))
         return to_row, to_col
 
     def influence(self) -> Matrix:
@@ -134,10 +135,12 @@ class Interactions(NamedTuple):
 
     def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
         """Interactions of all pairs, under k choices of the row players' multipliers."""
-        return _joined(
-            [jax.vmap(g.interaction, in_axes=(0, None))(of_rows[:, g.rows], of_cols[g.cols]) for g in self.groups],
-            jnp.zeros((len(of_rows), 0), of_cols.dtype),
-        )
+        xp = namespace(of_cols)
+
+        def among(group: Pairs) -> Float[Array, "k m"]:
+            return each(xp, lambda p: group.interaction(p, of_cols[group.cols]), of_rows[:, group.rows])
+
+        return _joined([among(group) for group in self.groups], xp.zeros((len(of_rows), 0), of_cols.dtype))
 
     def _weighted(self, values: Float[Array, "*k m"]) -> Float[Array, "*k m"]:
         """``¼ P(w) ·`` of a quantity of every pair; 0 at those that do not count.
@@ -145,22 +148,22 @@ class Interactions(NamedTuple):
         Rounded up for the sums over pairs and the handful of products after them: relative errors of terms that are
         not negative.
         """
-        rows, cols = self.ends()
+        xp, (rows, cols) = namespace(values), self.ends()
         up = 1 + 4 * (rows.size + 8) * jnp.finfo(values.dtype).eps
-        share = jnp.tile(0.25 * self.law, rows.size // self.law.size) * up
-        return values * jnp.broadcast_to(jnp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
+        share = xp.tile(0.25 * self.law, rows.size // self.law.size) * up
+        return values * xp.broadcast_to(xp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
 
     def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
         """Matrices of k quantities of every pair, given as seen from the row and from the column."""
-        n, (rows, cols) = self.keep.size, self.ends()
-        values = jnp.concatenate([to_row, to_col], axis=1)
-        slots = jnp.concatenate([rows * n + cols, cols * n + rows])
-        return jax.ops.segment_sum(values.T, slots, n * n).T.reshape(-1, n, n)
+        xp, n, (rows, cols) = namespace(to_row), self.keep.size, self.ends()
+        values = xp.concatenate([to_row, to_col], axis=1)
+        slots = xp.concatenate([rows * n + cols, cols * n + rows])
+        return add_up(xp, values.T, slots, n * n).T.reshape(-1, n, n)
 
 
 def _joined(parts: Sequence[Array], nothing: Array) -> Array:
     """The parts one behind the other; nothing where there are none, as in a game of one player."""
-    return jnp.concatenate([nothing, *parts], axis=-1)
+    return namespace(nothing).concatenate([nothing, *parts], axis=-1)
 
 
 def laws_of(problem: Problem) -> tuple[Sequence[Pairs], Float[Array, "law m"], Float[Array, "law n"]]:
@@ -202,6 +205,7 @@ def interactions_under(problem: Problem, law: int) -> Interactions | None:
     groups, laws, reach = laws_of(problem.centered())
     if law >= len(laws):
         return None
-    used = jnp.any(problem.mask, axis=-1).ravel()
+    xp = namespace(problem.tau)
+    used = xp.any(problem.game.action_mask, axis=-1).ravel()
     keep = used & (reach[0] > 0) if law == 0 else used & ~(reach[0] > 0)
-    return Interactions(groups, laws[law], jnp.where(keep, reach[law], 1.0), keep)
+    return Interactions(groups, laws[law], xp.where(keep, reach[law], 1.0), keep)

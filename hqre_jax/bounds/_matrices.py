@@ -2,11 +2,10 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from hqre_jax.core._types import Scalar
+from hqre_jax.core._namespace import Array, namespace, product, repeated
 
 # Comparisons that one exact double difference may cost; beyond it the doubly centred bound is taken.
 _EXACT_LIMIT = 2**24
@@ -41,16 +40,17 @@ def double_difference(
         >>> hq.bounds.double_difference(jnp.array([[1.0, 2.0], [11.0, 12.0]]), both, both).item()
         0.0
     """
+    xp = namespace(matrix)
     if matrix.shape[-2] > matrix.shape[-1]:
-        return double_difference(jnp.swapaxes(matrix, -1, -2), cols, rows)
+        return double_difference(xp.swapaxes(matrix, -1, -2), cols, rows)
     if not affords_exact(matrix.shape):
-        return 4.0 * jnp.max(jnp.abs(doubly_centered(matrix, rows, cols)), axis=(-1, -2))
+        return 4.0 * xp.max(xp.abs(doubly_centered(matrix, rows, cols)), axis=(-1, -2))
     gap = matrix[..., :, None, :] - matrix[..., None, :, :]
-    above = jnp.max(jnp.where(cols[..., None, None, :], gap, -jnp.inf), axis=-1)
+    above = xp.max(xp.where(cols[..., None, None, :], gap, -xp.inf), axis=-1)
     # The least of C[a] − C[a'] is minus the largest of C[a'] − C[a].
-    width = above + jnp.swapaxes(above, -1, -2)
+    width = above + xp.swapaxes(above, -1, -2)
     valid = rows[..., :, None] & rows[..., None, :]
-    return jnp.max(jnp.where(valid, width, 0.0), axis=(-1, -2), initial=0.0)
+    return xp.max(xp.where(valid, width, 0.0), axis=(-1, -2), initial=0.0)
 
 
 def affords_exact(shape: tuple[int, ...]) -> bool:
@@ -65,14 +65,15 @@ def doubly_centered(
 
     Every double difference stays what it was, whatever the rounding of the means: ``dd(C) ≤ 4 max |C~|``.
     """
+    xp = namespace(matrix)
     valid = rows[..., :, None] & cols[..., None, :]
     for axis in (-1, -2):
-        count = jnp.maximum(jnp.sum(valid, axis=axis, keepdims=True), 1)
-        matrix = jnp.where(valid, matrix - jnp.sum(matrix, axis=axis, keepdims=True, where=valid) / count, 0.0)
+        count = xp.maximum(xp.sum(valid, axis=axis, keepdims=True), 1)
+        matrix = xp.where(valid, matrix - xp.sum(matrix, axis=axis, keepdims=True, where=valid) / count, 0.0)
     return matrix
 
 
-def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
+def spectral_radius(matrix: Float[Array, "n n"]) -> Float[Array, ""]:
     """Upper bound, tight to rounding, on the spectral radius of a non-negative matrix; see ``perron``.
 
     Args:
@@ -90,7 +91,7 @@ def spectral_radius(matrix: Float[Array, "n n"]) -> Scalar:
     return perron(matrix)[0]
 
 
-def perron(matrix: Float[Array, "n n"]) -> tuple[Scalar, Float[Array, " n"], Float[Array, " n"]]:
+def perron(matrix: Float[Array, "n n"]) -> tuple[Float[Array, ""], Float[Array, " n"], Float[Array, " n"]]:
     """Upper bound on the spectral radius of a non-negative matrix, with positive vectors that go with it.
 
     The bound is the smaller of two that hold for any such A: ``‖A^m‖^{1/m}`` with m = 2^k by repeated squaring, and
@@ -105,36 +106,38 @@ def perron(matrix: Float[Array, "n n"]) -> tuple[Scalar, Float[Array, " n"], Flo
         ``spr(A)``, rounded up, tight to rounding; and the directions of ``Σ_k A^k 1`` and ``Σ_k (Aᵀ)^k 1``, summed by
         doubling, which are those of ``(I−A)⁻¹1`` and ``(I−Aᵀ)⁻¹1`` where A contracts and Perron vectors elsewhere.
     """
+    xp = namespace(matrix)
     n, dtype = matrix.shape[0], matrix.dtype
     eps, tiny = jnp.finfo(dtype).eps, jnp.finfo(dtype).tiny
-    scale = jnp.max(matrix, initial=0.0)
-    unit = matrix / jnp.where(scale > 0, scale, 1.0)
+    scale = xp.max(matrix, initial=0.0)
+    unit = matrix / xp.where(scale > 0, scale, 1.0)
     # Beyond this exponent the power drowns the sum before it.
     largest = 0.25 * math.log(float(jnp.finfo(dtype).max))
 
-    def square(state, half):
+    def square(k, state):
         power, log_norm, sums = state
-        size = jnp.exp(jnp.minimum((log_norm + jnp.log(scale)) / (2 * half), largest))
-        both = jnp.stack([power, power.T])
-        sums = sums + size * jnp.einsum("kxy,ky->kx", both, sums)
-        sums = sums / jnp.max(sums, axis=1, keepdims=True)
-        power = jnp.matmul(power, power, precision="highest")
-        top = jnp.max(power, initial=0.0)
-        return (power / jnp.where(top > 0, top, 1.0), log_norm + jnp.log(top) * half, sums), None
+        half = halves[k]
+        size = xp.exp(xp.minimum((log_norm + xp.log(scale)) / (2 * half), largest))
+        both = xp.stack([power, power.T])
+        sums = sums + size * xp.einsum("kxy,ky->kx", both, sums)
+        sums = sums / xp.max(sums, axis=1, keepdims=True)
+        power = product(xp, power, power)
+        top = xp.max(power, initial=0.0)
+        return power / xp.where(top > 0, top, 1.0), log_norm + xp.log(top) * half, sums
 
-    halves = 0.5 ** jnp.arange(1, (_MANY_SQUARINGS if n <= _SMALL_MATRIX else _FEW_SQUARINGS) + 1, dtype=dtype)
-    start = unit, jnp.zeros((), dtype), jnp.ones((2, n), dtype)
-    (power, log_norm, sums), _ = jax.lax.scan(square, start, halves)
-    rows = jnp.sum(power, axis=1)
-    norm = jnp.exp(log_norm + jnp.log(jnp.max(rows, initial=0.0)) * halves[-1])
+    halves = 0.5 ** xp.arange(1, (_MANY_SQUARINGS if n <= _SMALL_MATRIX else _FEW_SQUARINGS) + 1, dtype=dtype)
+    start = unit, xp.zeros((), dtype), xp.ones((2, n), dtype)
+    power, log_norm, sums = repeated(xp, len(halves), square, start)
+    rows = xp.sum(power, axis=1)
+    norm = xp.exp(log_norm + xp.log(xp.max(rows, initial=0.0)) * halves[-1])
 
     def apply(v):
-        return jnp.matmul(unit, v, precision="highest")
+        return product(xp, unit, v)
 
-    v = rows + apply(rows) / jnp.where(norm > 0, norm, 1.0)
-    v = v + jnp.sqrt(tiny)
-    quotient = jnp.max(apply(v) / v, initial=0.0)
-    return scale * jnp.minimum(norm, quotient) * (1 + 8 * (n + 8) * eps), sums[0], sums[1]
+    v = rows + apply(rows) / xp.where(norm > 0, norm, 1.0)
+    v = v + xp.sqrt(tiny)
+    quotient = xp.max(apply(v) / v, initial=0.0)
+    return scale * xp.minimum(norm, quotient) * (1 + 8 * (n + 8) * eps), sums[0], sums[1]
 
 
 def largest_eigenvalue(matrix: Float[Array, "*b n n"]) -> Float[Array, "*b"]:
@@ -149,9 +152,10 @@ def largest_eigenvalue(matrix: Float[Array, "*b n n"]) -> Float[Array, "*b"]:
     Returns:
         ``λ_max(A)``, rounded up; nan where A is not finite.
     """
+    xp = namespace(matrix)
     n, eps = matrix.shape[-1], jnp.finfo(matrix.dtype).eps
-    size = jnp.max(jnp.abs(matrix), axis=(-1, -2), keepdims=True)
-    unit = matrix / jnp.where(size > 0, size, 1.0)
-    norm = jnp.sqrt(jnp.sum(unit**2, axis=(-1, -2)))
-    top = jnp.linalg.eigvalsh(unit)[..., -1] + 8 * (n + 8) * eps * norm
+    size = xp.max(xp.abs(matrix), axis=(-1, -2), keepdims=True)
+    unit = matrix / xp.where(size > 0, size, 1.0)
+    norm = xp.sqrt(xp.sum(unit**2, axis=(-1, -2)))
+    top = xp.linalg.eigvalsh(unit)[..., -1] + 8 * (n + 8) * eps * norm
     return size[..., 0, 0] * top

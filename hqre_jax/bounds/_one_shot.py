@@ -2,17 +2,17 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from hqre_jax.bounds._edgewise import edgewise_constants
 from hqre_jax.bounds._interactions import Interactions, Matrix, Vector, interactions_under, laws_of
 from hqre_jax.bounds._matrices import largest_eigenvalue, perron
+from hqre_jax.core._namespace import Array, each, namespace, product, repeated
 from hqre_jax.core._programs import compiled
-from hqre_jax.core._types import Scalar, StateValues
 from hqre_jax.problem import Problem
 
+Scalar = Float[Array, ""]
 # Comparisons that the search for weights may cost in all, its largest number of steps, and the comparisons that
 # all candidates may make at once.
 _SEARCH_LIMIT, _SEARCH_STEPS, _AT_ONCE = 2**24, 40, 2**20
@@ -42,7 +42,7 @@ class Bounds(NamedTuple):
     """
 
     margin: Scalar
-    weights: StateValues
+    weights: Float[Array, "player state"]
     lipschitz: Scalar
     max_step: Scalar
     contraction: Scalar
@@ -55,32 +55,35 @@ def one_shot_bounds(problem: Problem) -> Bounds:
     Reached points do not answer to unreached ones, so the logit map is block triangular: its contraction factor is
     the larger of the two, and one HQRE of the reached leaves a game among the unreached.
     """
+    xp = namespace(problem.tau)
     groups, laws, reach = laws_of(problem)
-    used, tau = jnp.any(problem.mask, axis=-1).ravel(), problem.tau.ravel()
+    used, tau = xp.any(problem.game.action_mask, axis=-1).ravel(), problem.tau.ravel()
     reached = used & (reach[0] > 0)
 
     def under(law: Float[Array, " m"], p: Vector, keep: Bool[Array, " n"]) -> tuple[Scalar, Vector, Scalar, Scalar]:
-        return _constants(Interactions(groups, law, jnp.where(keep, p, 1.0), keep), jnp.where(keep, tau, 1.0))
+        return _constants(Interactions(groups, law, xp.where(keep, p, 1.0), keep), xp.where(keep, tau, 1.0))
 
     if len(laws) == 1:
         margin, weights, lipschitz, contraction = (part[None] for part in under(laws[0], reach[0], reached))
     else:
-        margin, weights, lipschitz, contraction = jax.vmap(under)(laws, reach, jnp.stack([reached, used & ~reached]))
+        kept = xp.stack([reached, used & ~reached])
+        margin, weights, lipschitz, contraction = each(xp, under, laws, reach, kept)
     kappa, steepness = margin[0], lipschitz[0]
-    divisor = jnp.where(steepness > 0, steepness, 1.0)
-    step = jnp.where(steepness > 0, kappa / divisor / divisor, jnp.inf)
+    divisor = xp.where(steepness > 0, steepness, 1.0)
+    step = xp.where(steepness > 0, kappa / divisor / divisor, xp.inf)
     return Bounds(
         margin=kappa,
-        weights=(weights[0] * problem.game.num_players / jnp.sum(weights[0])).reshape(problem.tau.shape),
+        weights=(weights[0] * problem.game.num_players / xp.sum(weights[0])).reshape(problem.tau.shape),
         lipschitz=steepness,
-        max_step=jnp.where(kappa > 0, step, jnp.nan),
-        contraction=jnp.max(contraction),
-        unique=jnp.all((margin > 0) | (contraction < 1)),
+        max_step=xp.where(kappa > 0, step, xp.nan),
+        contraction=xp.max(contraction),
+        unique=xp.all((margin > 0) | (contraction < 1)),
     )
 
 
 def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector, Scalar, Scalar]:
     """κ, w, L and the contraction factor among the decision points that are kept."""
+    xp = namespace(tau)
     if tau.size > _MATRIX_LIMIT:
         return edgewise_constants(interactions, tau)
     p, keep = interactions.reach, interactions.keep
@@ -88,20 +91,20 @@ def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector,
     joint = interactions.own()
     lam = joint / p[:, None]
     contraction, x, y = perron(lam / tau[:, None])
-    starts = jnp.stack([jnp.zeros_like(tau), jnp.log(y / (tau * x * p)), _cancelling(joint)])
-    log_v, matrices = _descend(interactions, tau, jnp.where(jnp.isfinite(starts) & keep[None, :], starts, 0.0))
-    weights = jnp.where(keep[None, :], jnp.exp(log_v) * p[None, :], 0.0)
-    root = jnp.sqrt(jnp.where(keep[None, :], weights, 1.0))
+    starts = xp.stack([xp.zeros_like(tau), xp.log(y / (tau * x * p)), _cancelling(joint)])
+    log_v, matrices = _descend(interactions, tau, xp.where(xp.isfinite(starts) & keep[None, :], starts, 0.0))
+    weights = xp.where(keep[None, :], xp.exp(log_v) * p[None, :], 0.0)
+    root = xp.sqrt(xp.where(keep[None, :], weights, 1.0))
     weighted = lam[None] * (root[:, :, None] / root[:, None, :])
     # Squares of large payoffs are no numbers: the scale is put back after the root.
-    scale = jnp.max(weighted, initial=0.0)
-    weighted = weighted / jnp.where(scale > 0, scale, 1.0)
-    gram = jnp.einsum("kxy,kxz->kyz", weighted, weighted, precision="highest")
-    radii, squares = jnp.split(largest_eigenvalue(jnp.concatenate([matrices, gram])), 2)
-    highest = jnp.max(jnp.where(keep, tau, 0.0))
+    scale = xp.max(weighted, initial=0.0)
+    weighted = weighted / xp.where(scale > 0, scale, 1.0)
+    gram = product(xp, xp.swapaxes(weighted, 1, 2), weighted)
+    radii, squares = xp.split(largest_eigenvalue(xp.concatenate([matrices, gram])), 2)
+    highest = xp.max(xp.where(keep, tau, 0.0))
     margins = highest - radii - 4 * eps * highest
-    best = jnp.argmax(jnp.where(jnp.isnan(margins), -jnp.inf, margins))
-    lipschitz = scale * jnp.sqrt(squares[best]) * (1 + (tau.size + 9) * eps)
+    best = xp.argmax(xp.where(xp.isnan(margins), -xp.inf, margins))
+    lipschitz = scale * xp.sqrt(squares[best]) * (1 + (tau.size + 9) * eps)
     return margins[best], weights[best], lipschitz, contraction
 
 
@@ -133,14 +136,14 @@ def _cancelling(joint: Matrix) -> Vector:
 
     It is exact on trees and for zero-sum games of any scale: it cancels their interactions.
     """
-    eps = jnp.finfo(joint.dtype).eps
+    xp, eps = namespace(joint), jnp.finfo(joint.dtype).eps
     # What rounding alone can make is no interaction to be cancelled.
-    meet = jnp.minimum(joint, joint.T) > 1e3 * eps * jnp.max(joint)
-    ratio = jnp.where(meet, jnp.log(jnp.where(meet, joint / joint.T, 1.0)), 0.0)
+    meet = xp.minimum(joint, joint.T) > 1e3 * eps * xp.max(joint)
+    ratio = xp.where(meet, xp.log(xp.where(meet, joint / joint.T, 1.0)), 0.0)
     # The right side is orthogonal to the kernel of the Laplacian, which holds a constant for each component.
-    values, vectors = jnp.linalg.eigh(jnp.diag(jnp.sum(meet, axis=1)) - meet.astype(joint.dtype))
-    inverse = jnp.where(values > 64 * len(joint) * eps, 1 / values, 0.0)
-    return -vectors @ (inverse * (vectors.T @ jnp.sum(ratio, axis=1)))
+    values, vectors = xp.linalg.eigh(xp.diag(xp.sum(meet, axis=1)) - meet.astype(joint.dtype))
+    inverse = xp.where(values > 64 * len(joint) * eps, 1 / values, 0.0)
+    return -vectors @ (inverse * (vectors.T @ xp.sum(ratio, axis=1)))
 
 
 def _descend(
@@ -155,40 +158,40 @@ def _descend(
     by a few power iterations per step. C_xy is homogeneous of degree 1 in ``(v_x, v_y)``, so of each pair one
     derivative is needed. Where no more than one step can be afforded, the starts are all there is.
     """
-    p, keep = interactions.reach, interactions.keep
-    excess = jnp.diag(jnp.where(keep, jnp.max(jnp.where(keep, tau, 0.0)) - tau, 0.0))
+    xp, p, keep = namespace(tau), interactions.reach, interactions.keep
+    excess = xp.diag(xp.where(keep, xp.max(xp.where(keep, tau, 0.0)) - tau, 0.0))
     count, tiny = len(starts), jnp.finfo(tau.dtype).tiny
     at_once = 2 * count * interactions.work <= _AT_ONCE
     steps = max(1, min(_SEARCH_STEPS, _SEARCH_LIMIT // (2 * count * interactions.work + 1)))
 
     def scale_of(log_v: Vector) -> Matrix:
-        root = jnp.sqrt(jnp.exp(log_v) * p)
+        root = xp.sqrt(xp.exp(log_v) * p)
         return 0.5 / (root[:, None] * root[None, :])
 
     if steps == 1:
         # Only the starts can be afforded.
-        return starts, jax.lax.map(lambda v: excess + interactions.common(jnp.exp(v)) * scale_of(v), starts)
+        return starts, each(xp, lambda v: excess + interactions.common(xp.exp(v)) * scale_of(v), starts, at_once=False)
 
     def matrices_and_pulls(log_v: Vector) -> tuple[Matrix, Matrix]:
-        common, pull = interactions.common_and_pull(jnp.exp(log_v))
+        common, pull = interactions.common_and_pull(xp.exp(log_v))
         scale = scale_of(log_v)
         return excess + common * scale, pull * scale
 
     def step(k, state):
         log_v, z, first, _, _ = state
-        matrix, pull = jax.vmap(matrices_and_pulls)(log_v) if at_once else jax.lax.map(matrices_and_pulls, log_v)
-        shift = jnp.maximum(jnp.max(jnp.sum(matrix, axis=2), axis=1), tiny)[:, None]
-        gradient = z * jnp.einsum("kxy,ky->kx", pull, z)
-        gradient = jnp.where(keep[None, :] & jnp.isfinite(gradient), gradient, 0.0)
-        size = jnp.max(jnp.abs(gradient), axis=1, keepdims=True)
+        matrix, pull = each(xp, matrices_and_pulls, log_v, at_once=at_once)
+        shift = xp.maximum(xp.max(xp.sum(matrix, axis=2), axis=1), tiny)[:, None]
+        gradient = z * xp.einsum("kxy,ky->kx", pull, z)
+        gradient = xp.where(keep[None, :] & xp.isfinite(gradient), gradient, 0.0)
+        size = xp.max(xp.abs(gradient), axis=1, keepdims=True)
         for _ in range(3):
-            z = z + jnp.einsum("kxy,ky->kx", matrix, z) / shift
+            z = z + xp.einsum("kxy,ky->kx", matrix, z) / shift
         # The floor lets a component that was harmless until now come back into sight.
-        z = jnp.where(keep[None, :], jnp.maximum(z / jnp.maximum(jnp.max(z, axis=1, keepdims=True), tiny), 1e-3), 0.0)
-        moved = log_v - 0.7**k * gradient / jnp.where(size > 0, size, 1.0)
-        return moved, z, jnp.where(k == 0, matrix, first), log_v, matrix
+        z = xp.where(keep[None, :], xp.maximum(z / xp.maximum(xp.max(z, axis=1, keepdims=True), tiny), 1e-3), 0.0)
+        moved = log_v - 0.7**k * gradient / xp.where(size > 0, size, 1.0)
+        return moved, z, xp.where(k == 0, matrix, first), log_v, matrix
 
-    z = jnp.broadcast_to(keep[None, :], starts.shape).astype(tau.dtype)
-    blank = jnp.zeros((*starts.shape, tau.size), tau.dtype)
-    _, _, first, ends, last = jax.lax.fori_loop(0, steps, step, (starts, z, blank, starts, blank))
-    return jnp.concatenate([starts, ends]), jnp.concatenate([first, last])
+    z = xp.broadcast_to(keep[None, :], starts.shape).astype(tau.dtype)
+    blank = xp.zeros((*starts.shape, tau.size), tau.dtype)
+    _, _, first, ends, last = repeated(xp, steps, step, (starts, z, blank, starts, blank))
+    return xp.concatenate([starts, ends]), xp.concatenate([first, last])

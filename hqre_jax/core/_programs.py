@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import numpy as np
 from jax.core import eval_context
 from jax.extend.core import get_opaque_trace_state
 
@@ -59,6 +60,18 @@ def compiled(function: Function) -> Function:
 def _is_small(arguments: Any) -> bool:
     """Whether arguments make a program that runs hardly slower for being compiled quickly."""
     return sum(getattr(leaf, "nbytes", 0) for leaf in jax.tree.leaves(arguments)) <= _SMALL
+
+
+def in_numpy(value: Any) -> Any:
+    """The value with numpy arrays in place of JAX's; None where numbers are not known, or not few.
+
+    Args:
+        value: A module, or tuples of such.
+    """
+    leaves, structure = jax.tree.flatten(value)
+    if not all(map(concrete, leaves)) or not _is_small(leaves):
+        return None
+    return jax.tree.unflatten(structure, map(np.asarray, leaves))
 
 
 def _optimizes() -> bool:

@@ -1,7 +1,7 @@
 """What every game can do: say what each action is worth when everybody follows a policy."""
 
 import abc
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, ClassVar, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
@@ -80,6 +80,9 @@ class AbstractGame(eqx.Module):
     action_mask: eqx.AbstractVar[ActionMask]
     labels: eqx.AbstractVar[Labels]
     policy_independent_beliefs: eqx.AbstractVar[bool]
+    # Whether what the game says of its payoffs (their centre, range and pairs) it says in numpy, too, if they are of
+    # numpy: then nothing need be compiled to look at a few of them.
+    speaks_numpy: ClassVar[bool] = False
 
     @abc.abstractmethod
     def evaluate(

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._types import ActionMask
 
 
@@ -42,7 +43,9 @@ class PairwisePayoffs(NamedTuple):
 
 
 def world_pairs(
-    payoffs: Float[Array, "player world *actions"], seen: Int[Array, "player world"], action_mask: ActionMask
+    payoffs: Float[Array, "player world *actions"],
+    seen: Int[Array, "player world"],
+    action_mask: Bool[Array, "player state action"],
 ) -> list[PairPayoffs]:
     """Every pair of players in every world (the one world, or a profile of types).
 
@@ -54,10 +57,10 @@ def world_pairs(
     Returns:
         Groups of pairs.
     """
-    num_players, num_states, num_actions = len(payoffs), action_mask.shape[1], payoffs.shape[2:]
+    xp, num_players, num_states, num_actions = namespace(payoffs), len(payoffs), action_mask.shape[1], payoffs.shape[2:]
 
     def matrices(owner: int, i: int, j: int) -> Float[Array, "world k a b"]:
-        last = jnp.moveaxis(payoffs[owner], (i + 1, j + 1), (-2, -1))
+        last = xp.moveaxis(payoffs[owner], (i + 1, j + 1), (-2, -1))
         return last.reshape(payoffs.shape[1], -1, num_actions[i], num_actions[j])
 
     def mask(i: int) -> Bool[Array, "world a"]:
@@ -69,7 +72,7 @@ def world_pairs(
         pairs = PairPayoffs(*points, matrices(i, i, j), matrices(j, i, j), mask(i), mask(j))
         alike.setdefault(pairs.to_row.shape[1:], []).append(pairs)
     # Pairs of one shape are one group: the compiled program does not grow with the number of players.
-    return [jax.tree.map(lambda *parts: jnp.concatenate(parts), *group) for group in alike.values()]
+    return [jax.tree.map(lambda *parts: xp.concatenate(parts), *group) for group in alike.values()]
 
 
 def edge_pairs(

@@ -13,8 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import as_array, concrete
@@ -140,18 +141,19 @@ class AbstractWorldStateGame(AbstractGame):
             continuation=continues if transitions is None else self.gather(world_values),
         )
 
-    def payoff_range(self) -> PerPlayer:
+    def payoff_range(self) -> Float[Array, " player"]:
         """See `AbstractGame.payoff_range`; what nobody can play is not paid."""
         low, high = self.extreme_payoffs()
         return high - low
 
-    def extreme_payoffs(self) -> tuple[PerPlayer, PerPlayer]:
+    def extreme_payoffs(self) -> tuple[Float[Array, " player"], Float[Array, " player"]]:
         """Smallest and largest payoff of each player where everybody takes a valid action."""
         payoffs = self.world_payoffs()
         legal = legal_actions(self.action_mask, self.information_map(), payoffs.shape[2:])[None]
         axes = tuple(range(1, payoffs.ndim))
-        low = jnp.min(jnp.where(legal, payoffs, jnp.inf), axis=axes)
-        return low, jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes)
+        xp = namespace(payoffs)
+        low = xp.min(xp.where(legal, payoffs, xp.inf), axis=axes)
+        return low, xp.max(xp.where(legal, payoffs, -xp.inf), axis=axes)
 
     def curvature(self, mixing: PerPlayer) -> PerPlayer:
         """See `AbstractGame.curvature`.
@@ -179,8 +181,9 @@ class AbstractWorldStateGame(AbstractGame):
         if self.plays_on:
             return None
         prior = self.world_initial()[None]
-        laws = jnp.concatenate([prior, jnp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
-        reach = jnp.stack([self.aggregate(jnp.tile(law, (self.num_players, 1))).ravel() for law in laws])
+        xp = namespace(prior)
+        laws = xp.concatenate([prior, xp.full_like(prior, 1 / prior.size)]) if prior.size > 1 else prior
+        reach = xp.stack([self.aggregate(xp.tile(law, (self.num_players, 1))).ravel() for law in laws])
         return PairwisePayoffs(world_pairs(self.world_payoffs(), self.information_map(), self.action_mask), laws, reach)
 
     def world_states(self) -> "AbstractWorldStateGame":
@@ -309,14 +312,15 @@ def center_own(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *act
 
     The midrange of integers is exact in binary, so that no rounding enters a game that had none.
     """
+    xp = namespace(payoffs)
 
     def of_player(i: int) -> Float[Array, "world *actions"]:
-        high = jnp.max(jnp.where(legal, payoffs[i], -jnp.inf), axis=i + 1, keepdims=True)
-        low = jnp.min(jnp.where(legal, payoffs[i], jnp.inf), axis=i + 1, keepdims=True)
-        middle = jnp.where(jnp.isfinite(high), 0.5 * low + 0.5 * high, 0.0)
-        return jnp.where(legal, payoffs[i] - middle, 0.0)
+        high = xp.max(xp.where(legal, payoffs[i], -xp.inf), axis=i + 1, keepdims=True)
+        low = xp.min(xp.where(legal, payoffs[i], xp.inf), axis=i + 1, keepdims=True)
+        middle = xp.where(xp.isfinite(high), 0.5 * low + 0.5 * high, 0.0)
+        return xp.where(legal, payoffs[i] - middle, 0.0)
 
-    return jnp.stack([of_player(i) for i in range(payoffs.shape[0])])
+    return xp.stack([of_player(i) for i in range(payoffs.shape[0])])
 
 
 def center_players(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *actions"]) -> JointTensor:

@@ -1,13 +1,14 @@
 """Normal-form games: one information state, everybody moves once and at once."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._programs import remembered, with_fields
 from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
@@ -44,6 +45,7 @@ class NormalFormGame(AbstractWorldStateGame):
     action_mask: ActionMask
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
 
     def __init__(self, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs")
@@ -63,13 +65,14 @@ class NormalFormGame(AbstractWorldStateGame):
         """See ``AbstractWorldStateGame``; one world."""
         return self.payoffs[:, None]
 
-    def information_map(self):
+    def information_map(self) -> Any:
         """Everybody sees the one world."""
-        return as_array(np.zeros((self.num_players, 1), int))
+        seen = np.zeros((self.num_players, 1), int)
+        return seen if namespace(self.action_mask) is np else as_array(seen)
 
     def world_initial(self):
         """The one world, for certain."""
-        return jnp.ones(1, self.payoffs.dtype)
+        return namespace(self.payoffs).ones(1, self.payoffs.dtype)
 
     def beliefs(self, occupancy):
         """Certainty."""

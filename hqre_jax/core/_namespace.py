@@ -1,0 +1,64 @@
+"""Formulas written once that run on numpy arrays at once, or on JAX's as part of a program: whichever they are given.
+
+To compile a program takes a thousand times as long as small arrays take in numpy. What is here is spelled differently
+by the two; all else has one name in both.
+"""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+# What formulas take. To type checkers numpy's arrays pass for JAX's: callers give them JAX's, and get them back.
+if TYPE_CHECKING:
+    from jax import Array as Array
+else:
+    Array = jax.Array | np.ndarray | np.generic
+
+
+def namespace(array: Array) -> ModuleType:
+    """``numpy`` for its own arrays and numbers, ``jax.numpy`` for all others."""
+    return np if isinstance(array, np.ndarray | np.generic) else jnp
+
+
+def repeated(xp: ModuleType, count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
+    """The state after ``step(k, state)`` for k = 0, …, count − 1."""
+    if xp is jnp:
+        return jax.lax.fori_loop(0, count, step, state)
+    for k in range(count):
+        state = step(k, state)
+    return state
+
+
+def each(xp: ModuleType, function: Callable[..., Any], *arrays: Array, at_once: bool = True) -> Any:
+    """``function`` of every entry along the first axes; its answers stacked.
+
+    Args:
+        xp: The namespace.
+        function: Of one entry of each array.
+        arrays: The arrays.
+        at_once: Whether JAX vectorises, or saves memory and takes one entry after the other.
+    """
+    if xp is jnp:
+        return jax.vmap(function)(*arrays) if at_once else jax.lax.map(lambda entry: function(*entry), arrays)
+    return jax.tree.map(lambda *parts: np.stack(parts), *map(function, *arrays))
+
+
+def product(xp: ModuleType, a: Array, b: Array) -> Array:
+    """The matrix product; in full precision also where a device would rather not."""
+    return xp.matmul(a, b, precision="highest") if xp is jnp else np.matmul(a, b)
+
+
+def add_up(
+    xp: ModuleType, values: Float[Array, "m *rest"], slots: Int[Array, " m"], count: int
+) -> Float[Array, "count *rest"]:
+    """The sum of the values of each slot."""
+    if xp is jnp:
+        return jax.ops.segment_sum(values, slots, count)
+    sums: Any = np.zeros((count, *values.shape[1:]), values.dtype)
+    np.add.at(sums, slots, values)
+    return sums
