@@ -13,9 +13,12 @@ import hqre_jax as hq
 ROOMS = (
     "bounds",
     "bridge",
+    "bridge.controls",
     "bridge.models",
+    "bridge.play",
     "bridge.store",
     "bridge.tasks",
+    "bridge.team",
     "certificates",
     "empirical",
     "equilibrium",
