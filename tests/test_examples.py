@@ -31,6 +31,7 @@ ROOMS = (
     "rollouts",
     "sampled",
     "solvers",
+    "solvers.batch",
     "solving",
     "stability",
     "sweeps",
