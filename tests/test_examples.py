@@ -13,6 +13,7 @@ import hqre_jax as hq
 ROOMS = (
     "bounds",
     "bridge",
+    "bridge.baselines",
     "bridge.controls",
     "bridge.models",
     "bridge.play",

@@ -28,8 +28,8 @@ class Options:
         >>> import jax.numpy as jnp
         >>> from hqre_jax.solvers.batch import Options
         >>> options = Options(method=None, entropy="kl", continuation="soft", tol=1e-8, max_steps=jnp.array(50))
-        >>> jax.tree.leaves(options)  # what may vary without a program being compiled anew
-        [1e-08, Array(50, dtype=int64, weak_type=True)]
+        >>> [float(leaf) for leaf in jax.tree.leaves(options)]  # what may change without a program being compiled anew
+        [1e-08, 50.0]
     """
 
     method: AbstractSolver | None
