@@ -15,6 +15,7 @@ ROOMS = (
     "bridge",
     "bridge.baselines",
     "bridge.controls",
+    "bridge.coordination",
     "bridge.models",
     "bridge.play",
     "bridge.store",
@@ -38,7 +39,7 @@ ROOMS = (
     "sweeps",
 )
 # Rooms some of whose names have one.
-BEGUN = ("bridge.coordination", "bridge.evaluation", "bridge.finetuning")
+BEGUN = ("bridge.evaluation", "bridge.finetuning")
 # What takes a language model's decoder: an example would need the weights of one.
 NEED_WEIGHTS = {
     f"bridge.models.{name}"

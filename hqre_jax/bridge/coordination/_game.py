@@ -351,6 +351,12 @@ def team_labels(states: PublicStates) -> Labels:
 def uniform_law(states: PublicStates) -> Law:
     """Everybody takes any control that fits, in every state.
 
+    Args:
+        states: The team's public states.
+
+    Returns:
+        Probabilities, ``(agent, state, choice)``; 0 of what does not fit.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import PublicStates, load_tasks, uniform_law

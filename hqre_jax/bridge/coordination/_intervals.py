@@ -71,6 +71,9 @@ def bootstrap_team(
         level: Of the intervals.
         seed: Of the draws.
 
+    Returns:
+        What every draw makes of the policy: scores, margins, and HQRE at its temperatures.
+
     Example:
         >>> import tomllib
         >>> import numpy as np

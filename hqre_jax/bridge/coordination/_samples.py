@@ -295,6 +295,16 @@ class Samples:
 def load_tasks(team: Team, folder: str | Path = ".") -> dict[str, AbstractTask]:
     """A team's tasks by name, see `find_tasks`.
 
+    Args:
+        team: The team.
+        folder: What the names of files of questions are relative to.
+
+    Returns:
+        The tasks, in the order of the team file.
+
+    Raises:
+        InputError: There is no such task or class, or a file is not as it must be.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import load_tasks
@@ -311,6 +321,9 @@ def find_tasks(tasks: Sequence[TeamTask], folder: str | Path = ".") -> dict[str,
     Args:
         tasks: What is wanted.
         folder: What the names of files are relative to.
+
+    Returns:
+        The tasks.
 
     Raises:
         InputError: There is no such task or class, or the file is not as it must be.
