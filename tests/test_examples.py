@@ -18,6 +18,7 @@ ROOMS = (
     "bridge.coordination",
     "bridge.models",
     "bridge.play",
+    "bridge.report",
     "bridge.store",
     "bridge.tasks",
     "bridge.team",

@@ -21,6 +21,12 @@ class Estimate:
         value: On all questions and seeds.
         low: Lower end of the 95 % interval.
         high: Upper end.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.report import Estimate
+        >>> Estimate.of(100.0, np.arange(201.0))  # the middle 95 % of what resampling gave
+        Estimate(value=100.0, low=5.0, high=195.0)
     """
 
     value: float
@@ -46,6 +52,16 @@ class Resampling:
         seeds: Number of seeds.
         resamples: How many.
         seed: Of the draws.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.report import Resampling
+        >>> resampling = Resampling(np.array([0, 0, 0, 1]), seeds=1, resamples=100)
+        >>> resampling.estimate(np.array([[1.0, 1.0, 1.0, 0.0]]))  # two classes, which weigh alike
+        Estimate(value=0.5, low=0.5, high=0.5)
+        >>> found = resampling.estimate(np.array([[1.0, 0.0, 0.0, 1.0]]))  # in one of them questions differ
+        >>> found.low, found.high
+        (0.5, 1.0)
     """
 
     def __init__(self, kinds: Int[np.ndarray, " question"], seeds: int, resamples: int = RESAMPLES, seed: int = 0):
