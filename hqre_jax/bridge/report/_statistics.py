@@ -25,8 +25,9 @@ class Estimate:
     Example:
         >>> import numpy as np
         >>> from hqre_jax.bridge.report import Estimate
-        >>> Estimate.of(100.0, np.arange(201.0))  # the middle 95 % of what resampling gave
-        Estimate(value=100.0, low=5.0, high=195.0)
+        >>> found = Estimate.of(100.0, np.arange(201.0))  # the middle 95 % of what resampling gave
+        >>> f"{found.value:.0f}, {found.low:.1f} to {found.high:.1f}"
+        '100, 5.0 to 195.0'
     """
 
     value: float
