@@ -66,6 +66,9 @@ class TokenPrice:
             prompt: Tokens of the prompt, cached ones included.
             cached: Those that were not computed again.
             completion: Tokens generated.
+
+        Returns:
+            The price.
         """
         return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1000
 
@@ -129,6 +132,12 @@ class Agent:
 
     def choice(self, name: str) -> Choice:
         """One of its controls by name.
+
+        Args:
+            name: What the entry of the menu is called.
+
+        Returns:
+            The entry.
 
         Raises:
             InputError: It has none of that name.
@@ -208,6 +217,9 @@ class Team:
         Args:
             agent: A member.
             seed: Of the play.
+
+        Returns:
+            The play's own where examples are shared, else one that depends on the agent's name, too.
         """
         if self.examples == "shared":
             return seed
@@ -216,6 +228,12 @@ class Team:
 
     def agent(self, name: str | None) -> Agent:
         """A member by name; the first one for None.
+
+        Args:
+            name: What the member is called; None for the first.
+
+        Returns:
+            The member.
 
         Raises:
             InputError: Nobody is called that.

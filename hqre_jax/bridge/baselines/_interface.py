@@ -158,6 +158,9 @@ class Front:
         Args:
             budget: Most tokens a question.
 
+        Returns:
+            The setting and what it came to.
+
         Raises:
             NothingFits: All are dearer.
         """

@@ -97,6 +97,9 @@ class Trained:
             report: The verdict on stability.
             bootstrapped: How sure it is.
             **facts: Digests and budgets.
+
+        Returns:
+            The policy, as `write_policy` writes it.
         """
         certificate, sure = self.certificate, bootstrapped
         margins = (

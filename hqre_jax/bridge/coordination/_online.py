@@ -77,6 +77,9 @@ class Learnt:
 
         Args:
             **facts: Digests and budgets.
+
+        Returns:
+            The policy, as `write_policy` writes it.
         """
         found = self.solution
         evidence = None if found is None else found.evidence

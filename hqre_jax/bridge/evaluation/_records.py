@@ -80,6 +80,9 @@ class Record:
             kind: Number of the class.
             setting: Number of the setting.
             outcomes: The plays.
+
+        Returns:
+            The record.
         """
         usages = [[one for one in outcome.usage.values() if one is not None] for outcome in outcomes]
         prompt, cached, completion = (
@@ -125,6 +128,9 @@ class Lines:
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole line.
 
+        Yields:
+            The documents, in the order in which they were added.
+
         Raises:
             InputError: A line is not as it was written.
         """
@@ -140,6 +146,9 @@ class Lines:
 
     def add(self, *documents: Any) -> None:
         """Add lines, all or none of them.
+
+        Args:
+            *documents: What JSON can say; numbers are finite.
 
         Raises:
             InputError: The file cannot be written.

@@ -36,7 +36,15 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, drawn: Float[np.ndarray, " resample"]) -> "Estimate":
-        """The percentile interval of resampled values."""
+        """The percentile interval of resampled values.
+
+        Args:
+            value: On all questions and seeds.
+            drawn: The same of each resample; what is not a number is left out.
+
+        Returns:
+            The number with its interval; ends that are not numbers where nothing is known.
+        """
         known = drawn[np.isfinite(drawn)]
         if not known.size:
             return cls(float(value), np.nan, np.nan)
@@ -81,6 +89,9 @@ class Resampling:
         Args:
             values: Not a number where something is missing.
             *only: Numbers of the classes to look at; all by default.
+
+        Returns:
+            One number more than there are resamples.
         """
         per_class = []
         for c in only or self._classes:
@@ -93,7 +104,15 @@ class Resampling:
         return np.mean(per_class, axis=0)
 
     def estimate(self, values: Float[np.ndarray, "seed question"], *only: int) -> Estimate:
-        """The mean with its interval."""
+        """The mean with its interval.
+
+        Args:
+            values: Not a number where something is missing.
+            *only: Numbers of the classes to look at; all by default.
+
+        Returns:
+            The estimate.
+        """
         means = self.means(values, *only)
         return Estimate.of(means[0], means[1:])
 
