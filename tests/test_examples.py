@@ -18,6 +18,7 @@ ROOMS = (
     "bridge.coordination",
     "bridge.evaluation",
     "bridge.finetuning",
+    "bridge.finetuning.methods",
     "bridge.models",
     "bridge.play",
     "bridge.report",
