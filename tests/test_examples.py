@@ -13,9 +13,18 @@ import hqre_jax as hq
 ROOMS = (
     "bounds",
     "bridge",
+    "bridge.baselines",
+    "bridge.controls",
+    "bridge.coordination",
+    "bridge.evaluation",
+    "bridge.finetuning",
+    "bridge.finetuning.methods",
     "bridge.models",
+    "bridge.play",
+    "bridge.report",
     "bridge.store",
     "bridge.tasks",
+    "bridge.team",
     "certificates",
     "empirical",
     "equilibrium",
@@ -28,26 +37,23 @@ ROOMS = (
     "rollouts",
     "sampled",
     "solvers",
+    "solvers.batch",
     "solving",
     "stability",
     "sweeps",
 )
-# Rooms some of whose names have one.
-BEGUN = ("bridge.coordination", "bridge.evaluation", "bridge.finetuning")
 # What takes a language model's decoder: an example would need the weights of one.
 NEED_WEIGHTS = {
-    f"bridge.models.{name}"
-    for name in (
-        "LocalModel",
-        "init_adapter",
-        "load",
-        "load_adapter",
-        "merged",
-        "place_decoder",
-        "sample_completions",
-        "training_memory",
-        "with_adapter",
-    )
+    "bridge.finetuning.Run",
+    "bridge.models.LocalModel",
+    "bridge.models.init_adapter",
+    "bridge.models.load",
+    "bridge.models.load_adapter",
+    "bridge.models.merged",
+    "bridge.models.place_decoder",
+    "bridge.models.sample_completions",
+    "bridge.models.training_memory",
+    "bridge.models.with_adapter",
 }
 # What an example takes from an extra, by the words that show it.
 EXTRAS = {
@@ -70,7 +76,7 @@ def _names(path: str) -> dict[str, object]:
 
 def _public() -> dict[str, object]:
     """Classes and functions of the door, and of rooms, by the name under which users reach them."""
-    doors = [{name: getattr(hq, name) for name in hq.__all__}, *map(_names, (*ROOMS, *BEGUN))]
+    doors = [{name: getattr(hq, name) for name in hq.__all__}, *map(_names, ROOMS)]
     seen, kept = set(), {}
     for name, value in functools.reduce(dict.__or__, doors).items():
         if (inspect.isclass(value) or callable(value)) and id(value) not in seen:

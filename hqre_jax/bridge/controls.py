@@ -26,6 +26,15 @@ class Control:
         with_solutions: Whether they show how they are solved, or their answers only.
         extra_tokens: What the reply may take beyond `AbstractTask.answer_tokens`.
         reads_stream: Whether the question comes with what the team has said so far.
+
+    Example:
+        >>> from hqre_jax.bridge.controls import Control, build_messages
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> task = all_tasks()["arithmetic"]
+        >>> brief = Control("brief", "Answer with one number.", num_examples=1, with_solutions=False)
+        >>> messages, how = build_messages(task, task.items("sum", "dev", 1)[0], brief, seed=0)
+        >>> [message.content for message in messages], how.max_tokens
+        (['Answer with one number.', 'What is the sum of 5 and 5?', '10', 'Work out 1 plus 7.'], 16)
     """
 
     name: str
@@ -53,8 +62,21 @@ CONTROLS: Mapping[str, Control] = {
 def find_control(name: str) -> Control:
     """A control by its name.
 
+    Args:
+        name: Of a menu's entry, as team files write it.
+
+    Returns:
+        The control.
+
     Raises:
         InputError: There is none; those there are.
+
+    Example:
+        >>> from hqre_jax.bridge.controls import find_control
+        >>> find_control("abstain").instruction is None, find_control("read_stream").reads_stream
+        (True, True)
+        >>> find_control("four_examples").num_examples, find_control("answers_only").with_solutions
+        (4, False)
     """
     if name not in CONTROLS:
         raise InputError("control", f"is {name!r}; it must be one of {', '.join(CONTROLS)}")
@@ -88,6 +110,18 @@ def build_messages(
 
     Raises:
         InputError: There is no such control, or it is one under which nothing is asked.
+
+    Example:
+        >>> from hqre_jax.bridge.controls import build_messages
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> task = all_tasks()["arithmetic"]
+        >>> item = task.items("sum", "dev", 1)[0]
+        >>> messages, how = build_messages(task, item, "two_examples", seed=0)
+        >>> [message.role for message in messages], messages[-1].content == item.question
+        (['system', 'user', 'assistant', 'user', 'assistant', 'user'], True)
+        >>> read, _ = build_messages(task, item, "read_stream", seed=0, stream=("It is 10.",))
+        >>> "Agent 1: It is 10." in read[-1].content
+        True
     """
     chosen = find_control(control) if isinstance(control, str) else control
     if chosen.instruction is None:
@@ -120,6 +154,19 @@ def draw_examples(task: AbstractTask, task_class: str, count: int, seed: int) ->
 
     Returns:
         The examples.
+
+    Raises:
+        InputError: The train split has fewer worked examples than that.
+
+    Example:
+        >>> from hqre_jax.bridge.controls import draw_examples
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> task = all_tasks()["arithmetic"]
+        >>> examples = draw_examples(task, "sum", 2, seed=0)
+        >>> [example.solution for example in examples]
+        ['5 + 5 = 10. The answer is 10.', '0 + 3 = 3. The answer is 3.']
+        >>> {example.split for example in examples}, draw_examples(task, "sum", 2, seed=0) == examples
+        ({'train'}, True)
     """
     if not count:
         return []

@@ -20,6 +20,13 @@ class Exchange:
     Attributes:
         request: What was asked, the whole conversation so far included.
         result: What was said, or why nothing was.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message, Request, from_python
+        >>> from hqre_jax.bridge.play import Exchange
+        >>> request, model = Request((Message("user", "Add 7 and 3."),)), from_python(lambda request: "10", "parrot")
+        >>> Exchange(request, model.generate([request])[0]).result.text
+        '10'
     """
 
     request: Request
@@ -36,6 +43,18 @@ class Transcript:
         choice: Under which control.
         exchanges: Every call, in order.
         judgement: What the answer is worth; None where a call failed: that is a missing observation, no score.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.play import play_item
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> task, agent = all_tasks()["arithmetic"], read_team(tomllib.loads(default_team())).agents[0]
+        >>> model = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "counted")
+        >>> transcript = play_item(model, task, task.items("sum", "dev", 1)[0], agent, agent.choice("direct"))
+        >>> transcript.judgement.score, transcript.tokens, transcript.utility  # 1 - (50 * 0.2 + 5 * 2) / 1000
+        (1.0, {'prompt': 50, 'cached': 0, 'completion': 5}, 0.98)
     """
 
     item: Item
@@ -95,6 +114,17 @@ def play_item(
 
     Raises:
         InputError: The control or its examples do not fit the task.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.play import play_item
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> task, agent = all_tasks()["arithmetic"], read_team(tomllib.loads(default_team())).agents[0]
+        >>> item, model = task.items("sum", "dev", 1)[0], from_python(lambda request: "It is 8.", "eight")
+        >>> [play_item(model, task, item, agent, agent.choice(name)).judgement.reason for name in ("direct", "abstain")]
+        ['8 is right', 'the agent abstained']
     """
     if find_control(choice.control).instruction is None:
         return Transcript(item, agent, choice, (), Judgement(0.0, None, "the agent abstained"))
@@ -117,7 +147,33 @@ def _part(task: AbstractTask, item: Item, choice: Choice) -> Item:
 
 
 def opening(task: AbstractTask, item: Item, agent: Agent, choice: Choice, seed: int, sample: int) -> Request:
-    """The first request about an item."""
+    """The first request about an item.
+
+    Args:
+        task: The task.
+        item: The question.
+        agent: Who is asked.
+        choice: The control, an entry of the agent's menu.
+        seed: Of worked examples and sampling.
+        sample: Index of the sample.
+
+    Returns:
+        The request, the length of its reply limited by the menu where that says so.
+
+    Raises:
+        InputError: The control asks nothing of a model, or its examples do not fit the task.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.play import opening
+        >>> from hqre_jax.bridge.tasks import all_tasks
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> task, agent = all_tasks()["arithmetic"], read_team(tomllib.loads(default_team())).agents[0]
+        >>> item, choice = task.items("sum", "dev", 1)[0], agent.choice("step_by_step")
+        >>> request = opening(task, item, agent, choice, seed=0, sample=2)
+        >>> request.messages[-1].content, request.controls.max_tokens, request.sample
+        ('Work out 1 plus 7.', 128, 2)
+    """
     messages, controls = build_messages(task, item, choice.control, seed, temperature=choice.temperature)
     if choice.max_tokens is not None:
         controls = replace(controls, max_tokens=choice.max_tokens)
@@ -125,7 +181,24 @@ def opening(task: AbstractTask, item: Item, agent: Agent, choice: Choice, seed: 
 
 
 def instructed(messages: Sequence[Message], instructions: str) -> tuple[Message, ...]:
-    """The conversation with an agent's own instructions before those of the control."""
+    """The conversation with an agent's own instructions before those of the control.
+
+    Args:
+        messages: The conversation.
+        instructions: The agent's own; "" for none.
+
+    Returns:
+        The conversation, with one system prompt at most.
+
+    Example:
+        >>> from hqre_jax.bridge.models import Message
+        >>> from hqre_jax.bridge.play import instructed
+        >>> asked = (Message("system", "Be brief."), Message("user", "Add 7 and 3."))
+        >>> instructed(asked, "You are careful.")[0].content.splitlines()
+        ['You are careful.', 'Be brief.']
+        >>> instructed(asked, "") == asked
+        True
+    """
     if not instructions:
         return tuple(messages)
     if messages and messages[0].role == "system":

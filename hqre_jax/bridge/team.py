@@ -40,6 +40,14 @@ class TokenPrice:
         prompt: For tokens of the prompt that are computed.
         cached: For those that are not computed again.
         completion: For tokens generated.
+
+    Example:
+        >>> from hqre_jax.bridge.team import TokenPrice
+        >>> price = TokenPrice(prompt=0.2, cached=0.02, completion=2.0)
+        >>> f"{price.of(prompt=100, cached=80, completion=10):.4f}"
+        '0.0256'
+        >>> TokenPrice(0.0, 0.0, 0.0).is_nothing
+        True
     """
 
     prompt: float
@@ -58,6 +66,9 @@ class TokenPrice:
             prompt: Tokens of the prompt, cached ones included.
             cached: Those that were not computed again.
             completion: Tokens generated.
+
+        Returns:
+            The price.
         """
         return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1000
 
@@ -72,6 +83,15 @@ class Choice:
         temperature: Of sampling.
         max_tokens: Most tokens of a reply; None for what the control takes for the task.
         part: The part of a divided question that it answers; None for the whole.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> for choice in read_team(tomllib.loads(default_team())).agents[0].choices[2:]:
+        ...     print(choice.name, choice.control, choice.temperature, choice.max_tokens)
+        four_examples four_examples 0.7 48
+        step_by_step step_by_step 0.7 128
+        reconsider read_stream 0.7 128
     """
 
     name: str
@@ -92,6 +112,15 @@ class Agent:
         model: Name of its model.
         choices: Its controls, in the menu's order.
         price: What it pays.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> agent = read_team(tomllib.loads(default_team())).agent("solver 2")
+        >>> agent.role, agent.model, agent.choice("reconsider").control
+        ('solver', 'smollm2-135m', 'read_stream')
+        >>> [choice.name for choice in agent.choices]
+        ['abstain', 'direct', 'four_examples', 'step_by_step', 'reconsider']
     """
 
     name: str
@@ -103,6 +132,12 @@ class Agent:
 
     def choice(self, name: str) -> Choice:
         """One of its controls by name.
+
+        Args:
+            name: What the entry of the menu is called.
+
+        Returns:
+            The entry.
 
         Raises:
             InputError: It has none of that name.
@@ -120,6 +155,15 @@ class TeamTask:
     Attributes:
         name: Name of the task.
         classes: Its classes; None for all.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import find_tasks
+        >>> from hqre_jax.bridge.team import TeamTask
+        >>> task = find_tasks([TeamTask("zebra", classes=None)])["zebra"]
+        >>> task.classes
+        ('houses_2', 'houses_2_drinks', 'houses_3', 'houses_3_drinks')
+        >>> list(find_tasks([TeamTask("zebra", classes=("houses_2",)), TeamTask("arithmetic", None)]))
+        ['zebra', 'arithmetic']
     """
 
     name: str
@@ -140,6 +184,16 @@ class Team:
         samples: Samples of each question under each control.
         tasks: What the team is made for.
         agents: Its members, in order.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> told = tomllib.loads(default_team())
+        >>> private, shared = read_team(told), read_team(told | {"examples": "shared"})
+        >>> [len({team.seed_of(agent, seed=0) for agent in team.agents}) for team in (private, shared)]
+        [3, 1]
+        >>> private.digest == read_team(told).digest, private.digest == shared.digest
+        (True, False)
     """
 
     title: str
@@ -163,6 +217,9 @@ class Team:
         Args:
             agent: A member.
             seed: Of the play.
+
+        Returns:
+            The play's own where examples are shared, else one that depends on the agent's name, too.
         """
         if self.examples == "shared":
             return seed
@@ -171,6 +228,12 @@ class Team:
 
     def agent(self, name: str | None) -> Agent:
         """A member by name; the first one for None.
+
+        Args:
+            name: What the member is called; None for the first.
+
+        Returns:
+            The member.
 
         Raises:
             InputError: Nobody is called that.
@@ -182,7 +245,18 @@ class Team:
 
 
 def default_team() -> str:
-    """The documented default team, as the text of its file."""
+    """The documented default team, as the text of its file.
+
+    Returns:
+        The TOML that `hqre llm init` writes, comments and all.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.team import default_team
+        >>> told = tomllib.loads(default_team())
+        >>> told["title"], [agent["name"] for agent in told["agents"]], told["price"]
+        ('three solvers', ['solver 1', 'solver 2', 'solver 3'], {'prompt': 0.2, 'completion': 2.0})
+    """
     return files("hqre_jax.bridge").joinpath("default_team.toml").read_text(encoding="utf-8")
 
 
@@ -198,6 +272,17 @@ def read_team(source: str | Path | Mapping[str, Any], model: str | None = None) 
 
     Raises:
         InputError: Naming the file, the table and the key at fault.
+
+    Example:
+        >>> import tomllib
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> told = tomllib.loads(default_team())
+        >>> {agent.model for agent in read_team(told, model="replay").agents}
+        {'replay'}
+        >>> read_team(told | {"rounds": 0})
+        Traceback (most recent call last):
+            ...
+        hqre_jax.core._input.InputError: team: rounds: is 0; a whole number from 1 to 100 is wanted
     """
     return _team(read_document(source, "team", "; `hqre llm init` writes one"), model)
 

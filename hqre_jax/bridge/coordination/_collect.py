@@ -131,6 +131,9 @@ def available(samples: Samples, states: PublicStates, items: Mapping[int, Sequen
         states: The public states.
         items: Questions of each class.
 
+    Returns:
+        The number of samples that nearly every question has, whatever class, agent and control.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import PublicStates, Samples, available

@@ -133,6 +133,12 @@ def pools(samples: Samples) -> list[list[tuple[int, int]]]:
 def needed(samples: Samples) -> int:
     """How many samples of a control a play may need: one for each agent of a voice and round.
 
+    Args:
+        samples: The sample pool.
+
+    Returns:
+        The number; 0 where no control's samples differ.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import Samples, needed

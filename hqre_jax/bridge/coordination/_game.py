@@ -164,11 +164,25 @@ class TeamGame:
         return cls(states, tuple(every), tuple(stages), drawn, drawn)
 
     def under(self, law: Law) -> "TeamGame":
-        """The same samples, for another law of play before the state that is looked at."""
+        """The same samples, for another law of play before the state that is looked at.
+
+        Args:
+            law: Probabilities of choices, ``(agent, state, choice)``.
+
+        Returns:
+            The game; nothing is sampled for it.
+        """
         return replace(self, law=law)
 
     def priced(self, scale: float) -> "TeamGame":
-        """The same samples, every token at so many times the price of the team file."""
+        """The same samples, every token at so many times the price of the team file.
+
+        Args:
+            scale: Factor on the team file's prices.
+
+        Returns:
+            The game; nothing is sampled for it.
+        """
         return replace(self, price_scale=scale)
 
     @property
@@ -190,6 +204,9 @@ class TeamGame:
 
         Args:
             rng: Of the weights.
+
+        Returns:
+            One draw of the game.
         """
         omega = list[np.ndarray]()
         for replies in self.replies:
@@ -221,6 +238,9 @@ class TeamGame:
 
         Args:
             times: For each class, how often each question is taken; None for once each.
+
+        Returns:
+            The game, its payoffs taken apart.
         """
         agents, num_states, choices = self.states.mask.shape
         flat = choices**agents
@@ -350,6 +370,12 @@ def team_labels(states: PublicStates) -> Labels:
 
 def uniform_law(states: PublicStates) -> Law:
     """Everybody takes any control that fits, in every state.
+
+    Args:
+        states: The team's public states.
+
+    Returns:
+        Probabilities, ``(agent, state, choice)``; 0 of what does not fit.
 
     Example:
         >>> import tomllib

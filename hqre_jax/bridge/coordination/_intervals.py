@@ -41,7 +41,14 @@ class Bootstrapped:
     level: float
 
     def interval(self, values: Float[np.ndarray, "draw *rest"]) -> Float[np.ndarray, "2 *rest"]:
-        """Lower and upper end of the percentile interval of what differs from draw to draw."""
+        """Lower and upper end of the percentile interval of what differs from draw to draw.
+
+        Args:
+            values: One of the arrays above, or what was computed from them, draw by draw.
+
+        Returns:
+            Both ends; not a number where no draw is one.
+        """
         tail = (1 - self.level) / 2
         known = np.isfinite(values).any(0)  # of a state that no draw has, nothing is known
         ends = np.nanquantile(np.where(known, values, 0.0), [tail, 1 - tail], axis=0)
@@ -70,6 +77,9 @@ def bootstrap_team(
         draws: How often.
         level: Of the intervals.
         seed: Of the draws.
+
+    Returns:
+        What every draw makes of the policy: scores, margins, and HQRE at its temperatures.
 
     Example:
         >>> import tomllib

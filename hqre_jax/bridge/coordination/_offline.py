@@ -52,6 +52,24 @@ class Trained:
         certificate: How many HQRE there are, state by state.
         worth: What the policy is worth on dev.
         settled: Largest change of a probability in the last round of making the game consistent.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamGame, train_offline
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import read_team
+        >>> told = {"version": 1, "model": "eight", "price": {"prompt": 0.2, "completion": 2.0}}
+        >>> told |= {"tasks": [{"name": "arithmetic", "classes": ["sum"]}]}
+        >>> told |= {"agents": [{"name": "first"}, {"name": "second"}]}
+        >>> team = read_team(told | {"menu": [{"control": "abstain"}, {"control": "direct"}]})
+        >>> eight = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "eight")
+        >>> samples = Samples(team, {"eight": eight})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> game = TeamGame.from_samples(samples, states.items("dev", samples.tasks, count=1))
+        >>> trained = train_offline(game, "least")
+        >>> trained.to_policy().facts["certificate"]["reason"]
+        'the game of every state has one HQRE, by induction from the end'
+        >>> round(trained.worth.score, 2)  # wrong only where both abstain: 1 - 0.27 * 0.27
+        0.93
     """
 
     game: TeamGame
@@ -79,6 +97,9 @@ class Trained:
             report: The verdict on stability.
             bootstrapped: How sure it is.
             **facts: Digests and budgets.
+
+        Returns:
+            The policy, as `write_policy` writes it.
         """
         certificate, sure = self.certificate, bootstrapped
         margins = (
@@ -143,6 +164,25 @@ def train_offline(
 
     Raises:
         InputError: Too little was sampled, or the temperature is no number above 0.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamGame, train_offline
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import read_team
+        >>> told = {"version": 1, "model": "eight", "price": {"prompt": 0.2, "completion": 2.0}}
+        >>> told |= {"tasks": [{"name": "arithmetic", "classes": ["sum"]}]}
+        >>> told |= {"agents": [{"name": "first"}, {"name": "second"}]}
+        >>> team = read_team(told | {"menu": [{"control": "abstain"}, {"control": "direct"}]})
+        >>> eight = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "eight")
+        >>> samples = Samples(team, {"eight": eight})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> game = TeamGame.from_samples(samples, states.items("dev", samples.tasks, count=1))
+        >>> trained = train_offline(game, "least")
+        >>> trained.selection, trained.factor
+        ('unique', 1.0)
+        >>> print(trained.policy[:, 0].round(2))  # either agent abstains now and then: the other one may answer
+        [[0.27 0.73]
+         [0.27 0.73]]
     """
     say = say or (lambda what: None)
     if isinstance(temperatures, float | int) and not (temperatures > 0 and np.isfinite(temperatures)):
@@ -178,6 +218,21 @@ def stability_of(trained: Trained, *, seed: int = 0, plays: int = PLAYS) -> Stab
 
     Returns:
         The report.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamGame, stability_of, train_offline
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import read_team
+        >>> told = {"version": 1, "model": "eight", "price": {"prompt": 0.2, "completion": 2.0}}
+        >>> told |= {"tasks": [{"name": "arithmetic", "classes": ["sum"]}]}
+        >>> told |= {"agents": [{"name": "first"}, {"name": "second"}]}
+        >>> team = read_team(told | {"menu": [{"control": "abstain"}, {"control": "direct"}]})
+        >>> eight = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "eight")
+        >>> samples = Samples(team, {"eight": eight})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> game = TeamGame.from_samples(samples, states.items("dev", samples.tasks, count=1))
+        >>> str(stability_of(train_offline(game, "least"), plays=4).verdict)  # four plays tell nothing
+        'not_enough_data'
     """
     uniform = uniform_law(trained.game.states)
     path = [uniform, 0.5 * (uniform + trained.policy), trained.policy]

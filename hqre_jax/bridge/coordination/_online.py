@@ -44,6 +44,22 @@ class Learnt:
         report: Verdict on stability.
         plays: Plays in all.
         ended: Why it ended: "confidence", "budget" or "rounds".
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, train_online
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import read_team
+        >>> told = {"version": 1, "model": "eight", "price": {"prompt": 0.2, "completion": 2.0}}
+        >>> told |= {"tasks": [{"name": "arithmetic", "classes": ["sum"]}]}
+        >>> told |= {"agents": [{"name": "first"}, {"name": "second"}]}
+        >>> team = read_team(told | {"menu": [{"control": "abstain"}, {"control": "direct"}]})
+        >>> eight = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "eight")
+        >>> samples = Samples(team, {"eight": eight})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items = states.items("dev", samples.tasks, count=1)
+        >>> learnt = train_online(samples, states, items, plays=16, controlled=False, stopped=lambda: "calls")
+        >>> learnt.to_policy().facts["result"], learnt.solution
+        ('not_begun', None)
     """
 
     states: PublicStates
@@ -61,6 +77,9 @@ class Learnt:
 
         Args:
             **facts: Digests and budgets.
+
+        Returns:
+            The policy, as `write_policy` writes it.
         """
         found = self.solution
         evidence = None if found is None else found.evidence
@@ -115,6 +134,25 @@ def train_online(
 
     Returns:
         The policy, and why it ended there.
+
+    Example:
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, train_online
+        >>> from hqre_jax.bridge.models import Reply, Usage, from_python
+        >>> from hqre_jax.bridge.team import read_team
+        >>> told = {"version": 1, "model": "eight", "price": {"prompt": 0.2, "completion": 2.0}}
+        >>> told |= {"tasks": [{"name": "arithmetic", "classes": ["sum"]}]}
+        >>> told |= {"agents": [{"name": "first"}, {"name": "second"}]}
+        >>> team = read_team(told | {"menu": [{"control": "abstain"}, {"control": "direct"}]})
+        >>> eight = from_python(lambda request: Reply("It is 8.", "stop", Usage(50, 0, 5)), "eight")
+        >>> samples = Samples(team, {"eight": eight})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> items, told = states.items("dev", samples.tasks, count=1), []
+        >>> learnt = train_online(samples, states, items, plays=16, stopped=lambda: "calls", say=told.append)
+        >>> told, learnt.ended, learnt.plays  # the budget ended before the first mirror step: play is uniform
+        (['stretch 1 of 6: 0 plays so far'], 'budget', 16)
+        >>> print(learnt.policies[-1][:, 0])
+        [[0.5 0.5]
+         [0.5 0.5]]
     """
     simulator = TeamSimulator(samples, states, items, team_labels(states))
     game = SampledGame(simulator, num_workers=1)

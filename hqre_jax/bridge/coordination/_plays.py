@@ -119,6 +119,10 @@ class AbstractMethod(abc.ABC):
 class Step:
     """What was asked at once, and what was said.
 
+    Attributes:
+        asks: Whom the player asked, and how.
+        said: What came of each.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import PolicyPlayer, PublicStates, Samples, play_all, uniform_law

@@ -60,6 +60,9 @@ class TeamPolicy:
             tau: Temperatures, ``(agent, state)``, or a number.
             reference: As the probabilities; by default uniform.
             **facts: What else is known.
+
+        Returns:
+            The policy.
         """
         team, mask = states.team, states.mask
         uniform = np.where(mask, 1.0 / np.maximum(mask.sum(-1, keepdims=True), 1), 0.0)
@@ -75,6 +78,9 @@ class TeamPolicy:
 
     def check(self, states: PublicStates) -> None:
         """Refuse a policy that is another team's.
+
+        Args:
+            states: The public states of the team that is to play.
 
         Raises:
             InputError: Agents, menus or states differ.
@@ -170,11 +176,25 @@ class Board:
         return tuple(said.text for said in self._said if said.text)
 
     def state(self, number: int) -> int:
-        """Number of the public state at the beginning of a round, rounds counted from 0."""
+        """Number of the public state at the beginning of a round, rounds counted from 0.
+
+        Args:
+            number: Of the round.
+
+        Returns:
+            The state, a place in `PublicStates.states`.
+        """
         return int(self.states.table[self.task_class, number, self._agreement()])
 
     def add(self, said: Sequence[Said]) -> bool:
-        """Take what every agent said in a round; whether the team file ends play here."""
+        """Take what every agent said in a round; whether the team file ends play here.
+
+        Args:
+            said: One reply of each agent.
+
+        Returns:
+            Whether play ends.
+        """
         before = len(self._votes)
         for one in said:
             choice = self.states.team.agent(one.agent).choice(one.choice)
@@ -188,7 +208,11 @@ class Board:
         return ("agreed" in stops and self._agreement() == AGREED) or ("silent" in stops and silent)
 
     def answers(self) -> list[Said]:
-        """The reply that is the team's answer, or one for each part."""
+        """The reply that is the team's answer, or one for each part.
+
+        Returns:
+            The replies; none where nobody has answered.
+        """
         team, slots = self.states.team, 1 + len(self.states.parts[self.task_class])
         if not self._votes:
             return []

@@ -31,6 +31,9 @@ def policy_document(policy: TeamPolicy) -> dict[str, Any]:
     Args:
         policy: The policy.
 
+    Returns:
+        The document; what is not known of the policy is None.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import PublicStates, TeamPolicy, load_tasks, policy_document, uniform_law
@@ -95,6 +98,9 @@ def read_policy(path: str | Path) -> TeamPolicy:
 
     Args:
         path: The file.
+
+    Returns:
+        The policy, and all that the file says of it.
 
     Raises:
         InputError: It is no policy, or a newer program's, or it says something that cannot be: where, and what.

@@ -143,6 +143,9 @@ class Samples:
 
         Args:
             team: May differ in prices, in what agents see, and in what ends a play.
+
+        Returns:
+            The pool.
         """
         other = copy.copy(self)
         other.team = team
@@ -160,7 +163,14 @@ class Samples:
         )  # fmt: skip
 
     def varies(self, choice: Choice) -> bool:
-        """Whether samples of a control differ: its temperature is not 0, or its worked examples are drawn anew."""
+        """Whether samples of a control differ: its temperature is not 0, or its worked examples are drawn anew.
+
+        Args:
+            choice: An entry of a menu.
+
+        Returns:
+            False where one sample says what all would.
+        """
         drawn = self.team.examples == "private" and find_control(choice.control).num_examples > 0
         return choice.temperature > 0 or drawn
 
@@ -171,6 +181,9 @@ class Samples:
             item: The question.
             ask: Who is asked, and how.
             index: Number of the sample: of controls that vary, each has worked examples and chance of its own.
+
+        Returns:
+            The call, worked examples and chance of the sample included.
 
         Raises:
             InputError: The team has no such agent or control, or it does not fit the task.
@@ -194,7 +207,18 @@ class Samples:
         return Request(instructed(messages, agent.instructions), controls, index)
 
     def asked(self, item: Item, choice: Choice) -> Item:
-        """What a control asks of an item: the item, or a part of it."""
+        """What a control asks of an item: the item, or a part of it.
+
+        Args:
+            item: The question.
+            choice: The entry of the menu.
+
+        Returns:
+            The question that is put.
+
+        Raises:
+            InputError: The item has no such part.
+        """
         task = self.task(item)
         if choice.part is None:
             return item
@@ -238,7 +262,16 @@ class Samples:
         ]
 
     def judge(self, item: Item, part: str | None, text: str) -> Judgement:
-        """The verdict on a reply to an item, or to a part of it; the same reply is judged once."""
+        """The verdict on a reply to an item, or to a part of it; the same reply is judged once.
+
+        Args:
+            item: The question.
+            part: Name of the part; None for the whole.
+            text: The reply.
+
+        Returns:
+            The verdict.
+        """
         key = (item.task, item.task_class, item.split, item.index, part, text)
         if key not in self._judged:
             task = self.task(item)
@@ -252,6 +285,9 @@ class Samples:
         Args:
             item: The question.
             answers: The reply that is the answer; for a divided question one reply for each part; or nothing.
+
+        Returns:
+            The verdict; score 0 for no answer.
         """
         if not answers:
             return Judgement(0.0, None, "the team gave no answer")
@@ -295,6 +331,16 @@ class Samples:
 def load_tasks(team: Team, folder: str | Path = ".") -> dict[str, AbstractTask]:
     """A team's tasks by name, see `find_tasks`.
 
+    Args:
+        team: The team.
+        folder: What the names of files of questions are relative to.
+
+    Returns:
+        The tasks, in the order of the team file.
+
+    Raises:
+        InputError: There is no such task or class, or a file is not as it must be.
+
     Example:
         >>> import tomllib
         >>> from hqre_jax.bridge.coordination import load_tasks
@@ -311,6 +357,9 @@ def find_tasks(tasks: Sequence[TeamTask], folder: str | Path = ".") -> dict[str,
     Args:
         tasks: What is wanted.
         folder: What the names of files are relative to.
+
+    Returns:
+        The tasks.
 
     Raises:
         InputError: There is no such task or class, or the file is not as it must be.

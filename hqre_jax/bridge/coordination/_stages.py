@@ -43,6 +43,13 @@ def stage_game(game: MarkovGame, values: Float[np.ndarray, "player state"], stat
 def stage_games(game: MarkovGame, values: Float[np.ndarray, "player state"]) -> list[NormalFormGame]:
     """The game of every state; see ``stage_game``.
 
+    Args:
+        game: A game with γ = 1.
+        values: Of the states, units of payoff.
+
+    Returns:
+        A game in normal form for each state, in order.
+
     Example:
         >>> import numpy as np
         >>> import hqre_jax as hq
@@ -158,6 +165,9 @@ def certify_stages(
         values: What the states are worth at an HQRE, own entropy included.
         search: Whether a second HQRE is looked for where the margin proves nothing.
 
+    Returns:
+        The verdict on the whole game, and the certificate of every state's game.
+
     Example:
         >>> import numpy as np
         >>> import hqre_jax as hq
@@ -185,6 +195,14 @@ def stage_margins(
 ) -> Float[np.ndarray, " state"]:
     """The margin of every state's game, given what the next states are worth; units of payoff.
 
+    Args:
+        game: A game with γ = 1.
+        tau: Temperatures.
+        values: Of the states, units of payoff.
+
+    Returns:
+        A margin for each state; where it is positive, the state's game has one HQRE.
+
     Example:
         >>> import numpy as np
         >>> import hqre_jax as hq
@@ -209,12 +227,15 @@ def find_equilibria(
         num_starts: Policies to start from.
         seed: Of the random ones.
 
+    Returns:
+        The policies, in the order in which they were found.
+
     Example:
         >>> import hqre_jax as hq
         >>> from hqre_jax.bridge.coordination import find_equilibria
         >>> game = hq.load_game("stag_hunt")
-        >>> [len(find_equilibria(game, tau, num_starts=2)) for tau in (8.0, 0.5)]
-        [1, 1]
+        >>> [len(find_equilibria(game, tau, num_starts=8)) for tau in (8.0, 0.5)]  # two conventions, one in between
+        [1, 3]
     """
     mask, rng = np.asarray(game.action_mask), np.random.default_rng(seed)
     drawn = rng.dirichlet(np.ones(mask.shape[-1]), size=(num_starts, *mask.shape[:-1]))

@@ -71,6 +71,9 @@ class PublicStates:
             team: The team.
             tasks: Its tasks by name, in the order of the team file.
 
+        Returns:
+            The states.
+
         Raises:
             InputError: An agent has no control that fits a state.
         """
@@ -122,6 +125,9 @@ class PublicStates:
             tasks: The tasks by name.
             count: How many of each; by default as many as the team file says. Fewer where there are fewer.
 
+        Returns:
+            The questions, by number of their class.
+
         Raises:
             InputError: A class has none.
         """
@@ -144,6 +150,12 @@ class PublicStates:
     def class_of(self, item: Item) -> int:
         """Number of an item's class; items of an official data file have that of the task's first class here.
 
+        Args:
+            item: A question.
+
+        Returns:
+            The number, a place in `classes`.
+
         Raises:
             InputError: The team is not made for it.
         """
@@ -153,11 +165,27 @@ class PublicStates:
         raise InputError("item", f"is of {item.task}/{item.task_class}, which the team is not made for")
 
     def slot(self, task_class: int, choice: Choice) -> int:
-        """What an entry of a menu answers: 0 the whole, 1 and on the parts."""
+        """What an entry of a menu answers: 0 the whole, 1 and on the parts.
+
+        Args:
+            task_class: Number of the class.
+            choice: The entry of a menu.
+
+        Returns:
+            The number of what it answers.
+        """
         return 0 if choice.part is None else 1 + self.parts[task_class].index(choice.part)
 
     def choices(self, agent: Agent, state: int) -> list[int]:
-        """Numbers of the entries that an agent has in a state."""
+        """Numbers of the entries that an agent has in a state.
+
+        Args:
+            agent: A member of the team.
+            state: Number of the state.
+
+        Returns:
+            The numbers, in the menu's order.
+        """
         return np.flatnonzero(self.mask[self.team.agents.index(agent), state]).tolist()
 
     def _fits(self, choice: Choice, c: int, r: int, g: int) -> bool:

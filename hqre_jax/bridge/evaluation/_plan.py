@@ -69,16 +69,27 @@ _MAY_GROW = ("methods", "families", "papers", "seeds")
 def read_plan(folder: Path) -> Plan | None:
     """The plan of a folder; None where nothing was begun there.
 
+    Args:
+        folder: Of an evaluation.
+
+    Returns:
+        The plan, as it was written.
+
     Raises:
         InputError: There is something else, or a newer program's.
 
     Example:
         >>> import pathlib
         >>> import tempfile
-        >>> from hqre_jax.bridge.evaluation import read_plan
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     print(read_plan(pathlib.Path(folder)))
-        None
+        >>> from hqre_jax.bridge.evaluation import Plan, read_plan, write_json
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 10, "dev": 10}
+        >>> how = {"budgets": (500.0,), "methods": ("single",), "families": ("one agent",), "papers": ("",)}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, seeds=2, seed=0, plays=0)
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     before = read_plan(folder := pathlib.Path(name))
+        ...     write_json(folder / "plan.json", plan.document())
+        ...     print(before, read_plan(folder) == plan)
+        None True
     """
     path = folder / "plan.json"
     try:
@@ -127,6 +138,10 @@ def agree(before: Plan | None, now: Plan) -> Plan:
 def write_json(path: Path, document: Any) -> None:
     """Write a file that is there whole or as it was.
 
+    Args:
+        path: The file.
+        document: What JSON can say; numbers are finite.
+
     Raises:
         InputError: It cannot be written.
 
@@ -144,6 +159,12 @@ def write_json(path: Path, document: Any) -> None:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        64 hexadecimal digits.
 
     Example:
         >>> import pathlib
@@ -164,6 +185,12 @@ def _frozen(value: Any) -> Any:
 
 def labels(plan: Plan) -> Sequence[str]:
     """Task and class in one word, class by class.
+
+    Args:
+        plan: The plan of an evaluation.
+
+    Returns:
+        A word for each class, in the plan's order.
 
     Example:
         >>> from hqre_jax.bridge.evaluation import Plan, labels

@@ -80,6 +80,9 @@ class Record:
             kind: Number of the class.
             setting: Number of the setting.
             outcomes: The plays.
+
+        Returns:
+            The record.
         """
         usages = [[one for one in outcome.usage.values() if one is not None] for outcome in outcomes]
         prompt, cached, completion = (
@@ -125,6 +128,9 @@ class Lines:
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole line.
 
+        Yields:
+            The documents, in the order in which they were added.
+
         Raises:
             InputError: A line is not as it was written.
         """
@@ -140,6 +146,9 @@ class Lines:
 
     def add(self, *documents: Any) -> None:
         """Add lines, all or none of them.
+
+        Args:
+            *documents: What JSON can say; numbers are finite.
 
         Raises:
             InputError: The file cannot be written.
@@ -160,16 +169,27 @@ class Lines:
 def read_records(folder: Path) -> dict[tuple[str, int, int, int], Record]:
     """All records of a folder; of two of the same thing the later one.
 
+    Args:
+        folder: Of an evaluation.
+
+    Returns:
+        Records by method, budget, seed and class, see `Record.key`; none where nothing was played.
+
     Raises:
         InputError: A line is not as it was written.
 
     Example:
+        >>> import dataclasses
         >>> import pathlib
         >>> import tempfile
-        >>> from hqre_jax.bridge.evaluation import read_records
+        >>> from hqre_jax.bridge.evaluation import Lines, Record, read_records
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9,))
+        >>> failed = Record("single", 0, 0, 0, 0, questions=(0,), scores=(None,), **spent, answers=(None,))
+        >>> again = dataclasses.replace(failed, scores=(1.0,), answers=("8",))
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     print(read_records(pathlib.Path(folder)))
-        {}
+        ...     Lines(pathlib.Path(folder, "records.jsonl")).add(*map(dataclasses.asdict, (failed, again)))
+        ...     print({key: record.scores for key, record in read_records(pathlib.Path(folder)).items()})
+        {('single', 0, 0, 0): (1.0,)}
     """
     found = {}
     for number, document in enumerate(Lines(folder / "records.jsonl").read(), 1):

@@ -74,6 +74,24 @@ class Evaluation:
         judged: Opens the questions that are judged: called once everything is chosen.
         folder: Where everything is kept.
         prices: Factors on the team's prices at which DICE-PC is trained again on dev, for budgets to pick from.
+
+    Example:
+        >>> import pathlib
+        >>> import tomllib
+        >>> from hqre_jax.bridge.baselines import find_methods
+        >>> from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy, uniform_law
+        >>> from hqre_jax.bridge.evaluation import Evaluation
+        >>> from hqre_jax.bridge.models import from_python
+        >>> from hqre_jax.bridge.team import default_team, read_team
+        >>> team = read_team(tomllib.loads(default_team()))
+        >>> samples = Samples(team, {"smollm2-135m": from_python(lambda request: "It is 8.", "eight")})
+        >>> states = PublicStates.of(team, samples.tasks)
+        >>> policy = TeamPolicy.of(states, uniform_law(states), tau=0.1)
+        >>> dev = states.items("dev", samples.tasks, count=2)
+        >>> baselines = tuple(find_methods(["single", "joint_ucb_small"]))
+        >>> run = Evaluation(samples, (("policy.json", policy),), baselines, dev, lambda: dev, pathlib.Path("results"))
+        >>> [method.name for method in run.methods]  # beside a bandit DICE-PC learns from as many plays
+        ['dice_pc', 'dice_pc_online_small', 'single', 'joint_ucb_small']
     """
 
     samples: Samples

@@ -67,6 +67,25 @@ def mirror_terms(
         advantages: Â.
         turns: The turns.
         eta: η, units of 1/score.
+
+    Returns:
+        One term for each decision, units of score; those where nothing is decided are to be masked.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.finetuning import mirror_terms
+        >>> from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
+        >>> none, each = jnp.zeros((2, 1), int), jnp.ones(2)  # two turns of one token; the second took the other one
+        >>> turn = {"tokens": none, "places": none, "actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none}
+        >>> turn |= {"tau": jnp.full((2, 1), 0.5), "states": none, "group": none[:, 0], "score": each, "price": each}
+        >>> turns, advantages, eta = Turns(**turn, weight=each), jnp.array([[1.0], [-1.0]]), jnp.array(1.0)
+        >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))
+        >>> still = LogPolicies(even, before=even, reference=even)
+        >>> print(mirror_terms(still, advantages, turns, eta)[:, 0])  # who stays pays no divergence
+        [ 1. -1.]
+        >>> moved = LogPolicies(jnp.log(jnp.array([[[0.8, 0.2]], [[0.8, 0.2]]])), before=even, reference=even)
+        >>> print(mirror_terms(moved, advantages, turns, eta)[:, 0].round(3))
+        [ 1.311 -0.689]
     """
     ratio = jnp.exp(chosen(policies.now, turns) - chosen(policies.before, turns))
     moved = divergence(policies.now, policies.before)
@@ -88,6 +107,9 @@ def exact_step(
         values: Q of every token, up to a constant per state, units of score.
         tau: τ of every state, units of score.
         eta: η, units of 1/score.
+
+    Returns:
+        log π*, normalised.
 
     Example:
         >>> import jax.numpy as jnp
@@ -136,6 +158,24 @@ def mirror_distance(
         advantages: Â.
         turns: The turns; whole groups.
         eta: η, units of 1/score.
+
+    Returns:
+        Distances of π_φ and of π_k, nats.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.finetuning import exact_step, mirror_distance
+        >>> from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
+        >>> none, each = jnp.zeros((2, 1), int), jnp.ones(2)  # two turns of one token; the second took the other one
+        >>> turn = {"tokens": none, "places": none, "actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none}
+        >>> turn |= {"tau": jnp.full((2, 1), 0.5), "states": none, "group": none[:, 0], "score": each, "price": each}
+        >>> turns, advantages, eta = Turns(**turn, weight=each), jnp.array([[1.0], [-1.0]]), jnp.array(1.0)
+        >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))
+        >>> values = jnp.broadcast_to(jnp.array([1.0, -1.0]), even.shape)
+        >>> exact = exact_step(even, even, values, turns.tau, eta)
+        >>> left, whole = mirror_distance(LogPolicies(exact, before=even, reference=even), advantages, turns, eta)
+        >>> print(whole[:, 0].round(3), bool((left < 1e-6).all()))  # the exact step leaves nothing of the distance
+        [0.207 0.207] True
     """
     values = sampled_values(advantages, policies, turns)
     exact = exact_step(policies.before, policies.reference, values, turns.tau, eta)

@@ -32,6 +32,12 @@ Row = dict[str, Any]
 def is_finetuning(folder: Path) -> bool:
     """Whether a folder is that of a fine-tuning run.
 
+    Args:
+        folder: Any folder.
+
+    Returns:
+        Whether a run left its plan there.
+
     Example:
         >>> import pathlib
         >>> import tempfile
@@ -54,6 +60,26 @@ def write_report(folder: Path) -> dict[str, Any]:
 
     Raises:
         InputError: There is no run in the folder, it has taken no step yet, or the folder cannot be written to.
+
+    Example:
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, write_json
+        >>> from hqre_jax.bridge.finetuning import write_report
+        >>> plan = {"format": "hqre-jax fine-tuning", "version": 1, "question": "0a1b", "model": "m", "ended": "done"}
+        >>> plan |= {"method": {"title": "DICE-FT", "paper": "2026"}, "config": {"title": "one solver", "steps": 1}}
+        >>> learnt = {"distance": 0.01, "distance_before": 0.02, "gradients": [0.5]}
+        >>> seen = {"answer": {"tokens": 96, "tau": 0.02, "kl": 0.1, "moved": 0.01, "entropy": 1.2}}
+        >>> learnt |= {"roles": {"solver": {"reward": 0.25, "kinds": seen}}}
+        >>> step = {"step": 1, "tokens": 96, "seconds": 3.0, "score": 0.25, "adapters": {"solver": learnt}}
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     folder = pathlib.Path(name)
+        ...     write_json(folder / "finetuning.json", plan)
+        ...     Lines(folder / "metrics.jsonl").add(step)
+        ...     for line in write_report(folder)["story"]:
+        ...         print(line)
+        DICE-FT (2026), 1 of 1 steps, 96 tokens generated in 0.1 minutes.
+        solver, answer: τ 0.02, KL to the model without adapter 0.100 and entropy 1.200 nats a token at the last step.
     """
     plan = read_plan(folder)
     if plan is None:

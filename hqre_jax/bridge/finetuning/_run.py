@@ -106,6 +106,9 @@ class Run:
         Args:
             announce: Takes words, steps taken and steps in all.
 
+        Returns:
+            How it ended; what it left in the folder is whole in any case.
+
         Raises:
             InputError: Another process works in the folder, or it cannot be written to.
         """
@@ -269,6 +272,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def read_plan(folder: Path) -> dict[str, Any] | None:
     """What a folder's run is; None where there is none.
+
+    Args:
+        folder: Any folder.
+
+    Returns:
+        The plan as JSON has it: what is learnt, from what, and how the run ended.
 
     Raises:
         InputError: The file is not as it was written, or a newer program's.

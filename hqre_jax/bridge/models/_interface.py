@@ -172,12 +172,25 @@ class AbstractModel(abc.ABC):
 
     @abc.abstractmethod
     def generate(self, requests: Sequence[Request]) -> list[Reply | Failure]:
-        """Reply to each request; a batch is the unit, a single call a batch of one."""
+        """Reply to each request; a batch is the unit, a single call a batch of one.
+
+        Args:
+            requests: The calls.
+
+        Returns:
+            A reply or a failure for each, in the same order.
+        """
 
     def as_completed(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply | Failure]]:
         """The results of a batch as they come, each with its place in the batch.
 
         What has come can be kept while the rest is still to come. A model whose batch ends as one need not override it.
+
+        Args:
+            requests: The calls.
+
+        Yields:
+            Place and result of each, once.
         """
         yield from enumerate(self.generate(requests))
 
@@ -185,10 +198,27 @@ class AbstractModel(abc.ABC):
         """An upper bound of the prompt's tokens, for budgets that must hold whatever is sent.
 
         A token of a byte-level vocabulary covers a byte or more; templates add headers, and some a system message.
+
+        Args:
+            messages: The conversation.
+
+        Returns:
+            The bound.
         """
         said = sum(len(message.content.encode("utf-8", "surrogatepass")) for message in messages)
         return said + 16 * len(messages) + 64
 
     def score(self, messages: Sequence[Message], continuations: Sequence[str]) -> Float[np.ndarray, " continuation"]:
-        """Log-probability of each continuation after the conversation, in nats, summed over its tokens."""
+        """Log-probability of each continuation after the conversation, in nats, summed over its tokens.
+
+        Args:
+            messages: The conversation.
+            continuations: What the assistant might say next, or begin with.
+
+        Returns:
+            One number per continuation.
+
+        Raises:
+            NotImplementedError: The model cannot score, see `can_score`.
+        """
         raise NotImplementedError(f"{self.name} cannot score given texts")

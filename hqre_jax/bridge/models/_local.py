@@ -121,6 +121,9 @@ class LocalModel(AbstractModel):
             prompt: Its tokens.
             controls: How it is sampled.
             sample: Index of the sample.
+
+        Returns:
+            The text to generate, or the failure that its request ends with.
         """
         room = self.decoder.architecture.context_length - len(prompt)
         if room < 1 or not prompt:

@@ -111,6 +111,13 @@ def place_batch(batch: _Tree, grid: Mesh) -> _Tree:
 def place_whole(tree: _Tree, grid: Mesh) -> _Tree:
     """Adapters and the optimiser's state: whole on every device.
 
+    Args:
+        tree: Arrays, the same in every process.
+        grid: The devices.
+
+    Returns:
+        The arrays, on the devices.
+
     Example:
         >>> import jax.numpy as jnp
         >>> from hqre_jax.bridge.models import device_grid, place_whole

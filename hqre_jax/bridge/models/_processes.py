@@ -70,6 +70,12 @@ def from_first(value: _Value) -> _Value:
 def own_share(count: int) -> range:
     """Which of so many prompts this process samples: every process a share, none twice.
 
+    Args:
+        count: How many prompts there are in all.
+
+    Returns:
+        Places of this process's prompts.
+
     Example:
         >>> from hqre_jax.bridge.models import own_share
         >>> own_share(10)  # of one process that is alone

@@ -19,7 +19,37 @@ FORMAT, VERSION = "hqre-jax report", 1
 
 
 def accuracy_rows(folder: Path, resamples: int = RESAMPLES) -> list[dict[str, Any]]:
-    """Score and tokens of every method within every budget, as far as an evaluation has come."""
+    """Score and tokens of every method within every budget, as far as an evaluation has come.
+
+    Args:
+        folder: Where `hqre_jax.bridge.evaluation.Evaluation.run` leaves its records.
+        resamples: Behind each interval.
+
+    Returns:
+        A row for each method and budget; none where nothing was played yet.
+
+    Raises:
+        InputError: There is no evaluation in the folder, or something in it is not as it was written.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import accuracy_rows
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     rows = accuracy_rows(folder, resamples=100)
+        >>> [(row["method"], row["score"], row["missing"]) for row in rows]
+        [('dice_pc', 1.0, 0), ('single', 0.5, 0)]
+    """
     data = read_evaluation(folder)
     return accuracy(data, Resampling(data.kinds, data.plan.seeds, resamples)) if data.plays else []
 
@@ -36,6 +66,27 @@ def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
 
     Raises:
         InputError: There is no evaluation in the folder, nothing was played yet, or the folder cannot be written to.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import write_report
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     document = write_report(folder, resamples=100)
+        ...     print(sorted(path.name for path in folder.glob("report.*")))
+        ['report.html', 'report.json', 'report.md']
+        >>> [(row["method"], row["score"]) for row in document["tables"]["accuracy"]]
+        [('dice_pc', 1.0), ('single', 0.5)]
     """
     data = read_evaluation(folder)
     if not data.plays:

@@ -45,6 +45,17 @@ class Data:
         learning: Learning curves; None where they are not there yet.
         margins: The margin table; None where it is not there yet.
         whole: Whether every method that can be played has been, with every seed.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.evaluation import Plan
+        >>> from hqre_jax.bridge.report import Data
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> kinds, nothing = np.zeros(2, int), {"plays": {}, "settings": {}, "transcripts": {}}
+        >>> Data(plan, kinds, right=("8", "9"), **nothing, learning=None, margins=None, whole=False).family
+        {'dice_pc': 'ours', 'single': 'single'}
     """
 
     plan: Plan
@@ -66,8 +77,35 @@ class Data:
 def read_evaluation(folder: Path) -> Data:
     """Everything in a folder.
 
+    Args:
+        folder: Where an evaluation left its plan and records; it may be under way.
+
+    Returns:
+        The evaluation; what is not known yet is missing.
+
     Raises:
         InputError: There is no evaluation, or something in it is not as it was written.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import read_evaluation
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> data.plays["single", 0].scores, data.plays["single", 0].tokens
+        (array([[1., 0.]]), array([[18., 18.]]))
+        >>> data.whole  # no settings are known
+        False
     """
     plan = read_plan(folder)
     if plan is None:

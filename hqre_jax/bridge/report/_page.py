@@ -32,6 +32,30 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         numbers: The rows of all tables.
         tables: The tables as people read them.
         story: The evaluation in a few sentences.
+
+    Returns:
+        The text of the file.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import Resampling, page, read_evaluation, shown, story, tables
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> found = tables(data, Resampling(data.kinds, seeds=1, resamples=100))
+        >>> text = page(data, found, shown(data, found), story(data, found))
+        >>> text.count("<svg") > 1, "<script" in text
+        (True, False)
     """
     by_class = class_plot(numbers["classes"], numbers["gains"])
     policies = ", ".join(name for name, _ in data.plan.policies)

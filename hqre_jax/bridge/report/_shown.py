@@ -28,7 +28,35 @@ class Shown:
 
 
 def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
-    """All tables, under the names that they have in ``report.json``; and ``papers``."""
+    """All tables, under the names that they have in ``report.json``; and ``papers``.
+
+    Args:
+        data: The evaluation.
+        tables: The rows of all tables, see `tables`.
+
+    Returns:
+        The tables by name.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import Resampling, read_evaluation, shown, tables
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> cells = shown(data, tables(data, Resampling(data.kinds, seeds=1, resamples=100)))
+        >>> cells["accuracy"].columns[:4], cells["accuracy"].rows[0][:4]
+        (('method', 'class of methods', 'budget', 'score'), ('dice_pc', 'ours', '99', '1.000 [1.000, 1.000]'))
+    """
     return {
         "accuracy": _accuracy(tables["accuracy"]),
         "gains": _gains(tables["gains"]),

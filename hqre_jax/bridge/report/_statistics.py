@@ -21,6 +21,13 @@ class Estimate:
         value: On all questions and seeds.
         low: Lower end of the 95 % interval.
         high: Upper end.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.report import Estimate
+        >>> found = Estimate.of(100.0, np.arange(201.0))  # the middle 95 % of what resampling gave
+        >>> f"{found.value:.0f}, {found.low:.1f} to {found.high:.1f}"
+        '100, 5.0 to 195.0'
     """
 
     value: float
@@ -29,7 +36,15 @@ class Estimate:
 
     @classmethod
     def of(cls, value: float, drawn: Float[np.ndarray, " resample"]) -> "Estimate":
-        """The percentile interval of resampled values."""
+        """The percentile interval of resampled values.
+
+        Args:
+            value: On all questions and seeds.
+            drawn: The same of each resample; what is not a number is left out.
+
+        Returns:
+            The number with its interval; ends that are not numbers where nothing is known.
+        """
         known = drawn[np.isfinite(drawn)]
         if not known.size:
             return cls(float(value), np.nan, np.nan)
@@ -46,6 +61,16 @@ class Resampling:
         seeds: Number of seeds.
         resamples: How many.
         seed: Of the draws.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.bridge.report import Resampling
+        >>> resampling = Resampling(np.array([0, 0, 0, 1]), seeds=1, resamples=100)
+        >>> resampling.estimate(np.array([[1.0, 1.0, 1.0, 0.0]]))  # two classes, which weigh alike
+        Estimate(value=0.5, low=0.5, high=0.5)
+        >>> found = resampling.estimate(np.array([[1.0, 0.0, 0.0, 1.0]]))  # in one of them questions differ
+        >>> found.low, found.high
+        (0.5, 1.0)
     """
 
     def __init__(self, kinds: Int[np.ndarray, " question"], seeds: int, resamples: int = RESAMPLES, seed: int = 0):
@@ -64,6 +89,9 @@ class Resampling:
         Args:
             values: Not a number where something is missing.
             *only: Numbers of the classes to look at; all by default.
+
+        Returns:
+            One number more than there are resamples.
         """
         per_class = []
         for c in only or self._classes:
@@ -76,7 +104,15 @@ class Resampling:
         return np.mean(per_class, axis=0)
 
     def estimate(self, values: Float[np.ndarray, "seed question"], *only: int) -> Estimate:
-        """The mean with its interval."""
+        """The mean with its interval.
+
+        Args:
+            values: Not a number where something is missing.
+            *only: Numbers of the classes to look at; all by default.
+
+        Returns:
+            The estimate.
+        """
         means = self.means(values, *only)
         return Estimate.of(means[0], means[1:])
 

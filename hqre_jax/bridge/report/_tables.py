@@ -28,6 +28,26 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
         accuracy (by method and budget), gains (of DICE-PC, by budget), training (gains of DICE-PC online over what was
         trained on as many plays), classes (by method, budget and class), settings (what dev chose), learning (by rule),
         margins (by state).
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import Resampling, read_evaluation, tables
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> found = tables(data, Resampling(data.kinds, seeds=1, resamples=100))
+        >>> [(row["against"], row["gain"]) for row in found["gains"]]
+        [('best published', 0.5), ('best published, found anew', 0.5), ('single', 0.5)]
     """
     return {
         "accuracy": accuracy(data, resampling),
@@ -41,7 +61,35 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
 
 
 def accuracy(data: Data, resampling: Resampling) -> list[Row]:
-    """Score and tokens actually used, of every method within every budget."""
+    """Score and tokens actually used, of every method within every budget.
+
+    Args:
+        data: The evaluation.
+        resampling: Of questions and seeds.
+
+    Returns:
+        A row for each method and budget; one that was not played says why not.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import Resampling, accuracy, read_evaluation
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> rows = accuracy(data, Resampling(data.kinds, seeds=1, resamples=100))
+        >>> [(row["method"], row["score"], row["tokens"]) for row in rows]
+        [('dice_pc', 1.0, 18.0), ('single', 0.5, 18.0)]
+    """
     rows = []
     for method in data.plan.methods:
         for place, budget in enumerate(data.plan.budgets):

@@ -5,7 +5,34 @@ from hqre_jax.bridge.report._tables import Row
 
 
 def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
-    """The evaluation in a few sentences."""
+    """The evaluation in a few sentences.
+
+    Args:
+        data: The evaluation.
+        tables: The rows of all tables, see `tables`.
+
+    Returns:
+        The sentences.
+
+    Example:
+        >>> import dataclasses
+        >>> import pathlib
+        >>> import tempfile
+        >>> from hqre_jax.bridge.evaluation import Lines, Plan, Record, write_json
+        >>> from hqre_jax.bridge.report import Resampling, read_evaluation, story, tables
+        >>> what = {"policies": (), "split": "dev", "classes": (("arithmetic", "sum"),), "questions": 2, "dev": 2}
+        >>> how = {"budgets": (99.0,), "methods": ("dice_pc", "single"), "families": ("ours", "single")}
+        >>> plan = Plan("three solvers", "0a1b", **what, **how, papers=("", ""), seeds=1, seed=0, plays=0)
+        >>> spent = dict.fromkeys(("prompt", "cached", "completion", "calls", "rounds"), (9, 9))
+        >>> ours = Record("dice_pc", 0, 0, 0, 0, questions=(0, 1), scores=(1.0, 1.0), **spent, answers=("8", "9"))
+        >>> single = dataclasses.replace(ours, method="single", scores=(1.0, 0.0), answers=("8", "7"))
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     write_json((folder := pathlib.Path(name)) / "plan.json", plan.document())
+        ...     Lines(folder / "records.jsonl").add(*map(dataclasses.asdict, (ours, single)))
+        ...     data = read_evaluation(folder)
+        >>> print(story(data, tables(data, Resampling(data.kinds, seeds=1, resamples=100)))[1])
+        DEVELOPMENT: judged on the questions that everything was chosen on. No result.
+    """
     plan, lines = data.plan, list[str]()
     questions = f"{len(data.kinds)} questions of the {plan.split} split in {len(plan.classes)} classes"
     lines.append(f"{questions}, {plan.seeds} seeds, budgets of {', '.join(f'{one:g}' for one in plan.budgets)} tokens "

@@ -98,6 +98,12 @@ def import_archive(path: str | Path, store: Store) -> int:
 def read_recorded(path: str | Path) -> Store:
     """A recorded store to read: an archive, or a store's own file.
 
+    Args:
+        path: The file.
+
+    Returns:
+        The store; it refuses every change.
+
     Raises:
         InputError: There is no such file, or it is damaged, foreign, or newer than this program.
 

@@ -60,6 +60,9 @@ class Budget:
         Args:
             spent: Per model, what is spent, what is under way, and the most that is asked for.
             seconds: Since the run began.
+
+        Returns:
+            The limit that would be passed, in words.
         """
         total = Tally()
         for tally in spent.values():

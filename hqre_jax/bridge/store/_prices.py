@@ -151,6 +151,12 @@ def read_prices(path: str | Path) -> PriceTable:
         cached = 0.075         # of the prompt, not computed again; as prompt if left out
         completion = 0.60
 
+    Args:
+        path: The file.
+
+    Returns:
+        The table.
+
     Raises:
         InputError: Naming the file and the entry at fault.
 

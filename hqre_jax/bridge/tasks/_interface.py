@@ -101,17 +101,40 @@ class AbstractTask(abc.ABC):
 
     @abc.abstractmethod
     def items(self, task_class: str, split: Split, count: int) -> list[Item]:
-        """The first ``count`` items of a class and split: always the same ones, all distinct."""
+        """The first ``count`` items of a class and split: always the same ones, all distinct.
+
+        Args:
+            task_class: Name of the class.
+            split: "train", "dev" or "test".
+            count: How many.
+
+        Returns:
+            The items, in the order of their numbers.
+
+        Raises:
+            InputError: There is no such class, or it has fewer items.
+        """
 
     @abc.abstractmethod
     def judge(self, item: Item, reply: str) -> Judgement:
-        """Judge a reply. Replies are hostile text: they are parsed, never evaluated."""
+        """Judge a reply. Replies are hostile text: they are parsed, never evaluated.
+
+        Args:
+            item: The question.
+            reply: What somebody answered.
+
+        Returns:
+            Score, answer and reason.
+        """
 
     def load(self, path: str | Path) -> list[Item]:
         """The items of the official data file, class "official", split "test".
 
         Args:
             path: A file of the form that `official` documents.
+
+        Returns:
+            The items.
 
         Raises:
             InputError: There is no official file, or this one has another form: file, line and remedy.
@@ -120,6 +143,9 @@ class AbstractTask(abc.ABC):
 
     def check_class(self, task_class: str) -> None:
         """Refuse a class that does not exist.
+
+        Args:
+            task_class: Name of a class.
 
         Raises:
             InputError: Naming those that do.
@@ -150,7 +176,15 @@ class AbstractDividedTask(AbstractTask):
 
     @abc.abstractmethod
     def part_of(self, item: Item, part: str) -> Item:
-        """One part of an item as a question of its own, with its own answer; `AbstractTask.judge` judges it."""
+        """One part of an item as a question of its own, with its own answer; `AbstractTask.judge` judges it.
+
+        Args:
+            item: The whole item, of a divided class.
+            part: One of `parts`.
+
+        Returns:
+            The part.
+        """
 
     def combine(self, item: Item, replies: Mapping[str, str]) -> Judgement:
         """The team's result.
@@ -191,11 +225,19 @@ class AbstractDialogue(abc.ABC):
 
     @abc.abstractmethod
     def observe(self) -> str:
-        """What the agent whose turn it is may know now, in words."""
+        """What the agent whose turn it is may know now, in words.
+
+        Returns:
+            All that may be known: what was said before need not be remembered.
+        """
 
     @abc.abstractmethod
     def act(self, reply: str) -> None:
-        """Take the agent's reply as its move; a reply that is no legal move is handled as the task documents."""
+        """Take the agent's reply as its move; a reply that is no legal move is handled as the task documents.
+
+        Args:
+            reply: What the agent said.
+        """
 
     @property
     @abc.abstractmethod
@@ -208,7 +250,15 @@ class AbstractDialogue(abc.ABC):
 
     @abc.abstractmethod
     def scripted_reply(self, player: str, rng: random.Random) -> str:
-        """What a scripted player replies now; "perfect" may look at what agents cannot see."""
+        """What a scripted player replies now; "perfect" may look at what agents cannot see.
+
+        Args:
+            player: One of the task's `scripted_players`.
+            rng: The player's chance.
+
+        Returns:
+            A reply as a model might give it.
+        """
 
 
 Partner = Literal["scripted", "model"]
@@ -234,7 +284,15 @@ class AbstractInteractiveTask(AbstractTask):
 
     @abc.abstractmethod
     def begin(self, item: Item, partner: Partner = "scripted") -> AbstractDialogue:
-        """Begin to play an item; tasks without a second seat take no notice of ``partner``."""
+        """Begin to play an item; tasks without a second seat take no notice of ``partner``.
+
+        Args:
+            item: The item, of an interactive class.
+            partner: Who sits in the second seat.
+
+        Returns:
+            The play, before its first turn.
+        """
 
     def scripted_players(self) -> Sequence[str]:
         """Names of the scripted players, "perfect" and "random" among them."""

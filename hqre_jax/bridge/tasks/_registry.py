@@ -33,6 +33,9 @@ TASKS: tuple[type[AbstractTask], ...] = (
 def all_tasks() -> dict[str, AbstractTask]:
     """Every task by its name, in the order of the domains.
 
+    Returns:
+        The tasks, made anew.
+
     Example:
         >>> from hqre_jax.bridge.tasks import all_tasks
         >>> list(all_tasks())[:3]
@@ -43,6 +46,9 @@ def all_tasks() -> dict[str, AbstractTask]:
 
 def task_listing() -> list[dict[str, Any]]:
     """What ``hqre llm tasks --format json`` prints.
+
+    Returns:
+        For each task its name, domain, benchmark, verifier, official data file, classes and numbers of items.
 
     Example:
         >>> from hqre_jax.bridge.tasks import task_listing

@@ -13,6 +13,13 @@ class Arrays(NamedTuple):
         policy: See `BatchSolution`, also for all others but these:
         unsought: Where the selection may yet be "unique": beyond a first bound nothing was looked into, because that
             costs more than solving a small game.
+
+    Example:
+        >>> from hqre_jax.solvers.batch import FIELDS, Arrays
+        >>> [name for name in Arrays._fields if name not in FIELDS]  # the question's own, which no solver says
+        ['action_mask', 'tau', 'unsought']
+        >>> FIELDS[:3]
+        ('policy', 'log_policy', 'values')
     """
 
     policy: Float[Array, "batch player state action"]

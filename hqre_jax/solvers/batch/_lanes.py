@@ -44,6 +44,14 @@ class Group(NamedTuple):
         lanes: Their places in the batch.
         question: What is asked of them, with a leading axis.
         payoffs: Of games that are a payoff tensor, the tensors ``(lane, player, *actions)``; else None.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.solvers.batch import lay_out
+        >>> games = [np.zeros((2, 2, 2)), np.zeros((2, 5, 5)), np.zeros((2, 2, 2))]
+        >>> first, second = lay_out(games, 1.0, None, None, "soft").groups
+        >>> first.lanes, second.lanes, second.payoffs.shape  # padded to powers of two
+        (array([0, 2]), array([1]), (1, 2, 8, 8))
     """
 
     lanes: np.ndarray
@@ -61,6 +69,16 @@ class Lanes:
         action_mask: Valid actions ``(lane, player, information state, action)``, padded to the largest of each.
         tau: Temperatures ``(lane, player, information state)``, padding 1.
         reference: Reference policies of the mask's shape, if any were given.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.solvers.batch import lay_out
+        >>> lanes = lay_out([np.zeros((2, 2, 2)), np.zeros((2, 5, 5))], [0.5, 1.0], None, None, "soft")
+        >>> lanes.action_mask.shape, lanes.action_mask.sum((1, 2, 3))
+        ((2, 2, 1, 5), array([ 4, 10]))
+        >>> lanes.tau[:, :, 0]
+        array([[0.5, 1. ],
+               [0.5, 1. ]])
     """
 
     groups: tuple[Group, ...]
@@ -92,6 +110,16 @@ def lay_out(games: Any, taus: Any, reference: Any, initial_policy: Any, continua
 
     Raises:
         InputError: On bad input.
+
+    Example:
+        >>> import numpy as np
+        >>> from hqre_jax.solvers.batch import lay_out
+        >>> lanes = lay_out(np.zeros((1000, 2, 3, 3)), np.linspace(0.1, 1.0, 1000)[:, None], None, None, "soft")
+        >>> len(lanes.groups), lanes.tau.shape
+        (1, (1000, 2, 1))
+        >>> alike = [np.zeros((2, 3, 3)), np.zeros((2, 4, 4))]  # padded alike: one program solves both
+        >>> len(lay_out(alike, 1.0, None, None, "soft").groups)
+        1
     """
     if isinstance(games, list | tuple) and any(is_game(game) or np.ndim(game) > 1 for game in games):
         return _from_list(

@@ -22,6 +22,14 @@ class Options:
         continuation: "soft", "plain" or "zero_sum".
         tol: Largest acceptable residual, a number of numpy if it is known.
         max_steps: Largest number of steps; None for each solver's own default.
+
+    Example:
+        >>> import jax
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.solvers.batch import Options
+        >>> options = Options(method=None, entropy="kl", continuation="soft", tol=1e-8, max_steps=jnp.array(50))
+        >>> [float(leaf) for leaf in jax.tree.leaves(options)]  # what may change without a program being compiled anew
+        [1e-08, 50.0]
     """
 
     method: AbstractSolver | None

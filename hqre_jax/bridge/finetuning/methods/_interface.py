@@ -25,6 +25,12 @@ class Settings:
         entropy: What temperatures weigh: "kl" to the model without adapter, or "shannon" entropy.
         beta: Weight of the KL to the reference in baselines that have one for all tokens.
         clip: Ratios are clipped to [1 − clip, 1 + clip] in baselines that clip.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import Dice, Reinforce, Settings
+        >>> settings = Settings(eta=0.5, inner_steps=8)
+        >>> Dice(settings).inner_steps, Reinforce(settings).inner_steps  # REINFORCE has no plays for a second one
+        (8, 1)
     """
 
     eta: float = 1.0
@@ -41,6 +47,18 @@ class Signal(NamedTuple):
     Attributes:
         advantages: What each decision was worth beyond what was to be expected, units of score.
         weights: How much each decision counts in the loss; 0 where there is none.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.finetuning._turns import Turns
+        >>> from hqre_jax.bridge.finetuning.methods import Reinforce, Settings
+        >>> none, each = jnp.zeros((3, 1), int), jnp.ones(3)  # three turns of one token about one question
+        >>> turn = {"tokens": none, "places": none, "actions": none, "mask": none == 0, "kinds": none, "states": none}
+        >>> turn |= {"tau": none + 0.1, "group": none[:, 0], "price": 0 * each, "weight": each}
+        >>> turns = Turns(**turn, score=jnp.array([1.0, 0.0, 1.0]))
+        >>> signal = Reinforce(Settings()).signal(turns, penalty=0 * turns.tau)
+        >>> print(signal.advantages[:, 0], signal.weights[:, 0].round(3))
+        [ 0.5 -1.   0.5] [0.333 0.333 0.333]
     """
 
     advantages: Float[Array, "turn step"]
@@ -60,6 +78,15 @@ class AbstractMethod(abc.ABC):
         judged: What a turn's score is: "team" is the play's less what the role's own tokens cost, "turn" that of its
             own answer, "verifier" the play's, for all roles alike and without costs.
         is_mirror: Whether its gradient steps are to come to a mirror step.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import METHODS, AbstractMethod
+        >>> all(issubclass(method, AbstractMethod) for method in METHODS.values())
+        True
+        >>> [name for name, method in METHODS.items() if method.is_mirror]
+        ['dice', 'dice_zero', 'dice_common']
+        >>> [name for name, method in METHODS.items() if not method.on_policy]  # the others play themselves
+        ['sft']
     """
 
     settings: Settings
@@ -76,11 +103,25 @@ class AbstractMethod(abc.ABC):
         return self.settings.inner_steps
 
     def temperatures(self, tau: Mapping[str, float]) -> Mapping[str, float]:
-        """The temperatures that it works with, by type, from those that are given."""
+        """The temperatures that it works with, by type, from those that are given.
+
+        Args:
+            tau: Temperature of each type of token, units of score.
+
+        Returns:
+            A temperature of each of these types.
+        """
         return tau
 
     def anchored(self, policies: LogPolicies) -> LogPolicies:
-        """The policies with the reference that temperatures weigh divergence from."""
+        """The policies with the reference that temperatures weigh divergence from.
+
+        Args:
+            policies: Log-probabilities.
+
+        Returns:
+            The same, maybe with another reference.
+        """
         return policies
 
     @abc.abstractmethod
@@ -90,6 +131,9 @@ class AbstractMethod(abc.ABC):
         Args:
             turns: All turns of the step.
             penalty: ``τ KL(π_k ‖ ρ)`` of each decision, ρ as in `anchored`.
+
+        Returns:
+            The signal.
         """
 
     @abc.abstractmethod
@@ -100,6 +144,9 @@ class AbstractMethod(abc.ABC):
             policies: Log-probabilities, as `anchored` gives them.
             signal: What the plays tell.
             turns: The turns, or some of them.
+
+        Returns:
+            A number for each decision; what it is where nothing is decided does not count.
         """
 
 

@@ -16,6 +16,11 @@ class CoTraining(AbstractMethod):
     other plays stands in for a learnt critic; all roles are trained at once.
 
     Source: MAPoRL, Park et al. 2025 (arXiv 2502.18439); PPO, Schulman et al. 2017 (arXiv 1707.06347).
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import CoTraining, Settings
+        >>> CoTraining(Settings(beta=0.05)).temperatures({"reasoning": 0.1, "answer": 0.02})
+        {'reasoning': 0.05, 'answer': 0.05}
     """
 
     name = "cotrain"

@@ -34,14 +34,26 @@ class AbstractMirror(AbstractMethod):
 
 
 class Dice(AbstractMirror):
-    """Mirror steps with temperatures per type and role."""
+    """Mirror steps with temperatures per type and role.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import Dice, Settings
+        >>> Dice(Settings()).temperatures({"reasoning": 0.1, "answer": 0.02})
+        {'reasoning': 0.1, 'answer': 0.02}
+    """
 
     name = "dice"
     title = "DICE-FT: mirror steps, a temperature for every type of token"
 
 
 class DiceCommon(AbstractMirror):
-    """The same with one temperature for all types of a role: the mean of theirs."""
+    """The same with one temperature for all types of a role: the mean of theirs.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import DiceCommon, Settings
+        >>> DiceCommon(Settings()).temperatures({"reasoning": 0.75, "answer": 0.25})
+        {'reasoning': 0.5, 'answer': 0.5}
+    """
 
     name = "dice_common"
     title = "mirror steps, one temperature for all tokens"
@@ -52,7 +64,13 @@ class DiceCommon(AbstractMirror):
 
 
 class DiceZero(AbstractMirror):
-    """The same without the reference: only the last policy holds the next one."""
+    """The same without the reference: only the last policy holds the next one.
+
+    Example:
+        >>> from hqre_jax.bridge.finetuning.methods import DiceZero, Settings
+        >>> DiceZero(Settings()).temperatures({"reasoning": 0.1, "answer": 0.02})
+        {'reasoning': 0.0, 'answer': 0.0}
+    """
 
     name = "dice_zero"
     title = "mirror steps without temperatures (τ = 0)"

@@ -11,6 +11,18 @@ class Reinforce(AbstractMethod):
     """One gradient step per batch of plays: ``∇ E[log π_φ(a) A] − β ∇ KL(π_φ ‖ ρ)``, the others' mean as baseline.
 
     Source: Williams 1992; leave-one-out as in Ahmadian et al. 2024 (arXiv 2402.14740).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.finetuning._turns import Turns
+        >>> from hqre_jax.bridge.finetuning.methods import Reinforce, Settings
+        >>> none, each = jnp.zeros((3, 1), int), jnp.ones(3)  # three turns of one token about one question
+        >>> turn = {"tokens": none, "places": none, "actions": none, "mask": none == 0, "kinds": none, "states": none}
+        >>> turn |= {"tau": none + 0.1, "group": none[:, 0], "price": 0 * each, "weight": each}
+        >>> turns = Turns(**turn, score=jnp.array([1.0, 0.0, 1.0]))
+        >>> signal = Reinforce(Settings()).signal(turns, penalty=0 * turns.tau)
+        >>> print(signal.advantages[:, 0])  # score less the mean of the others'
+        [ 0.5 -1.   0.5]
     """
 
     name = "reinforce"
