@@ -58,7 +58,8 @@ def bounds(problem: Problem) -> Bounds:
         the best of w = 1, of ``y/x`` with ``x = (T−Λ)⁻¹1, y = (T−Λ)⁻ᵀ1`` (Perron vectors where the logit map does
         not contract), of the weights that make
         ``w_x Λ_xy`` symmetric (which cancel zero-sum interactions of any scale), and of the ends of a subgradient
-        descent from each.
+        descent from each. The first few small problems of a shape are looked at in numpy, later ones by a program:
+        the two agree to rounding.
 
     Source: theory.md §3, T1, T2, T4.
 
