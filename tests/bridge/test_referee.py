@@ -77,7 +77,7 @@ def test_every_published_number_follows_from_the_recording(tmp_path):
         }
         interval = f"[{known['low']:+.3f}, {known['high']:+.3f}] | {max(known['least_tau']):.3f}"
         counts = f"{known['equilibria']} | {known['equilibria_low']} |"
-        assert f"| `{known['task']}` / `{known['class']}` | {known['margin']:+.3f} | {interval} | {counts}" in page
+        assert f"| {known['task']} / {known['class']} | {known['margin']:+.3f} | {interval} | {counts}" in page
 
 
 def _is_numbers(value) -> bool:

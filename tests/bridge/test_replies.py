@@ -228,7 +228,8 @@ def test_every_task_judges_a_million_characters_in_bounded_time(filler):
         start = time.process_time()
         for item in items:
             task.judge(item, reply)
-        assert time.process_time() - start < 1
+        # What grows with the square of the length takes minutes.
+        assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=lambda task: task.name)
