@@ -137,7 +137,7 @@ def test_what_a_run_leaves_behind(capsys, write, tmp_path):
     assert run(capsys, write(), "--out", out)[0] == 0
     assert adapters_in(out) == before
     code, _, err = run(capsys, write(), "--out", out, "--seed", "7")
-    assert (code, err.startswith("hqre: out: ")) == (2, True)
+    assert (code, err.startswith("hqre: out: "), "with other seed: name another folder" in err) == (2, True, True)
     code, _, err = run(capsys, write(), "--out", out, "--steps", "1")
     assert (code, err) == (2, "hqre: steps: is 1, and 2 are taken already: name as many or more\n")
     with (out / ".lock").open("w") as file:

@@ -100,6 +100,10 @@ class Evaluation:
     split: Split
 
 
+# What does not decide what is learnt: how long, and how it is looked at.
+UNDECISIVE = ("title", "steps", "evaluation", "budget_tokens", "budget_minutes")
+
+
 @dataclass(frozen=True)
 class Config:
     """A configuration.
@@ -158,7 +162,7 @@ class Config:
     def digest(self) -> str:
         """SHA-256 of all that decides what is learnt; how long, and how it is looked at, does not."""
         said = asdict(self)
-        for free in ("title", "steps", "evaluation", "budget_tokens", "budget_minutes"):
+        for free in UNDECISIVE:
             del said[free]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode("ascii")).hexdigest()
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.finetuning._batch import batch_of
-from hqre_jax.bridge.finetuning._config import Config
+from hqre_jax.bridge.finetuning._config import UNDECISIVE, Config
 from hqre_jax.bridge.finetuning._learner import Learner
 from hqre_jax.bridge.finetuning._metrics import learning_metrics, play_metrics, shown
 from hqre_jax.bridge.finetuning._plays import Players
@@ -207,10 +207,12 @@ class Run:
 
     def _check_plan(self) -> None:
         found = read_plan(self.out)
-        if found is not None and found["question"] != self._question:
-            raise InputError(
-                "out", f"{str(self.out)!a} holds a run of another configuration or model: name another folder"
-            )
+        if found is None or found["question"] == self._question:
+            return
+        asked, known = json.loads(json.dumps(asdict(self.config))), found["config"]
+        others = [name for name in asked if name not in UNDECISIVE and asked[name] != known.get(name)]
+        differs = ", ".join(others) or f"weights ({known['model']})"
+        raise InputError("out", f"{str(self.out)!a} holds a run with other {differs}: name another folder")
 
     def _write_plan(self, ended: str | None = None) -> None:
         document = {
