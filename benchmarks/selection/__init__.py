@@ -1,1 +1,1 @@
-"""Does selection help? Learners and equilibria in games made of recorded replies: ``python -m benchmarks.selection``."""
+"""Does selection help? Learners and equilibria in games of recorded replies: ``python -m benchmarks.selection``."""

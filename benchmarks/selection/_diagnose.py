@@ -14,7 +14,7 @@ from hqre_jax.problem import Problem
 from hqre_jax.rollouts import RolloutLog
 from hqre_jax.stability import ActionValueEstimates, diagnose, diagnose_logs
 
-# Rounds whose policies are judged, an odd number apart, lest what goes to and fro seem to rest; plays of each; and runs.
+# Rounds whose policies are judged, an odd number apart, lest what goes to and fro seem to rest; plays of each; runs.
 ROUNDS = (0, 17, 34, 51, 68, 85)
 PLAYS, RUNS = 2048, 8
 # Part of those plays that is uniform: what is never played shows nothing.

@@ -18,7 +18,7 @@ from hqre_jax.bridge.coordination import PublicStates
 Tau = Float[np.ndarray, "agent 1"]
 # The margin that is asked for, in units of the least common temperature with hardly any.
 MARGIN = 0.1
-# Temperatures without a certificate, in units of those with one.
+# Temperatures without a certificate, in units of the roles' own with one.
 FACTORS = (0.5, 0.25)
 
 
@@ -106,4 +106,4 @@ def entries(temperatures: Temperatures) -> list[Entry]:
     found.append(Entry("HQRE, common τ", common, True))
     if temperatures.differ:
         found.append(Entry("HQRE, roles' τ", roles, True))
-    return [*found, *(Entry(f"HQRE, roles' τ × {factor:g}", factor * roles) for factor in FACTORS)]
+    return [*found, *(Entry(f"HQRE, τ × {factor:g}", factor * roles) for factor in FACTORS)]

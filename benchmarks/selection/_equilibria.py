@@ -11,6 +11,7 @@ import hqre_jax as hq
 from benchmarks.selection._entries import FACTORS, Tau, Temperatures
 from benchmarks.selection._games import Policy, Recorded
 from hqre_jax.bounds import bounds
+from hqre_jax.bounds._certificates import Verdict
 from hqre_jax.bridge.coordination import find_equilibria
 from hqre_jax.problem import Problem
 
@@ -35,11 +36,16 @@ def equilibria(recorded: Recorded, temperatures: Temperatures) -> dict[str, Any]
         for profile, policy in zip(recorded.conventions, pure, strict=True)
     ]
     best = pure[int(np.argmax(recorded.utility(pure)))] if len(pure) else None
-    tried = {"common": temperatures.common, "roles'": temperatures.roles}
-    tried |= {f"roles' × {factor:g}": factor * temperatures.roles for factor in FACTORS}
+    tried = {"common": temperatures.common}
+    if temperatures.differ:
+        tried["roles'"] = temperatures.roles
+    tried |= {f"× {factor:g}": factor * temperatures.roles for factor in FACTORS}
     rows = [_row(recorded, name, tau, best, resampled) for name, tau in tried.items()]
-    common, roles = (np.array([row["policy"] for row in rows[:2]])[k] for k in range(2))
-    return {"conventions": conventions, "rows": rows, "roles_beside_common": _beside(recorded, roles, common, resampled)}
+    beside = None
+    if temperatures.differ:
+        common, roles = (np.array(row["policy"]) for row in rows[:2])
+        beside = _beside(recorded, roles, common, resampled)
+    return {"conventions": conventions, "rows": rows, "roles_beside_common": beside}
 
 
 def bias(tau: Tau, mask: np.ndarray) -> float:
@@ -49,14 +55,14 @@ def bias(tau: Tau, mask: np.ndarray) -> float:
 
 def _row(recorded: Recorded, name: str, tau: Tau, best: Policy | None, resampled: np.ndarray) -> dict[str, Any]:
     solution, certificate = hq.solve(recorded.game, tau), hq.certify(recorded.game, tau)
-    policy = np.asarray(solution.policy)[:, 0]
+    policy, unique = np.asarray(solution.policy)[:, 0], certificate.verdict == Verdict.unique
     margins = _margins(recorded, tau, resampled)
     low, high = np.quantile(margins, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
     return {
         "temperatures": name, "tau": tau[:, 0].tolist(), "bias": bias(tau, recorded.mask),
         "margin": {"mean": certificate.margin, "low": float(low), "high": float(high)},
         "verdict": str(certificate.verdict), "selection": str(solution.selection), "residual": float(solution.residual),
-        "found": len(find_equilibria(recorded.game, tau)), "policy": policy.tolist(),
+        "found": 1 if unique else len(find_equilibria(recorded.game, tau)), "policy": policy.tolist(),
         **_worth(recorded, policy, resampled),
         "regret": float(recorded.regret(policy).sum()),
         "beside_convention": None if best is None else _beside(recorded, policy, best, resampled),
@@ -106,8 +112,9 @@ def _margins(recorded: Recorded, tau: Tau, resampled: np.ndarray) -> Float[np.nd
     plays = (resampled @ count)[:, None]
     drawn = resampled @ score / plays, np.tensordot(resampled, cost, 1) / plays[..., None]
     payoffs = np.stack([np.asarray(recorded.of_means(*one).payoffs) for one in zip(*drawn, strict=True)])
+    return np.asarray(_margins_of(payoffs, recorded.mask[:, None], tau))
 
-    def margin(one: Any) -> Any:
-        return bounds(Problem(hq.NormalFormGame(one, action_mask=recorded.mask[:, None]), tau)).margin
 
-    return np.asarray(jax.jit(jax.vmap(margin))(payoffs))
+@jax.jit
+def _margins_of(payoffs: Any, mask: Any, tau: Any) -> Any:
+    return jax.vmap(lambda one: bounds(Problem(hq.NormalFormGame(one, action_mask=mask), tau)).margin)(payoffs)

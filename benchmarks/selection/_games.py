@@ -71,12 +71,14 @@ SETTINGS = (
             "own costs: each of two agents answers or abstains"),
     Setting("who_answers_unequal", "arithmetic", "sum", (_ANSWER, _ANSWER), (_DEAR, 1.5 * _DEAR),
             "the same, the second agent's tokens being dearer by half"),
-    Setting("hub", "arithmetic", "sum", (_ANSWER, ("abstain", "direct"), ("abstain", "answers_only")), (_DEAR,) * 3,
-            "own costs and roles with menus of their own: one can answer well, two can answer badly"),
+    Setting("who_answers_cheap", "arithmetic", "sum", (_ANSWER, _ANSWER), (1.0, 1.0),
+            "the same at the team's own price: an answer too many costs hardly anything"),
+    Setting("menus", "arithmetic", "sum", (("abstain", "direct", "answers_only", "two_examples"), _ANSWER),
+            (_DEAR, _DEAR), "own costs and roles with other menus: the first agent has two poor controls besides"),
     Setting("order", "cooking", "order", (_PARTS["order"],) * 2, (1.0, 1.0),
             "divided questions: each of two agents fetches or cooks, at the team's own price"),
-    Setting("generalist", "cooking", "order", (_PARTS["order"], ("abstain", "fetch"), ("abstain", "cook")), (_SOME,) * 3,
-            "divided questions and own costs: one fetches or cooks, two do one of it or abstain"),
+    Setting("generalist", "cooking", "order", (_PARTS["order"], ("abstain", "fetch"), ("abstain", "cook")),
+            (_SOME,) * 3, "divided questions and own costs: one fetches or cooks, two do one of it or abstain"),
     Setting("package", "negotiation", "package", (_PARTS["package"],) * 2, (1.0, 1.0),
             "divided questions: each of two agents takes the first or the second half, at the team's own price"),
 )  # fmt: skip
@@ -143,7 +145,9 @@ class Recorded:
         """The empirical game of other plays: each so many times."""
         return self.of_means(np.average(self.scores, 0, times), np.average(self.costs, 0, times))
 
-    def of_means(self, score: Float[np.ndarray, " profile"], cost: Float[np.ndarray, "agent choice"]) -> hq.NormalFormGame:
+    def of_means(
+        self, score: Float[np.ndarray, " profile"], cost: Float[np.ndarray, "agent choice"]
+    ) -> hq.NormalFormGame:
         """The game with these menus, of mean scores and mean costs."""
         agents, choices = self.mask.shape
         payoffs = score - cost[np.arange(agents), self.profiles].T
@@ -223,7 +227,7 @@ def read_outcomes(setting: Setting, team: Team, model: AbstractModel, seed: int)
         The outcomes; None where replies are missing.
     """
     own = setting.team(team)
-    samples = Samples(own, {model.name: model}, seed=seed)
+    samples = Samples(own, {agent.model: model for agent in own.agents}, seed=seed)
     states = PublicStates.of(own, samples.tasks)
     items = states.items("dev", samples.tasks)
     usage = _usage(samples, items[0])
@@ -245,8 +249,8 @@ def _alike(setting: Setting) -> list[tuple[int, ...]]:
 
 
 def _outcomes(
-    samples: Samples, states: PublicStates, items: Sequence[Item], usage: Int[np.ndarray, "agent choice question sample 2"],
-    order: tuple[int, ...], seed: int,
+    samples: Samples, states: PublicStates, items: Sequence[Item],
+    usage: Int[np.ndarray, "agent choice question sample kind"], order: tuple[int, ...], seed: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Scores, tokens of prompts and of replies, numbers of questions, where agents draw each other's samples.
 
@@ -267,11 +271,12 @@ def _usage(samples: Samples, items: Sequence[Item]) -> Int[np.ndarray, "agent ch
     """Tokens of prompt and reply of every sample; None where one is missing."""
     agents, width = samples.team.agents, max(len(agent.choices) for agent in samples.team.agents)
     found = np.zeros((len(agents), width, len(items), samples.size, 2), int)
-    for i, agent in enumerate(agents):
-        for k, choice in enumerate(agent.choices):
-            said = samples.get([(item, Ask(agent.name, choice.name), m) for item in items for m in range(samples.size)])
-            if any(one.said.usage is None for one in said):
-                return None
-            counts = [(one.said.usage.prompt, one.said.usage.completion) for one in said if one.said.usage]
-            found[i, k] = np.reshape(counts, (len(items), samples.size, 2))
+    for q, item in enumerate(items):
+        for i, agent in enumerate(agents):
+            for k, choice in enumerate(agent.choices):
+                said = samples.get([(item, Ask(agent.name, choice.name), m) for m in range(samples.size)])
+                counts = [(one.said.usage.prompt, one.said.usage.completion) for one in said if one.said.usage]
+                if len(counts) < len(said):
+                    return None
+                found[i, k, q] = counts
     return found

@@ -1,11 +1,10 @@
 """From recorded runs to numbers with intervals."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import scipy.stats
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from benchmarks.language_models._measure import wilson
 from benchmarks.selection._entries import Entry
@@ -25,10 +24,12 @@ def encode(paths: Paths) -> Int[np.ndarray, "run round agent other"]:
     return np.round(_UNIT * paths[..., :-1]).astype(np.uint16)
 
 
-def decode(kept: Int[np.ndarray, "run round agent other"]) -> Paths:
-    """Probabilities from what `encode` kept."""
+def decode(kept: Int[np.ndarray, "run round agent other"], mask: Bool[np.ndarray, "agent choice"]) -> Paths:
+    """Probabilities of valid choices from what `encode` kept."""
     known = kept.astype(float)
-    return np.concatenate([known, np.maximum(_UNIT - known.sum(-1, keepdims=True), 0.0)], axis=-1) / _UNIT
+    last = np.maximum(_UNIT - known.sum(-1, keepdims=True), 0.0)
+    found = np.where(mask, np.concatenate([known, last], axis=-1), 0.0)
+    return found / found.sum(-1, keepdims=True)
 
 
 def measure(entry: Entry, recorded: Recorded, paths: Paths) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def measure(entry: Entry, recorded: Recorded, paths: Paths) -> dict[str, Any]:
         "certified": entry.certified, "step": entry.step, "runs": len(paths),
         "coordinated": {"count": there, "low": wilson(there, len(paths))[0], "high": wilson(there, len(paths))[1]},
         "conventions": np.bincount(ended[ended >= 0], minlength=len(recorded.conventions)).tolist(),
-        "spread": bootstrapped(final, spread),
+        "spread": spread(final),
         "right": bootstrapped(recorded.right(final)),
         "tokens": bootstrapped(recorded.tokens(final)),
         "utility": bootstrapped(recorded.utility(final)),
@@ -56,8 +57,9 @@ def measure(entry: Entry, recorded: Recorded, paths: Paths) -> dict[str, Any]:
     }  # fmt: skip
     if entry.learns:
         row["swing"] = bootstrapped(np.ptp(late, axis=1).max(-1).mean(-1))
-        row["oscillation"] = bootstrapped(np.array([np.asarray(oscillation_index(one[:, :, None])).mean() for one in late]))
-        row["drift"] = middle(np.array([np.asarray(drift_index(one[:, :, None])).mean() for one in late]))
+        seen = [one[:, :, None] for one in late]  # (round, agent, information state, choice)
+        row["oscillation"] = bootstrapped(np.array([np.mean(oscillation_index(one)) for one in seen]))
+        row["drift"] = middle(np.array([np.mean(drift_index(one)) for one in seen]))
     return row
 
 
@@ -70,10 +72,20 @@ def conventions_of(recorded: Recorded, policies: Float[np.ndarray, "run agent ch
     return np.where(chance.max(-1) >= COORDINATED, chance.argmax(-1), -1)
 
 
-def spread(final: Float[np.ndarray, "run agent choice"]) -> float:
-    """Mean total variation between the policies of two runs, averaged over agents: 0 where all runs end alike."""
+def spread(final: Float[np.ndarray, "run agent choice"]) -> dict[str, float]:
+    """Mean total variation between the policies of two runs, averaged over agents: 0 where all runs end alike.
+
+    The bootstrap compares no run with its own copy.
+    """
     apart = 0.5 * np.abs(final[:, None] - final).sum(-1).mean(-1)
-    return float(apart.sum() / (len(final) * (len(final) - 1)))
+    rng, count, drawn = np.random.default_rng(0), len(final), list[float]()
+    for _ in range(_DRAWS):
+        runs = rng.integers(count, size=count)
+        pairs = runs[:, None] != runs
+        if pairs.any():
+            drawn.append(float(apart[np.ix_(runs, runs)][pairs].mean()))
+    low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
+    return {"mean": float(apart.sum() / (count * (count - 1))), "low": float(low), "high": float(high)}
 
 
 def soft_regret(
@@ -89,15 +101,12 @@ def soft_regret(
     return np.sum(entry.tau[:, 0] * terms.sum(-1), axis=-1)
 
 
-def bootstrapped(values: np.ndarray, of: Callable[[np.ndarray], float] = np.mean) -> dict[str, float]:
-    """A statistic of the runs with its percentile interval, runs being drawn with replacement."""
+def bootstrapped(values: Float[np.ndarray, " run"]) -> dict[str, float]:
+    """The mean of runs with its percentile interval, runs being drawn with replacement."""
     rng = np.random.default_rng(0)
-    if of is np.mean:
-        drawn = values[rng.integers(len(values), size=(_DRAWS, len(values)))].mean(1)
-    else:
-        drawn = [of(values[rng.integers(len(values), size=len(values))]) for _ in range(_DRAWS)]
+    drawn = values[rng.integers(len(values), size=(_DRAWS, len(values)))].mean(1)
     low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return {"mean": float(of(values)), "low": float(low), "high": float(high)}
+    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
 
 
 def middle(values: Float[np.ndarray, " run"]) -> dict[str, float | None]:
