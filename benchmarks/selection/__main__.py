@@ -78,7 +78,7 @@ def compute(protocol: "Protocol", recording: str) -> Mapping[str, np.ndarray]:
         InputError: The recording cannot be read, or does not say whose replies it holds.
     """
     from benchmarks.selection._entries import Temperatures, entries
-    from benchmarks.selection._games import SETTINGS, read_outcomes
+    from benchmarks.selection._games import SETTINGS, Recorded, read_outcomes
     from benchmarks.selection._learn import RUNS, run
     from benchmarks.selection._measure import encode
     from hqre_jax.bridge import models
@@ -87,12 +87,15 @@ def compute(protocol: "Protocol", recording: str) -> Mapping[str, np.ndarray]:
     team, record = protocol.team, dict[str, np.ndarray]()
     model = models.load(f"replay:{recording}")
     for setting in SETTINGS:
-        recorded = read_outcomes(setting, team, model, protocol.seed)
-        if recorded is None:
+        outcomes = read_outcomes(setting, team, model, protocol.seed)
+        if outcomes is None:
             continue
         print(setting.name, file=sys.stderr)
+        record |= outcomes.to_record()
+        recorded = Recorded.from_record(setting, record)  # as whoever reads the file has it
+        assert recorded is not None
         temperatures, own = Temperatures.of(recorded), setting.team(team)
-        record |= recorded.to_record() | temperatures.to_record(setting.name)
+        record |= temperatures.to_record(setting.name)
         states = PublicStates.of(own, load_tasks(own))
         for entry in entries(temperatures):
             paths = np.stack([run(entry, recorded, states, seed) for seed in range(RUNS)])

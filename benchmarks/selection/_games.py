@@ -62,7 +62,8 @@ class Setting:
         return replace(team, title=self.name, rounds=1, sees=("class",), stops=(), tasks=tasks, agents=agents)
 
 
-# An answer at these prices costs about a quarter of what the best control scores: one is worth it, two are not.
+# Factors on the team's price. At the first an answer costs about a quarter of what the best control scores: one is
+# worth it, two are not. Parts are cheaper, for two of them are needed.
 _DEAR, _SOME = 8.0, 4.0
 _ANSWER = ("abstain", "two_examples")
 _PARTS = {"order": ("fetch", "cook"), "package": ("first_half", "second_half")}
