@@ -1,12 +1,14 @@
 """``python -m benchmarks.selection``: let learners play, find equilibria, then print and write the table.
 
 Everything is computed from recorded replies: nothing is asked of a model. Games whose replies are not all recorded are
-named as missing, and the exit code is 1; it is 2 where the input is wrong.
+named as missing, and the exit code is 1; it is 2 where the input is wrong. Runs that are in the folder already are kept
+where the game's outcomes are the same: remove ``runs.npz`` to begin anew.
 """
 
 import argparse
 import json
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -48,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print((FOLDER / MARKDOWN).read_text(encoding="utf-8"), end="")
         return 0
     try:
-        record = compute(read_protocol(), arguments.recording)
         arguments.out.mkdir(parents=True, exist_ok=True)
+        record = compute(read_protocol(), arguments.recording, read_runs(arguments.out / RECORD))
         np.savez_compressed(arguments.out / RECORD, allow_pickle=False, **record)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,12 +69,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(bool(table["missing"]))
 
 
-def compute(protocol: "Protocol", recording: str) -> Mapping[str, np.ndarray]:
+def read_runs(path: Path) -> dict[str, np.ndarray]:
+    """The runs of a file; none where it is not there.
+
+    Raises:
+        InputError: It is no such file.
+    """
+    from hqre_jax.core._types import InputError
+
+    try:
+        return dict(np.load(path, allow_pickle=False)) if path.exists() else {}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(str(path), f"holds no runs ({error}): remove it") from None
+
+
+def compute(protocol: Protocol, recording: str, known: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     """Outcomes, temperatures and runs of every game that is recorded.
 
     Args:
         protocol: Its team's samples are what is recorded.
         recording: A store, or an archive of one.
+        known: Runs that are there: of games with the same outcomes they are kept.
 
     Raises:
         InputError: The recording cannot be read, or does not say whose replies it holds.
@@ -90,8 +107,12 @@ def compute(protocol: "Protocol", recording: str) -> Mapping[str, np.ndarray]:
         outcomes = read_outcomes(setting, team, model, protocol.seed)
         if outcomes is None:
             continue
+        fresh = outcomes.to_record()
+        if all(np.array_equal(array, known.get(name, ())) for name, array in fresh.items()):
+            record |= {name: array for name, array in known.items() if name.startswith(f"{setting.name}:")}
+            continue
         print(setting.name, file=sys.stderr)
-        record |= outcomes.to_record()
+        record |= fresh
         recorded = Recorded.from_record(setting, record)  # as whoever reads the file has it
         assert recorded is not None
         temperatures, own = Temperatures.of(recorded), setting.team(team)

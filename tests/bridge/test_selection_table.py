@@ -277,13 +277,15 @@ def test_what_is_not_recorded_is_missing(tmp_path, capsys):
 
 
 def test_bad_input_is_one_line(tmp_path, capsys):
-    assert command.main(["--recording", str(tmp_path / "none.sqlite")]) == 2
+    assert command.main(["--recording", str(tmp_path / "none.sqlite"), "--out", str(tmp_path / "out")]) == 2
     filled(tmp_path / "calls.sqlite")
     (tmp_path / "file").write_text("")
     words = ["--recording", str(tmp_path / "calls.sqlite"), "--out", str(tmp_path / "file")]
     assert command.main(words) == 2
+    (tmp_path / "out" / command.RECORD).write_text("no runs")
+    assert command.main([*words[:3], str(tmp_path / "out")]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all(line.startswith("error: ") for line in lines)
 
 
