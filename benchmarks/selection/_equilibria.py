@@ -71,7 +71,7 @@ def _row(recorded: Recorded, name: str, tau: Tau, best: Policy | None, resampled
 
 def _questions(recorded: Recorded) -> Float[np.ndarray, "draw question"]:
     """How often each question is taken, draw by draw."""
-    rng, count = np.random.default_rng(0), int(recorded.question.max()) + 1
+    rng, count = np.random.default_rng(0), recorded.questions
     return rng.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(float)
 
 

@@ -23,7 +23,10 @@ from hqre_jax.core._types import Labels
 Policy = Float[np.ndarray, "agent choice"]
 Record = Mapping[str, np.ndarray]
 # What a file keeps of a game's outcomes, and as what it is computed with.
-_FIELDS = {"mask": bool, "scores": float, "prompt": int, "completion": int, "question": int, "price": float}
+_FIELDS = {"mask": bool, "scores": float, "prompt": int, "completion": int, "question": int, "price": float,
+           "wanted": int}  # fmt: skip
+# Questions without which there is no game.
+LEAST = 30
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Recorded:
         completion: Tokens of its reply.
         question: Number of the question.
         price: Of the team, units of score for 1,000 tokens: of prompts, of replies.
+        wanted: How many questions are to be recorded.
     """
 
     setting: Setting
@@ -106,6 +110,7 @@ class Recorded:
     completion: Int[np.ndarray, "play agent choice"]
     question: Int[np.ndarray, " play"]
     price: tuple[float, float]
+    wanted: int
 
     @classmethod
     def from_record(cls, setting: Setting, record: Record) -> "Recorded | None":
@@ -113,8 +118,14 @@ class Recorded:
         if f"{setting.name}:scores" not in record:
             return None
         found = {name: record[f"{setting.name}:{name}"] for name in _FIELDS}
-        price = found.pop("price").tolist()
-        return cls(setting, **{name: array.astype(_FIELDS[name]) for name, array in found.items()}, price=tuple(price))
+        price, wanted = tuple(found.pop("price").tolist()), int(found.pop("wanted"))
+        arrays = {name: array.astype(_FIELDS[name]) for name, array in found.items()}
+        return cls(setting, **arrays, price=price, wanted=wanted)
+
+    @property
+    def questions(self) -> int:
+        """How many questions there are."""
+        return int(self.question.max()) + 1
 
     def to_record(self) -> dict[str, np.ndarray]:
         """The outcomes as arrays, for a file."""
@@ -225,21 +236,23 @@ def read_outcomes(setting: Setting, team: Team, model: AbstractModel, seed: int)
         seed: Of the samples.
 
     Returns:
-        The outcomes; None where replies are missing.
+        The outcomes of the first questions, as far as all their replies are there; None where that are fewer than
+        `LEAST`, or than are wanted at all.
     """
     own = setting.team(team)
     samples = Samples(own, {agent.model: model for agent in own.agents}, seed=seed)
     states = PublicStates.of(own, samples.tasks)
-    items = states.items("dev", samples.tasks)
-    usage = _usage(samples, items[0])
-    if usage is None:
+    wanted = states.items("dev", samples.tasks)[0]
+    usage = _usage(samples, wanted)
+    items = wanted[: usage.shape[2]]
+    if len(items) < min(LEAST, len(wanted)):
         return None
-    parts = [_outcomes(samples, states, items[0], usage, order, seed) for order in _alike(setting)]
+    parts = [_outcomes(samples, states, items, usage, order, seed) for order in _alike(setting)]
     scores, *counted = (np.concatenate(part) for part in zip(*parts, strict=True))
     prompt, completion, question = (array.astype(np.uint16) for array in counted)
     price = team.agents[0].price
     mask, prices = states.mask[:, 0], (price.prompt, price.completion)
-    return Recorded(setting, mask, scores.astype(np.float32), prompt, completion, question, prices)
+    return Recorded(setting, mask, scores.astype(np.float32), prompt, completion, question, prices, len(wanted))
 
 
 def _alike(setting: Setting) -> list[tuple[int, ...]]:
@@ -268,8 +281,8 @@ def _outcomes(
     return outcomes.rise, used[..., 0], used[..., 1], histories.question
 
 
-def _usage(samples: Samples, items: Sequence[Item]) -> Int[np.ndarray, "agent choice question sample kind"] | None:
-    """Tokens of prompt and reply of every sample; None where one is missing."""
+def _usage(samples: Samples, items: Sequence[Item]) -> Int[np.ndarray, "agent choice question sample kind"]:
+    """Tokens of prompt and reply of every sample, up to the first question of which one is missing."""
     agents, width = samples.team.agents, max(len(agent.choices) for agent in samples.team.agents)
     found = np.zeros((len(agents), width, len(items), samples.size, 2), int)
     for q, item in enumerate(items):
@@ -278,6 +291,6 @@ def _usage(samples: Samples, items: Sequence[Item]) -> Int[np.ndarray, "agent ch
                 said = samples.get([(item, Ask(agent.name, choice.name), m) for m in range(samples.size)])
                 counts = [(one.said.usage.prompt, one.said.usage.completion) for one in said if one.said.usage]
                 if len(counts) < len(said):
-                    return None
+                    return found[:, :, :q]
                 found[i, k, q] = counts
     return found

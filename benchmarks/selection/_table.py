@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.selection import _diagnose, _equilibria
 from benchmarks.selection._entries import MARGIN, Entry, Temperatures, entries
-from benchmarks.selection._games import SETTINGS, Record, Recorded
+from benchmarks.selection._games import SETTINGS, Record, Recorded, Setting
 from benchmarks.selection._learn import BATCH, PLAYS, RUNS
 from benchmarks.selection._measure import COORDINATED, decode, measure
 
@@ -61,9 +61,18 @@ def build_table(record: Record, judged: bool = True) -> dict[str, Any]:
     games = [game for setting in SETTINGS if (game := Recorded.from_record(setting, record)) is not None]
     return {
         "runs": RUNS, "plays": PLAYS, "batch": BATCH, "margin": MARGIN,
-        "missing": [one.name for one in SETTINGS if f"{one.name}:scores" not in record],
+        "missing": [told for setting in SETTINGS if (told := _missing(setting, record))],
         "games": [_game(game, record, judged) for game in games],
     }  # fmt: skip
+
+
+def _missing(setting: Setting, record: Record) -> str:
+    """What is missing of a game, in words; "" where nothing is."""
+    found = Recorded.from_record(setting, record)
+    if found is None:
+        return setting.name
+    left = found.wanted - found.questions
+    return f"{left} of {found.wanted} questions of {setting.name}" if left else ""
 
 
 def read_paths(record: Record, recorded: Recorded, entry: Entry) -> np.ndarray:
@@ -77,7 +86,7 @@ def _game(recorded: Recorded, record: Record, judged: bool) -> dict[str, Any]:
     rows = entries(temperatures)
     found: dict[str, Any] = {
         "name": setting.name, "class": f"{setting.task}/{setting.task_class}", "about": setting.about,
-        "questions": int(recorded.question.max()) + 1, "recorded": len(recorded.scores),
+        "questions": recorded.questions, "recorded": len(recorded.scores),
         "menus": [list(menu) for menu in setting.menus],
         "costs": [[float(cost) for cost in own] for own in recorded.costs.mean(0)],
         "conventions": [recorded.named(profile) for profile in recorded.conventions],
