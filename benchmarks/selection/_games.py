@@ -65,9 +65,9 @@ class Setting:
         return replace(team, title=self.name, rounds=1, sees=("class",), stops=(), tasks=tasks, agents=agents)
 
 
-# Factors on the team's price. At the first an answer costs about a quarter of what the best control scores: one is
-# worth it, two are not. Parts are cheaper, for two of them are needed.
-_DEAR, _SOME = 8.0, 4.0
+# Factor on the team's price at which an answer costs about a quarter of what the best control scores: one is worth it,
+# two are not.
+_DEAR = 8.0
 _ANSWER = ("abstain", "two_examples")
 _PARTS = {"order": ("fetch", "cook"), "package": ("first_half", "second_half")}
 SETTINGS = (
@@ -82,7 +82,8 @@ SETTINGS = (
     Setting("order", "cooking", "order", (_PARTS["order"],) * 2, (1.0, 1.0),
             "divided questions: each of two agents fetches or cooks, at the team's own price"),
     Setting("generalist", "cooking", "order", (_PARTS["order"], ("abstain", "fetch"), ("abstain", "cook")),
-            (_SOME,) * 3, "divided questions and own costs: one fetches or cooks, two do one of it or abstain"),
+            (1.0,) * 3,
+            "divided questions at the team's own price: one agent fetches or cooks, two do one of it or abstain"),
     Setting("package", "negotiation", "package", (_PARTS["package"],) * 2, (1.0, 1.0),
             "divided questions: each of two agents takes the first or the second half, at the team's own price"),
 )  # fmt: skip
