@@ -214,7 +214,8 @@ def test_a_million_characters_take_bounded_time(filler):
     find_number(reply)
     find_choice(reply, CHOICES)
     judge_formula(reply, r"\pi")
-    assert time.process_time() - start < 1
+    # What grows with the square of the length takes minutes.
+    assert time.process_time() - start < 5
     assert len(plain_text(reply)) <= MAX_CHARS + 1
 
 
