@@ -68,6 +68,8 @@ class _Own:
         replies: How often it holds a reply.
         says: Whether the calls' replies are answers; else they are a word.
         examples: Worked examples of each class that a prompt begins with.
+        controls: Of so many controls it asks about every sample once, whichever plays draw it; None where what it asks
+            depends on several replies.
     """
 
     settings: int
@@ -78,18 +80,21 @@ class _Own:
     replies: int = 0
     says: bool = True
     examples: int = 0
+    controls: int | None = None
 
 
 _SOLVERS, _COUNTS = best_of_n._MOST_SOLVERS, best_of_n.COUNTS
 _DEBATED = debate.AGENTS * (debate.ROUNDS - 1)
 # The methods whose prompts hold what was said before, so that no other method's sample will do.
 OWN: Mapping[str, _Own] = {
-    "best_of_n_verifier": _Own(_SOLVERS * len(_COUNTS), min(_COUNTS), 2, max(_COUNTS), 1, 1, says=False),
+    "best_of_n_verifier": _Own(
+        _SOLVERS * len(_COUNTS), min(_COUNTS), 2, max(_COUNTS), 1, 1, says=False, controls=_SOLVERS
+    ),
     "debate": _Own(debate._MOST_SOLVERS, debate.AGENTS, _DEBATED, _DEBATED, 2, debate.AGENTS),
     "mixture_of_agents": _Own(
         mixture_of_agents._MOST_SOLVERS + 1, mixture_of_agents.PROPOSERS, 1, 1, 1, mixture_of_agents.PROPOSERS
     ),
-    "reconcile": _Own(2, reconcile.AGENTS, 2, reconcile.AGENTS, 1, 1, says=False),
+    "reconcile": _Own(2, reconcile.AGENTS, 2, reconcile.AGENTS, 1, 1, says=False, controls=reconcile.AGENTS),
     "class_blind_examples": _Own(len(class_blind_examples.COUNTS), 0, 1, 1, examples=min(class_blind_examples.COUNTS)),
 }
 
@@ -97,9 +102,9 @@ OWN: Mapping[str, _Own] = {
 def costs(protocol: Protocol) -> list[Cost]:
     """Every part: the pools of samples, then the methods with prompts of their own.
 
-    A method may keep another setting under every budget that it fits in: so many are counted. That seeds meet with
-    equal replies, and methods with unanimous ones that need no further call, is not counted on; with unanimous replies
-    a setting may fit a smaller budget, too, but then it makes as few calls as that budget is small.
+    A method may keep another setting under every budget that it fits in: so many are counted. That samples of one
+    question have equal words, and that methods with unanimous ones need no further call, is not counted on; with
+    unanimous replies a setting may fit a smaller budget, too, but then it makes as few calls as that budget is small.
     """
     found = list[Cost]()
     samples = Samples(protocol.team, {}, load_tasks(protocol.team, protocol.team_path.parent), seed=protocol.seed)
@@ -121,8 +126,10 @@ def costs(protocol: Protocol) -> list[Cost]:
                 least = _least(own, cheapest, questions, replies)
                 kept = sum(budget >= least for budget in protocol.token_budgets)
                 tried = own.settings if split == "dev" else min(own.settings, kept)
-                plays = size * tried * (1 if split == "dev" else protocol.seeds)
-                found.append(_own_cost(split, f"{method.name}, {tried} settings", own, plays, questions, replies))
+                calls = size * tried * (1 if split == "dev" else protocol.seeds) * own.calls
+                if own.controls is not None:
+                    calls = min(calls, size * own.controls * protocol.team.samples)
+                found.append(_own_cost(split, f"{method.name}, {tried} settings", own, calls, questions, replies))
     return found
 
 
@@ -178,9 +185,9 @@ def _own_tokens(own: _Own, questions: list[float], replies: list[float]) -> tupl
     return prompt, [r if own.says else _WORD for r in replies]
 
 
-def _own_cost(split: str, what: str, own: _Own, plays: int, questions: list[float], replies: list[float]) -> Cost:
-    prompt, completion = (plays * own.calls * sum(part) for part in _own_tokens(own, questions, replies))
-    return Cost(split, what, float(len(questions) * plays * own.calls), prompt, completion)
+def _own_cost(split: str, what: str, own: _Own, calls: int, questions: list[float], replies: list[float]) -> Cost:
+    prompt, completion = (calls * sum(part) for part in _own_tokens(own, questions, replies))
+    return Cost(split, what, float(len(questions) * calls), prompt, completion)
 
 
 def _reply(item: Item) -> float:

@@ -17,7 +17,7 @@ from hqre_jax.bridge.coordination._replies import Replies
 from hqre_jax.bridge.coordination._worth import profile_chances
 from hqre_jax.bridge.models import AbstractModel
 from hqre_jax.bridge.tasks import Item
-from hqre_jax.bridge.team import Team, TeamTask, TokenPrice
+from hqre_jax.bridge.team import Choice, Team, TeamTask, TokenPrice
 from hqre_jax.core._types import Labels
 
 Policy = Float[np.ndarray, "agent choice"]
@@ -27,6 +27,8 @@ _FIELDS = {"mask": bool, "scores": float, "prompt": int, "completion": int, "que
            "wanted": int}  # fmt: skip
 # Questions without which there is no game.
 LEAST = 30
+# Recorded on dev, where it was the best control of no class, and left out of the published table's menu.
+_DIRECT = Choice("direct", "direct", temperature=0.7, max_tokens=24, part=None)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Setting:
         name: What it is called.
         task: Name of the task.
         task_class: Name of the class.
-        menus: For each agent the entries of the team's menu that it has.
+        menus: For each agent its menu: names of entries of the team's, or "direct".
         prices: For each agent the factor on the team's price of a token.
         about: One sentence.
     """
@@ -56,7 +58,7 @@ class Setting:
             replace(
                 whole,
                 name=f"agent {k + 1}",
-                choices=tuple(whole.choice(name) for name in menu),
+                choices=tuple(_DIRECT if name == _DIRECT.name else whole.choice(name) for name in menu),
                 price=TokenPrice(*(factor * one for one in vars(whole.price).values())),
             )
             for k, (menu, factor) in enumerate(zip(self.menus, self.prices, strict=True))

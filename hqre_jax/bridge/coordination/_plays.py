@@ -17,13 +17,14 @@ answer. It never sees a score; costs, batches, replay and judging are here, in o
 
 import abc
 import zlib
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from hqre_jax.bridge.coordination._samples import Ask, Said, Sample, Samples
-from hqre_jax.bridge.models import Failure, Usage
+from hqre_jax.bridge.models import Failure, Message, Usage
 from hqre_jax.bridge.tasks import Item, Judgement
 from hqre_jax.core._types import InputError
 
@@ -205,7 +206,8 @@ def play_all(
     """Have questions answered.
 
     Which samples of the pool a play draws depends on the seed and the question alone: different seeds draw
-    differently, and results do not depend on how plays are batched.
+    differently, and results do not depend on how plays are batched. What a player asks in words of its own (whether an
+    answer is right, for instance) is sampled once for all plays that ask the same, once more only within a play.
 
     Args:
         player: Who answers.
@@ -306,6 +308,9 @@ class _Play:
 class Draws:
     """Which sample of a pool comes next in a play: the pool's own in random order, then fresh ones.
 
+    A conversation that a player words itself is a pool of its own, read from its first sample on: where another play
+    had occasion to ask the same thing in the same words, what was said then serves again.
+
     Args:
         samples: The pool.
         rng: All the randomness.
@@ -315,11 +320,15 @@ class Draws:
         self._samples, self._root = samples, rng.integers(2**32, size=2).tolist()
         self._left: dict[tuple[str, str], list[int]] = {}
         self._fresh: dict[tuple[str, str], int] = {}
+        self._worded: Counter[tuple[str, str, tuple[Message, ...]]] = Counter()
 
     def index(self, ask: Ask) -> int:
         """The number of the sample that answers this ask."""
         agent = self._samples.team.agent(ask.agent)
         pool = (self._samples.voice(agent), agent.choice(ask.choice).name)
+        if ask.messages is not None:
+            self._worded[*pool, ask.messages] += 1
+            return self._worded[*pool, ask.messages] - 1
         if pool not in self._left:
             # Its own randomness, whatever else was drawn before.
             rng = np.random.default_rng([*self._root, zlib.crc32("/".join(pool).encode())])
