@@ -1,5 +1,6 @@
 """Generation with a tiny random model: each text its own, sampling exact, hostile text no more than text."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import equinox as eqx
@@ -13,7 +14,7 @@ from hypothesis import given
 from hqre_jax.bridge import models
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import Linear, forward
-from hqre_jax.bridge.models._programs import Sampling, _draw
+from hqre_jax.bridge.models._programs import STRETCH, Sampling, _draw
 from hqre_jax.core._types import InputError
 
 program = jax.jit(forward)
@@ -29,12 +30,19 @@ def ask(text, sample=0, **controls):
     return models.Request((models.Message("user", text),), models.Controls(**{"max_tokens": 6, **controls}), sample)
 
 
+def after_examples(text, repeats=9):
+    """A question after two worked examples."""
+    said = [("user", "the sum of it " * repeats), ("assistant", "it is two"), ("user", "and it?"), ("assistant", "one")]
+    return (*(models.Message(*one) for one in said), models.Message("user", text))
+
+
 def test_a_text_is_its_own_whatever_it_is_batched_with(model):
     """Bit for bit: alone, in several batches, in another order, with prompts read before and not."""
     requests = [
         ask("the sum of " * (number % 7) + str(number), temperature=0.8 * (number % 2), top_p=0.9, sample=number % 3)
         for number in range(33)
     ]
+    requests[::3] = [replace(one, messages=after_examples(one.messages[0].content)) for one in requests[::3]]
     replies = load(str(TINY / "llama")).generate(requests)
     assert len({reply.text for reply in replies}) > 20
     for places in ([3], list(range(20, 5, -1)), [1, 1, 2]):
@@ -42,13 +50,24 @@ def test_a_text_is_its_own_whatever_it_is_batched_with(model):
             assert (reply.text, reply.log_probs) == (replies[i].text, replies[i].log_probs)
 
 
+def test_questions_after_the_same_examples_share_all_of_these():
+    model = load(str(TINY / "llama"))
+    examples = model.template.encode(after_examples("")[:-1], model.tokenizer)
+    shared = max(place for place, token in enumerate(examples) if token in model.end_tokens) + 1
+    assert shared % STRETCH
+    texts = ("What?", "What is it?", "What?")
+    replies = model.generate([replace(ask(""), messages=after_examples(text)) for text in texts])
+    assert [reply.usage.cached for reply in replies] == [0, shared, replies[2].usage.prompt - 1]
+
+
 def test_generation_is_what_whole_sequences_give(model):
     """Greedy tokens are the likeliest of the whole sequence at once, with its log-probabilities: over stretches too."""
-    for text in ("What?", "the agents say it is what it is, " * 5):
-        reply = model.generate([ask(text, max_tokens=70)])[0]
-        prompt = model.template.encode((models.Message("user", text),), model.tokenizer)
+    alone = [(models.Message("user", text),) for text in ("What?", "the agents say it is what it is, " * 5)]
+    for messages in (*alone, after_examples("What?"), after_examples("the agents say it is what it is, " * 5, 4)):
+        reply = model.generate([replace(ask("", max_tokens=70), messages=messages)])[0]
+        prompt = model.template.encode(messages, model.tokenizer)
         forced = model.tokenizer.encode_said(reply.text)
-        scored = model.score((models.Message("user", text),), [reply.text])[0]
+        scored = model.score(messages, [reply.text])[0]
         tokens = jnp.asarray([prompt + forced + [0] * (256 - len(prompt) - len(forced))], jnp.int32)
         whole = np.asarray(jax.nn.log_softmax(program(model.decoder, tokens)[0]))
         steps = range(len(prompt) - 1, len(prompt) + len(forced) - 1)

@@ -65,7 +65,7 @@ class LocalModel(AbstractModel):
         self.end_tokens = end_tokens
         self.max_batch = max_batch
         self.prompt_bytes = prompt_bytes
-        self.reader = PromptReader(decoder, prompt_bytes)
+        self.reader = PromptReader(decoder, end_tokens, prompt_bytes)
 
     def generate(self, requests: Sequence[Request]) -> list[Reply | Failure]:
         """Reply to each request; a batch is the unit, a single call a batch of one."""

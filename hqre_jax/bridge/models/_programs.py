@@ -60,21 +60,21 @@ class Sampling(NamedTuple):
 
 @jax.jit
 def read_stretch(
-    decoder: Decoder, tokens: Int[Array, " token"], start: Int[Array, ""], past: tuple[Stretch, ...]
+    decoder: Decoder, tokens: Int[Array, " token"], past: tuple[Stretch, ...], lengths: Int[Array, " stretch"]
 ) -> Stretch:
     """Read one stretch of a prompt.
 
     Args:
         decoder: The weights.
         tokens: The stretch, padded at its end.
-        start: Positions before it.
         past: The stretches before it, followed by padding.
+        lengths: How many positions of each of those are used.
 
     Returns:
         Its keys and values, padded to `STRETCH` positions.
     """
     here = jnp.arange(len(tokens), dtype=jnp.int32)
-    before = jnp.arange(STRETCH * len(past), dtype=jnp.int32) < start
+    before = (jnp.arange(STRETCH, dtype=jnp.int32)[None] < lengths[:, None]).reshape(-1)
     seen = jnp.concatenate(
         [jnp.broadcast_to(before[None], (len(here), len(before))), here[:, None] >= here[None]], axis=1
     )
@@ -90,7 +90,7 @@ def read_stretch(
         shares = jax.nn.softmax(jnp.where(seen[None, None], scores, _FEW), axis=-1).astype(values.dtype)
         return jnp.einsum("hgtk,hkd->thgd", shares, values).reshape(query.shape)
 
-    decoder.stream(tokens, start + here, attend)
+    decoder.stream(tokens, lengths.sum() + here, attend)
     missing = STRETCH - len(here)
     keys = jnp.pad(jnp.stack([key for key, _ in kept]), [(0, 0), (0, 0), (0, 0), (0, missing)])
     values = jnp.pad(jnp.stack([value for _, value in kept]), [(0, 0), (0, 0), (0, missing), (0, 0)])

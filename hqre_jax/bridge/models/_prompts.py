@@ -1,6 +1,7 @@
 """Prompts that were read: what they begin with alike is read once, and kept for the calls to come."""
 
 import hashlib
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from hqre_jax.bridge.models._decoder import Decoder
 from hqre_jax.bridge.models._programs import STRETCH, Memory, Stretch, read_stretch
 
 # Each size is a program that takes seconds to compile: few of them, at the price of some padding.
-_SHORTEST = 32  # length that a prompt's last stretch is padded to, at least
+_SHORTEST, _ROUND = 32, 16  # length that stretches are padded to: so much at least, and a multiple
 _FEWEST = 4  # stretches that are looked at, at least
 
 
@@ -21,29 +22,32 @@ class ReadPrompt:
     """A prompt in the model's memory.
 
     Attributes:
-        length: Tokens read.
-        stretches: Their keys and values.
-        num_cached: How many of them were not read again.
+        stretches: Keys and values of its stretches.
+        lengths: Tokens of each.
+        num_cached: How many tokens were not read again.
     """
 
-    length: int
     stretches: tuple[Stretch, ...]
+    lengths: tuple[int, ...]
     num_cached: int
 
 
 class PromptReader:
     """Reads prompts stretch by stretch, and no stretch twice after the same tokens.
 
-    Stretches begin at fixed positions and each is read by a program that depends on its place and length alone: what a
-    prompt leaves in memory is the same bits whether its beginning was found or read.
+    Where stretches begin follows from the prompt alone, and each is read by a program that depends on its place and
+    length: what a prompt leaves in memory is the same bits whether its beginning was found or read.
 
     Args:
         decoder: The weights.
+        end_tokens: Tokens that end a message. Before the last message a stretch ends: questions after the same
+            worked examples share all of these.
         max_bytes: Most memory for stretches that are kept; those unused longest go first.
     """
 
-    def __init__(self, decoder: Decoder, max_bytes: int):
+    def __init__(self, decoder: Decoder, end_tokens: frozenset[int], max_bytes: int):
         self._decoder = decoder
+        self._end_tokens = end_tokens
         self._max_bytes = max_bytes
         self._kept: OrderedDict[bytes, Stretch] = OrderedDict()
         self._num_bytes = 0
@@ -63,25 +67,27 @@ class PromptReader:
         Returns:
             What stays of it in memory.
         """
-        stretches: list[Stretch] = []
+        stretches, lengths = list[Stretch](), list[int]()
         num_cached = 0
-        for start, part, key in _parts(tokens):
+        for part, key in _parts(tokens, self._end_tokens):
             stretch = self._kept.get(key)
             if stretch is None:
-                stretch = self._read_part(part, start, stretches)
+                stretch = self._read_part(part, stretches, lengths)
                 self._keep(key, stretch)
             else:
                 num_cached += len(part)
                 self._kept.move_to_end(key)
             stretches.append(stretch)
-        return ReadPrompt(len(tokens), tuple(stretches), num_cached)
+            lengths.append(len(part))
+        return ReadPrompt(tuple(stretches), tuple(lengths), num_cached)
 
-    def _read_part(self, part: Sequence[int], start: int, before: list[Stretch]) -> Stretch:
-        padded = np.zeros(bucket(len(part), _SHORTEST), np.int32)
+    def _read_part(self, part: Sequence[int], before: list[Stretch], lengths: list[int]) -> Stretch:
+        padded = np.zeros(max(_SHORTEST, -(-len(part) // _ROUND) * _ROUND), np.int32)
         padded[: len(part)] = part
-        num_past = bucket(len(before) + 1, _FEWEST) - 1
-        past = (*before, *[self._padding] * (num_past - len(before)))
-        return read_stretch(self._decoder, jnp.asarray(padded), jnp.asarray(start, jnp.int32), past)
+        missing = bucket(len(before) + 1, _FEWEST) - 1 - len(before)
+        past = (*before, *[self._padding] * missing)
+        used = jnp.asarray([*lengths, *[0] * missing], jnp.int32)
+        return read_stretch(self._decoder, jnp.asarray(padded), past, used)
 
     def _keep(self, key: bytes, stretch: Stretch) -> None:
         self._kept[key] = stretch
@@ -104,15 +110,23 @@ def lay_out(decoder: Decoder, prompts: Sequence[ReadPrompt], num_rows: int, capa
         The memory of every block; what is no prompt's own is 0.
     """
     shape, dtype = decoder.architecture, decoder.embedding.dtype
-    stretches = [[(np.asarray(s.keys), np.asarray(s.values)) for s in prompt.stretches] for prompt in prompts]
+    stretches = [
+        [
+            ((np.asarray(one.keys), np.asarray(one.values)), end - length, length)
+            for one, length, end in zip(
+                prompt.stretches, prompt.lengths, itertools.accumulate(prompt.lengths), strict=True
+            )
+        ]
+        for prompt in prompts
+    ]
     memories = []
     for layer in range(shape.num_layers):
         keys = np.zeros((num_rows, shape.num_kv_heads, shape.head_width, capacity), dtype)
         values = np.zeros((num_rows, shape.num_kv_heads, capacity, shape.head_width), dtype)
         for row, parts in enumerate(stretches):
-            for i, (key, value) in enumerate(parts):
-                place = slice(i * STRETCH, (i + 1) * STRETCH)
-                keys[row, :, :, place], values[row, :, place] = key[layer], value[layer]
+            for (key, value), start, length in parts:
+                place = slice(start, start + length)
+                keys[row, :, :, place], values[row, :, place] = key[layer, ..., :length], value[layer, :, :length]
         memories.append(Memory(jnp.asarray(keys), jnp.asarray(values)))
     return tuple(memories)
 
@@ -124,13 +138,16 @@ def bucket(size: int, smallest: int) -> int:
     return smallest
 
 
-def _parts(tokens: Sequence[int]) -> Iterator[tuple[int, Sequence[int], bytes]]:
-    """The stretches of a prompt: start, tokens, and a digest of all tokens up to its end."""
+def _parts(tokens: Sequence[int], end_tokens: frozenset[int]) -> Iterator[tuple[Sequence[int], bytes]]:
+    """The stretches of a prompt: tokens, and a digest of all stretches up to it."""
+    ends = [place + 1 for place, token in enumerate(tokens) if token in end_tokens]
+    last_message = ends[-2] if len(ends) > 1 else 0
     key = b""
-    for start in range(0, len(tokens), STRETCH):
-        part = tokens[start : start + STRETCH]
-        key = hashlib.blake2b(key + np.asarray(part, np.int32).tobytes(), digest_size=20).digest()
-        yield start, part, key
+    for begin, end in ((0, last_message), (last_message, len(tokens))):
+        for start in range(begin, end, STRETCH):
+            part = tokens[start : min(start + STRETCH, end)]
+            key = hashlib.blake2b(key + np.asarray(part, np.int32).tobytes(), digest_size=20).digest()
+            yield part, key
 
 
 def _num_bytes(stretch: Stretch) -> int:

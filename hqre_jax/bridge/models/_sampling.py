@@ -89,5 +89,6 @@ def sample_completions(
         own = [row for row, prompt in zip(rows, prompts, strict=True) if prompt.role == role]
         if own:
             decoder = merged(model.decoder, adapter)
-            generate(decoder, PromptReader(decoder, model.prompt_bytes), own, model.end_tokens, model.max_batch)
+            reader = PromptReader(decoder, model.end_tokens, model.prompt_bytes)
+            generate(decoder, reader, own, model.end_tokens, model.max_batch)
     return [Completion(tuple(row.tokens), tuple(row.log_probs), has_said_all(row, model.end_tokens)) for row in rows]
