@@ -20,7 +20,8 @@ from hqre_jax.bridge.coordination import play_all
 from hqre_jax.bridge.evaluation import Lines, read_plan, read_records
 from hqre_jax.bridge.evaluation._learning import temperatures
 from hqre_jax.bridge.models import Failure, Reply, Request
-from hqre_jax.bridge.report import read_evaluation, write_report
+from hqre_jax.bridge.report import front, read_evaluation, write_report
+from hqre_jax.bridge.report._front import concave
 from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_runs
 from hqre_jax.bridge.report._tables import OURS
 from hqre_jax.core._types import InputError
@@ -242,6 +243,33 @@ def test_resampling_by_hand():
     paired = gain(ours, theirs)
     assert (paired.value, paired.low, paired.high) == pytest.approx((0.1, 0.1, 0.1))
     assert gain(ours, theirs, resampling.means(values + 0.2)).value == pytest.approx(-0.2)
+
+
+def test_the_front_by_hand():
+    """Mixtures of two points count, one below the line between others does not, and more tokens are no harm."""
+    corners = (0.0, 0.0), (100.0, 0.4), (200.0, 0.45), (300.0, 0.7), (400.0, 0.6)
+    points = [(np.array([tokens] * 3), np.array([score, 2 * score, score])) for tokens, score in corners]
+    for at, wanted in ((0.0, 0.0), (50.0, 0.2), (100.0, 0.4), (200.0, 0.55), (300.0, 0.7), (999.0, 0.7)):
+        for order in (points, points[::-1]):
+            assert concave(order, np.array([at] * 3)) == pytest.approx([wanted, 2 * wanted, wanted])
+
+
+def test_with_and_without_state(done):
+    """A cascade that is as good for twice the tokens: its front makes of as many half as much."""
+    data = read_evaluation(done[0])
+    ours = {place: plays for (name, place), plays in data.plays.items() if name == OURS}
+    alone = replace(data, plays={(OURS, place): plays for place, plays in ours.items()})
+    resampling = Resampling(data.kinds, data.plan.seeds, 50)
+    assert front(alone, resampling) == []
+    last = max(ours)
+    dear = replace(ours[last], tokens=2 * ours[last].tokens)
+    rows = front(replace(alone, plays={**alone.plays, ("cascade", last): dear}), resampling)
+    assert [row["budget"] for row in rows] == [data.plan.budgets[place] for place in ours]
+    row = rows[-1]
+    assert (row["front"], row["gain"]) == pytest.approx((row["score"] / 2, row["score"] / 2))
+    assert row["gain_low"] <= row["gain"] <= row["gain_high"]
+    records = [one for one in read_records(done[0]).values() if (one.method, one.budget) == (OURS, last)]
+    assert row["rounds"] == pytest.approx(np.mean([np.mean(one.rounds) for one in records]))
 
 
 def test_intervals_cover():

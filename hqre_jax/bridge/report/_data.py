@@ -23,11 +23,13 @@ class Plays:
     Attributes:
         scores: ``(seed, question)``; not a number where a call failed or nothing is known.
         tokens: Prompts and replies together, same shape.
+        rounds: How often agents were asked, same shape.
         answers: Same shape; None for no answer.
     """
 
     scores: Float[np.ndarray, "seed question"]
     tokens: Float[np.ndarray, "seed question"]
+    rounds: Float[np.ndarray, "seed question"]
     answers: np.ndarray
 
 
@@ -128,6 +130,7 @@ def read_evaluation(folder: Path) -> Data:
         known = np.array([score is not None for score in record.scores])
         own.scores[record.seed, part] = np.array(record.scores, float)
         own.tokens[record.seed, part] = np.where(known, record.tokens, np.nan)
+        own.rounds[record.seed, part] = np.where(known, record.rounds, np.nan)
         own.answers[record.seed, part] = record.answers
     settings = {(one["method"], one["seed"]): one for one in Lines(folder / "settings.jsonl").read()}
     talks = {
@@ -153,7 +156,7 @@ def read_evaluation(folder: Path) -> Data:
 
 def _nothing(seeds: int, questions: int) -> Plays:
     shape = seeds, questions
-    return Plays(np.full(shape, np.nan), np.full(shape, np.nan), np.full(shape, None, object))
+    return Plays(*(np.full(shape, np.nan) for _ in range(3)), np.full(shape, None, object))
 
 
 def _json(path: Path) -> Any:

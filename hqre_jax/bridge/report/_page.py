@@ -16,6 +16,7 @@ _GAINS = (
     "DICE-PC less each method on the same questions and seeds. Above the grey line: the classes of methods that the "
     "paper names. Orange: DICE-PC is better, blue: worse, grey: not to be told."
 )
+_PAIRED = ("gains", "training", "front")
 _CLASSES = "DICE-PC (stars) and the best published baseline (circles), with 95 % intervals."
 _CURVES = (
     "The mirror update on bandit feedback: mean, least and largest score over runs; on the right one line a run, how "
@@ -63,7 +64,7 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         _tiles(numbers),
         told(story),
         section("Accuracy against tokens", figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
-        section("Gains, paired", figure(gain_plot(numbers["gains"]), _GAINS), tables["gains"], tables["training"]),
+        section("Gains, paired", figure(gain_plot(numbers["gains"]), _GAINS), *(tables[name] for name in _PAIRED)),
         section("Class by class", figure(by_class, _CLASSES), tables["classes"]),
         section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
         section("Learning curves", _learning(data), tables["learning"]),

@@ -61,6 +61,7 @@ def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
         "accuracy": _accuracy(tables["accuracy"]),
         "gains": _gains(tables["gains"]),
         "training": _training(tables["training"]),
+        "front": _front(tables["front"]),
         "classes": _classes(tables["classes"]),
         "margins": _margins(tables["margins"]),
         "learning": _learning(tables["learning"]),
@@ -91,6 +92,20 @@ def _training(rows: Sequence[Row]) -> Shown:
     cells = [(f"{row['budget']:g}", row["plays"], row["method"], points(row, "gain"), verdict(row)) for row in rows]
     columns = ("budget", "training plays", "method", "gain, points", "DICE-PC online is")
     return Shown("At equal training, paired", columns, cells)
+
+
+def _front(rows: Sequence[Row]) -> Shown:
+    cells = [
+        (
+            row["method"], f"{row['budget']:g}", _number(row["tokens"], 0), _number(row["rounds"], 2),
+            _number(row["score"]), _number(row["front"]), points(row, "gain"), verdict(row),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("method", "budget", "tokens", "rounds", "score", "front there", "gain, points", "it is")
+    return Shown(
+        "With and without state, above the front of adaptive methods", columns, cells, _marks(rows, "method", OURS)
+    )
 
 
 def _classes(rows: Sequence[Row]) -> Shown:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from hqre_jax.bridge.report._data import number
+
 RESAMPLES, LEVEL = 2000, 0.95
 
 
@@ -132,6 +134,12 @@ def over_runs(values: Float[np.ndarray, " run"], seed: int = 0) -> Estimate:
     """Mean of independent runs, which are drawn again."""
     drawn = np.random.default_rng(seed).choice(values, size=(RESAMPLES, len(values))).mean(1)
     return Estimate.of(float(values.mean()), drawn)
+
+
+def interval(name: str, estimate: Estimate) -> dict[str, float | None]:
+    """An estimate as three cells of a row; None for what is no number."""
+    ends = {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+    return {key: number(value) for key, value in ends.items()}
 
 
 def _even(count: int) -> Float[np.ndarray, " part"]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data, Plays, number
-from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_runs
+from hqre_jax.bridge.report._front import front
+from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, interval, over_runs
 
 OURS = "dice_pc"
 Row = dict[str, Any]
@@ -26,8 +27,8 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
 
     Returns:
         accuracy (by method and budget), gains (of DICE-PC, by budget), training (gains of DICE-PC online over what was
-        trained on as many plays), classes (by method, budget and class), settings (what dev chose), learning (by rule),
-        margins (by state).
+        trained on as many plays), front (see `front`), classes (by method, budget and class), settings (what dev
+        chose), learning (by rule), margins (by state).
 
     Example:
         >>> import dataclasses
@@ -53,6 +54,7 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
         "accuracy": accuracy(data, resampling),
         "gains": gains(data, resampling),
         "training": training(data, resampling),
+        "front": front(data, resampling),
         "classes": classes(data, resampling),
         "settings": settings(data),
         "learning": learning(data),
@@ -98,8 +100,8 @@ def accuracy(data: Data, resampling: Resampling) -> list[Row]:
             if plays is None:
                 rows.append({**row, "why_not": _why_not(data, method, place)})
                 continue
-            row |= _interval("score", resampling.estimate(plays.scores))
-            row |= _interval("tokens", resampling.estimate(plays.tokens))
+            row |= interval("score", resampling.estimate(plays.scores))
+            row |= interval("tokens", resampling.estimate(plays.tokens))
             rows.append({**row, "missing": int(_played(plays).sum() - np.isfinite(plays.scores).sum())})
     return rows
 
@@ -120,12 +122,12 @@ def gains(data: Data, resampling: Resampling) -> list[Row]:
         if published:
             best = max(published, key=lambda name: means[name][0])
             row: Row = {"budget": budget, "against": "best published", "method": best, "family": data.family[best]}
-            rows.append(row | _interval("gain", gain(mine, means[best])))
+            rows.append(row | interval("gain", gain(mine, means[best])))
             anew = gain(mine, *(means[name] for name in published))
-            rows.append({**row, "against": "best published, found anew"} | _interval("gain", anew))
+            rows.append({**row, "against": "best published, found anew"} | interval("gain", anew))
         for name, others in means.items():
             row: Row = {"budget": budget, "against": name, "method": name, "family": data.family[name]}
-            rows.append(row | _interval("gain", gain(mine, others)))
+            rows.append(row | interval("gain", gain(mine, others)))
     return rows
 
 
@@ -141,7 +143,7 @@ def training(data: Data, resampling: Resampling) -> list[Row]:
                     continue
                 row: Row = {"budget": budget, "plays": size, "against": method, "method": method}
                 above = gain(resampling.means(ours.scores), resampling.means(others.scores))  # type: ignore[union-attr]
-                rows.append(row | {"family": data.family[method]} | _interval("gain", above))
+                rows.append(row | {"family": data.family[method]} | interval("gain", above))
     return rows
 
 
@@ -153,7 +155,7 @@ def classes(data: Data, resampling: Resampling) -> list[Row]:
             here = data.kinds == kind
             if here.any():
                 row: Row = {"method": method, "budget": data.plan.budgets[place], "task": task, "class": name}
-                row |= _interval("score", resampling.estimate(plays.scores, kind))
+                row |= interval("score", resampling.estimate(plays.scores, kind))
                 row["tokens"] = number(resampling.means(plays.tokens, kind)[0])
                 rows.append(row | _prediction(data, plays, here))
     return rows
@@ -194,11 +196,11 @@ def learning(data: Data) -> list[Row]:
     for rule in dict.fromkeys(run["rule"] for run in runs):
         own = [run for run in runs if run["rule"] == rule]
         row: Row = {"rule": rule, "runs": len(own), "plays": own[0]["plays"][-1] if own[0]["plays"] else 0}
-        row |= _interval("score", over_runs(np.array([_late(run["scores"]) for run in own])))
-        row |= _interval("swing", over_runs(np.array([np.mean(run["swing"]) for run in own])))
+        row |= interval("score", over_runs(np.array([_late(run["scores"]) for run in own])))
+        row |= interval("swing", over_runs(np.array([np.mean(run["swing"]) for run in own])))
         for name in ("oscillation", "drift"):
             values = [_mean(run[name]) for run in own if run[name] is not None]
-            row |= _interval(name, over_runs(np.array(values)) if values else Estimate(math.nan, math.nan, math.nan))
+            row |= interval(name, over_runs(np.array(values)) if values else Estimate(math.nan, math.nan, math.nan))
         ends = {tuple(np.argmax(np.array(run["final"]), axis=-1).ravel().tolist()) for run in own}
         rows.append({**row, "conventions": len(ends)})
     return rows
@@ -213,11 +215,6 @@ def _late(scores: Sequence[float | None]) -> float:
 def _mean(values: Sequence[Sequence[float | None]]) -> float:
     known = [one for row in values for one in row if one is not None]
     return float(np.mean(known)) if known else math.nan
-
-
-def _interval(name: str, estimate: Estimate) -> Row:
-    low, high = number(estimate.low), number(estimate.high)
-    return {name: number(estimate.value), f"{name}_low": low, f"{name}_high": high}
 
 
 def _played(plays: Plays) -> np.ndarray:
