@@ -56,8 +56,8 @@ def wanted(arguments: Namespace) -> tuple[Path | None, Path, Processes | None]:
     if arguments.out is None:
         raise InputError("out", "is missing: give --out DIR, the folder for the results")
     if arguments.distributed or any(value is not None for value in three):
-        if not arguments.distributed and any(value is None for value in three):
-            raise InputError("coordinator", "goes with --num-processes and --process-id, or use --distributed")
+        if not arguments.distributed and any(value is None for value in three[1:]):
+            raise InputError("processes", "--num-processes and --process-id go together, or use --distributed")
         return Path(arguments.config), Path(arguments.out), Processes(*three)
     return Path(arguments.config), Path(arguments.out), None
 

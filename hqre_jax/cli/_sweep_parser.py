@@ -26,7 +26,8 @@ DIR gets manifest.json (configuration, its digest, versions, seeds) and shards/*
 residual, num_steps, result, selection, initial_values and policy. The same command again does what is missing.
 
 several machines: the same command on each of N processes with a common DIR, and
-  --coordinator HOST:PORT --num-processes N --process-id 0 (1, 2, ..)
+  --num-processes N --process-id 0 (1, 2, ..)   each does its share; the tasks of an array job, for instance
+  --coordinator HOST:PORT                       besides, to have all of them meet, and wait for the last
 under Slurm: srun --ntasks=N hqre sweep CONFIG.toml --out DIR --distributed
 """
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder of the results; a sweep begun there goes on")
     parser.add_argument("--report", metavar="DIR", help="only print, and draw into DIR/steps.png, what is there")
     parser.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
-    parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens")
+    parser.add_argument("--coordinator", metavar="HOST:PORT", help="where process 0 listens, if they are to meet")
     parser.add_argument("--num-processes", metavar="N", type=int, help="how many processes share the work")
     parser.add_argument("--process-id", metavar="I", type=int, help="which of them this is, from 0")
     parser.add_argument("--distributed", action="store_true", help="let the cluster say the three above (Slurm, MPI)")

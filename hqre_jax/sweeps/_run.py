@@ -1,7 +1,9 @@
 """Doing a sweep: what is there already is kept, the rest is done shard by shard, by any number of processes."""
 
 import json
+import os
 import platform
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +28,10 @@ class Processes:
     """Several processes that share the work of one sweep through a common folder.
 
     Attributes:
-        coordinator: ``HOST:PORT`` of process 0; None lets JAX ask the cluster (Slurm, Open MPI, Kubernetes).
-        count: Number of processes; None likewise.
-        index: This process, from 0; None likewise.
+        coordinator: ``HOST:PORT`` of process 0, at which they meet and wait for the last; None: they never meet, as
+            the tasks of an array job.
+        count: Number of processes.
+        index: This process, from 0. With all three None, JAX asks the cluster (Slurm, Open MPI, Kubernetes).
 
     Example:
         >>> import hqre_jax as hq
@@ -60,8 +63,8 @@ def sweep(
         config: Path of a TOML file, its contents as a dictionary, or a `sweeps.Config`.
         out: Folder; made if need be. A folder that holds another sweep is refused.
         processes: To share the work with other processes, each calling this with the same arguments and its own index:
-            shard k is done by process k modulo their number. ``jax.distributed`` is initialised, and all wait for
-            the last.
+            shard k is done by process k modulo their number. Where they meet, ``jax.distributed`` is initialised, and
+            all wait for the last. Engines that hand out work by themselves take `run_shard`.
         announce: Called with shards done, shards in all, and games in the shard, after each.
 
     Returns:
@@ -80,23 +83,71 @@ def sweep(
     """
     parquet()
     sweep_config, folder = read_config(config), Path(out)
-    with _joined(processes) as (index, count):
-        _claim(folder, sweep_config, first=index == 0)
+    with _joined(processes) as (index, count, first):
+        _claim(folder, sweep_config, first)
         mine = [shard for shard in sweep_config.shards if shard.number % count == index]
         for done, shard in enumerate(mine):
-            if not (folder / shard.file).exists():
-                began = time.perf_counter()
-                write_shard(folder, sweep_config, shard, solve_shard(sweep_config, shard))
-                _note_time(folder, index, shard, time.perf_counter() - began)
+            _do(folder, sweep_config, shard, str(index))
             announce(done + 1, len(mine), shard.count)
     return summarise(folder)
 
 
+def run_shard(config: Any, out: str | Path, number: int) -> bool:
+    """Do one shard of a sweep, unless it is there: the unit of work for an engine that hands out work by itself.
+
+    Workers that die lose the shard in work; an engine (Dask, Ray, ..) gives it to the next one. Shards are bit-equal to
+    those of `sweep`, which can go on in the same folder, and whose `Summary` is `sweeps.summarise`.
+
+    Args:
+        config: As for `sweep`; paths must mean the same to every worker.
+        out: Folder, common to all workers.
+        number: Of the shard, an index of `Config.shards`.
+
+    Returns:
+        Whether it was done now.
+
+    Raises:
+        InputError: As from `sweep`, and for a number that no shard has.
+
+    Example:
+        >>> import tempfile
+        >>> import hqre_jax as hq
+        >>> ask = {"games": [{"families": ["uniform"], "sizes": [[2, 2]]}], "temperatures": [8.0], "num_games": 4}
+        >>> numbers = range(len(hq.sweeps.read_config(ask).shards))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     print([hq.sweeps.run_shard(ask, folder, number) for number in (*numbers, 0)])
+        ...     print(hq.sweeps.summarise(folder).complete)
+        [True, False]
+        True
+    """
+    parquet()
+    sweep_config, folder = read_config(config), Path(out)
+    if not 0 <= number < len(sweep_config.shards):
+        raise InputError("number", f"{number} is no shard; there are {len(sweep_config.shards)}, from 0")
+    _claim(folder, sweep_config, first=True)
+    return _do(folder, sweep_config, sweep_config.shards[number], f"{socket.gethostname()}-{os.getpid()}")
+
+
+def _do(folder: Path, config: Config, shard: Shard, who: str) -> bool:
+    """Solve a shard and write it down; False where it is there."""
+    if (folder / shard.file).exists():
+        return False
+    began = time.perf_counter()
+    write_shard(folder, config, shard, solve_shard(config, shard))
+    _note_time(folder, who, shard, time.perf_counter() - began)
+    return True
+
+
 @contextmanager
-def _joined(processes: Processes | None) -> Iterator[tuple[int, int]]:
-    """This process's index and the number of processes; at the end all wait for each other."""
+def _joined(processes: Processes | None) -> Iterator[tuple[int, int, bool]]:
+    """This process's index, the number of processes, and whether to begin the folder; who has met, waits at the end."""
     if processes is None:
-        yield 0, 1
+        yield 0, 1, True
+        return
+    if processes.coordinator is None and processes.count is not None and processes.index is not None:
+        if not 0 <= processes.index < processes.count:
+            raise InputError("processes", f"there is none with the number {processes.index} of {processes.count}")
+        yield processes.index, processes.count, True
         return
     try:
         jax.distributed.initialize(processes.coordinator, processes.count, processes.index)
@@ -105,14 +156,14 @@ def _joined(processes: Processes | None) -> Iterator[tuple[int, int]]:
     from jax.experimental.multihost_utils import sync_global_devices
 
     try:
-        yield jax.process_index(), jax.process_count()
+        yield jax.process_index(), jax.process_count(), jax.process_index() == 0
         sync_global_devices("sweep finished")
     finally:
         jax.distributed.shutdown()
 
 
 def _claim(folder: Path, config: Config, first: bool) -> None:
-    """Check that a manifest that is there is of the same sweep; if there is none, the first process writes it.
+    """Check that a manifest that is there is of the same sweep; if there is none, the first process writes it, or each.
 
     Every process checks: none adds shards to a folder that holds something else. Versions are compared too, since
     anything that can change a result belongs to what a sweep is.
@@ -152,8 +203,8 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in names} | {"python": platform.python_version()}
 
 
-def _note_time(folder: Path, index: int, shard: Shard, seconds: float) -> None:
+def _note_time(folder: Path, who: str, shard: Shard, seconds: float) -> None:
     """Seconds of a shard, beside the shards: these are to be the same whoever makes them."""
     line = json.dumps({"shard": shard.number, "games": shard.count, "seconds": round(seconds, 6)})
-    with (folder / f"times-{index}.jsonl").open("a", encoding="utf-8") as file:
+    with (folder / f"times-{who}.jsonl").open("a", encoding="utf-8") as file:
         file.write(line + "\n")
