@@ -17,6 +17,8 @@ from hqre_jax.core._types import InputError
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
+    from hqre_jax.bridge.models._endpoint import EndpointModel
+
 # Models whose weights are somebody else's.
 _ELSEWHERE = ("openai:", "replay:")
 
@@ -43,7 +45,7 @@ def finetune(arguments: Namespace) -> int:
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
         raise InputError("model", f"is {config.model!a}; {wanted}")
     try:
-        run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments))
+        run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments), _rollouts(arguments))
     except InputError as error:
         if error.field.startswith(("tasks", "plays")):
             raise InputError(f"{arguments.config}: {error.field}", error.problem) from None
@@ -71,6 +73,8 @@ def finetune(arguments: Namespace) -> int:
         say(f"budget: {ended.why}; what was learnt is kept in {arguments.out}, and a larger budget goes on from there")
     elif ended.how == "diverged":
         say(f"diverged: {ended.why}; the policy before that step is kept in {arguments.out}")
+    elif ended.how == "failed":
+        say(f"rollouts: {ended.why}; what was learnt is kept in {arguments.out}, and the same command goes on")
     else:
         say(f"next: hqre llm report {shlex.quote(arguments.out)}")
     return 0 if ended.how == "done" else 1
@@ -86,6 +90,22 @@ def _grid(arguments: Namespace) -> "Mesh | None":
     return device_grid(tensor) if jax.device_count() > 1 or tensor != 1 else None
 
 
+def _rollouts(arguments: Namespace) -> "EndpointModel | None":
+    """The server that plays, where one is named."""
+    from hqre_jax.bridge.models import load
+    from hqre_jax.bridge.models._endpoint import EndpointModel
+
+    if arguments.rollouts is None:
+        if arguments.base_url is not None:
+            raise InputError("base_url", "is the address of --rollouts openai:NAME, which is missing")
+        return None
+    if not arguments.rollouts.startswith("openai:"):
+        raise InputError("rollouts", f"is {arguments.rollouts!a}; openai:NAME, a server's name of the model, is wanted")
+    found = load(arguments.rollouts, base_url=arguments.base_url)
+    assert isinstance(found, EndpointModel)
+    return found
+
+
 def _limits(arguments: Namespace) -> dict[str, Any]:
     """Budgets of the command line; they replace the file's."""
     found = {
@@ -98,7 +118,8 @@ def _limits(arguments: Namespace) -> dict[str, Any]:
 def _same_again(arguments: Namespace) -> str:
     """The command as it would be typed."""
     words = ["hqre", "llm", "finetune", arguments.config]
-    for name in ("out", "method", "model", "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
+    where = "out", "method", "model", "rollouts", "base_url"
+    for name in (*where, "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
         if (value := getattr(arguments, name)) is not None and (name, value) != ("tensor", "1"):
             words.append(f"--{name.replace('_', '-')}={value}")
     return shlex.join(words)

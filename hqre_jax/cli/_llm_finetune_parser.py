@@ -45,6 +45,11 @@ def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="dice, sft, raft, own_right, reinforce, grpo, cotrain, dice_zero or dice_common, in place of the file's",
     )  # fmt: skip
     parser.add_argument("--model", metavar="M", help="the frozen model, in place of the file's")
+    parser.add_argument(
+        "--rollouts", metavar="openai:NAME",
+        help="a server with the same weights plays: vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True",
+    )  # fmt: skip
+    parser.add_argument("--base-url", metavar="U", help="address of that server, which reaches DIR under the same path")
     parser.add_argument("--seed", metavar="S", help="of questions, plays and adapters, in place of the file's")
     parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
     parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")

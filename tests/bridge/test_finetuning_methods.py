@@ -122,7 +122,7 @@ def batch_of_two_questions(decoder):
         states=states, kinds=np.tile(np.array([[0, 2]], np.int32), (4, 1)),
         tau=np.tile(np.array([[0.5, 0.1]], np.float32), (4, 1)),
     )  # fmt: skip
-    return Batch(turns, ("solver",) * 4, 2)
+    return Batch(turns, ("solver",) * 4, 2, np.zeros((4, 2), np.float32))
 
 
 def wanted(**changed):
@@ -149,7 +149,7 @@ def test_parts_of_a_batch_add_up_to_it(decoder):
     method, batch, found = Dice(Settings()), batch_of_two_questions(decoder), []
     for one in (wanted(), wanted(groups=1, rematerialise=True), wanted(groups=3)):
         learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
-        frozen, penalties = zip(*(_freeze(decoder, adapter, turns, method) for turns in parts), strict=True)
+        frozen, penalties, _ = zip(*(_freeze(decoder, adapter, turns, method) for turns in parts), strict=True)
         signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
         signals = learner._divided(signal, parts, batch)
         given = adapter, list(frozen), signals, parts

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from hqre_jax.bridge.evaluation import Lines
-from hqre_jax.bridge.finetuning import _plays, read_config
+from hqre_jax.bridge.finetuning import _plays, _samplers, read_config
 from hqre_jax.bridge.finetuning._batch import batch_of
 from hqre_jax.bridge.finetuning._format import Part, kinds_of, message_of
 from hqre_jax.bridge.finetuning._turns import chosen
@@ -183,7 +183,7 @@ def test_what_is_learnt_from_is_what_was_sampled():
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_plays, "sample_completions", listen)
+        patch.setattr(_samplers, "sample_completions", listen)
         plays = players.play(players.questions_of(1), 2, dict.fromkeys(["planner", "solver"], adapter), "test")
     batch = batch_of(plays, config.roles, config.make_method(), model.tokenizer.decode)
     turns = batch.turns
@@ -298,7 +298,7 @@ def test_plays_are_of_the_policy_and_scores_of_the_verifier(monkeypatch):
         said = [tuple(model.tokenizer.encode_said(next(texts))) for _ in prompts]
         return [Completion(tokens, (0.0,) * len(tokens), True) for tokens in said]
 
-    monkeypatch.setattr(_plays, "sample_completions", scripted)
+    monkeypatch.setattr(_samplers, "sample_completions", scripted)
     players = _plays.Players(read_config(wanted), model)
     item = next(item for item in players.questions_of(1) if item.answer != "1")
     item = type(item)(**(vars(item) | {"answer": "17"}))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from hqre_jax.bridge.finetuning._config import Role
 from hqre_jax.bridge.finetuning._format import kinds_of
@@ -25,11 +26,13 @@ class Batch:
         turns: As arrays; turns of one question and role are neighbours.
         roles: Whose each turn is.
         plays: Turns of each question and role.
+        sampled: Log-probability of each decision, as who sampled it says; 0 where there is none.
     """
 
     turns: Turns
     roles: tuple[str, ...]
     plays: int
+    sampled: Float[np.ndarray, "turn step"]
 
     def parts(self, groups: int, devices: int = 1) -> Iterator[Turns]:
         """The batch in parts of so many whole groups, all of one size: filled up with turns that count nothing.
@@ -66,7 +69,7 @@ def batch_of(
     shape = (len(said), steps)
     tokens = np.zeros((len(said), length), np.int32)
     places, actions, kinds, states = (np.zeros(shape, np.int32) for _ in range(4))
-    mask, tau = np.zeros(shape, bool), np.zeros(shape, np.float32)
+    mask, (tau, sampled) = np.zeros(shape, bool), (np.zeros(shape, np.float32) for _ in range(2))
     numbers = equal_states([(turn.prompt, turn.tokens) for _, _, turn in said])
     groups: dict[tuple[str, str, str, int], int] = {}
     group = np.zeros(len(said), np.int32)
@@ -75,6 +78,7 @@ def batch_of(
         tokens[k, : len(whole)] = whole
         places[k, :count] = np.arange(count) + len(turn.prompt) - 1
         actions[k, :count], mask[k, :count], states[k, :count] = turn.tokens, True, numbers[k]
+        sampled[k, :count] = turn.log_probs
         kinds[k, :count] = kinds_of(turn.tokens, role.format, decode)
         by_kind = method.temperatures(role.tau)
         tau[k, :count] = [by_kind[KINDS[kind]] for kind in kinds[k, :count]]
@@ -85,7 +89,7 @@ def batch_of(
     arrays = (tokens, places, actions, mask, kinds, tau, states, group)
     floats = (np.asarray(values, np.float32) for values in (score, price, [1.0] * len(said)))
     turns = Turns(*map(jnp.asarray, (*arrays, *floats)))
-    return Batch(turns, tuple(role.name for role, _, _ in said), len(said) // len(groups))
+    return Batch(turns, tuple(role.name for role, _, _ in said), len(said) // len(groups), sampled)
 
 
 def _score(method: AbstractMethod, play: Play, turn: Turn) -> float:

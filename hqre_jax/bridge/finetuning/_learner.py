@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 from hqre_jax.bridge.finetuning._batch import Batch
 from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod, Signal
 from hqre_jax.bridge.models import Adapter, place_batch, place_decoder, with_adapter
 from hqre_jax.bridge.models._decoder import Decoder, streams
@@ -64,6 +64,7 @@ class Learnt:
         optimizer: The optimiser's state after it.
         losses: Loss before each gradient step.
         norms: Length of each gradient.
+        played: Log-probability of each decision under the adapter before the step.
         last: What is to be seen after it.
         moved: Mean KL of the policy after it to the one before, nats a token.
         failure: What went wrong, in words; then adapter and optimiser's state are those before the step.
@@ -73,6 +74,7 @@ class Learnt:
     optimizer: Any
     losses: tuple[float, ...]
     norms: tuple[float, ...]
+    played: Float[Array, "turn step"]
     last: Look
     moved: float
     failure: str | None
@@ -105,11 +107,9 @@ class Learner:
             batch: The turns of its roles.
         """
         parts = self._parts(batch)
-        frozen, penalties = [], []
-        for turns in parts:
-            streams, penalty = _freeze(self.decoder, adapter, turns, self.method)
-            frozen.append(streams)
-            penalties.append(penalty)
+        frozen, penalties, played = zip(
+            *(_freeze(self.decoder, adapter, turns, self.method) for turns in parts), strict=True
+        )
         whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
         signals = self._divided(whole, parts, batch)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
@@ -130,7 +130,8 @@ class Learner:
             new, state = adapter, optimizer
         if self._grid is not None:  # who plays next does so on one device
             new, state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (new, state))
-        return Learnt(new, state, tuple(losses), tuple(norms), last, moved, failure)
+        before = self._joined(played, batch)
+        return Learnt(new, state, tuple(losses), tuple(norms), before, last, moved, failure)
 
     def _parts(self, batch: Batch) -> list[Turns]:
         if self._grid is None:
@@ -152,7 +153,7 @@ class Learner:
         return divided
 
     def _gradient(
-        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns]
+        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns]
     ) -> tuple[Any, Any]:
         """Loss and gradient of all parts, added up."""
         total: Any = None
@@ -162,7 +163,7 @@ class Learner:
         return total
 
     def _look(
-        self, adapter: Adapter, frozen: list[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
+        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
     ) -> Look:
         seen = [_look(adapter, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
         return Look(*(self._joined(field, batch) for field in zip(*seen, strict=True)))
@@ -210,13 +211,13 @@ def _policies(
 @partial(jax.jit, static_argnames="method")
 def _freeze(
     decoder: Decoder, adapter: Adapter, turns: Turns, method: AbstractMethod
-) -> tuple[Frozen, Float[Array, "turn step"]]:
-    """Streams of what does not change, and the penalties under the policy that played."""
+) -> tuple[Frozen, Float[Array, "turn step"], Float[Array, "turn step"]]:
+    """Streams of what does not change; the penalties, and what was decided, under the policy that played."""
     before, reference = (streams(one, turns.tokens, turns.places) for one in (with_adapter(decoder, adapter), decoder))
     played = _log_probs(decoder, before)
     held = method.anchored(LogPolicies(played, played, _log_probs(decoder, reference)))
     penalty = jnp.where(turns.mask, turns.tau * divergence(held.now, held.reference), 0.0)
-    return Frozen(before, reference), penalty
+    return Frozen(before, reference), penalty, chosen(played, turns)
 
 
 @partial(jax.jit, static_argnames=("method", "rematerialise"))

@@ -21,6 +21,12 @@ def play_metrics(plays: Sequence[Play]) -> dict[str, Any]:
     }
 
 
+def sampling_gap(batch: Batch, learnt: Learnt) -> float:
+    """How far who sampled is from the policy that is trained: mean |difference| of log-probabilities, nats a token."""
+    mask = np.asarray(batch.turns.mask)
+    return float(np.abs(batch.sampled - np.asarray(learnt.played))[mask].mean())
+
+
 def learning_metrics(batch: Batch, learnt: Learnt, is_mirror: bool) -> dict[str, Any]:
     """Of an adapter's step: losses, gradients, the distance to the exact mirror step, and what its roles became.
 

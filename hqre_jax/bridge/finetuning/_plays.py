@@ -14,6 +14,7 @@ from hqre_jax.bridge.coordination import find_tasks
 from hqre_jax.bridge.coordination._votes import plurality
 from hqre_jax.bridge.finetuning._config import Config, Role
 from hqre_jax.bridge.finetuning._format import message_of
+from hqre_jax.bridge.finetuning._samplers import AbstractSampler, LocalSampler
 from hqre_jax.bridge.models import (
     Adapter,
     Completion,
@@ -21,7 +22,6 @@ from hqre_jax.bridge.models import (
     LocalModel,
     Message,
     Prompt,
-    sample_completions,
 )
 from hqre_jax.bridge.play import instructed
 from hqre_jax.bridge.tasks import Item, Judgement
@@ -36,12 +36,14 @@ class Turn:
     Attributes:
         prompt: Tokens of what it was asked.
         tokens: Tokens of its reply, the end of the turn included.
+        log_probs: Of each, as who sampled it says.
         text: The reply, without its end.
         judgement: Of the reply by itself; None where the role does not answer.
     """
 
     prompt: tuple[int, ...]
     tokens: tuple[int, ...]
+    log_probs: tuple[float, ...]
     text: str
     judgement: Judgement | None
 
@@ -75,13 +77,16 @@ class Players:
         config: The configuration.
         model: The frozen model.
         folder: What the names of files of questions are relative to.
+        sampler: Who completes prompts; the model by default.
 
     Raises:
         InputError: A task or class is not known, or has too few questions.
     """
 
-    def __init__(self, config: Config, model: LocalModel, folder: str | Path = "."):
-        self.config, self.model = config, model
+    def __init__(
+        self, config: Config, model: LocalModel, folder: str | Path = ".", sampler: AbstractSampler | None = None
+    ):
+        self.config, self.model, self.sampler = config, model, sampler or LocalSampler(model)
         self._tasks = find_tasks(config.tasks, folder)
         self._pool = self._items("train", config.pool)
         if len(self._pool) < config.questions:
@@ -123,6 +128,9 @@ class Players:
             adapters: What each role speaks with; None for the model as it is.
             moment: Tells these random numbers from others.
             temperature: Of sampling: 1 is the policy itself, 0 takes the likeliest tokens.
+
+        Raises:
+            CallFailed: A server that was to complete prompts did not.
         """
         asked = [(item, k) for item in items for k in range(plays)]
         said: list[dict[str, Turn]] = [{} for _ in asked]
@@ -135,9 +143,7 @@ class Players:
                 alike.setdefault(replace(controls, **chance), []).append((place, prompt))
             own = adapters[role.name]
             for controls, prompts in alike.items():
-                found = sample_completions(
-                    self.model, [prompt for _, prompt in prompts], controls, () if own is None else (own,)
-                )
+                found = self.sampler.complete([prompt for _, prompt in prompts], controls, own)
                 for (place, prompt), completion in zip(prompts, found, strict=True):
                     said[place][role.name] = self._turn(role, asked[place][0], prompt, completion, controls.stop)
         return [self._conclude(item, turns) for (item, _), turns in zip(asked, said, strict=True)]
@@ -157,7 +163,7 @@ class Players:
         places = [place for word in stop if (place := text.find(word)) >= 0]
         text = text[: min(places, default=len(text))]
         judgement = self._tasks[item.task].judge(item, text) if role.answers else None
-        return Turn(prompt.tokens, completion.tokens, text, judgement)
+        return Turn(prompt.tokens, completion.tokens, completion.log_probs, text, judgement)
 
     def _conclude(self, item: Item, turns: Mapping[str, Turn]) -> Play:
         judged = [turn.judgement for turn in turns.values() if turn.judgement is not None]

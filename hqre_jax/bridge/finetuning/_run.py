@@ -17,9 +17,11 @@ from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.finetuning._batch import batch_of
 from hqre_jax.bridge.finetuning._config import UNDECISIVE, Config
 from hqre_jax.bridge.finetuning._learner import Learner
-from hqre_jax.bridge.finetuning._metrics import learning_metrics, play_metrics, shown
+from hqre_jax.bridge.finetuning._metrics import learning_metrics, play_metrics, sampling_gap, shown
 from hqre_jax.bridge.finetuning._plays import Players
+from hqre_jax.bridge.finetuning._samplers import SERVED, AbstractSampler, CallFailed, LocalSampler, ServerSampler
 from hqre_jax.bridge.models import Adapter, LocalModel, init_adapter, save_adapter
+from hqre_jax.bridge.models._endpoint import EndpointModel
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax.core._types import InputError
 from hqre_jax.io._files import write_whole
@@ -29,7 +31,12 @@ PLAN, METRICS, EVALUATIONS, CHECKPOINT, ADAPTERS = (
     "finetuning.json", "metrics.jsonl", "evaluations.jsonl", "checkpoint.npz", "adapters",
 )  # fmt: skip
 _NUM_LOST = 3  # steps in a row that lead away from the mirror step
+_MOST_GAP = 0.2  # nats a token, between who sampled and what is trained
+_OTHER_WEIGHTS = "whoever completes the prompts must have the same weights, in the same precision, and the adapters"
 _FAR = 0.1  # share of `step_limit` that a move must have to count as one
+
+
+How = Literal["done", "budget", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Ended:
     """How a run ended.
 
     Attributes:
-        how: "done": all steps were taken; "budget"; "diverged".
+        how: "done": all steps were taken; "budget"; "diverged"; "failed": a server did not complete prompts.
         step: Steps taken, earlier runs included.
         tokens: Tokens generated in them.
         why: What ended it, and what to change; "" where it is done.
@@ -49,7 +56,7 @@ class Ended:
         'budget'
     """
 
-    how: Literal["done", "budget", "diverged"]
+    how: How
     step: int
     tokens: int
     why: str
@@ -80,17 +87,28 @@ class Run:
         out: The folder; it is made where it is missing.
         folder: What the names of files of questions are relative to.
         grid: Devices that share the gradients' work, see `hqre_jax.bridge.models.device_grid`; None for one device.
+        rollouts: A server that completes the prompts of plays, with the adapters of each step; the model by default.
 
     Raises:
         InputError: The folder holds another run, or cannot be written to, or the configuration does not fit the tasks.
     """
 
     def __init__(
-        self, config: Config, model: LocalModel, out: str | Path, folder: str | Path = ".", grid: Mesh | None = None
+        self,
+        config: Config,
+        model: LocalModel,
+        out: str | Path,
+        folder: str | Path = ".",
+        grid: Mesh | None = None,
+        rollouts: EndpointModel | None = None,
     ):
         self.config, self.model, self.out = config, model, Path(out)
         self.method = config.make_method()
-        self.players = Players(config, model, folder)
+        self._sampler: AbstractSampler = LocalSampler(model)
+        if rollouts is not None:
+            most = len(config.adapters)
+            self._sampler = ServerSampler(rollouts, self.out / SERVED, config.adapter, model.name, most)
+        self.players = Players(config, model, folder, self._sampler)
         self._learner = Learner(model.decoder, self.method, config.optimizer, grid)
         self._question = fingerprint(config.digest, model.identity)
         try:
@@ -121,9 +139,24 @@ class Run:
         if state.step > config.steps:
             raise InputError("steps", f"is {config.steps}, and {state.step} are taken already: name as many or more")
         self._write_plan()
+        try:
+            how, why = self._steps(began, announce)
+        except CallFailed as failed:
+            how, why = "failed", str(failed)
+        finally:
+            self._sampler.close()
+        for name, adapter in state.adapters.items():
+            save_adapter(self.out / ADAPTERS / name, adapter, config.adapter, self.model.name)
+        held_out = list(self._evaluations.read())
+        self._write_plan(how)
+        return Ended(how, state.step, state.tokens, why, held_out[-1] if held_out else None)
+
+    def _steps(self, began: float, announce: Callable[[str, int, int], None]) -> tuple[How, str]:
+        """All steps that are left, with their evaluations."""
+        config, state = self.config, self._state
+        how, why = "done", ""
         announce("first policy", state.step, config.steps)
         self._evaluate(due=state.step == 0)
-        how, why = "done", ""
         while state.step < config.steps:
             how, why = self._budget(time.monotonic() - began)
             if how == "done":
@@ -133,11 +166,7 @@ class Run:
                 break
             self._evaluate(due=state.step % config.evaluation.every == 0)
         self._evaluate(due=True)
-        for name, adapter in state.adapters.items():
-            save_adapter(self.out / ADAPTERS / name, adapter, config.adapter, self.model.name)
-        held_out = list(self._evaluations.read())
-        self._write_plan(how)
-        return Ended(how, state.step, state.tokens, why, held_out[-1] if held_out else None)
+        return how, why
 
     def _step(self) -> tuple[Literal["done", "diverged"], str, str]:
         """One step; the state is left as it was where it diverges."""
@@ -150,10 +179,14 @@ class Run:
         for name, roles in config.adapters.items():
             batch = batch_of(plays, roles, self.method, self.model.tokenizer.decode)
             learnt = self._learner.learn(state.adapters[name], state.optimizers[name], batch)
+            gap = sampling_gap(batch, learnt) if self.method.on_policy else None
+            if gap is not None and not gap <= _MOST_GAP:
+                why = f"log-probabilities of what was sampled are {gap:.2g} nats a token from those that are trained"
+                return "diverged", f"step {step} of adapter {name}: {why}; {_OTHER_WEIGHTS}", "diverged"
             if learnt.failure is not None:
                 return "diverged", f"step {step} of adapter {name}: {learnt.failure}; {_remedy(config)}", "diverged"
             adapters[name], optimizers[name] = learnt.adapter, learnt.optimizer
-            lines[name] = learning_metrics(batch, learnt, self.method.is_mirror)
+            lines[name] = {"sampling_gap": gap, **learning_metrics(batch, learnt, self.method.is_mirror)}
             lost |= self._has_lost(learnt.moved, lines[name])
         if (num_lost := state.lost + 1 if lost else 0) == _NUM_LOST:
             why = f"the gradient steps of {_NUM_LOST} steps in a row lead away from the mirror step"

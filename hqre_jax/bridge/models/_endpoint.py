@@ -146,12 +146,24 @@ class EndpointModel(AbstractConcurrentModel):
         Returns:
             None, or why the server would not.
         """
+        return self._post("/load_lora_adapter", {"lora_name": name, "lora_path": folder})
 
+    def withdraw_adapter(self, name: str) -> Failure | None:
+        """Have a vLLM server forget an adapter.
+
+        Args:
+            name: As it was given to `serve_adapter`.
+
+        Returns:
+            None, or why the server would not.
+        """
+        return self._post("/unload_lora_adapter", {"lora_name": name})
+
+    def _post(self, path: str, body: dict[str, str]) -> Failure | None:
         async def one(session: "AsyncOpenAI", body: dict[str, str]) -> Failure | None:
-            return await self._call(lambda: session.post("/load_lora_adapter", body=body, cast_to=str), lambda _: None)
+            return await self._call(lambda: session.post(path, body=body, cast_to=str), lambda _: None)
 
-        asked = [{"lora_name": name, "lora_path": folder}]
-        return next(result for _, result in completed(self.session, one, asked, 1))
+        return next(result for _, result in completed(self.session, one, [body], 1))
 
     async def _call(
         self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure]
