@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from hqre_jax.bridge.models._decoder import Decoder
-from hqre_jax.bridge.models._programs import STRETCH, Memory, Sampling, take_step
+from hqre_jax.bridge.models._programs import STRETCH, Memory, Sampling, rows_are_alike, take_step
 from hqre_jax.bridge.models._prompts import PromptReader, bucket, lay_out
 
 _SMALLEST_BATCH = 8  # products of smaller matrices are computed in another order
@@ -80,15 +80,8 @@ def generate(
 
 
 def _smallest_batch(decoder: Decoder, max_batch: int) -> int:
-    """Rows of the smallest batch; larger ones have 2, 4, … times as many.
-
-    On a processor, batches of 8, 16, 32, … rows compute each row alike, to the last bit, where all sums are over
-    multiples of 64 numbers (as they are in models of use; a test checks it). Elsewhere all batches have one size.
-    """
-    shape = decoder.architecture
-    sizes = (shape.width, shape.hidden_width, shape.head_width, shape.vocabulary)
-    alike = jax.default_backend() == "cpu" and not any(size % 64 for size in sizes)
-    return _SMALLEST_BATCH if alike else bucket(max_batch, _SMALLEST_BATCH)
+    """Rows of the smallest batch; larger ones have 2, 4, … times as many, where these compute each row alike."""
+    return _SMALLEST_BATCH if rows_are_alike(decoder) else bucket(max_batch, _SMALLEST_BATCH)
 
 
 def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[list[Row]]:
@@ -107,7 +100,7 @@ def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[
 def _generate_batch(
     decoder: Decoder, reader: PromptReader, rows: list[Row], end_tokens: frozenset[int], smallest: int
 ) -> None:
-    read = [reader.read(row.prompt[:-1]) for row in rows]
+    read = reader.read([row.prompt[:-1] for row in rows])
     for row, prompt in zip(rows, read, strict=True):
         row.num_cached = prompt.num_cached
     # What each row of the batch works on: None where it is idle, since it was never used or its text has ended.

@@ -1,4 +1,4 @@
-"""The compiled programs of generation: reading a stretch of a prompt, and one step of a batch.
+"""The compiled programs of generation: reading a stretch of some prompts, and one step of a batch.
 
 What a row of a batch computes must not depend on what else is computed: the programs' shapes are few and are chosen by
 the row's own length wherever that is possible (see `_generation`), and rows meet in matrix products alone, whose
@@ -58,43 +58,62 @@ class Sampling(NamedTuple):
     forced: Int[Array, " row"]
 
 
+def rows_are_alike(decoder: Decoder) -> bool:
+    """Whether matrix products compute a row alike, to the last bit, whatever the number of rows.
+
+    On a processor they do, from 8 rows on in `take_step` and from 64 on in `read_stretches`, where all sums are over
+    multiples of 64 numbers, as they are in models of use; a test checks it. Elsewhere their number is fixed.
+    """
+    shape = decoder.architecture
+    sizes = (shape.width, shape.hidden_width, shape.head_width, shape.vocabulary)
+    return jax.default_backend() == "cpu" and not any(size % 64 for size in sizes)
+
+
 @jax.jit
-def read_stretch(
-    decoder: Decoder, tokens: Int[Array, " token"], past: tuple[Stretch, ...], lengths: Int[Array, " stretch"]
-) -> Stretch:
-    """Read one stretch of a prompt.
+def read_stretches(
+    decoder: Decoder,
+    tokens: Int[Array, "row token"],
+    past: tuple[tuple[Stretch, ...], ...],
+    lengths: Int[Array, "row stretch"],
+) -> tuple[Stretch, ...]:
+    """Read one stretch of several prompts.
 
     Args:
         decoder: The weights.
-        tokens: The stretch, padded at its end.
-        past: The stretches before it, followed by padding.
+        tokens: The stretches, padded at their ends.
+        past: The stretches before each, followed by padding.
         lengths: How many positions of each of those are used.
 
     Returns:
-        Its keys and values, padded to `STRETCH` positions.
+        The keys and values of each, padded to `STRETCH` positions.
     """
-    here = jnp.arange(len(tokens), dtype=jnp.int32)
-    before = (jnp.arange(STRETCH, dtype=jnp.int32)[None] < lengths[:, None]).reshape(-1)
-    seen = jnp.concatenate(
-        [jnp.broadcast_to(before[None], (len(here), len(before))), here[:, None] >= here[None]], axis=1
-    )
+    rows, width = tokens.shape
+    here = jnp.arange(width, dtype=jnp.int32)
+    before = (jnp.arange(STRETCH, dtype=jnp.int32)[None, None] < lengths[:, :, None]).reshape(rows, 1, -1)
+    own = jnp.broadcast_to((here[:, None] >= here[None])[None], (rows, width, width))
+    seen = jnp.concatenate([jnp.broadcast_to(before, (rows, width, before.shape[-1])), own], axis=2)[:, None, None]
     kept: list[tuple[Array, Array]] = []
 
     def attend(number, query, key, value):
-        key, value = key.transpose(1, 2, 0), value.transpose(1, 0, 2)
+        key, value = (x.reshape(rows, width, *x.shape[1:]) for x in (key, value))
+        key, value = key.transpose(0, 2, 3, 1), value.transpose(0, 2, 1, 3)
         kept.append((key, value))
-        keys = jnp.concatenate([*(stretch.keys[number] for stretch in past), key], axis=-1)
-        values = jnp.concatenate([*(stretch.values[number] for stretch in past), value], axis=1)
-        grouped = query.reshape(len(here), key.shape[0], -1, key.shape[1])
-        scores = jnp.einsum("thgd,hdk->hgtk", grouped, keys).astype(jnp.float32) * key.shape[1] ** -0.5
-        shares = jax.nn.softmax(jnp.where(seen[None, None], scores, _FEW), axis=-1).astype(values.dtype)
-        return jnp.einsum("hgtk,hkd->thgd", shares, values).reshape(query.shape)
+        keys, values = (
+            jnp.stack([jnp.concatenate([getattr(one, name)[number] for one in row], axis=axis) for row in past])
+            for name, axis in (("keys", -1), ("values", 1))
+        )
+        keys, values = jnp.concatenate([keys, key], axis=-1), jnp.concatenate([values, value], axis=2)
+        grouped = query.reshape(rows, width, key.shape[1], -1, key.shape[2])
+        scores = jnp.einsum("rthgd,rhdk->rhgtk", grouped, keys).astype(jnp.float32) * key.shape[2] ** -0.5
+        shares = jax.nn.softmax(jnp.where(seen, scores, _FEW), axis=-1).astype(values.dtype)
+        return jnp.einsum("rhgtk,rhkd->rthgd", shares, values).reshape(query.shape)
 
-    decoder.stream(tokens, lengths.sum() + here, attend)
-    missing = STRETCH - len(here)
-    keys = jnp.pad(jnp.stack([key for key, _ in kept]), [(0, 0), (0, 0), (0, 0), (0, missing)])
-    values = jnp.pad(jnp.stack([value for _, value in kept]), [(0, 0), (0, 0), (0, missing), (0, 0)])
-    return Stretch(keys, values)
+    positions = lengths.sum(1, keepdims=True) + here[None]
+    decoder.stream(tokens.reshape(-1), positions.reshape(-1), attend)
+    missing = STRETCH - width
+    keys = jnp.pad(jnp.stack([key for key, _ in kept], axis=1), [*[(0, 0)] * 4, (0, missing)])
+    values = jnp.pad(jnp.stack([value for _, value in kept], axis=1), [*[(0, 0)] * 3, (0, missing), (0, 0)])
+    return tuple(Stretch(keys[row], values[row]) for row in range(rows))
 
 
 @partial(jax.jit, donate_argnames="written")

@@ -3,18 +3,19 @@
 import hashlib
 import itertools
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax.bridge.models._decoder import Decoder
-from hqre_jax.bridge.models._programs import STRETCH, Memory, Stretch, read_stretch
+from hqre_jax.bridge.models._programs import STRETCH, Memory, Stretch, read_stretches, rows_are_alike
 
 # Each size is a program that takes seconds to compile: few of them, at the price of some padding.
 _SHORTEST, _ROUND = 32, 16  # length that stretches are padded to: so much at least, and a multiple
 _FEWEST = 4  # stretches that are looked at, at least
+_TOGETHER = 8  # stretches that are read at once, in half the time
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class PromptReader:
     """Reads prompts stretch by stretch, and no stretch twice after the same tokens.
 
     Where stretches begin follows from the prompt alone, and each is read by a program that depends on its place and
-    length: what a prompt leaves in memory is the same bits whether its beginning was found or read.
+    length: what a prompt leaves in memory is the same bits whether its beginning was found or read, and with whom.
 
     Args:
         decoder: The weights.
@@ -48,6 +49,7 @@ class PromptReader:
     def __init__(self, decoder: Decoder, end_tokens: frozenset[int], max_bytes: int):
         self._decoder = decoder
         self._end_tokens = end_tokens
+        self._alike = rows_are_alike(decoder)
         self._max_bytes = max_bytes
         self._kept: OrderedDict[bytes, Stretch] = OrderedDict()
         self._num_bytes = 0
@@ -58,36 +60,71 @@ class PromptReader:
             jnp.zeros((shape.num_layers, shape.num_kv_heads, STRETCH, shape.head_width), dtype),
         )
 
-    def read(self, tokens: Sequence[int]) -> ReadPrompt:
-        """Read a prompt.
+    def read(self, prompts: Sequence[Sequence[int]]) -> list[ReadPrompt]:
+        """Read prompts.
 
         Args:
-            tokens: The prompt; may be empty.
+            prompts: Each may be empty.
 
         Returns:
-            What stays of it in memory.
+            What stays of each in memory.
         """
-        stretches, lengths = list[Stretch](), list[int]()
-        num_cached = 0
-        for part, key in _parts(tokens, self._end_tokens):
-            stretch = self._kept.get(key)
-            if stretch is None:
-                stretch = self._read_part(part, stretches, lengths)
+        parts = [list(_parts(tokens, self._end_tokens)) for tokens in prompts]
+        read: list[list[Stretch]] = [[] for _ in prompts]
+        num_cached = [0] * len(prompts)
+        for place in range(max(map(len, parts), default=0)):
+            # What is in use is held here, whatever has to make room for it.
+            found, missing = dict[bytes, Stretch](), dict[bytes, int]()
+            for number, own in enumerate(parts):
+                if place < len(own):
+                    part, key = own[place]
+                    if key in self._kept:
+                        found[key] = self._kept[key]
+                        self._kept.move_to_end(key)
+                    if key in found or key in missing:
+                        num_cached[number] += len(part)
+                    else:
+                        missing[key] = number
+            for key, stretch in self._read_parts(place, parts, read, missing):
+                found[key] = stretch
                 self._keep(key, stretch)
-            else:
-                num_cached += len(part)
-                self._kept.move_to_end(key)
-            stretches.append(stretch)
-            lengths.append(len(part))
-        return ReadPrompt(tuple(stretches), tuple(lengths), num_cached)
+            for number, own in enumerate(parts):
+                if place < len(own):
+                    read[number].append(found[own[place][1]])
+        return [
+            ReadPrompt(tuple(stretches), tuple(len(part) for part, _ in own), cached)
+            for stretches, own, cached in zip(read, parts, num_cached, strict=True)
+        ]
 
-    def _read_part(self, part: Sequence[int], before: list[Stretch], lengths: list[int]) -> Stretch:
-        padded = np.zeros(max(_SHORTEST, -(-len(part) // _ROUND) * _ROUND), np.int32)
-        padded[: len(part)] = part
-        missing = bucket(len(before) + 1, _FEWEST) - 1 - len(before)
-        past = (*before, *[self._padding] * missing)
-        used = jnp.asarray([*lengths, *[0] * missing], jnp.int32)
-        return read_stretch(self._decoder, jnp.asarray(padded), past, used)
+    def _read_parts(
+        self,
+        place: int,
+        parts: Sequence[Sequence[tuple[Sequence[int], bytes]]],
+        read: Sequence[Sequence[Stretch]],
+        missing: Mapping[bytes, int],
+    ) -> Iterator[tuple[bytes, Stretch]]:
+        """Stretches that nobody has read: each is that of the prompt with its number, whose former ones are read."""
+        num_past = bucket(place + 1, _FEWEST) - 1
+        by_length: dict[int, list[tuple[bytes, int]]] = {}
+        for key, number in missing.items():
+            length = max(_SHORTEST, -(-len(parts[number][place][0]) // _ROUND) * _ROUND)
+            by_length.setdefault(length, []).append((key, number))
+        for length, waiting in by_length.items():
+            while waiting:
+                # A few are read by themselves, where that leaves the same bits.
+                few = -(-STRETCH // length)
+                rows = few if self._alike and len(waiting) <= _TOGETHER // 2 else _TOGETHER
+                now, waiting = waiting[:rows], waiting[rows:]
+                tokens = np.zeros((rows, length), np.int32)
+                lengths = np.zeros((rows, num_past), np.int32)
+                past = [(self._padding,) * num_past] * rows
+                for row, (_, number) in enumerate(now):
+                    part = parts[number][place][0]
+                    tokens[row, : len(part)] = part
+                    lengths[row, :place] = [len(before) for before, _ in parts[number][:place]]
+                    past[row] = (*read[number], *[self._padding] * (num_past - place))
+                stretches = read_stretches(self._decoder, jnp.asarray(tokens), tuple(past), jnp.asarray(lengths))
+                yield from ((key, stretch) for (key, _), stretch in zip(now, stretches, strict=False))
 
     def _keep(self, key: bytes, stretch: Stretch) -> None:
         self._kept[key] = stretch
