@@ -60,6 +60,7 @@ bench: $(VENV)/.stamp-bench  ## speed against peers
 	$(BIN)/python -m benchmarks.evaluations
 	$(BIN)/python -m benchmarks.first_answer
 	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.one_game
 	$(BIN)/python -m benchmarks.states
 	$(BIN)/python -m benchmarks.iteration
 	$(BIN)/python -m benchmarks.fits

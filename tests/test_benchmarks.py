@@ -222,6 +222,18 @@ def test_speed_of_iterations_is_measured():
 
 
 @pytest.mark.slow
+def test_one_game_at_a_time_is_measured_and_judged():
+    from benchmarks.one_game import measure as measure_one_by_one
+
+    found = measure_one_by_one(1, games=4)
+    assert list(found) == ["τ = 1", "τ = 0.1"]
+    for ways in found.values():
+        ours = [name for name in ways if name.startswith("hqre")]
+        assert len(ours) == 2
+        assert all(ways[name]["wrong"] == 0 and ways[name]["seconds"] > 0 for name in ours)
+
+
+@pytest.mark.slow
 def test_entrants_answer_w1():
     """Everybody that is installed, on a few games: answers verified, principal branches equal."""
     entrants = [e for e in all_entrants() if not e.missing]
