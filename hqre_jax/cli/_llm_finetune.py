@@ -74,7 +74,7 @@ def finetune(arguments: Namespace) -> int:
     elif ended.how == "diverged":
         say(f"diverged: {ended.why}; the policy before that step is kept in {arguments.out}")
     elif ended.how == "failed":
-        say(f"rollouts: {ended.why}; what was learnt is kept in {arguments.out}, and the same command goes on")
+        say(f"plays: {ended.why}; what was learnt is kept in {arguments.out}, and the same command goes on")
     else:
         say(f"next: hqre llm report {shlex.quote(arguments.out)}")
     return 0 if ended.how == "done" else 1

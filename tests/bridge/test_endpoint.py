@@ -354,11 +354,11 @@ def test_tokens_with_their_log_probabilities():
         assert results == [Completion((*prompt.tokens, 11), (-0.5,) * 4, False) for prompt in prompts]
         bodies = {tuple(body["prompt"]): body for _, _, body in server.seen}
         assert [bodies[prompt.tokens]["model"] for prompt in prompts] == ["solver", "critic"] * 2
-        seeds = [bodies[prompt.tokens].pop("seed") for prompt in prompts]
-        assert seeds[0] == seeds[1] != seeds[2] == seeds[3]
+        assert len({bodies[prompt.tokens].pop("seed") for prompt in prompts}) == 4
         assert bodies[prompts[0].tokens] == {
             "model": "solver", "prompt": [7, 8, 1], "temperature": 1.0, "top_p": 1.0, "max_tokens": 4, "logprobs": 1,
-            "stop": ["\n"], "return_token_ids": True,
+            "stop": ["\n"], "return_token_ids": True, "presence_penalty": 0.0, "frequency_penalty": 0.0,
+            "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0,
         }  # fmt: skip
         with pytest.raises(InputError, match="hold the role 1, and there are 1 adapters"):
             model.complete(prompts, SAMPLING, ["solver"])

@@ -70,7 +70,8 @@ def test_quoted_numbers_are_the_tables():
         (certified["regret"], "0.041"), (rows[1]["regret"], "0.012"), (rows[1]["swing"], "0.16"),
         (row("inspection", "grpo")["swing"], "0.45"), (row("who_answers", "dice", "small")["right"], "0.87"),
         (row("who_answers", "dice")["right"], "0.74"),
-        *((row("inspection", method)["right"], "0.96") for method in ("raft", "own_right", "cotrain")),
+        *((row("inspection", method)["right"], right)
+          for method, right in (("raft", "0.96"), ("own_right", "0.96"), ("cotrain", "0.95"))),
     ]  # fmt: skip
     for estimate, text in quoted:
         assert abs(estimate["mean"] - float(text)) <= 0.005

@@ -85,6 +85,44 @@ def test_what_is_imitated():
     np.testing.assert_allclose(best, np.outer([0, 1, 0, 0, 0, 1], [1, 1, 1]) * turns.mask / 5)
 
 
+def gradient_of(method, turns, logits, reference=None):
+    """Of the loss in the logits of the policy that has played."""
+    signal = method.signal(turns, jnp.zeros(turns.mask.shape, logits.dtype))
+    before = jax.nn.log_softmax(logits)
+    held = before if reference is None else jax.nn.log_softmax(reference)
+
+    def loss(logits):
+        policies = LogPolicies(jax.nn.log_softmax(logits), before, held)
+        return jnp.sum(signal.weights * method.losses(policies, signal, turns))
+
+    return jax.grad(loss)(logits)
+
+
+@pytest.mark.parametrize("method", [SupervisedFineTuning, Raft])
+def test_what_is_imitated_becomes_likelier(method):
+    """The gradient of the mean of −log π is π less the token that was taken, of turns that are kept alone."""
+    turns = turns_of([0, 0], [1.0, 0.0], [1, 1], 1, actions=np.array([[2], [0]], np.int32))
+    logits = jnp.asarray(np.random.default_rng(0).normal(size=(2, 1, 4)), jnp.float32)
+    wanted = np.stack([jax.nn.softmax(logits[0]) - np.eye(4)[2], np.zeros((1, 4))])
+    np.testing.assert_allclose(gradient_of(method(Settings()), turns, logits), wanted, atol=1e-6)
+
+
+def test_cotraining_is_held_at_every_token():
+    """All first tokens played once each, for equal scores: what is left is β KL of the token itself, as in REINFORCE."""
+    rng = np.random.default_rng(1)
+    logits, reference = (jnp.asarray(rng.normal(size=4), jnp.float32) for _ in range(2))
+    policy = np.asarray(jax.nn.softmax(logits))
+    every = {"actions": np.arange(4, dtype=np.int32)[:, None], "tau": np.full((4, 1), 0.5, np.float32)}
+    turns = turns_of([0] * 4, [1.0] * 4, [1] * 4, 1, **every)
+    here, there = (jnp.broadcast_to(x, (4, 1, 4)) for x in (logits, reference))
+    found = gradient_of(CoTraining(Settings(beta=0.5)), turns, here, there).sum(0)[0]
+    gap = np.log(policy) - np.asarray(jax.nn.log_softmax(reference))
+    np.testing.assert_allclose(found, 0.5 * policy * (gap - policy @ gap), atol=1e-6)
+    np.testing.assert_allclose(
+        found, gradient_of(Reinforce(Settings(beta=0.5)), turns, here, there).sum(0)[0], atol=1e-6
+    )
+
+
 def test_equal_states_have_equal_numbers():
     """Equal prompts and equal beginnings; the last token of a reply leads to no decision."""
     turns = [((7, 8), (1, 2, 3)), ((7, 8), (1, 5)), ((7, 8, 1), (2,)), ((7, 8), (1, 2, 9)), ((0, 1), (4, 4))]

@@ -16,19 +16,22 @@ ONE = {"roles": [{"name": "solver", "max_tokens": 5, "tau": 0.05}], "steps": 3}
 class Server:
     """The tiny model as vLLM would serve it."""
 
-    def __init__(self, log_prob=None, refuses=()):
+    def __init__(self, log_prob=None, refuses=(), loses=()):
         self.model, self.log_prob, self.refuses = load(f"hf:{finetuning.TINY}"), log_prob, refuses
-        self.adapters, self.asked, self.seen = {}, [], []
+        self.adapters, self.asked, self.seen, self.loses = {}, [], [], list(loses)
 
     def __call__(self, handler):
         path, body = handler.path.removeprefix("/v1"), handler.body
         if path in self.refuses:
             faulty.answer({"error": {"message": "out of order"}}, 400)(handler)
+        elif path == "/load_lora_adapter" and body["lora_name"] in self.adapters:
+            said = f"The lora adapter '{body['lora_name']}' has already been loaded."
+            faulty.answer({"error": {"message": said}}, 400)(handler)
         elif path == "/load_lora_adapter":
             assert Path(body["lora_path"]).is_absolute()
             self.adapters[body["lora_name"]] = load_adapter(body["lora_path"], self.model.decoder)
             self.seen.append(body["lora_name"])
-            faulty.answer(b"Success")(handler)
+            (self.loses.pop() if self.loses else faulty.answer(b"Success"))(handler)
         elif path == "/unload_lora_adapter":
             del self.adapters[body["lora_name"]]
             faulty.answer(b"Success")(handler)
@@ -78,6 +81,19 @@ def test_a_server_plays_with_the_adapters_of_each_step(finetune, tmp_path):
         assert line["adapters"]["solver"]["sampling_gap"] < 1e-4
 
 
+def test_an_answer_that_is_lost_and_adapters_that_are_left(finetune, tmp_path):
+    """An adapter is loaded though nobody heard of it; what a run that was killed has left is taken from the server."""
+    server = Server(loses=[faulty.drop])
+    left = tmp_path / "out" / "served" / "hqre-left"
+    left.mkdir(parents=True)
+    server.adapters["hqre-left"] = None
+    with faulty.serving(server) as served:
+        code, err, lines = finetune("--rollouts", "openai:tiny", "--base-url", served.address, "--steps", "1")
+    assert (code, len(lines)) == (0, 1), err
+    assert server.adapters == {}
+    assert not left.exists()
+
+
 def test_another_policy_than_the_one_that_is_trained_is_noticed(finetune):
     server = Server(log_prob=-9.0)
     with faulty.serving(server) as served:
@@ -97,7 +113,7 @@ def test_a_server_that_fails_for_good_ends_the_run_and_nothing_is_lost(finetune,
         server.refuses = (path,)
         code, err, lines = finetune(*where)
     assert (code, len(lines)) == (1, 1)
-    assert err.startswith("hqre: rollouts: ")
+    assert err.startswith("hqre: plays: ")
     assert "400" in err
     assert "the same command goes on" in err
     code, err, lines = finetune()

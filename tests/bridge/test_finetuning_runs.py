@@ -254,6 +254,30 @@ def test_a_mistake_is_named_with_its_place(changed, field):
     assert caught.value.field == field
 
 
+def test_a_prompt_that_has_become_too_long_ends_the_run_and_says_whose(capsys, write, tmp_path):
+    """What is read is longer than the model's context: what was learnt is kept all the same."""
+    roles = finetuning.config()["roles"]
+    out = tmp_path / "out"
+    code, _, err = run(capsys, write(roles=[{**roles[0], "max_tokens": 250}, roles[1]]), "--out", out)
+    assert code == 1
+    assert err.startswith("hqre: plays: solver cannot be asked: ")
+    assert "let planner say less" in err
+    assert adapters_in(out)
+    assert json.loads((out / "finetuning.json").read_text())["ended"] == "failed"
+
+
+def test_other_questions_are_another_run(capsys, write, tmp_path):
+    questions = tmp_path / "questions.csv"
+    for answer in "07":
+        rows = "".join(f"What is {k}?,{answer}\n" for k in range(40))
+        questions.write_text(f"question,answer\n{rows}")
+        config = write(tasks=[{"name": "questions.csv"}], steps=1, evaluation={"questions": 0})
+        code, _, err = run(capsys, config, "--out", tmp_path / "out")
+        assert code == (0 if answer == "0" else 2), err
+    assert "holds a run with other weights" in err
+    assert "or questions" in err
+
+
 def test_an_unknown_task_or_class_is_named_with_its_place(capsys, write, tmp_path):
     for tasks, said in (
         ([{"name": "arithmatic"}], "tasks[0]: name: 'arithmatic' is not known"),

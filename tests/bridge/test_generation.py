@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 
 from hqre_jax.bridge import models
+from hqre_jax.bridge.models._assemble import assemble
 from hqre_jax.bridge.models._checkpoint import load
-from hqre_jax.bridge.models._decoder import Linear, forward
-from hqre_jax.bridge.models._programs import STRETCH, Sampling, _draw
+from hqre_jax.bridge.models._decoder import Architecture, Linear, forward
+from hqre_jax.bridge.models._programs import STRETCH, Sampling, _draw, rows_are_alike
+from hqre_jax.bridge.models._prompts import PromptReader
 from hqre_jax.core._types import InputError
 
 program = jax.jit(forward)
@@ -48,6 +50,32 @@ def test_a_text_is_its_own_whatever_it_is_batched_with(model):
     for places in ([3], list(range(20, 5, -1)), [1, 1, 2]):
         for i, reply in zip(places, model.generate([requests[i] for i in places]), strict=True):
             assert (reply.text, reply.log_probs) == (replies[i].text, replies[i].log_probs)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_prompt_is_read_alike_whatever_it_is_read_with(dtype):
+    """Alone and among nine, with room for one stretch and for all: where sums are over multiples of 64, as in models."""
+    shape = Architecture(128, 128, 1, 2, 1, 64, 192, 512, 1e-5, tuple(10.0 ** -np.arange(32.0) / 8))
+    rng = np.random.default_rng(0)
+    sizes = {
+        "embedding": (128, 128),
+        "norm": (128,),
+        **{f"blocks.0.{part}_norm": (128,) for part in ("attention", "mlp")},
+    }
+    sizes |= {f"blocks.0.{path}.weight": size for path, size in shape.layer_sizes.items()}
+    arrays = {name: rng.normal(size=size) / 128**0.5 + (len(size) == 1) for name, size in sizes.items()}
+    decoder = assemble(shape, arrays, jnp.dtype(dtype))
+    assert rows_are_alike(decoder) == (dtype == "float32" and jax.default_backend() == "cpu")
+    common = rng.integers(3, 128, size=70).tolist()
+    prompts = [[*common, 1, *rng.integers(3, 128, size=20 + 13 * k).tolist(), 1] for k in range(9)]
+    together = PromptReader(decoder, frozenset({1}), 2**30).read(prompts)
+    narrow = PromptReader(decoder, frozenset({1}), 1)
+    for prompt, found in zip(prompts, together, strict=True):
+        (alone,) = narrow.read([prompt])
+        assert alone.lengths == found.lengths
+        for one, other in zip(alone.stretches, found.stretches, strict=True):
+            assert jnp.array_equal(one.keys, other.keys)
+            assert jnp.array_equal(one.values, other.values)
 
 
 def test_questions_after_the_same_examples_share_all_of_these():

@@ -14,7 +14,7 @@ from hqre_jax.bridge.coordination import find_tasks
 from hqre_jax.bridge.coordination._votes import plurality
 from hqre_jax.bridge.finetuning._config import Config, Role
 from hqre_jax.bridge.finetuning._format import message_of
-from hqre_jax.bridge.finetuning._samplers import AbstractSampler, LocalSampler
+from hqre_jax.bridge.finetuning._samplers import AbstractSampler, CallFailed, LocalSampler
 from hqre_jax.bridge.models import (
     Adapter,
     Completion,
@@ -103,6 +103,12 @@ class Players:
         return self._items(wanted.split, wanted.questions) if wanted.questions else []
 
     @property
+    def question_digest(self) -> str:
+        """SHA-256 of the questions that steps draw from, with what is known of their answers."""
+        known = [[item.task, item.task_class, item.question, item.answer, item.solution] for item in self._pool]
+        return hashlib.sha256(json.dumps(known).encode("ascii")).hexdigest()
+
+    @property
     def most_tokens(self) -> int:
         """Most tokens that the plays of one step can generate."""
         turns = 0
@@ -130,7 +136,7 @@ class Players:
             temperature: Of sampling: 1 is the policy itself, 0 takes the likeliest tokens.
 
         Raises:
-            CallFailed: A server that was to complete prompts did not.
+            CallFailed: A server that was to complete prompts did not, or a prompt has become too long.
         """
         asked = [(item, k) for item in items for k in range(plays)]
         said: list[dict[str, Turn]] = [{} for _ in asked]
@@ -143,7 +149,11 @@ class Players:
                 alike.setdefault(replace(controls, **chance), []).append((place, prompt))
             own = adapters[role.name]
             for controls, prompts in alike.items():
-                found = self.sampler.complete([prompt for _, prompt in prompts], controls, own)
+                try:
+                    found = self.sampler.complete([prompt for _, prompt in prompts], controls, own)
+                except InputError as error:
+                    shorter = f"; let {' and '.join(role.reads)} say less (max_tokens)" if role.reads else ""
+                    raise CallFailed(f"{role.name} cannot be asked: {error.problem}{shorter}") from None
                 for (place, prompt), completion in zip(prompts, found, strict=True):
                     said[place][role.name] = self._turn(role, asked[place][0], prompt, completion, controls.stop)
         return [self._conclude(item, turns) for (item, _), turns in zip(asked, said, strict=True)]

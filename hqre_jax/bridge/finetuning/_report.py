@@ -84,7 +84,9 @@ def write_report(folder: Path) -> dict[str, Any]:
     plan = read_plan(folder)
     if plan is None:
         raise InputError("DIR", f"{str(folder)!a} holds no fine-tuning run")
-    steps, held_out = list(Lines(folder / METRICS).read()), list(Lines(folder / EVALUATIONS).read())
+    steps, judged = list(Lines(folder / METRICS).read()), Lines(folder / EVALUATIONS).read()
+    # The split may have been changed on the way: only what is judged on the same questions is compared.
+    held_out = [line for line in judged if line["split"] == plan["config"]["evaluation"]["split"]]
     if not steps:
         raise InputError("DIR", f"{str(folder)!a} holds no step yet: let `hqre llm finetune` go on")
     title = plan["config"]["title"]

@@ -44,7 +44,7 @@ class Ended:
     """How a run ended.
 
     Attributes:
-        how: "done": all steps were taken; "budget"; "diverged"; "failed": a server did not complete prompts.
+        how: "done": all steps were taken; "budget"; "diverged"; "failed": prompts could not be completed.
         step: Steps taken, earlier runs included.
         tokens: Tokens generated in them.
         why: What ended it, and what to change; "" where it is done.
@@ -110,7 +110,7 @@ class Run:
             self._sampler = ServerSampler(rollouts, self.out / SERVED, config.adapter, model.name, most)
         self.players = Players(config, model, folder, self._sampler)
         self._learner = Learner(model.decoder, self.method, config.optimizer, grid)
-        self._question = fingerprint(config.digest, model.identity)
+        self._question = fingerprint(config.digest, model.identity, self.players.question_digest)
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
@@ -210,8 +210,9 @@ class Run:
 
     def _evaluate(self, due: bool) -> None:
         """Judge the policy of now, once."""
-        state, items = self._state, self.players.held_out()
-        if not due or not items or any(line["step"] == state.step for line in self._evaluations.read()):
+        state, items, split = self._state, self.players.held_out(), self.config.evaluation.split
+        known = {(line["step"], line["split"]) for line in self._evaluations.read()}
+        if not due or not items or (state.step, split) in known:
             return
         plays = self.players.play(items, 1, self._policies(), "held out", temperature=0.0)
         classes: dict[str, list[float]] = {}
@@ -220,6 +221,7 @@ class Run:
         self._evaluations.add(
             {
                 "step": state.step,
+                "split": split,
                 "tokens": state.tokens,
                 **play_metrics(plays),
                 "questions": len(plays),
@@ -244,7 +246,7 @@ class Run:
             return
         asked, known = json.loads(json.dumps(asdict(self.config))), found["config"]
         others = [name for name in asked if name not in UNDECISIVE and asked[name] != known.get(name)]
-        differs = ", ".join(others) or f"weights ({known['model']})"
+        differs = ", ".join(others) or f"weights ({known['model']}) or questions"
         raise InputError("out", f"{str(self.out)!a} holds a run with other {differs}: name another folder")
 
     def _write_plan(self, ended: str | None = None) -> None:

@@ -23,7 +23,7 @@ SERVED = "served"
 
 
 class CallFailed(Exception):
-    """A server failed for good; the message says how."""
+    """A prompt was not completed for good; the message says why."""
 
 
 class AbstractSampler(abc.ABC):
@@ -40,6 +40,7 @@ class AbstractSampler(abc.ABC):
 
         Raises:
             CallFailed: A server did not.
+            InputError: A prompt is too long.
         """
 
     @abc.abstractmethod
@@ -79,6 +80,10 @@ class ServerSampler(AbstractSampler):
     def __init__(self, endpoint: EndpointModel, folder: Path, config: LoraConfig, base: str, most: int):
         self.endpoint, self._folder, self._config, self._base, self._most = endpoint, folder, config, base, most
         self._loaded: list[tuple[Adapter, str]] = []
+        # What a run that was killed has left.
+        for left in folder.glob("hqre-*"):
+            endpoint.withdraw_adapter(left.name)
+            shutil.rmtree(left, ignore_errors=True)
 
     def complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         """See `AbstractSampler`."""
@@ -100,11 +105,12 @@ class ServerSampler(AbstractSampler):
                 return name
         name = f"hqre-{secrets.token_hex(8)}"
         save_adapter(self._folder / name, adapter, self._config, self._base)
+        self._drop(len(self._loaded) + 1 - self._most)
+        # A server that has not answered may have loaded it all the same.
+        self._loaded.append((adapter, name))
         failure = self.endpoint.serve_adapter(name, str((self._folder / name).resolve()))
         if failure is not None:
             raise CallFailed(f"the server does not load an adapter: {failure.detail}")
-        self._drop(len(self._loaded) + 1 - self._most)
-        self._loaded.append((adapter, name))
         return name
 
     def _drop(self, count: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 _Result = TypeVar("_Result")
 KEY, BASE = "OPENAI_API_KEY", "OPENAI_BASE_URL"
 _OFFICIAL = "https://api.openai.com/v1"
+# What vLLM says of an adapter that it has.
+_KNOWN = "has already been loaded"
+# Seconds that the end of a run waits for a server.
+_LAST_WORDS = 5.0
 # Statuses beyond 5xx that may pass: timeout, conflict, too early, rate limit.
 _PASSING = (408, 409, 425, 429)
 
@@ -144,12 +149,14 @@ class EndpointModel(AbstractConcurrentModel):
             folder: The adapter's files, as the server reaches them.
 
         Returns:
-            None, or why the server would not.
+            None, or why the server would not. That it has an adapter of this name is no reason: an attempt whose answer
+            was lost may have been the one that was obeyed.
         """
-        return self._post("/load_lora_adapter", {"lora_name": name, "lora_path": folder})
+        failure = self._post("/load_lora_adapter", {"lora_name": name, "lora_path": folder}, self._retries)
+        return None if failure is not None and _KNOWN in failure.detail else failure
 
     def withdraw_adapter(self, name: str) -> Failure | None:
-        """Have a vLLM server forget an adapter.
+        """Have a vLLM server forget an adapter; tried once, and not for long.
 
         Args:
             name: As it was given to `serve_adapter`.
@@ -157,31 +164,34 @@ class EndpointModel(AbstractConcurrentModel):
         Returns:
             None, or why the server would not.
         """
-        return self._post("/unload_lora_adapter", {"lora_name": name})
+        return self._post("/unload_lora_adapter", {"lora_name": name}, Retries(tries=1), _LAST_WORDS)
 
-    def _post(self, path: str, body: dict[str, str]) -> Failure | None:
+    def _post(self, path: str, body: dict[str, str], retries: Retries, timeout: float = math.inf) -> Failure | None:
         async def one(session: "AsyncOpenAI", body: dict[str, str]) -> Failure | None:
-            return await self._call(lambda: session.post(path, body=body, cast_to=str), lambda _: None)
+            def send() -> Awaitable[Any]:
+                return session.post(path, body=body, cast_to=str)
+
+            return await retries.call(lambda: self._attempt(send, lambda _: None, min(timeout, self._timeout)))
 
         return next(result for _, result in completed(self.session, one, [body], 1))
 
     async def _call(
         self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure]
     ) -> _Result | Failure:
-        return await self._retries.call(lambda: self._attempt(send, read))
+        return await self._retries.call(lambda: self._attempt(send, read, self._timeout))
 
     async def _attempt(
-        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure]
+        self, send: Callable[[], Awaitable[Any]], read: Callable[[Any], _Result | Failure], timeout: float
     ) -> _Result | Failure | Transient:
         import openai
 
         secrets = Secrets.of_environment()
         try:
             # The client's own limit is one on silence: a server that drips would never meet it.
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(timeout):
                 said = await send()
         except (TimeoutError, openai.APITimeoutError):
-            return Transient(Failure("timeout", f"no reply within {self._timeout:g} s"))
+            return Transient(Failure("timeout", f"no reply within {timeout:g} s"))
         except openai.APIConnectionError as error:
             why = secrets.line(_reason(error))
             return Transient(Failure("connection", f"the connection to {self.base_url} failed: {why}"))

@@ -1,14 +1,17 @@
 """One completion in tokens, as vLLM's `/completions` spells it: the request's body, and a reading of the answer."""
 
+import hashlib
 import json
 import math
 from typing import Any
 
-from hqre_jax.bridge.models._chat_completion import request_seed
 from hqre_jax.bridge.models._interface import Controls, Failure
 from hqre_jax.bridge.models._sampling import Completion, Prompt
 from hqre_jax.bridge.models._well_formed import well_formed
 
+# A server would put what the model's own configuration says in the place of what is not said: truncation and penalties
+# that make another policy of it, which log-probabilities before sampling do not show.
+_AS_IT_IS = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
 _FINISHED = {"stop": True, "length": False}
 
 
@@ -26,13 +29,21 @@ def tokens_body(model: str, prompt: Prompt, controls: Controls) -> dict[str, Any
         "temperature": controls.temperature,
         "top_p": controls.top_p,
         "max_tokens": controls.max_tokens,
-        "seed": request_seed(controls.seed, prompt.sample),
+        "presence_penalty": 0.0,
+        "frequency_penalty": 0.0,
+        "seed": _seed(prompt, controls),
         "logprobs": 1,
-        "extra_body": {"return_token_ids": True},
+        "extra_body": {"return_token_ids": True, **_AS_IT_IS},
     }
     if controls.stop:
         body["stop"] = [well_formed(text) for text in controls.stop]
     return body
+
+
+def _seed(prompt: Prompt, controls: Controls) -> int:
+    """Its own for every prompt and sample, as here: equal noise under different questions is no independent draw."""
+    text = json.dumps([controls.seed, prompt.sample, *map(int, prompt.tokens)])
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
 def read_tokens(content: bytes, controls: Controls) -> Completion | Failure:

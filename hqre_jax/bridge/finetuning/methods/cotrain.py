@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
 from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, clipped_gain, reward_to_go
 
 
@@ -38,5 +38,6 @@ class CoTraining(AbstractMethod):
         return Signal(reward_to_go(free, penalty), turns.mask / jnp.maximum(jnp.sum(turns.mask), 1))
 
     def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
-        """See `AbstractMethod.losses`."""
-        return -clipped_gain(policies, signal.advantages, turns, self.settings.clip)
+        """See `AbstractMethod.losses`; the penalty of the token itself is exact, those of tokens to come are in Â."""
+        penalty = turns.tau * divergence(policies.now, policies.reference)
+        return penalty - clipped_gain(policies, signal.advantages, turns, self.settings.clip)
