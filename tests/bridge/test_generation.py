@@ -54,7 +54,7 @@ def test_a_text_is_its_own_whatever_it_is_batched_with(model):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_prompt_is_read_alike_whatever_it_is_read_with(dtype):
-    """Alone and among nine, with room for one stretch and for all: where sums are over multiples of 64, as in models."""
+    """Alone and among nine, with room for one stretch and for all; sums are over multiples of 64, as in models."""
     shape = Architecture(128, 128, 1, 2, 1, 64, 192, 512, 1e-5, tuple(10.0 ** -np.arange(32.0) / 8))
     rng = np.random.default_rng(0)
     sizes = {
