@@ -266,6 +266,20 @@ def test_a_prompt_that_has_become_too_long_ends_the_run_and_says_whose(capsys, w
     assert json.loads((out / "finetuning.json").read_text())["ended"] == "failed"
 
 
+def test_splits_are_told_apart(capsys, write, tmp_path):
+    """What is judged on dev and then on test is no progress from the one to the other."""
+    out = tmp_path / "out"
+    for split in ("dev", "test"):
+        assert run(capsys, write(steps=1, evaluation={"split": split}), "--out", out)[0] == 0
+    assert [(line["step"], line["split"]) for line in lines_of(out, "evaluations.jsonl")] == [
+        (0, "dev"), (1, "dev"), (1, "test"),
+    ]  # fmt: skip
+    assert main(["llm", "report", str(out)]) == 0
+    told = (out / "report.md").read_text(encoding="utf-8")
+    assert "questions of the test split" in told.replace("\\", "")
+    assert [row["split"] for row in json.loads((out / "report.json").read_text())["tables"]["held_out"]] == ["test"]
+
+
 def test_other_questions_are_another_run(capsys, write, tmp_path):
     questions = tmp_path / "questions.csv"
     for answer in "07":
