@@ -23,6 +23,7 @@ html_css_files = ["site.css"]
 
 # Pages are Markdown, notebooks are Python files with cells; both may hold mathematics between dollars.
 source_suffix = {".md": "myst-nb", ".py": "myst-nb"}
+exclude_patterns = ["scripts"]  # shown on pages as they are
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

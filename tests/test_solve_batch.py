@@ -25,6 +25,15 @@ def batch():
     return hq.solve_batch(PAYOFFS, 0.1)
 
 
+@pytest.mark.parametrize("actions", [(1, 3), (2, 1, 2)])
+def test_who_has_one_action_takes_it(actions):
+    payoffs = np.random.default_rng(0).uniform(size=(3, len(actions), *actions))
+    solutions = hq.solve_batch(payoffs, 0.3)
+    assert solutions.policy.shape == (3, len(actions), 1, max(actions))
+    for k in range(3):
+        np.testing.assert_allclose(solutions.policy[k], hq.solve(hq.NormalFormGame(payoffs[k]), 0.3).policy, atol=1e-9)
+
+
 def test_a_batch_is_solved_as_each_game_is(batch):
     """Residuals by another program; policies, values and selections of the careful solver."""
     policy = np.asarray(batch.policy)

@@ -4,4 +4,6 @@
 #SBATCH --array=0-9
 #SBATCH --cpus-per-task=2
 #SBATCH --requeue
-exec hqre sweep "$1" --out "$2" --num-processes "$SLURM_ARRAY_TASK_COUNT" --process-id "$SLURM_ARRAY_TASK_ID"
+set -eu
+exec hqre sweep "$1" --out "$2" --process-id "${SLURM_ARRAY_TASK_ID:?is set by sbatch: sbatch $0 CONFIG.toml DIR}" \
+    --num-processes "$SLURM_ARRAY_TASK_COUNT"

@@ -27,7 +27,7 @@ def finetune(arguments: Namespace) -> int:
     """Run the fine-tuning.
 
     Returns:
-        0, or 1 where a budget ended the run or a step diverged.
+        0, or 1 where a budget ended the run, a step diverged or plays failed.
     """
     from hqre_jax.bridge.finetuning import Run, read_config
     from hqre_jax.bridge.models import LocalModel, load

@@ -31,7 +31,8 @@ A configuration names tasks, roles with the format of their turns, and a tempera
 
 DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after every step, and adapters/NAME in PEFT's
 files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all
-steps are taken, 1 a budget ended the run or a step diverged (what was learnt is kept), 2 bad input, 130 interrupted.
+steps are taken, 1 a budget ended the run, a step diverged or plays failed (what was learnt is kept), 2 bad input,
+130 interrupted.
 """
 
 

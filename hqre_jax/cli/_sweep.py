@@ -28,7 +28,7 @@ def run_sweep(arguments: Namespace) -> int:
         axes = summary.plot()
         axes.figure.savefig(folder / "steps.png")
     else:
-        goes_on_with(shlex.join(["hqre", "sweep", str(config), f"--out={folder}"]))
+        goes_on_with(_same_again(arguments))
         with sweep_progress() as announce:
             summary = sweep(config, folder, processes=processes, announce=announce)
     if arguments.format == "json":
@@ -50,16 +50,29 @@ def wanted(arguments: Namespace) -> tuple[Path | None, Path, Processes | None]:
     if arguments.report is not None:
         if arguments.config is not None or arguments.out is not None:
             raise InputError("report", "goes without CONFIG and --out: it only reads")
+        if arguments.distributed or any(value is not None for value in three):
+            raise InputError("report", "goes without other processes: it only reads")
         return None, Path(arguments.report), None
     if arguments.config is None:
         raise InputError("CONFIG", "is missing; `hqre sweep --help` shows one")
     if arguments.out is None:
         raise InputError("out", "is missing: give --out DIR, the folder for the results")
     if arguments.distributed or any(value is not None for value in three):
+        if arguments.distributed and any(value is not None for value in three):
+            raise InputError("distributed", "lets the cluster say what the other options about processes would say")
         if not arguments.distributed and any(value is None for value in three[1:]):
             raise InputError("processes", "--num-processes and --process-id go together, or use --distributed")
         return Path(arguments.config), Path(arguments.out), Processes(*three)
     return Path(arguments.config), Path(arguments.out), None
+
+
+def _same_again(arguments: Namespace) -> str:
+    """The command as it would be typed."""
+    words = ["hqre", "sweep", arguments.config, f"--out={arguments.out}"]
+    for name in ("coordinator", "num_processes", "process_id"):
+        if (value := getattr(arguments, name)) is not None:
+            words.append(f"--{name.replace('_', '-')}={value}")
+    return shlex.join([*words, *(["--distributed"] if arguments.distributed else [])])
 
 
 class _Rate(ProgressColumn):
@@ -101,7 +114,9 @@ def summary_tables(summary: Summary) -> list[Any]:
         shown = [f"{row.games} of {row.wanted}" if row.games < row.wanted else str(row.games), str(row.failed)]
         shown += [*map(str, counts), *(f"{value:.3g}" if value < 1e3 else f"{value:,.0f}" for value in numbers)]
         rows.append((row.family.title, row.solver, shown_tau(row.tau), *shown))
-    state = "complete" if summary.complete else "not complete: the same command again goes on"
+    state = (
+        "complete" if summary.complete else "not complete: the same command again, or what other processes do, goes on"
+    )
     return [table(columns, rows, columns[2:]), facts({"folder": f"{summary.folder} ({state})"})]
 
 

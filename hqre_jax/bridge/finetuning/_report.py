@@ -156,6 +156,8 @@ def _story(plan: Row, steps: list[Row], held_out: list[Row]) -> list[str]:
                      f"{row['kl']:.3f} and entropy {row['entropy']:.3f} nats a token at the last step.")  # fmt: skip
     if plan["ended"] == "diverged":
         lines.append("A step DIVERGED and was not taken; what is shown is the run before it.")
+    elif plan["ended"] == "failed":
+        lines.append("UNFINISHED: plays failed and ended the run; the same command goes on with it.")
     elif plan["ended"] != "done":
         lines.append("UNFINISHED: a budget or an interruption ended the run; the same command goes on with it.")
     return lines

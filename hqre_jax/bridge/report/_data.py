@@ -156,7 +156,8 @@ def read_evaluation(folder: Path) -> Data:
 
 def _nothing(seeds: int, questions: int) -> Plays:
     shape = seeds, questions
-    return Plays(*(np.full(shape, np.nan) for _ in range(3)), np.full(shape, None, object))
+    scores, tokens, rounds = (np.full(shape, np.nan) for _ in range(3))
+    return Plays(scores, tokens, rounds, np.full(shape, None, object))
 
 
 def _json(path: Path) -> Any:

@@ -103,8 +103,13 @@ def is_small(group: Group, options: Options) -> bool:
         return False
     actions = payoffs.shape[2:]
     few = sum(a - 1 for a in actions) <= _MOST_UNKNOWNS and len(actions) * math.prod(actions) <= _MOST_PAYOFFS
-    # Log-odds are taken to the first action.
-    return few and len(actions) > 1 and bool(np.all(np.asarray(group.question.game.action_mask)[..., 0]))
+    # Log-odds are taken to the first action, and everybody must have some.
+    return (
+        few
+        and len(actions) > 1
+        and min(actions) > 1
+        and bool(np.all(np.asarray(group.question.game.action_mask)[..., 0]))
+    )
 
 
 def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
