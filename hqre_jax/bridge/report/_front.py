@@ -16,17 +16,19 @@ STATES = ("dice_pc", "agreement_off", "state_off")
 
 
 def front(data: Data, resampling: Resampling) -> list[dict[str, Any]]:
-    """How far policies lie above the front of `ADAPTIVE` at the tokens that they use themselves.
+    """How far policies lie above the front of adaptive methods at the tokens that they use themselves.
 
-    The front is the least concave function above those methods' points (tokens, score) of all budgets, and above the
-    origin, where nothing is asked: what a mixture of them makes of so many tokens. It is found anew in every resample.
+    Adaptive self-consistency and the cascade ask on until answers agree. The front is the least concave function above
+    their points (tokens, score) of all budgets, and above the origin, where nothing is asked: what a mixture of them
+    makes of so many tokens. It is found anew in every resample.
 
     Args:
         data: The evaluation.
         resampling: Of questions and seeds.
 
     Returns:
-        A row for each method of `STATES` and budget that was played; none where none of `ADAPTIVE` was.
+        A row for DICE-PC and for what is left of it without the agreement, and without anything, in the state, for each
+        budget that was played; none where no adaptive method was.
 
     Example:
         >>> import dataclasses
