@@ -167,7 +167,9 @@ def remembered(module: eqx.Module, name: str, compute: Callable[[], Any]) -> Any
         return module if kept[1] is None else kept[1]
     value = compute()
     if all(concrete(leaf) for leaf in jax.tree.leaves(value)):
-        _KEPT[key] = weakref.ref(module, lambda _: _KEPT.pop(key, None)), None if value is module else value
+        # Bound here: modules that die with the interpreter find its globals gone.
+        forget = functools.partial(_KEPT.pop, key, None)
+        _KEPT[key] = weakref.ref(module, lambda _: forget()), None if value is module else value
     return value
 
 
