@@ -139,6 +139,7 @@ class Run:
         if state.step > config.steps:
             raise InputError("steps", f"is {config.steps}, and {state.step} are taken already: name as many or more")
         self._write_plan()
+        self._sampler.open()
         try:
             how, why = self._steps(began, announce)
         except CallFailed as failed:

@@ -44,6 +44,10 @@ class AbstractSampler(abc.ABC):
         """
 
     @abc.abstractmethod
+    def open(self) -> None:
+        """Remove what a run that was killed has left; only who works in the folder alone may."""
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Leave nothing behind."""
 
@@ -61,6 +65,9 @@ class LocalSampler(AbstractSampler):
     def complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         """See `AbstractSampler`."""
         return sample_completions(self.model, prompts, controls, () if adapter is None else (adapter,))
+
+    def open(self) -> None:
+        """Nothing is left by any."""
 
     def close(self) -> None:
         """Nothing was left."""
@@ -80,10 +87,6 @@ class ServerSampler(AbstractSampler):
     def __init__(self, endpoint: EndpointModel, folder: Path, config: LoraConfig, base: str, most: int):
         self.endpoint, self._folder, self._config, self._base, self._most = endpoint, folder, config, base, most
         self._loaded: list[tuple[Adapter, str]] = []
-        # What a run that was killed has left.
-        for left in folder.glob("hqre-*"):
-            endpoint.withdraw_adapter(left.name)
-            shutil.rmtree(left, ignore_errors=True)
 
     def complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         """See `AbstractSampler`."""
@@ -93,6 +96,12 @@ class ServerSampler(AbstractSampler):
         if failures:
             raise CallFailed(f"{len(failures)} of {len(results)} calls failed: {failures[0].detail}")
         return [result for result in results if isinstance(result, Completion)]
+
+    def open(self) -> None:
+        """See `AbstractSampler`."""
+        for left in self._folder.glob("hqre-*"):
+            self.endpoint.withdraw_adapter(left.name)
+            shutil.rmtree(left, ignore_errors=True)
 
     def close(self) -> None:
         """Take all adapters from the server."""
