@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import jax
@@ -16,6 +17,7 @@ from hqre_jax.bridge.models._prompts import PromptReader, bucket, lay_out
 _SMALLEST_BATCH = 8  # products of smaller matrices are computed in another order
 _FIRST_STEPS = 64  # steps that memory is first laid out for; shorter sums are ordered by the size of the batch
 _MOST_BYTES = 4 * 2**30  # of the memory of a batch
+_AT_ONCE = 2  # batches
 
 
 @dataclass
@@ -75,8 +77,14 @@ def generate(
         max_batch: Most rows at once.
     """
     smallest = _smallest_batch(decoder, max_batch)
-    for batch in _batches(decoder, rows, max_batch):
-        _generate_batch(decoder, reader, batch, end_tokens, smallest)
+    batches = list(_batches(decoder, rows, max_batch))
+    if len(batches) == 1:
+        _generate_batch(decoder, reader, batches[0], end_tokens, smallest)
+        return
+    # While one batch is written the next one is read: by itself neither keeps all cores at work.
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        for ended in [threads.submit(_generate_batch, decoder, reader, one, end_tokens, smallest) for one in batches]:
+            ended.result()
 
 
 def _smallest_batch(decoder: Decoder, max_batch: int) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class PromptReader:
         self._max_bytes = max_bytes
         self._kept: OrderedDict[bytes, Stretch] = OrderedDict()
         self._num_bytes = 0
+        self._lock = threading.Lock()
         shape = decoder.architecture
         dtype = decoder.embedding.dtype
         self._padding = Stretch(
@@ -69,6 +71,10 @@ class PromptReader:
         Returns:
             What stays of each in memory.
         """
+        with self._lock:
+            return self._read(prompts)
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> list[ReadPrompt]:
         parts = [list(_parts(tokens, self._end_tokens)) for tokens in prompts]
         read: list[list[Stretch]] = [[] for _ in prompts]
         num_cached = [0] * len(prompts)
