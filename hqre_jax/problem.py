@@ -6,12 +6,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
-from hqre_jax.core._namespace import namespace
-from hqre_jax.core._programs import compiled, in_numpy, remembered, unnamed, with_fields
+from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._programs import compiled, in_numpy, is_familiar, remembered, unnamed, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
 from hqre_jax.core._types import (
@@ -29,6 +29,8 @@ from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
+# Payoffs of games that numpy answers for, and questions of one shape after which a program is worth its compilation.
+_FEW_PAYOFFS, _OFTEN = 512, 30
 
 
 class Problem(eqx.Module):
@@ -109,11 +111,12 @@ class Problem(eqx.Module):
     def well_posed(self) -> Bool[Array, ""]:
         """Whether temperatures and payoffs are what the constructor demands where it can see them."""
         ratio = self.game.payoff_range()[:, None] / self.tau
-        return jnp.all((self.tau > 0) & jnp.isfinite(self.tau) & (ratio <= _MAX_RATIONALITY))
+        xp = namespace(ratio)
+        return xp.all((self.tau > 0) & xp.isfinite(self.tau) & (ratio <= _MAX_RATIONALITY))
 
     def at_scale(self, scale: Scalar | float) -> "Problem":
         """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
-        return eqx.tree_at(lambda p: p.scale, self, jnp.asarray(scale, self.game.dtype))
+        return with_fields(self, scale=namespace(self.tau, scale).asarray(scale, self.game.dtype))
 
     def reference(self) -> Policy:
         """ρ, ``(player, information state, action)``, padding 0."""
@@ -175,7 +178,8 @@ class Problem(eqx.Module):
 
     def response_to(self, action_values: ActionValues) -> LogPolicy:
         """``Q_i(x,·)/τ_i(x) + log ρ_i(·|x)``, the logits that answer given action values; padding 0."""
-        return jnp.where(self.mask, action_values / self.tau[..., None] + self.log_reference, 0.0)
+        xp = namespace(action_values, self.tau)
+        return xp.where(self.mask, action_values / self.tau[..., None] + self.log_reference, 0.0)
 
     def log_policy(self, logits: LogPolicy) -> LogPolicy:
         """The log-policy of unnormalised logits."""
@@ -184,6 +188,19 @@ class Problem(eqx.Module):
     def policy(self, logits: LogPolicy) -> Policy:
         """The policy of unnormalised logits."""
         return probabilities(self.log_policy(logits), self.mask)
+
+
+def is_early(problem: Problem, what: str) -> bool:
+    """Whether a small problem is one of the first few of its shape, before a program is worth its compilation.
+
+    Args:
+        problem: The problem; of a game that shows its payoffs, in double precision, that is.
+        what: Which program that would be.
+    """
+    payoffs = problem.game.payoff_tensor() if problem.game.speaks_numpy else None
+    if payoffs is None or len(payoffs) < 2 or payoffs.size > _FEW_PAYOFFS or payoffs.dtype != np.float64:
+        return False
+    return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem, _OFTEN, what)
 
 
 def filled_up(array: Array, shape: tuple[int, ...], fill: float) -> Array:

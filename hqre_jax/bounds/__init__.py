@@ -14,14 +14,11 @@ from hqre_jax.bounds._matrices import double_difference, spectral_radius
 from hqre_jax.bounds._nested import Nested, nested_constants, nested_factor
 from hqre_jax.bounds._one_shot import Bounds, cancelling_scales, one_shot_bounds
 from hqre_jax.bounds._regret import RegretMajorant, regret_majorant
-from hqre_jax.core._programs import compiled, in_numpy, is_familiar, remembered
-from hqre_jax.core._temperatures import as_array, concrete
+from hqre_jax.core._programs import compiled, in_numpy, remembered
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.games._game import AbstractGame
 from hqre_jax.games._world_states import AbstractWorldStateGame, world_states
-from hqre_jax.problem import Problem
-
-# Payoffs of games that numpy bounds, and questions of one shape after which a program is worth its compilation.
-_FEW_PAYOFFS, _OFTEN = 512, 30
+from hqre_jax.problem import Problem, is_early
 
 __all__ = [
     "Bounds",
@@ -71,20 +68,10 @@ def bounds(problem: Problem) -> Bounds:
         (6.5, True)
     """
     centered = problem.centered()
-    if not _numpy_is_quicker(centered):
+    # Among more players the search for weights magnifies the rounding by which the two ways differ.
+    if centered.game.num_players != 2 or not is_early(centered, "bounds"):
         return _bounds(centered)
     return remembered(centered, "bounds", lambda: _by_numpy(centered))
-
-
-def _numpy_is_quicker(problem: Problem) -> bool:
-    """Whether a problem is one of the first few of a shape, before a program is worth its compilation.
-
-    And between two players: among more, the search for weights magnifies the rounding by which the two ways differ.
-    """
-    payoffs = problem.game.payoff_tensor() if problem.game.speaks_numpy else None
-    if payoffs is None or len(payoffs) != 2 or payoffs.size > _FEW_PAYOFFS or payoffs.dtype != np.float64:
-        return False
-    return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem, _OFTEN)
 
 
 def _by_numpy(problem: Problem) -> Bounds:

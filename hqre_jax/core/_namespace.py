@@ -20,9 +20,39 @@ else:
     Array = jax.Array | np.ndarray | np.generic
 
 
-def namespace(array: Array) -> ModuleType:
-    """``numpy`` for its own arrays and numbers, ``jax.numpy`` for all others."""
-    return np if isinstance(array, np.ndarray | np.generic) else jnp
+def namespace(*arrays: Array) -> ModuleType:
+    """``numpy`` where all are its own arrays and numbers, ``jax.numpy`` otherwise."""
+    return np if all(isinstance(array, np.ndarray | np.generic) for array in arrays) else jnp
+
+
+def repeat_while(
+    xp: ModuleType, unfinished: Callable[[Any], Any], step: Callable[[Any], Any], state: Any
+) -> Any:
+    """The first of the states ``state``, ``step(state)``, … that is not ``unfinished``."""
+    if xp is jnp:
+        return jax.lax.while_loop(unfinished, step, state)
+    while unfinished(state):
+        state = step(state)
+    return state
+
+
+def placed(xp: ModuleType, array: Array, index: Any, value: Any) -> Array:
+    """A copy of the array with a value at an index."""
+    if xp is jnp:
+        return array.at[index].set(value)
+    copy: Any = np.array(array)
+    copy[index] = value
+    return copy
+
+
+def solution_of(xp: ModuleType, matrix: Float[Array, "n n"], sides: Float[Array, "n *m"]) -> Float[Array, "n *m"]:
+    """``matrix⁻¹ sides``; not finite where the matrix is singular."""
+    if xp is jnp:
+        return jnp.linalg.solve(matrix, sides)
+    try:
+        return np.linalg.solve(matrix, sides)
+    except np.linalg.LinAlgError:
+        return np.full_like(sides, np.nan)
 
 
 def repeated(xp: ModuleType, count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:

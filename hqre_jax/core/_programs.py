@@ -109,15 +109,16 @@ def known_options(options: dict[str, Any]) -> dict[str, Any]:
     return options if _known(tuple(options.items())) else {}
 
 
-def is_familiar(value: Any, often: int) -> bool:
+def is_familiar(value: Any, often: int, what: str = "") -> bool:
     """Whether something of this structure and these shapes has been asked about more than so often, now included.
 
     Args:
         value: A module; its names do not count.
         often: From when on a program of its own is worth its compilation.
+        what: Which program that would be.
     """
     leaves, structure = jax.tree.flatten(unnamed(value))
-    kind = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    kind = what, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
     _ASKED[kind] += 1
     return _ASKED[kind] > often
 

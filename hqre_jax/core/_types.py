@@ -6,7 +6,7 @@ game one per world state, a tree one per information set. Entries beyond a playe
 information states or actions are padding: ``False`` in the action mask and exactly 0 in a policy.
 """
 
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from hqre_jax.core._input import (
     InputError as InputError,
@@ -35,6 +35,7 @@ from hqre_jax.core._input import (
 from hqre_jax.core._input import (
     spoken as spoken,
 )
+from hqre_jax.core._namespace import Array
 
 ActionMask = Bool[Array, "player state action"]
 Policy = Float[Array, "player state action"]

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._types import LogPolicy
 from hqre_jax.equilibrium._linearization import defect
 from hqre_jax.problem import Problem
@@ -28,6 +30,8 @@ def reattach(problem: Problem, logits: LogPolicy) -> LogPolicy:
     Returns:
         The same logits, differentiable. Derivatives mean something only where the solve succeeded.
     """
+    if namespace(logits) is np:  # nothing is derived there
+        return logits
     shape = logits.shape
     found = jax.lax.stop_gradient(logits).ravel()
 

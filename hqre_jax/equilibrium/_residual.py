@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from hqre_jax.core._namespace import namespace
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import kl, log_sum_exp, probabilities, safe_log
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
@@ -28,7 +29,8 @@ def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Proble
         The undamped residual, a pure number in [0, 1].
     """
     gap = probabilities(log_policy, problem.mask) - problem.policy(response)
-    return jnp.max(jnp.abs(gap))
+    xp = namespace(gap)
+    return xp.max(xp.abs(gap))
 
 
 @compiled

@@ -7,9 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from hqre_jax.core._input import Continuation as Continuation
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._pairwise import PairwisePayoffs
 from hqre_jax.games._simulator import AbstractSimulator
@@ -240,5 +241,5 @@ def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[
     if continuation == "soft":
         return bonus
     if continuation == "plain":
-        return jnp.zeros_like(bonus)
+        return namespace(bonus).zeros_like(bonus)
     return bonus - bonus[::-1]

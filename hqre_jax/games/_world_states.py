@@ -79,7 +79,7 @@ class AbstractWorldStateGame(AbstractGame):
 
     def discount_factor(self) -> Scalar:
         """Discount γ; 0 where play ends at once."""
-        return jnp.zeros((), self.dtype)
+        return namespace(self.payoffs).zeros((), self.dtype)
 
     def aggregate(self, per_world: Float[Array, "player world *rest"]) -> Float[Array, "player state *rest"]:
         """Sum over the worlds of each information state."""
@@ -101,14 +101,14 @@ class AbstractWorldStateGame(AbstractGame):
     ) -> Evaluation:
         """See `AbstractGame.evaluate`; ``targets`` freezes the continuation values instead of solving for them."""
         payoffs = self.world_payoffs()
-        num_actions = payoffs.shape[2:]
+        xp, num_actions = namespace(payoffs), payoffs.shape[2:]
         at_worlds = self.at_worlds(probabilities(log_policy, self.action_mask))
         policies = [at_worlds[j, :, :a] for j, a in enumerate(num_actions)]
         paid = share(self.at_worlds(bonus), continuation)
         gamma = self.discount_factor()
         transitions = self.world_transitions()
         occupancy = self.world_initial()
-        continues = jnp.zeros((self.num_players, 0), payoffs.dtype)
+        continues = xp.zeros((self.num_players, 0), payoffs.dtype)
         # Where play ends at once each player's payoffs are scaled by themselves: the compiler takes that out of a
         # solver's loop, and the player's slice with it, which it would otherwise copy at every evaluation.
         own_scale = payoff_scale
@@ -125,19 +125,19 @@ class AbstractWorldStateGame(AbstractGame):
             occupancy = occupancy + self.spread(entered)
             payoffs = payoffs + gamma * jnp.einsum("w...t,it->iw...", transitions, targets)
         beliefs = self.beliefs(occupancy)
-        own = jnp.stack(
+        own = xp.stack(
             [
-                jnp.pad(_average_others(own_scale * payoffs[i], policies, i), ((0, 0), (0, max(num_actions) - a)))
+                xp.pad(_average_others(own_scale * payoffs[i], policies, i), ((0, 0), (0, max(num_actions) - a)))
                 for i, a in enumerate(num_actions)
             ]
         )
-        world_values = jnp.sum(at_worlds * own, axis=-1) + paid
-        normalised = occupancy * jnp.where(gamma < 1, 1 - gamma, 1)
+        world_values = xp.sum(at_worlds * own, axis=-1) + paid
+        normalised = occupancy * xp.where(gamma < 1, 1 - gamma, 1)
         return Evaluation(
-            action_values=jnp.where(self.action_mask, self.aggregate(beliefs[..., None] * own), 0.0),
+            action_values=xp.where(self.action_mask, self.aggregate(beliefs[..., None] * own), 0.0),
             values=self.aggregate(beliefs * world_values),
             initial_values=world_values @ self.world_initial(),
-            reach=self.aggregate(jnp.broadcast_to(normalised, beliefs.shape)),
+            reach=self.aggregate(xp.broadcast_to(normalised, beliefs.shape)),
             continuation=continues if transitions is None else self.gather(world_values),
         )
 
@@ -255,11 +255,11 @@ def _average_others(
     tensor: Float[Array, "world *actions"], policies: list[Float[Array, "world _"]], player: int
 ) -> Float[Array, "world own"]:
     """``E_{a_-i~π_-i(w)}`` of a tensor over joint actions, player i's own action kept."""
-    letters = string.ascii_letters[1 : len(policies) + 1]
+    xp, letters = namespace(tensor, *policies), string.ascii_letters[1 : len(policies) + 1]
     for j in reversed(range(len(policies))):
         if j != player:
             kept = letters[: j + 1] + (letters[player] if j < player else "")
-            tensor = jnp.einsum(f"A{kept},A{letters[j]}->A{kept.replace(letters[j], '')}", tensor, policies[j])
+            tensor = xp.einsum(f"A{kept},A{letters[j]}->A{kept.replace(letters[j], '')}", tensor, policies[j])
     return tensor
 
 

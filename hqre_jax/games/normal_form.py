@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -76,7 +75,7 @@ class NormalFormGame(AbstractWorldStateGame):
 
     def beliefs(self, occupancy):
         """Certainty."""
-        return jnp.ones((self.num_players, 1), self.payoffs.dtype)
+        return namespace(self.payoffs).ones((self.num_players, 1), self.payoffs.dtype)
 
     def aggregate(self, per_world):
         """One world is one information state."""

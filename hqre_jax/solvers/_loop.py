@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Int
 
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
+from hqre_jax.core._namespace import Array, namespace, repeat_while
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array
@@ -36,7 +36,7 @@ def iterate(
         Final state, result code, number of steps taken.
     """
     start = solver.init(problem, log_policy)
-    state, steps = proceed(solver, problem, start, jnp.zeros((), int), tol, max_steps)
+    state, steps = proceed(solver, problem, start, namespace(problem.tau).zeros((), int), tol, max_steps)
     return state, verdict(solver, problem, state, tol), steps
 
 
@@ -58,15 +58,16 @@ def proceed(
         state, steps = carry
         return solver.step(problem, state), steps + 1
 
-    return jax.lax.while_loop(unfinished, advance, (state, steps))
+    return repeat_while(namespace(problem.tau), unfinished, advance, (state, steps))
 
 
 def verdict(solver: AbstractSolver, problem: Problem, state: Any, tol: Scalar) -> Int[Array, ""]:
     """Result code of a final state: what `terminate` says, softened to "almost" near the tolerance."""
     done, code = solver.terminate(problem, state, tol)
-    code = jnp.where(done, code, RESULTS.max_steps_reached.code)
+    xp = namespace(code)
+    code = xp.where(done, code, RESULTS.max_steps_reached.code)
     near = (code != RESULTS.successful.code) & (state.iterate.residual <= solver.almost * tol)
-    return jnp.where(near, RESULTS.almost_successful.code, code)
+    return xp.where(near, RESULTS.almost_successful.code, code)
 
 
 @compiled

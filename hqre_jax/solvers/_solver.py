@@ -5,8 +5,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Bool, Int
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.equilibrium._residual import residual_between
@@ -63,15 +64,16 @@ def look(problem: Problem, logits: LogPolicy, before: Iterate | None = None) -> 
     log_policy = problem.log_policy(logits)
     response = problem.response_logits(log_policy)
     residual = residual_between(log_policy, response, problem)
+    xp = namespace(residual)
     if before is None:
-        return Iterate(logits, response, residual, residual, jnp.zeros((), int))
+        return Iterate(logits, response, residual, residual, xp.zeros((), int))
     better = residual < before.best
     return Iterate(
         logits,
         response,
         residual,
-        jnp.where(better, residual, before.best),
-        jnp.where(better, 0, before.stalled + 1),
+        xp.where(better, residual, before.best),
+        xp.where(better, 0, before.stalled + 1),
     )
 
 
@@ -119,6 +121,8 @@ class AbstractSolver(eqx.Module):
     patience: ClassVar[int]
     # A residual within this factor of the tolerance is almost a success.
     almost: ClassVar[float] = ALMOST
+    # Whether `init`, `step` and `terminate` also take problems of numpy, and then stay in it.
+    speaks_numpy: ClassVar[bool] = False
     # Whether it follows the principal branch from the reference on.
     follows_branch: ClassVar[bool] = False
 
@@ -137,17 +141,18 @@ class AbstractSolver(eqx.Module):
     def terminate(self, problem: Problem, state: Any, tol: Scalar) -> tuple[Bool[Array, ""], Int[Array, ""]]:
         """Whether to stop, and the code of the result if so."""
         iterate = state.iterate
-        finite = jnp.isfinite(iterate.residual) & jnp.all(jnp.isfinite(iterate.logits))
-        code = jnp.where(
+        xp = namespace(iterate.residual)
+        finite = xp.isfinite(iterate.residual) & xp.all(xp.isfinite(iterate.logits))
+        code = xp.where(
             finite,
-            jnp.where(iterate.residual <= tol, RESULTS.successful.code, RESULTS.diverged.code),
+            xp.where(iterate.residual <= tol, RESULTS.successful.code, RESULTS.diverged.code),
             RESULTS.nonfinite.code,
         )
         return ~finite | (iterate.residual <= tol) | (iterate.stalled >= self.patience), code
 
     def on_branch(self, problem: Problem, state: Any) -> Bool[Array, ""]:
         """Whether a state lies where the principal branch first arrives at the requested temperatures."""
-        return jnp.asarray(False)
+        return namespace(problem.tau).asarray(False)
 
     def position(self, problem: Problem, state: Any) -> tuple[LogPolicy, Scalar]:
         """Where a state is on the path ``τ/s``: logits, and s, which is 1 but on the way along the branch."""

@@ -4,8 +4,9 @@ from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._namespace import Array, namespace, placed, solution_of
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
 from hqre_jax.problem import Problem
@@ -46,6 +47,7 @@ class FixedPoint(AbstractSolver):
     name: ClassVar[str] = "fixed_point"
     default_max_steps: ClassVar[int] = 10_000
     patience: ClassVar[int] = 500
+    speaks_numpy: ClassVar[bool] = True
 
     def __check_init__(self):
         if self.memory < 1:
@@ -53,39 +55,39 @@ class FixedPoint(AbstractSolver):
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`."""
-        iterate = look(problem, center(log_policy, problem.mask))
+        xp, iterate = namespace(problem.tau), look(problem, center(log_policy, problem.mask))
         size, dtype = iterate.logits.size, iterate.logits.dtype
-        empty = jnp.zeros((min(self.memory, size), size), dtype)
-        least = jnp.linalg.norm(self._defect(problem, iterate))
-        return State(iterate, empty, empty, jnp.zeros((), int), jnp.ones((), dtype), least)
+        empty = xp.zeros((min(self.memory, size), size), dtype)
+        least = xp.linalg.norm(self._defect(problem, iterate))
+        return State(iterate, empty, empty, xp.zeros((), int), xp.ones((), dtype), least)
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one evaluation of the game."""
-        here = state.iterate
+        xp, here = namespace(problem.tau), state.iterate
         z = here.logits.ravel()
         f = self._defect(problem, here)
         memory = len(state.points)
-        used = jnp.arange(memory) < state.count
+        used = xp.arange(memory) < state.count
         gram = state.defects @ state.defects.T
-        ridge = jnp.finfo(z.dtype).eps * 10 * (jnp.trace(gram) + jnp.finfo(z.dtype).tiny)
-        gram = gram + ridge * jnp.eye(memory, dtype=z.dtype) + jnp.diag(jnp.where(used, 0.0, 1.0))
-        mix = jnp.linalg.solve(gram, state.defects @ f)
+        ridge = jnp.finfo(z.dtype).eps * 10 * (xp.trace(gram) + jnp.finfo(z.dtype).tiny)
+        gram = gram + ridge * xp.eye(memory, dtype=z.dtype) + xp.diag(xp.where(used, 0.0, 1.0))
+        mix = solution_of(xp, gram, state.defects @ f)
         step = state.damping * f - mix @ (state.points + state.damping * state.defects)
         candidate = center((z + step).reshape(here.logits.shape), problem.mask)
         seen = look(problem, candidate, here)
         there = self._defect(problem, seen)
-        size = jnp.linalg.norm(there)
+        size = xp.linalg.norm(there)
         accepted = size <= 2.0 * state.least
-        slot = jnp.mod(state.count, memory)
+        slot = xp.mod(state.count, memory)
         moved = candidate.ravel() - z
         changed = there - f
         return State(
             iterate=_choose(accepted, seen, here._replace(stalled=here.stalled + 1)),
-            points=jnp.where(accepted, state.points.at[slot].set(moved), 0.0),
-            defects=jnp.where(accepted, state.defects.at[slot].set(changed), 0.0),
-            count=jnp.where(accepted, state.count + 1, 0),
-            damping=jnp.where(accepted, state.damping, 0.5 * state.damping),
-            least=jnp.minimum(size, state.least),
+            points=xp.where(accepted, placed(xp, state.points, slot, moved), 0.0),
+            defects=xp.where(accepted, placed(xp, state.defects, slot, changed), 0.0),
+            count=xp.where(accepted, state.count + 1, 0),
+            damping=xp.where(accepted, state.damping, 0.5 * state.damping),
+            least=xp.minimum(size, state.least),
         )
 
     @staticmethod
@@ -94,4 +96,5 @@ class FixedPoint(AbstractSolver):
 
 
 def _choose(condition: Bool[Array, ""], yes: Iterate, no: Iterate) -> Iterate:
-    return Iterate(*(jnp.where(condition, a, b) for a, b in zip(yes, no, strict=True)))
+    xp = namespace(condition)
+    return Iterate(*(xp.where(condition, a, b) for a, b in zip(yes, no, strict=True)))

@@ -17,6 +17,7 @@ from hqre_jax.solvers import FixedPoint, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, look
 from hqre_jax.solving._choice import choice, followers, method_of, step_limit
+from hqre_jax.solving._early import early_answer
 from hqre_jax.solving._solution import History, Solution, SolveError
 from hqre_jax.solving._steps import Found, certified, finish, found_by, frozen, starting_point
 
@@ -43,8 +44,8 @@ def solve(
 ) -> Solution:
     """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
-    Small games of many shapes share programs until so many were of one shape that it gets its own: answers then differ
-    by rounding. ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
+    The first few small games of a shape are solved in numpy; later ones of many shapes share programs until so many
+    were of one shape that it gets its own: answers then differ by rounding. ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
     tracing nothing is raised: ask ``sol.successful``.
 
     Args:
@@ -96,6 +97,10 @@ def solve(
     traced = not all(concrete(leaf) for leaf in jax.tree.leaves((problem, start, tol_value)))
     if history and traced:
         raise InputError("history", "cannot be kept under jit, vmap or grad: solve outside, or pass history=False")
+    if not (traced or history):
+        early = early_answer(problem, method, start, tol_value, steps)
+        if early is not None:
+            return Solution(problem=problem, solver=early[0], history=None, evidence=None, **early[1])
     # Small games share programs, unless more than the answer is kept, or so many were of one shape that it has its own.
     known = not traced and all(concrete(leaf) for leaf in jax.tree.leaves(method))
     alone = not known or history or getattr(method, "checkpoint", None) is not None

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Bool, Int
 
 from hqre_jax.bounds import bounds
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
@@ -63,13 +64,13 @@ def found_by(
 ) -> Found:
     """What a solver's final state says. The residual alone decides success, also where a branch was lost."""
     iterate = state.iterate
-    code = jnp.where(iterate.residual <= tol, RESULTS.successful.code, code)
+    xp = namespace(iterate.residual)
+    code = xp.where(iterate.residual <= tol, RESULTS.successful.code, code)
     on_branch = method.on_branch(problem, state)
     return Found(iterate.logits, iterate.residual, code, steps, on_branch, getattr(state, "evidence", None))
 
 
-@compiled
-def finish(problem: Problem, centered: Problem, found: Found, unique: Bool[Array, ""]) -> dict[str, Any]:
+def answer_of(problem: Problem, centered: Problem, found: Found, unique: Bool[Array, ""]) -> dict[str, Any]:
     """What a solution says of the policy that was found, with derivatives reattached; worth by payoffs as given."""
     # No derivative of an answer is known whose game is known by samples only.
     sampled = problem.game.sampler() is not None
@@ -77,12 +78,13 @@ def finish(problem: Problem, centered: Problem, found: Found, unique: Bool[Array
     log_policy = log_softmax(logits, problem.mask)
     evaluation = problem.evaluate(log_policy)
     # Under tracing no temperature can be refused: what would have been is no success.
-    code = jnp.where(problem.well_posed(), found.code, RESULTS.nonfinite.code)
+    xp = namespace(found.residual)
+    code = xp.where(problem.well_posed(), found.code, RESULTS.nonfinite.code)
     good = (code == RESULTS.successful.code) | (code == RESULTS.almost_successful.code)
-    selection = jnp.where(
+    selection = xp.where(
         good & unique,
         SELECTIONS.unique.code,
-        jnp.where(good & found.on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
+        xp.where(good & found.on_branch, SELECTIONS.principal_branch.code, SELECTIONS.unselected.code),
     )
     return {
         "log_policy": log_policy,
@@ -94,3 +96,6 @@ def finish(problem: Problem, centered: Problem, found: Found, unique: Bool[Array
         "result_code": code,
         "selection_code": selection,
     }
+
+
+finish = compiled(answer_of)

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
+from hqre_jax.core._namespace import Array, namespace, placed, repeat_while
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import LogPolicy, Policy, Scalar
 from hqre_jax.problem import Problem
@@ -52,7 +53,7 @@ class State(NamedTuple):
     @property
     def tangent(self) -> Point:
         """Unit tangent."""
-        return self.curve[0] / jnp.linalg.norm(self.curve[0])
+        return self.curve[0] / namespace(self.curve).linalg.norm(self.curve[0])
 
 
 class Stride(NamedTuple):
@@ -164,9 +165,9 @@ class AbstractBranch(AbstractSolver):
 
     def continued(self, state: State, there: Corrected, point: Point, algebra: Any, length: Scalar) -> tuple[Any, Any]:
         """The curve's coefficients at the next point, and what is kept: here from the tangents of both ends."""
-        tangent = unit_along(there.onwards, state.tangent)
-        half = jnp.where(length > 0, 0.5 / jnp.where(length > 0, length, 1.0), 0.0)
-        return jnp.stack([tangent, half * (tangent - state.curve[0])]), algebra
+        xp, tangent = namespace(length), unit_along(there.onwards, state.tangent)
+        half = xp.where(length > 0, 0.5 / xp.where(length > 0, length, 1.0), 0.0)
+        return xp.stack([tangent, half * (tangent - state.curve[0])]), algebra
 
     def refused(self, before: Any, after: Any) -> Any:
         """What is kept of a step that is not taken."""
@@ -178,14 +179,16 @@ class AbstractBranch(AbstractSolver):
 
     def init(self, problem: Problem, log_policy: LogPolicy) -> State:
         """See `AbstractSolver.init`; the given policy is not used."""
-        point = point_of(problem, problem.log_reference, jnp.zeros((), problem.log_reference.dtype))
+        xp = namespace(problem.tau)
+        zero = xp.zeros((), problem.log_reference.dtype)
+        point = point_of(problem, problem.log_reference, zero)
         return State(
             iterate=self.first_look(problem, logits_of(problem, point)),
             point=point,
-            curve=jnp.zeros((self.order, point.size), point.dtype).at[0, -1].set(1.0),
-            length=jnp.zeros((), point.dtype),
-            watch=watch(point.dtype),
-            accepted=jnp.asarray(True),
+            curve=placed(xp, xp.zeros((self.order, point.size), point.dtype), (0, -1), 1.0),
+            length=zero,
+            watch=watch(zero),
+            accepted=xp.asarray(True),
             algebra=self.begin(problem, point),
         )
 
@@ -195,29 +198,29 @@ class AbstractBranch(AbstractSolver):
 
     def step(self, problem: Problem, state: State) -> State:
         """See `AbstractSolver.step`; one prediction, and corrections."""
-        goal = rationality(problem)
+        xp, goal = namespace(problem.tau), rationality(problem)
         stride = _stride(state, goal)
         length, begins, landing, arrived = stride
         predicted, ahead = _predicted(state, length)
-        predicted = predicted.at[-1].set(jnp.where(landing, goal, predicted[-1]))
+        predicted = placed(xp, predicted, -1, xp.where(landing, goal, predicted[-1]))
         there = self.correct(problem, state.algebra, predicted, state.tangent, stride)
-        position = jnp.where(landing, goal, there.point[-1])
+        position = xp.where(landing, goal, there.point[-1])
         point = point_of(problem, logits_of(problem, there.point), position)
         change, algebra = self.change(problem, state, there, stride)
         curve, algebra = self.continued(state, there, point, algebra, length)
 
         on_the_way = ~begins & ~arrived
-        slant = jnp.linalg.norm(curve[0] - ahead)
+        slant = xp.linalg.norm(curve[0] - ahead)
         judged = judge(state.watch, length, change=change, slant=slant, sound=there.good & on_the_way)
         moved = state._replace(
             iterate=self._seen(problem, there, point, stride, state.iterate),
             point=point,
             curve=curve,
-            watch=jax.tree.map(lambda new, old: jnp.where(on_the_way, new, old), judged.kept, state.watch),
-            accepted=jnp.asarray(True),
+            watch=jax.tree.map(lambda new, old: xp.where(on_the_way, new, old), judged.kept, state.watch),
+            accepted=xp.asarray(True),
             algebra=algebra,
         )
-        off = self.slack * there.distance / jnp.where(on_the_way, length, 1.0)
+        off = self.slack * there.distance / xp.where(on_the_way, length, 1.0)
         slopes = state.tangent[-1] + off, moved.tangent[-1] - off
         close = (
             judged.close
@@ -226,25 +229,25 @@ class AbstractBranch(AbstractSolver):
             & (state.tangent @ moved.tangent >= self.turn)
         )
         inside = (landing | (position < goal)) & (position >= 0)
-        good = there.good & jnp.all(jnp.isfinite(curve)) & inside & (~on_the_way | close)
+        good = there.good & xp.all(xp.isfinite(curve)) & inside & (~on_the_way | close)
 
         # The error of an extrapolation grows with a power of the step, the third at least.
-        factor = jnp.clip((self.aim / jnp.maximum(there.miss, 1e-12)) ** 0.25, 0.2, self.growth)
-        factor = jnp.where(jnp.isfinite(there.miss), factor, 0.2)
-        first = jnp.minimum(_FIRST / jnp.maximum(_rate(problem, moved), jnp.finfo(length.dtype).eps), self.opening)
-        longer = jnp.where(begins, first, length * jnp.minimum(factor, judged.longer))
-        shorter = jnp.where(judged.refused.passing, judged.shorter, jnp.minimum(judged.shorter, length * factor))
+        factor = xp.clip((self.aim / xp.maximum(there.miss, 1e-12)) ** 0.25, 0.2, self.growth)
+        factor = xp.where(xp.isfinite(there.miss), factor, 0.2)
+        first = xp.minimum(_FIRST / xp.maximum(_rate(problem, moved), jnp.finfo(length.dtype).eps), self.opening)
+        longer = xp.where(begins, first, length * xp.minimum(factor, judged.longer))
+        shorter = xp.where(judged.refused.passing, judged.shorter, xp.minimum(judged.shorter, length * factor))
         # Without a beginning the branch is lost.
-        shorter = jnp.where(begins, jnp.finfo(length.dtype).tiny, shorter)
-        moved = moved._replace(length=jnp.where(landing, state.length, longer))
+        shorter = xp.where(begins, jnp.finfo(length.dtype).tiny, shorter)
+        moved = moved._replace(length=xp.where(landing, state.length, longer))
         refused = state._replace(
-            iterate=state.iterate._replace(stalled=jnp.where(arrived, state.iterate.stalled + 1, 0)),
-            length=jnp.where(arrived, state.length, shorter),
+            iterate=state.iterate._replace(stalled=xp.where(arrived, state.iterate.stalled + 1, 0)),
+            length=xp.where(arrived, state.length, shorter),
             watch=judged.refused,
-            accepted=jnp.asarray(False),
+            accepted=xp.asarray(False),
             algebra=self.refused(state.algebra, algebra),
         )
-        return jax.tree.map(lambda new, old: jnp.where(good, new, old), moved, refused)
+        return jax.tree.map(lambda new, old: xp.where(good, new, old), moved, refused)
 
     def correct(self, problem: Problem, algebra: Any, predicted: Point, tangent: Point, stride: Stride) -> Corrected:
         """Return to the curve by Newton's method, at right angles to the tangent or, at the end, at fixed t.
@@ -261,7 +264,8 @@ class AbstractBranch(AbstractSolver):
         Returns:
             The corrected point and what is known about it.
         """
-        border = jnp.where(stride.landing, jnp.zeros_like(tangent).at[-1].set(1.0), tangent)
+        xp = namespace(predicted)
+        border = xp.where(stride.landing, placed(xp, xp.zeros_like(tangent), -1, 1.0), tangent)
         enough, acceptable = self.tolerances(stride)
 
         def newton(carry):
@@ -269,35 +273,35 @@ class AbstractBranch(AbstractSolver):
             found = self.newton(problem, algebra, point, border, border @ (point - predicted), stride)
             moved = point + found.correction
             moved_policy = policy_of(problem, moved)
-            size = jnp.maximum(_distance(moved_policy, policy), found.size)
-            return moved, moved_policy, found.onwards, found.algebra, jnp.stack([last[1], size]), count + 1
+            size = xp.maximum(_distance(moved_policy, policy), found.size)
+            return moved, moved_policy, found.onwards, found.algebra, xp.stack([last[1], size]), count + 1
 
         def unfinished(carry):
             *_, last, count = carry
             # Stop when on the curve, out of patience, or visibly not contracting.
-            hopeless = ~(last[1] < jnp.inf) | ((count >= 2) & (last[1] > 0.7 * last[0])) | (last[1] > _HOPELESS)
+            hopeless = ~(last[1] < xp.inf) | ((count >= 2) & (last[1] > 0.7 * last[0])) | (last[1] > _HOPELESS)
             more = (last[1] > enough) & (count < self.corrections) & ~hopeless & ~stride.arrived
             return (count == 0) | more
 
         policy = policy_of(problem, predicted)
-        one = jnp.ones((), predicted.dtype)
-        start = (predicted, policy, tangent, algebra, jnp.stack([one, one]), jnp.zeros((), int))
-        found = newton(start) if self.corrections == 1 else jax.lax.while_loop(unfinished, newton, start)
+        one = xp.ones((), predicted.dtype)
+        start = (predicted, policy, tangent, algebra, xp.stack([one, one]), xp.zeros((), int))
+        found = newton(start) if self.corrections == 1 else repeat_while(xp, unfinished, newton, start)
         point, corrected, onwards, algebra, last, _ = found
         miss = _distance(corrected, policy)
-        good = (stride.arrived | (last[1] <= acceptable)) & (miss <= self.miss) & jnp.all(jnp.isfinite(point))
-        return Corrected(point, onwards, algebra, good, miss, distance=jnp.linalg.norm(point - predicted))
+        good = (stride.arrived | (last[1] <= acceptable)) & (miss <= self.miss) & xp.all(xp.isfinite(point))
+        return Corrected(point, onwards, algebra, good, miss, distance=xp.linalg.norm(point - predicted))
 
     def terminate(self, problem: Problem, state: State, tol: Scalar):
         """See `AbstractSolver.terminate`, from the arrival on; a step that shrinks to nothing has lost the branch."""
         done, code = super().terminate(problem, state, tol)
-        goal = rationality(problem)
-        endless = ~jnp.isfinite(goal)
+        xp, goal = namespace(problem.tau), rationality(problem)
+        endless = ~xp.isfinite(goal)
         arrived = state.point[-1] >= goal
         lost = ~arrived & (state.length > 0) & (state.length < shortest(goal.dtype))
-        finite = jnp.isfinite(state.iterate.residual) & ~endless
-        failed = jnp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
-        return (done & arrived) | lost | endless, jnp.where(arrived, code, failed)
+        finite = xp.isfinite(state.iterate.residual) & ~endless
+        failed = xp.where(finite, RESULTS.diverged.code, RESULTS.nonfinite.code)
+        return (done & arrived) | lost | endless, xp.where(arrived, code, failed)
 
     def on_branch(self, problem: Problem, state: State) -> Bool[Array, ""]:
         """See `AbstractSolver.on_branch`."""
@@ -309,45 +313,50 @@ class AbstractBranch(AbstractSolver):
 
     def _seen(self, problem: Problem, there: Corrected, point: Point, stride: Stride, before: Iterate) -> Iterate:
         """The iterate at the next point; progress counts from the arrival on."""
-        seen = self.look(problem, there, point, stride, before)
+        xp, seen = namespace(point), self.look(problem, there, point, stride, before)
         return seen._replace(
-            best=jnp.where(stride.arrived, seen.best, seen.residual), stalled=jnp.where(stride.arrived, seen.stalled, 0)
+            best=xp.where(stride.arrived, seen.best, seen.residual), stalled=xp.where(stride.arrived, seen.stalled, 0)
         )
 
 
 def unit_along(direction: Point, tangent: Point) -> Point:
     """The unit vector of a direction, which goes on as the tangent came."""
-    onwards = direction / jnp.linalg.norm(direction)
-    return jnp.where(onwards @ tangent < 0, -onwards, onwards)
+    xp = namespace(direction)
+    onwards = direction / xp.linalg.norm(direction)
+    return xp.where(onwards @ tangent < 0, -onwards, onwards)
 
 
 def _predicted(state: State, length: Scalar) -> tuple[Point, Point]:
     """The curve and its tangent a step beyond the point, extrapolated; over a bifurcation by a parabola at most."""
-    ahead, slope = jnp.zeros_like(state.point), jnp.zeros_like(state.point)
+    xp = namespace(state.point)
+    ahead, slope = xp.zeros_like(state.point), xp.zeros_like(state.point)
     for k in reversed(range(len(state.curve))):
-        coefficient = state.curve[k] if k < 2 else jnp.where(state.watch.passing, 0.0, state.curve[k])
+        coefficient = state.curve[k] if k < 2 else xp.where(state.watch.passing, 0.0, state.curve[k])
         ahead, slope = coefficient + length * ahead, (k + 1) * coefficient + length * slope
     return state.point + length * ahead, slope
 
 
 def _stride(state: State, goal: Scalar) -> Stride:
     """The step to try, of the length that was chosen or to the end of the path."""
+    xp = namespace(state.point)
     to_go, (slope, bend) = goal - state.point[-1], state.curve[:2, -1]
     # Where the parabola meets the end.
     square = slope**2 + 4.0 * bend * to_go
-    root = slope + jnp.sqrt(jnp.maximum(square, 0.0))
-    meeting = 2.0 * to_go / jnp.where(slope > 0, root, 1.0)
+    root = slope + xp.sqrt(xp.maximum(square, 0.0))
+    meeting = 2.0 * to_go / xp.where(slope > 0, root, 1.0)
     arrived = to_go <= 0
     landing = arrived | ((slope > 0) & (square >= 0) & (meeting <= _STRETCH * state.length))
-    length = jnp.where(arrived, 0.0, jnp.where(landing, meeting, state.length))
+    length = xp.where(arrived, 0.0, xp.where(landing, meeting, state.length))
     return Stride(length, begins=~arrived & (state.length == 0), landing=landing, arrived=arrived)
 
 
 def _distance(a: Policy, b: Policy) -> Scalar:
-    return jnp.max(jnp.abs(a - b))
+    xp = namespace(a)
+    return xp.max(xp.abs(a - b))
 
 
 def _rate(problem: Problem, state: State) -> Scalar:
     """Largest change of a probability by length, to first order."""
+    xp = namespace(state.point)
     policy, change = policy_of(problem, state.point), logits_of(problem, state.tangent)
-    return jnp.max(jnp.abs(policy * (change - jnp.sum(policy * change, axis=-1, keepdims=True))))
+    return xp.max(xp.abs(policy * (change - xp.sum(policy * change, axis=-1, keepdims=True))))

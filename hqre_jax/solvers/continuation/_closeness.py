@@ -19,8 +19,9 @@ count as rounding, and such games as symmetric.
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._namespace import Array, namespace, solution_of
 from hqre_jax.core._types import Scalar
 
 # θ: relative change of the bordered Jacobian over a step; steps aim at a fraction of it.
@@ -64,9 +65,10 @@ class Judged(NamedTuple):
     shorter: Scalar
 
 
-def watch(dtype: Any) -> Watch:
-    """At the beginning of a curve."""
-    return Watch(jnp.asarray(False), jnp.asarray(False), jnp.zeros((), int), jnp.zeros((), dtype))
+def watch(zero: Scalar) -> Watch:
+    """At the beginning of a curve, where the rate is ``zero``."""
+    xp = namespace(zero)
+    return Watch(xp.asarray(False), xp.asarray(False), xp.zeros((), int), zero)
 
 
 def judge(seen: Watch, length: Scalar, change: Scalar, slant: Scalar, sound: Bool[Array, ""]) -> Judged:
@@ -82,29 +84,30 @@ def judge(seen: Watch, length: Scalar, change: Scalar, slant: Scalar, sound: Boo
     Returns:
         The verdict.
     """
+    xp = namespace(length, change, slant)
     eps, tiny = float(jnp.finfo(length.dtype).eps), jnp.finfo(length.dtype).tiny
     fine, smooth = eps**0.25, _SMOOTH * eps**0.5
     # The distance of the next singular point, as far as this step shows it.
-    distance = length / jnp.maximum(change, tiny)
+    distance = length / xp.maximum(change, tiny)
     # The next step's change if it were as long: on the way to a singular point rates grow geometrically.
-    rate = change / jnp.maximum(length, tiny)
-    trend = jnp.where(seen.rate > 0, jnp.clip(rate / jnp.maximum(seen.rate, tiny), 0.5, 2.0), 1.0)
-    wanted = _AIM * CHANGE / jnp.maximum(change * trend, 1e-12)
+    rate = change / xp.maximum(length, tiny)
+    trend = xp.where(seen.rate > 0, xp.clip(rate / xp.maximum(seen.rate, tiny), 0.5, 2.0), 1.0)
+    wanted = _AIM * CHANGE / xp.maximum(change * trend, 1e-12)
     to_pass = sound & ~seen.passing & ~seen.bending & (distance < fine) & (slant <= smooth)
     bending = seen.bending & (distance < _OVER * fine)
-    halved = jnp.where(seen.passing, 0.5 * CHANGE / _OVER, 0.5) * length
+    halved = xp.where(seen.passing, 0.5 * CHANGE / _OVER, 0.5) * length
     return Judged(
-        close=jnp.where(seen.passing, slant <= _OVER * smooth, (change <= CHANGE) & ~to_pass),
+        close=xp.where(seen.passing, slant <= _OVER * smooth, (change <= CHANGE) & ~to_pass),
         kept=Watch(
-            jnp.asarray(False),
+            xp.asarray(False),
             bending & ~seen.passing,
             seen.bifurcations + seen.passing,
-            jnp.where(seen.passing, 0.0, rate),
+            xp.where(seen.passing, 0.0, rate),
         ),
         refused=Watch(to_pass, bending | seen.passing, seen.bifurcations, seen.rate),
         # From behind a bifurcation the next one is as far as it was from the front, or farther.
-        longer=jnp.where(seen.passing, 0.25, jnp.clip(wanted, 0.5, 3.0)),
-        shorter=jnp.where(to_pass, _OVER * distance, halved),
+        longer=xp.where(seen.passing, 0.25, xp.clip(wanted, 0.5, 3.0)),
+        shorter=xp.where(to_pass, _OVER * distance, halved),
     )
 
 
@@ -119,10 +122,11 @@ def relative_change(
         border: The row by which both are bordered.
         inverse_of: One of the two: that which is inverted.
     """
-    difference = jnp.concatenate([new - old, jnp.zeros_like(border)])
-    size = jnp.abs(jnp.linalg.solve(jnp.concatenate([inverse_of, border]), difference))
-    norm = jnp.minimum(jnp.sqrt(jnp.sum(size**2)), jnp.sqrt(jnp.max(jnp.sum(size, 0)) * jnp.max(jnp.sum(size, 1))))
-    return jnp.where(jnp.isfinite(norm), norm, jnp.inf)
+    xp = namespace(old, new)
+    difference = xp.concatenate([new - old, xp.zeros_like(border)])
+    size = xp.abs(solution_of(xp, xp.concatenate([inverse_of, border]), difference))
+    norm = xp.minimum(xp.sqrt(xp.sum(size**2)), xp.sqrt(xp.max(xp.sum(size, 0)) * xp.max(xp.sum(size, 1))))
+    return xp.where(xp.isfinite(norm), norm, xp.inf)
 
 
 def arrives_first(
@@ -146,8 +150,9 @@ def arrives_first(
     """
     (before, after), (up, down) = positions, slopes
     around = (up > 0) & (down < 0)
-    meeting = (after - before - down * length) / jnp.where(around, up - down, 1.0)
-    return jnp.where(landing, down > 0, ~around | (before + up * meeting < goal))
+    xp = namespace(before, after, length)
+    meeting = (after - before - down * length) / xp.where(around, up - down, 1.0)
+    return xp.where(landing, down > 0, ~around | (before + up * meeting < goal))
 
 
 def shortest(dtype: Any) -> float:

@@ -9,30 +9,34 @@ At t = 0 the solution is ``z = P log ρ``. The curve is parametrised by length i
 points), which lets it turn back in t at folds; so points are kept as ``(z/√m, t)``, whose norm is the Euclidean one.
 """
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy, Policy, Scalar
-from hqre_jax.equilibrium._linearization import defect
+from hqre_jax.equilibrium._linearization import defect, dense_jacobian, drawn_with_slopes
 from hqre_jax.problem import Problem
 
 
 def rationality(problem: Problem) -> Scalar:
     """``Λ = max_{i,x} range_i/τ_i(x)``, at least 1: the length of the path in t."""
+    xp = namespace(problem.tau)
     width = problem.game.payoff_range()[:, None]
-    ratio = jnp.where(jnp.any(problem.mask, axis=-1), width / problem.tau, 0.0)
-    return jnp.maximum(jnp.max(ratio), 1.0)
+    ratio = xp.where(xp.any(problem.mask, axis=-1), width / problem.tau, 0.0)
+    return xp.maximum(xp.max(ratio), 1.0)
 
 
 def unit(problem: Problem) -> Scalar:
     """√m, by which logits are divided."""
-    return jnp.sqrt(jnp.sum(jnp.any(problem.mask, axis=-1)).astype(problem.game.dtype))
+    xp = namespace(problem.tau)
+    return xp.sqrt(xp.sum(xp.any(problem.mask, axis=-1)).astype(problem.game.dtype))
 
 
 def point_of(problem: Problem, logits: LogPolicy, position: Scalar) -> Float[Array, " n_plus_1"]:
     """The point ``(z/√m, t)``."""
-    return jnp.append(center(logits, problem.mask).ravel() / unit(problem), position)
+    xp = namespace(logits, position)
+    return xp.append(center(logits, problem.mask).ravel() / unit(problem), position)
 
 
 def logits_of(problem: Problem, point: Float[Array, " n_plus_1"]) -> LogPolicy:
@@ -49,3 +53,18 @@ def equation(problem: Problem, point: Float[Array, " n_plus_1"]) -> Float[Array,
     """``H/√m`` at a point, whose norm is that of the curve."""
     off = defect(problem.at_scale(point[-1] / rationality(problem)), logits_of(problem, point))
     return off.ravel() / unit(problem)
+
+
+def equation_with_jacobian(
+    problem: Problem, point: Float[Array, " n_plus_1"]
+) -> tuple[Float[Array, " n"], Float[Array, "n n_plus_1"]]:
+    """``H/√m`` at a point and its Jacobian; in numpy, which differentiates nothing, by its formula."""
+    if namespace(point) is not np:
+        return dense_jacobian(lambda moved: equation(problem, moved), point)
+    goal, logits = rationality(problem), logits_of(problem, point)
+    scale, (drawn, slopes) = point[-1] / goal, drawn_with_slopes(problem, logits)
+    off = logits - center(scale * drawn + problem.log_reference, problem.mask)
+    columns = center(np.moveaxis(slopes, (0, 1, 2), (3, 4, 5)), problem.mask).reshape(logits.size, -1)
+    by_logits = np.eye(logits.size) - scale * columns.T
+    by_position = -center(drawn, problem.mask).ravel() / (goal * unit(problem))
+    return off.ravel() / unit(problem), np.column_stack([by_logits, by_position])

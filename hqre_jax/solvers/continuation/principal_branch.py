@@ -7,14 +7,14 @@ of the matrix, from one more factorisation a step.
 from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace, placed, solution_of
 from hqre_jax.core._types import Scalar
-from hqre_jax.equilibrium._linearization import dense_jacobian
 from hqre_jax.problem import Problem
 from hqre_jax.solvers.continuation._branch import AbstractBranch, Corrected, Newton, Point, State, Stride
 from hqre_jax.solvers.continuation._closeness import relative_change
-from hqre_jax.solvers.continuation._curve import equation
+from hqre_jax.solvers.continuation._curve import equation_with_jacobian
 
 # A point is on the curve when the last correction was this small, in itself and beside the step.
 _ON_CURVE, _BESIDE_STEP = 1e-8, 1e-2
@@ -37,6 +37,7 @@ class PrincipalBranch(AbstractBranch):
     name: ClassVar[str] = "principal_branch"
     default_max_steps: ClassVar[int] = 5_000
     patience: ClassVar[int] = 4
+    speaks_numpy: ClassVar[bool] = True
     corrections: ClassVar[int] = 8
     miss: ClassVar[float] = 0.05
     aim: ClassVar[float] = 0.015
@@ -46,13 +47,14 @@ class PrincipalBranch(AbstractBranch):
 
     def begin(self, problem: Problem, point: Point) -> Float[Array, "n n_plus_1"]:
         """See `AbstractBranch.begin`: the Jacobian at the last point is kept."""
-        return jnp.eye(point.size - 1, point.size, dtype=point.dtype)
+        return namespace(point).eye(point.size - 1, point.size, dtype=point.dtype)
 
     def tolerances(self, stride: Stride) -> tuple[Scalar, Scalar]:
         """See `AbstractBranch.tolerances`."""
-        beside = jnp.where(stride.landing, _ON_CURVE, jnp.minimum(_ON_CURVE, _BESIDE_STEP * stride.length))
+        xp = namespace(stride.length)
+        beside = xp.where(stride.landing, _ON_CURVE, xp.minimum(_ON_CURVE, _BESIDE_STEP * stride.length))
         # Near a singular point rounding is the limit.
-        near = jnp.maximum(beside, 64 * jnp.finfo(stride.length.dtype).eps)
+        near = xp.maximum(beside, 64 * jnp.finfo(stride.length.dtype).eps)
         return near, 100 * near
 
     def newton(
@@ -65,10 +67,10 @@ class PrincipalBranch(AbstractBranch):
         stride: Stride,
     ) -> Newton:
         """See `AbstractBranch.newton`; one Jacobian and its factorisation."""
-        value, jacobian = dense_jacobian(lambda point: equation(problem, point), trial)
-        sides = jnp.stack([-jnp.append(value, off), jnp.zeros_like(trial).at[-1].set(1.0)], axis=1)
-        correction, onwards = jnp.linalg.solve(jnp.concatenate([jacobian, border[None]]), sides).T
-        relative = jnp.max(jnp.abs(correction) / (1.0 + jnp.abs(trial + correction)))
+        xp, (value, jacobian) = namespace(trial), equation_with_jacobian(problem, trial)
+        sides = xp.stack([-xp.append(value, off), placed(xp, xp.zeros_like(trial), -1, 1.0)], axis=1)
+        correction, onwards = solution_of(xp, xp.concatenate([jacobian, border[None]]), sides).T
+        relative = xp.max(xp.abs(correction) / (1.0 + xp.abs(trial + correction)))
         return Newton(correction, onwards, relative, jacobian)
 
     def change(
