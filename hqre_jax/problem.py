@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._padding import cut_down, filled_up
 from hqre_jax.core._programs import compiled, in_numpy, is_familiar, remembered, unnamed, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
@@ -116,7 +117,7 @@ class Problem(eqx.Module):
 
     def at_scale(self, scale: Scalar | float) -> "Problem":
         """The problem at ``τ/scale`` (in units in which τ stays and payoffs shrink)."""
-        return with_fields(self, scale=namespace(self.tau, scale).asarray(scale, self.game.dtype))
+        return with_fields(self, scale=namespace(self.tau).asarray(scale, self.game.dtype))
 
     def reference(self) -> Policy:
         """ρ, ``(player, information state, action)``, padding 0."""
@@ -201,28 +202,6 @@ def is_early(problem: Problem, what: str) -> bool:
     if payoffs is None or len(payoffs) < 2 or payoffs.size > _FEW_PAYOFFS or payoffs.dtype != np.float64:
         return False
     return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem, _OFTEN, what)
-
-
-def filled_up(array: Array, shape: tuple[int, ...], fill: float) -> Array:
-    """An array over the first axes of (player, state, action) laid into the beginning of a larger one.
-
-    Args:
-        array: The array; of another shape than is wanted only if its values are known.
-        shape: The wanted one, of all three axes.
-        fill: What stands in the rest.
-    """
-    wanted = shape[: array.ndim]
-    if array.shape == wanted:
-        return array
-    more = [(0, most - given) for most, given in zip(wanted, array.shape, strict=True)]
-    return as_array(np.pad(np.asarray(array), more, constant_values=fill))
-
-
-def cut_down(array: Array, shape: tuple[int, ...]) -> Array:
-    """The part that `filled_up` was given: the beginning of an array along its axes."""
-    if array.shape == shape[: array.ndim]:
-        return array
-    return as_array(np.asarray(array)[tuple(slice(size) for size in shape[: array.ndim])])
 
 
 def posed(

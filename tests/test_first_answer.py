@@ -33,8 +33,7 @@ def game():
 
 
 def test_a_first_answer_takes_few_programs(counted_programs, game):
-    """Nothing is compiled to pose, centre and bound it; then one program each for path and answer."""
-    hq.solve(hq.NormalFormGame(np.ones((2, 1, 1))), 1.0)  # whether the compiler knows its options is asked once
+    """None at all to pose, centre, bound and solve it."""
     with counted_programs() as posing:
         again = hq.NormalFormGame(game.payoffs)
     with counted_programs() as solving:
@@ -43,7 +42,7 @@ def test_a_first_answer_takes_few_programs(counted_programs, game):
     with counted_programs() as certifying:
         assert hq.certify(solution.problem).verdict == "not_unique"
     assert not posing, posing
-    assert len(solving) <= 2, solving
+    assert not solving, solving
     assert len(certifying) <= 6, certifying
 
 

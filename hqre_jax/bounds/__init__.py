@@ -3,7 +3,6 @@
 Every number is a bound that survives rounding: margins are rounded down, everything else up.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from hqre_jax.bounds import Bounds, bounds
-from hqre_jax.problem import Problem, cut_down
+from hqre_jax.core._padding import cut_down
+from hqre_jax.problem import Problem
 
 
 class Verdict(StrEnum):

@@ -25,9 +25,7 @@ def namespace(*arrays: Array) -> ModuleType:
     return np if all(isinstance(array, np.ndarray | np.generic) for array in arrays) else jnp
 
 
-def repeat_while(
-    xp: ModuleType, unfinished: Callable[[Any], Any], step: Callable[[Any], Any], state: Any
-) -> Any:
+def repeat_while(xp: ModuleType, unfinished: Callable[[Any], Any], step: Callable[[Any], Any], state: Any) -> Any:
     """The first of the states ``state``, ``step(state)``, … that is not ``unfinished``."""
     if xp is jnp:
         return jax.lax.while_loop(unfinished, step, state)
@@ -50,9 +48,10 @@ def solution_of(xp: ModuleType, matrix: Float[Array, "n n"], sides: Float[Array,
     if xp is jnp:
         return jnp.linalg.solve(matrix, sides)
     try:
-        return np.linalg.solve(matrix, sides)
+        found: Any = np.linalg.solve(matrix, sides)
     except np.linalg.LinAlgError:
-        return np.full_like(sides, np.nan)
+        found = np.full_like(sides, np.nan)
+    return found
 
 
 def repeated(xp: ModuleType, count: int, step: Callable[[Any, Any], Any], state: Any) -> Any:

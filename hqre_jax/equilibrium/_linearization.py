@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def logit_jacobian(problem: Problem, logits: LogPolicy) -> tuple[Float[Array, " 
 
 def drawn_with_slopes(
     problem: Problem, logits: LogPolicy
-) -> tuple[LogPolicy, Float[np.ndarray, "player state action player state action"]]:
+) -> tuple[LogPolicy, Float[Array, "player state action player state action"]]:
     """``Q^π/τ`` at ``π = softmax(z)`` and its derivatives by z: in numpy, of a game that shows its payoff tensor.
 
     With ``D(a, b)``, what i is paid for a where j plays b and the others as they do, ``Q_i(a) = Σ_b D(a, b) π_j(b)``
@@ -68,9 +69,10 @@ def drawn_with_slopes(
     """
     payoffs, policy = np.asarray(problem.game.payoff_tensor()), problem.policy(logits)
     players, actions = range(len(payoffs)), payoffs.shape[1:]
-    drawn, slopes = np.zeros(logits.shape), np.zeros(logits.shape * 2)
+    drawn: Any = np.zeros(logits.shape)
+    slopes: Any = np.zeros(logits.shape * 2)
     for i, j in itertools.permutations(players, 2):
-        pays, (own, other) = payoffs[i], (actions[i], actions[j])
+        pays, own, other = payoffs[i], actions[i], actions[j]
         for k in reversed(players):
             if k not in (i, j):
                 pays = np.tensordot(pays, policy[k, 0, : actions[k]], axes=(k, 0))

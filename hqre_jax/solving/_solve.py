@@ -7,12 +7,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from hqre_jax.bounds import bounds, can_bound
+from hqre_jax.core._padding import cut_down, filled_up
 from hqre_jax.core._programs import compiled, is_familiar
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, LogPolicy, Scalar
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, cut_down, filled_up, posed, tolerance
+from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers import FixedPoint, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, look
@@ -45,8 +46,9 @@ def solve(
     """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
     The first few small games of a shape are solved in numpy; later ones of many shapes share programs until so many
-    were of one shape that it gets its own: answers then differ by rounding. ``jit``, ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under
-    tracing nothing is raised: ask ``sol.successful``.
+    were of one shape that it gets its own: answers then differ by rounding, or by what the tolerance allows. ``jit``,
+    ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under tracing nothing is
+    raised: ask ``sol.successful``.
 
     Args:
         game: The game, or a `Problem` in place of it and of all that is said about temperatures and entropy.

@@ -9,6 +9,8 @@ At t = 0 the solution is ``z = P log ρ``. The curve is parametrised by length i
 points), which lets it turn back in t at folds; so points are kept as ``(z/√m, t)``, whose norm is the Euclidean one.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 
@@ -64,7 +66,9 @@ def equation_with_jacobian(
     goal, logits = rationality(problem), logits_of(problem, point)
     scale, (drawn, slopes) = point[-1] / goal, drawn_with_slopes(problem, logits)
     off = logits - center(scale * drawn + problem.log_reference, problem.mask)
-    columns = center(np.moveaxis(slopes, (0, 1, 2), (3, 4, 5)), problem.mask).reshape(logits.size, -1)
-    by_logits = np.eye(logits.size) - scale * columns.T
+    columns: Any = np.moveaxis(np.asarray(slopes), (0, 1, 2), (3, 4, 5))
+    valid: Any = np.broadcast_to(problem.mask, columns.shape)
+    by_logits = np.eye(logits.size) - scale * center(columns, valid).reshape(logits.size, -1).T
     by_position = -center(drawn, problem.mask).ravel() / (goal * unit(problem))
-    return off.ravel() / unit(problem), np.column_stack([by_logits, by_position])
+    jacobian: Any = np.column_stack([by_logits, by_position])
+    return off.ravel() / unit(problem), jacobian

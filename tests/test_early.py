@@ -1,0 +1,118 @@
+"""The first few small games of a shape are answered in numpy: as programs answer, and without any."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hqre_jax as hq
+from hqre_jax import problem as problems
+from hqre_jax.core import _programs
+from hqre_jax.core._programs import in_numpy
+from hqre_jax.solvers.continuation._curve import equation_with_jacobian
+from hqre_jax.solving import _early
+
+SAID = ("log_policy", "policy", "values", "initial_values", "residual")
+CODES = ("num_steps", "result_code", "selection_code")
+MASK = [[[True, True, False]], [[True, True, True]]]
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_asked(monkeypatch):
+    monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
+
+
+@pytest.fixture
+def by_programs(monkeypatch):
+    """Answers as they are once numpy has had its turn."""
+
+    def solve(*question, **options):
+        with monkeypatch.context() as later:
+            later.setattr(problems, "_OFTEN", 0)
+            return hq.solve(*question, **options)
+
+    return solve
+
+
+def random_game(shape, seed=0, **options):
+    return hq.NormalFormGame(np.random.default_rng(seed).random((len(shape), *shape)), **options)
+
+
+@pytest.mark.parametrize(("shape", "options"), [((2, 2), {}), ((3, 3), {"action_mask": MASK}), ((2, 3, 2), {})])
+def test_the_jacobian_is_that_of_the_equation(shape, options):
+    problem = hq.Problem(random_game(shape, **options), [0.3, 0.2, 0.4][: len(shape)]).centered()
+    valid = np.append(np.asarray(problem.mask).ravel(), True)
+    point = np.where(valid, np.random.default_rng(1).normal(size=valid.size), 0.0)
+    derived = equation_with_jacobian(problem, jnp.asarray(point))
+    for written, wanted in zip(equation_with_jacobian(in_numpy(problem), point), derived, strict=True):
+        np.testing.assert_allclose(written, wanted, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("game", "tau", "options"),
+    [
+        (hq.load_game("stag_hunt"), 0.5, {}),
+        (random_game((2, 4)), [0.05, 0.02], {}),
+        (random_game((3, 3), action_mask=MASK), 0.05, {"entropy": "shannon"}),
+        (random_game((2, 2, 3)), 0.05, {"solver": "principal_branch"}),
+        (hq.load_game("coordination"), 0.1, {}),  # a bifurcation that breaks a symmetry
+        (random_game((3, 2), 5), 5.0, {"tol": 1e-14}),
+        (
+            random_game((3, 2), 5),
+            2.0,
+            {"solver": "fixed_point", "tol": 1e-14, "initial_policy": [[[0.8, 0.1, 0.1]], [[0.3, 0.7]]]},
+        ),
+    ],
+)
+def test_answers_are_those_of_programs(counted_programs, by_programs, game, tau, options):
+    """To 1e-12, after as many steps; types and shapes are the same."""
+    hq.bounds.bounds(
+        hq.Problem(game, tau, entropy=options.get("entropy", "kl"))
+    )  # three players are bounded by programs
+    with counted_programs() as compiling:
+        early = hq.solve(game, tau, **options)
+    assert "initial_policy" in options or not compiling, compiling
+    late = by_programs(game, tau, **options)
+    assert early.solver == late.solver
+    for name in SAID + CODES:
+        first, second = getattr(early, name), getattr(late, name)
+        assert (type(first), first.shape, first.dtype) == (type(second), second.shape, second.dtype), name
+        np.testing.assert_allclose(first, second, rtol=0, atol=0 if name in CODES else 1e-12, err_msg=name)
+    assert float(hq.residual(early.problem, early.policy)) <= 1e-12
+
+
+def test_what_numpy_does_not_settle_programs_do(monkeypatch, by_programs):
+    """Few steps, a method that does not converge, no solution within the steps asked for: the same is said."""
+    game = random_game((3, 3), 2)
+    monkeypatch.setattr(_early, "_MOST_STEPS", 2)
+    assert hq.solve(game, 0.05).successful
+    with pytest.raises(hq.SolveError) as early:
+        hq.solve(game, 0.05, max_steps=3)
+    with pytest.raises(hq.SolveError) as late:
+        by_programs(game, 0.05, max_steps=3)
+    assert str(early.value) == str(late.value)
+
+
+def test_the_first_few_of_a_shape_are_followed_by_programs(counted_programs, monkeypatch):
+    """Which compile once; answers go on as they were."""
+    monkeypatch.setattr(problems, "_OFTEN", 3)
+    games = [random_game((2, 5), seed) for seed in range(5)]
+    counts = []
+    for game in games:
+        with counted_programs() as compiling:
+            solution = hq.solve(game, 0.05)
+        counts.append(len(compiling))
+        assert float(hq.residual(game, solution.policy, 0.05)) <= 1e-10
+    assert counts[:3] == [0, 0, 0]
+    assert counts[4] == 0
+
+
+def test_single_precision_and_derivatives_are_left_to_programs():
+    game = random_game((2, 2))
+    assert hq.solve(hq.NormalFormGame(jnp.asarray(game.payoffs, jnp.float32)), 0.5).policy.dtype == jnp.float32
+    problem, tol = hq.Problem(game, 0.5), jnp.asarray(1e-10)
+    assert _early.early_answer(problem, None, problem.log_reference, tol, None) is not None
+    assert _early.early_answer(problem, hq.solvers.MirrorDescent(), problem.log_reference, tol, None) is None
+    slope = jax.grad(lambda tau: hq.solve(game, tau).policy[0, 0, 0])(0.5)
+    assert jnp.isfinite(slope)
+    assert slope != 0
