@@ -194,6 +194,15 @@ def test_growth_reports_what_it_measured():
     assert row["failures"] == 0
     assert row["peak_bytes"] >= row["added_bytes"] >= 0
     assert row["first_call_seconds"] > 0
+    assert row["peer_seconds"] is None or row["peer_seconds"] > 0
+
+
+def test_growth_is_drawn_without_the_peer_too(tmp_path):
+    from benchmarks.growth import draw
+
+    rows = [{"num_games": n, "seconds": 1e-3 + 1e-6 * n, "peer_seconds": 1e-6 * n if n > 1 else None} for n in (1, 100)]
+    draw(rows, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 0
 
 
 def test_growth_is_a_slope():
