@@ -90,3 +90,6 @@ def test_what_no_share_is(config, tmp_path, capsys):
     assert "go together" in capsys.readouterr().err
     with pytest.raises(InputError, match="60 is no shard; there are 60, from 0"):
         hq.sweeps.run_shard(config, tmp_path, 60)
+    (tmp_path / "manifest.json").write_text("[]")
+    with pytest.raises(InputError, match="is no manifest of a sweep"):
+        hq.sweeps.run_shard(config, tmp_path, 0)

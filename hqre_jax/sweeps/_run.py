@@ -185,6 +185,8 @@ def _claim(folder: Path, config: Config, first: bool) -> None:
         found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
     except (OSError, ValueError) as error:
         raise InputError(str(path), f"cannot be used: {getattr(error, 'strerror', None) or error}") from None
+    if found is not None and not isinstance(found, dict):
+        raise InputError(str(path), "is no manifest of a sweep: restore it, or give another folder")
     if found is None:
         if not first:
             return
