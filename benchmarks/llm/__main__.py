@@ -1,8 +1,9 @@
 """``python -m benchmarks.llm``: ask what is missing, train, evaluate, then print and write the table.
 
-The recording that ships with this package is taken in first, so everything goes on where that stopped; whatever stops
-this one, the same command goes on again. Exit code 1 where something is missing, 2 where the input is wrong (a protocol
-that was changed after it was frozen, for instance), 130 where it was interrupted: what was bought is kept and shown.
+The recording and the results that ship with this package are taken in first, so everything goes on where they stopped;
+whatever stops this one, the same command goes on again. ``--anew`` takes in the recording alone. Exit code 1 where
+something is missing, 2 where the input is wrong (a protocol that was changed after it was frozen, for instance), 130
+where it was interrupted: what was bought is kept and shown.
 """
 
 import argparse
@@ -12,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.llm._cost import costs, described
-from benchmarks.llm._protocol import COMMAND, SHIPPED, Protocol, freeze, read_protocol
+from benchmarks.llm._protocol import COMMAND, SHIPPED, Protocol, closed, freeze, read_protocol
+from benchmarks.llm._results import PACKED, pack, unpack
 from benchmarks.llm._stages import REHEARSAL, RESULTS, Refused, Unfinished, evaluate, fill, pool, recorded, train
 from benchmarks.llm._table import build_table, markdown
 from benchmarks.llm._two_digits import TwoDigits
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     what.add_argument("--rehearse", action="store_true", help="evaluate on the questions of dev; test stays closed")
     parser.add_argument("--seconds", type=float, metavar="S", help="begin no call later than this; 0 asks nothing")
+    parser.add_argument("--anew", action="store_true", help="train and play again; take in nothing but recorded calls")
     parser.add_argument("--out", type=Path, default=Path("out/llm"), metavar="DIR", help="(default: %(default)s)")
     parser.add_argument("--protocol", type=Path, default=SHIPPED, metavar="FILE", help="(default: the published one)")
     arguments = parser.parse_args(argv)
@@ -69,6 +72,8 @@ def _run(protocol: Protocol, arguments: argparse.Namespace) -> int:
     with Store(path) as store:
         if protocol.recording.exists():
             import_archive(protocol.recording, store)
+        if not arguments.anew and closed(protocol) is None:  # results of another protocol are no part of this one
+            unpack(protocol.recording.with_name(PACKED), folder)
         try:
             _stages(protocol, arguments, store, path)
         except Unfinished as ended:
@@ -80,6 +85,7 @@ def _run(protocol: Protocol, arguments: argparse.Namespace) -> int:
             print("interrupted: what was bought is kept, and the same command goes on", file=sys.stderr)
             code = 130
         export_archive(store, archive)
+    pack(folder)
     return max(code, _publish(protocol, archive, folder))
 
 

@@ -11,7 +11,7 @@ from scripted import Scripted
 
 import hqre_jax.bridge.evaluation._run as evaluation_run
 from benchmarks.llm import __main__ as command
-from benchmarks.llm import _cost, _protocol, _stages, _table
+from benchmarks.llm import _cost, _protocol, _results, _stages, _table
 from benchmarks.llm._two_digits import TwoDigits
 from hqre_jax.bridge import models
 from hqre_jax.bridge.baselines import find_methods
@@ -163,6 +163,22 @@ def test_every_stage_and_the_table_from_the_recording_alone(capsys, small, monke
     again = json.loads((tmp_path / "elsewhere" / "table.json").read_text(encoding="utf-8"))
     assert again == table
 
+    # With the results, too, there is nothing left to train or to play.
+    shutil.copy(tmp_path / "out" / "results.tar.xz", folder)
+    monkeypatch.setattr(_stages, "hqre", None)
+    monkeypatch.setattr(evaluation_run, "play_all", None, raising=False)
+    third = (*words[:3], str(tmp_path / "third"))
+    assert run(capsys, third, "--seconds", "0")[:2] == (0, out)
+    packed = (tmp_path / "third" / "results.tar.xz").read_bytes()
+    assert packed == (folder / "results.tar.xz").read_bytes()
+    fourth = (*words[:3], str(tmp_path / "fourth"))
+    with pytest.raises(TypeError):
+        run(capsys, fourth, "--seconds", "0", "--anew")
+    (folder / "results.tar.xz").write_bytes(packed[:-40])
+    code, out, err = run(capsys, (*words[:3], str(tmp_path / "fifth")), "--seconds", "0")
+    assert (code, out) == (2, "")
+    assert "results.tar.xz: is damaged" in err.splitlines()[-1]
+
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
@@ -277,18 +293,17 @@ def test_log_probabilities_are_kept_to_two_digits():
     assert TwoDigits(Scripted(lambda request: failure)).generate(asked) == [failure]
 
 
-def test_every_published_sample_is_in_the_recording():
-    """The rows of the samples, computed again; what they do not have is listed as missing."""
+def test_every_published_number_is_that_of_recording_and_results(tmp_path):
+    """Rows of samples from the recording, and all tables from the plays; what they do not have is listed as missing."""
     protocol = _protocol.read_protocol()
     assert protocol.recording.stat().st_size <= MOST_BYTES
     published = json.loads((PUBLISHED / "table.json").read_text(encoding="utf-8"))
     samples, states = _stages.pool(protocol, _stages.recorded(protocol, protocol.recording))
-    table = _table.build_table(protocol, samples, states, PUBLISHED / "no results")
-    for name in ("protocol", "models", "samples"):
-        assert published[name] == table[name]
-    if published["evaluation"] is None:
-        assert published == table
-        assert (PUBLISHED / "table.md").read_text(encoding="utf-8") == _table.markdown(protocol, table, PUBLISHED)
+    _results.unpack(PUBLISHED / _results.PACKED, tmp_path)
+    table = _table.build_table(protocol, samples, states, tmp_path / _stages.RESULTS)
+    assert published == json.loads(json.dumps(table))
+    markdown = _table.markdown(protocol, table, tmp_path / _stages.RESULTS)
+    assert (PUBLISHED / "table.md").read_text(encoding="utf-8") == markdown
     complete = published["evaluation"] is not None and published["evaluation"]["whole"]
     assert published["missing"] or complete
 
@@ -296,6 +311,6 @@ def test_every_published_sample_is_in_the_recording():
 @pytest.mark.thorough
 def test_every_published_number_follows_from_the_recording(tmp_path):
     """The command itself, without a model: policies are trained and plays are played again."""
-    assert command.main(["--seconds", "0", "--out", str(tmp_path)]) in (0, 1)
+    assert command.main(["--seconds", "0", "--anew", "--out", str(tmp_path)]) in (0, 1)
     for name in ("table.json", "table.md"):
         assert (tmp_path / name).read_text(encoding="utf-8") == (PUBLISHED / name).read_text(encoding="utf-8")
