@@ -184,7 +184,7 @@ def test_a_lost_branch_selects_nothing():
 
 @pytest.mark.parametrize(("change", "close"), [(0.499, True), (0.501, False), (1e3, False)])
 def test_half_the_jacobian_may_change_over_a_step(change, close):
-    seen = _closeness.watch(jnp.float64)
+    seen = _closeness.watch(jnp.zeros(()))
     for slant in (0.0, 0.5):
         judged = _closeness.judge(seen, jnp.asarray(0.1), jnp.asarray(change), jnp.asarray(slant), jnp.asarray(True))
         assert bool(judged.close) is close

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_checkpoints_that_are_no_archive(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match="cannot be read"):
             load_checkpoint(path, checkpoint_like(), QUESTION)
+
+
+def test_a_member_with_a_long_name_is_named_in_short(tmp_path):
+    path = npz(tmp_path, payoffs=np.ones((2, 2, 2)))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("\xff" * 300, b"no array")
+    with pytest.raises(InputError, match="is no array") as error:
+        load_game(path)
+    assert len(str(error.value)) < len(str(path)) + 100
 
 
 def test_texts_that_are_none(tmp_path):

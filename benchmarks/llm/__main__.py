@@ -72,8 +72,6 @@ def _run(protocol: Protocol, arguments: argparse.Namespace) -> int:
     with Store(path) as store:
         if protocol.recording.exists():
             import_archive(protocol.recording, store)
-        if not arguments.anew and closed(protocol) is None:  # results of another protocol are no part of this one
-            unpack(protocol.recording.with_name(PACKED), folder)
         try:
             _stages(protocol, arguments, store, path)
         except Unfinished as ended:
@@ -104,6 +102,9 @@ def _stages(protocol: Protocol, arguments: argparse.Namespace, store: Store, pat
     behind = _models(protocol, arguments.seconds, store, path)
     samples, states = pool(protocol, dict(behind))
     fill(protocol, samples, states, "dev", _say)
+    # Results of another protocol are no part of this one.
+    if not (arguments.anew or arguments.rehearse) and closed(protocol) is None:
+        unpack(protocol.recording.with_name(PACKED), arguments.out)
     policy = train(protocol, path, arguments.out, _say)
     if arguments.rehearse:
         evaluate(protocol, samples, states, policy, "dev", _say)

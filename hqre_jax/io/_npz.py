@@ -15,6 +15,9 @@ from hqre_jax.core._types import InputError
 from hqre_jax.io._document import NAME_KEYS
 from hqre_jax.io._json import parse_json
 
+# Characters of a member's name that a message shows.
+_LONGEST_NAME = 60
+
 
 def parse_npz(data: bytes, name: str) -> dict[str, Any]:
     """Reads an archive of arrays; never runs pickled code.
@@ -40,10 +43,12 @@ def parse_npz(data: bytes, name: str) -> dict[str, Any]:
         reason = " ".join(str(error).split())[:80] or type(error).__name__
         raise InputError(name, f"is a damaged .npz archive, or holds Python objects ({reason})") from None
     for key, value in document.items():
+        written = ascii(key)[1:-1]
+        member = f"{name}: {written if len(written) <= _LONGEST_NAME else f'{written[:_LONGEST_NAME]}...'}"
         if not isinstance(value, np.ndarray):
-            raise InputError(f"{name}: {ascii(key)[1:-1]}", "is no array")
+            raise InputError(member, "is no array")
         if value.dtype.kind == "U" and _beyond_unicode(value):
-            raise InputError(f"{name}: {ascii(key)[1:-1]}", "holds what is no text")
+            raise InputError(member, "holds what is no text")
         if value.dtype.kind == "U" and (value.ndim == 0 or key in NAME_KEYS):
             document[key] = value.tolist()
     labels = document.pop("labels", None)
