@@ -15,6 +15,7 @@ from hqre_jax.bridge import models
 from hqre_jax.bridge.models._assemble import assemble
 from hqre_jax.bridge.models._checkpoint import load
 from hqre_jax.bridge.models._decoder import Architecture, Linear, forward
+from hqre_jax.bridge.models._generation import Row, generate
 from hqre_jax.bridge.models._programs import STRETCH, Sampling, _draw, rows_are_alike
 from hqre_jax.bridge.models._prompts import PromptReader
 from hqre_jax.core._types import InputError
@@ -137,6 +138,16 @@ def test_draws_follow_the_distribution():
     only = jnp.where(jnp.arange(600) == 300, 0.0, -jnp.inf).astype(jnp.float32)
     ends = jnp.asarray(uniform).at[0].set(0).at[-1].set(1 - 2.0**-24)
     assert set(np.asarray(draw(jnp.broadcast_to(only, (count, 600)), sampling._replace(uniform=ends)))) == {300}
+
+
+def test_an_interrupt_does_not_wait_for_the_other_batches(model):
+    def interrupt(tokens):
+        raise KeyboardInterrupt
+
+    rows = [Row([1, 5, 6], max_tokens=100, ends=interrupt if k == 0 else None) for k in range(24)]
+    with pytest.raises(KeyboardInterrupt):
+        generate(model.decoder, model.reader, rows, frozenset(), max_batch=8)
+    assert all(len(row.tokens) < 100 for row in rows)
 
 
 def test_stop_strings_end_a_text_and_are_no_part_of_it(model):

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from threading import Event
 
 import jax
 import jax.numpy as jnp
@@ -77,14 +78,21 @@ def generate(
         max_batch: Most rows at once.
     """
     smallest = _smallest_batch(decoder, max_batch)
-    batches = list(_batches(decoder, rows, max_batch))
+    batches, given_up = list(_batches(decoder, rows, max_batch)), Event()
     if len(batches) == 1:
-        _generate_batch(decoder, reader, batches[0], end_tokens, smallest)
+        _generate_batch(decoder, reader, batches[0], end_tokens, smallest, given_up)
         return
     # While one batch is written the next one is read: by itself neither keeps all cores at work.
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for ended in [threads.submit(_generate_batch, decoder, reader, one, end_tokens, smallest) for one in batches]:
-            ended.result()
+        how = end_tokens, smallest, given_up
+        running = [threads.submit(_generate_batch, decoder, reader, one, *how) for one in batches]
+        try:
+            for one in running:
+                one.result()
+        except BaseException:  # an interrupt does not wait for the rest
+            given_up.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _smallest_batch(decoder: Decoder, max_batch: int) -> int:
@@ -106,7 +114,7 @@ def _batches(decoder: Decoder, rows: Sequence[Row], max_batch: int) -> Iterator[
 
 
 def _generate_batch(
-    decoder: Decoder, reader: PromptReader, rows: list[Row], end_tokens: frozenset[int], smallest: int
+    decoder: Decoder, reader: PromptReader, rows: list[Row], end_tokens: frozenset[int], smallest: int, given_up: Event
 ) -> None:
     read = reader.read([row.prompt[:-1] for row in rows])
     for row, prompt in zip(rows, read, strict=True):
@@ -117,7 +125,7 @@ def _generate_batch(
     written = _blank(prompts)
     uniforms = {id(row): row.uniforms() for row in rows}
     step = 0
-    while any(slots):
+    while any(slots) and not given_up.is_set():
         if step == written[0].keys.shape[-1]:
             written = _lengthen(written)
         current, lengths, sampling = _inputs(slots, uniforms, step)
