@@ -75,42 +75,38 @@ def rows_are_alike(decoder: Decoder) -> bool:
 def read_stretches(
     decoder: Decoder,
     tokens: Int[Array, "row token"],
-    past: tuple[tuple[Stretch, ...], ...],
-    lengths: Int[Array, "row stretch"],
+    past: tuple[Memory, ...],
+    lengths: Int[Array, " row"],
 ) -> tuple[Stretch, ...]:
     """Read one stretch of several prompts.
 
     Args:
         decoder: The weights.
         tokens: The stretches, padded at their ends.
-        past: The stretches before each, followed by padding.
-        lengths: How many positions of each of those are used.
+        past: What was read before of each prompt, per block.
+        lengths: How many positions of it are each row's own.
 
     Returns:
         The keys and values of each, padded to `STRETCH` positions.
     """
-    rows, width = tokens.shape
+    (rows, width), shape = tokens.shape, decoder.architecture
     here = jnp.arange(width, dtype=jnp.int32)
-    before = (jnp.arange(STRETCH, dtype=jnp.int32)[None, None] < lengths[:, :, None]).reshape(rows, 1, -1)
-    own = jnp.broadcast_to((here[:, None] >= here[None])[None], (rows, width, width))
-    seen = jnp.concatenate([jnp.broadcast_to(before, (rows, width, before.shape[-1])), own], axis=2)[:, None, None]
+    before = jnp.arange(past[0].keys.shape[-1], dtype=jnp.int32)[None] < lengths[:, None]
+    # Of each query head that shares a key, the tokens.
+    own = jnp.tile(here[:, None] >= here[None], (shape.num_heads // shape.num_kv_heads, 1))
     kept: list[tuple[Array, Array]] = []
 
     def attend(number, query, key, value):
         key, value = (x.reshape(rows, width, *x.shape[1:]) for x in (key, value))
         key, value = key.transpose(0, 2, 3, 1), value.transpose(0, 2, 1, 3)
         kept.append((key, value))
-        keys, values = (
-            jnp.stack([jnp.concatenate([getattr(one, name)[number] for one in row], axis=axis) for row in past])
-            for name, axis in (("keys", -1), ("values", 1))
-        )
-        keys, values = jnp.concatenate([keys, key], axis=-1), jnp.concatenate([values, value], axis=2)
-        grouped = query.reshape(rows, width, key.shape[1], -1, key.shape[2])
-        scores = jnp.einsum("rthgd,rhdk->rhgtk", grouped, keys).astype(jnp.float32) * key.shape[2] ** -0.5
-        shares = jax.nn.softmax(jnp.where(seen, scores, _FEW), axis=-1).astype(values.dtype)
-        return jnp.einsum("rhgtk,rhkd->rthgd", shares, values).reshape(query.shape)
+        grouped = query.reshape(rows, width, shape.num_kv_heads, -1, shape.head_width).transpose(0, 2, 3, 1, 4)
+        flat = grouped.reshape(rows, shape.num_kv_heads, -1, shape.head_width)
+        memory = Memory(key, value)
+        attended = _attend_twice(flat, past[number], before[:, None, None], memory, own[None, None])
+        return attended.reshape(grouped.shape).transpose(0, 3, 1, 2, 4).reshape(query.shape)
 
-    positions = lengths.sum(1, keepdims=True) + here[None]
+    positions = lengths[:, None] + here[None]
     decoder.stream(tokens.reshape(-1), positions.reshape(-1), attend)
     missing = STRETCH - width
     keys = jnp.pad(jnp.stack([key for key, _ in kept], axis=1), [*[(0, 0)] * 4, (0, missing)])
@@ -151,7 +147,10 @@ def take_step(
         values = jax.lax.dynamic_update_slice_in_dim(written[number].values, value[:, :, None], step, axis=2)
         updated.append(Memory(keys, values))
         grouped = query.reshape(*key.shape[:2], -1, key.shape[2])
-        return _attend_twice(grouped, prompts[number], prompt_seen, updated[-1], step_seen).reshape(query.shape)
+        attended = _attend_twice(
+            grouped, prompts[number], prompt_seen[:, None, None], updated[-1], step_seen[None, None, None]
+        )
+        return attended.reshape(query.shape)
 
     logits = decoder.logits(decoder.stream(tokens, lengths + step, attend))
     chosen = _choose(logits, sampling)
@@ -162,18 +161,17 @@ def take_step(
 def _attend_twice(
     query: Float[Array, "row kv_head group width"],
     prompt: Memory,
-    prompt_seen: Bool[Array, "row position"],
+    prompt_seen: Bool[Array, "row 1 1 position"],
     written: Memory,
-    step_seen: Bool[Array, " step"],
+    written_seen: Bool[Array, "1 1 _ step"],
 ) -> Float[Array, "row kv_head group width"]:
-    """Attention to prompt and written tokens together: softmax over both without putting them side by side."""
+    """Attention to what was read and what is new together: softmax over both without putting them side by side."""
     scale = query.shape[-1] ** -0.5
 
-    def scores(memory: Memory, seen: Bool[Array, "row 1 1 position"]) -> Array:
+    def scores(memory: Memory, seen: Bool[Array, "_ 1 _ position"]) -> Array:
         return jnp.where(seen, jnp.einsum("rhgd,rhdk->rhgk", query, memory.keys).astype(jnp.float32) * scale, _FEW)
 
-    first = scores(prompt, prompt_seen[:, None, None])
-    second = scores(written, step_seen[None, None, None])
+    first, second = scores(prompt, prompt_seen), scores(written, written_seen)
     most = jnp.maximum(first.max(-1, keepdims=True), second.max(-1, keepdims=True))
     first, second = jnp.exp(first - most), jnp.exp(second - most)
     total = first.sum(-1, keepdims=True) + second.sum(-1, keepdims=True)

@@ -55,12 +55,6 @@ class PromptReader:
         self._kept: OrderedDict[bytes, Stretch] = OrderedDict()
         self._num_bytes = 0
         self._lock = threading.Lock()
-        shape = decoder.architecture
-        dtype = decoder.embedding.dtype
-        self._padding = Stretch(
-            jnp.zeros((shape.num_layers, shape.num_kv_heads, shape.head_width, STRETCH), dtype),
-            jnp.zeros((shape.num_layers, shape.num_kv_heads, STRETCH, shape.head_width), dtype),
-        )
 
     def read(self, prompts: Sequence[Sequence[int]]) -> list[ReadPrompt]:
         """Read prompts.
@@ -121,15 +115,16 @@ class PromptReader:
                 few = -(-STRETCH // length)
                 rows = few if self._alike and len(waiting) <= _TOGETHER // 2 else _TOGETHER
                 now, waiting = waiting[:rows], waiting[rows:]
-                tokens = np.zeros((rows, length), np.int32)
-                lengths = np.zeros((rows, num_past), np.int32)
-                past = [(self._padding,) * num_past] * rows
+                tokens, lengths = np.zeros((rows, length), np.int32), np.zeros(rows, np.int32)
+                before = []
                 for row, (_, number) in enumerate(now):
                     part = parts[number][place][0]
                     tokens[row, : len(part)] = part
-                    lengths[row, :place] = [len(before) for before, _ in parts[number][:place]]
-                    past[row] = (*read[number], *[self._padding] * (num_past - place))
-                stretches = read_stretches(self._decoder, jnp.asarray(tokens), tuple(past), jnp.asarray(lengths))
+                    sizes = tuple(len(one) for one, _ in parts[number][:place])
+                    lengths[row] = sum(sizes)
+                    before.append(ReadPrompt(tuple(read[number]), sizes, num_cached=0))
+                past = lay_out(self._decoder, before, rows, num_past * STRETCH)
+                stretches = read_stretches(self._decoder, jnp.asarray(tokens), past, jnp.asarray(lengths))
                 yield from ((key, stretch) for (key, _), stretch in zip(now, stretches, strict=False))
 
     def _keep(self, key: bytes, stretch: Stretch) -> None:
