@@ -14,7 +14,7 @@ from benchmarks.llm import __main__ as command
 from benchmarks.llm import _cost, _protocol, _results, _stages, _table
 from benchmarks.llm._two_digits import TwoDigits
 from hqre_jax.bridge import models
-from hqre_jax.bridge.baselines import find_methods
+from hqre_jax.bridge.baselines import _interface, find_methods
 from hqre_jax.bridge.coordination import Samples, needed
 from hqre_jax.bridge.models import Reply, Usage
 from hqre_jax.bridge.tasks import all_tasks
@@ -166,7 +166,8 @@ def test_every_stage_and_the_table_from_the_recording_alone(capsys, small, monke
     # With the results, too, there is nothing left to train or to play.
     shutil.copy(tmp_path / "out" / "results.tar.xz", folder)
     monkeypatch.setattr(_stages, "hqre", None)
-    monkeypatch.setattr(evaluation_run, "play_all", None, raising=False)
+    for module in (evaluation_run, _interface):
+        monkeypatch.setattr(module, "play_all", None)
     third = (*words[:3], str(tmp_path / "third"))
     assert run(capsys, third, "--seconds", "0")[:2] == (0, out)
     packed = (tmp_path / "third" / "results.tar.xz").read_bytes()
