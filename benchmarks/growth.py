@@ -144,6 +144,8 @@ def main(argv: list[str] | None = None) -> int:
         "--out", type=Path, default=Path("out/growth.json"), metavar="FILE", help="JSON; .png goes beside it"
     )
     arguments = parser.parse_args(argv)
+    if min(arguments.repeats, *arguments.sizes) < 1:
+        parser.error("--sizes and --repeats must be 1 or more")
     if arguments.one is not None:
         print(json.dumps(measure_size(arguments.one, arguments.repeats)))
         return 0
