@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import progress, same_again, say, stored_models, whole
+from hqre_jax.cli._llm_options import data_files, progress, same_again, say, stored_models, whole
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -118,19 +118,10 @@ def _judged(
     found = states.items(arguments.split, samples.tasks, questions)
     if arguments.data is None:
         return found
-    for task, file in _data_files(arguments.data, list(samples.tasks)).items():
+    for task, file in data_files(arguments.data, list(samples.tasks)).items():
         found = {c: items for c, items in found.items() if states.classes[c][0] != task}
         for item in samples.tasks[task].load(file)[:questions]:
             found.setdefault(states.class_of(item), []).append(item)
-    return found
-
-
-def _data_files(name: str, tasks: list[str]) -> dict[str, Path]:
-    """Official data files by task: a folder has files called after tasks, a file is called after its own."""
-    path = Path(name)
-    found = {file.stem: file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.stem in tasks}
-    if not found:
-        raise InputError("data", f"{name!a} has no file called after a task of the team ({', '.join(tasks)})")
     return found
 
 

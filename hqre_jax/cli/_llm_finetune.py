@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import progress, say, whole
+from hqre_jax.cli._llm_options import data_files, progress, say, whole
 from hqre_jax.cli._tables import facts, rendered
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -29,9 +29,12 @@ def finetune(arguments: Namespace) -> int:
     Returns:
         0, or 1 where a budget ended the run, a step diverged or plays failed.
     """
-    from hqre_jax.bridge.finetuning import Run, read_config
-    from hqre_jax.bridge.models import LocalModel, load
+    import jax
 
+    from hqre_jax.bridge.finetuning import Run, read_config
+    from hqre_jax.bridge.models import LocalModel, by_first, join_processes, load
+
+    join_processes()
     limits = _limits(arguments)
     options = {
         name: None if getattr(arguments, name) is None else whole(arguments, name, least)
@@ -39,19 +42,23 @@ def finetune(arguments: Namespace) -> int:
     }
     config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
     folder = Path(arguments.out)
-    check_folder(folder.parent, "out")
+    by_first(lambda: check_folder(folder.parent, "out"))
     model = None if config.model.startswith(_ELSEWHERE) else load(config.model, dtype=config.dtype)
     if not isinstance(model, LocalModel):
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
         raise InputError("model", f"is {config.model!a}; {wanted}")
+    official = {} if arguments.data is None else data_files(arguments.data, [task.name for task in config.tasks])
+    beside = Path(arguments.config).parent
     try:
-        run = Run(config, model, folder, Path(arguments.config).parent, _grid(arguments), _rollouts(arguments))
+        run = Run(config, model, folder, beside, _grid(arguments), _rollouts(arguments), official)
     except InputError as error:
         if error.field.startswith(("tasks", "plays")):
             raise InputError(f"{arguments.config}: {error.field}", error.problem) from None
         raise
-    check_folder(folder, "out")
+    by_first(lambda: check_folder(folder, "out"))
     goes_on_with(_same_again(arguments))
+    if jax.process_index() > 0:  # the first process says everything
+        return 0 if run.run().how == "done" else 1
     with progress() as show:
         ended = run.run(show)
     document = {
@@ -118,7 +125,7 @@ def _limits(arguments: Namespace) -> dict[str, Any]:
 def _same_again(arguments: Namespace) -> str:
     """The command as it would be typed."""
     words = ["hqre", "llm", "finetune", arguments.config]
-    where = "out", "method", "model", "rollouts", "base_url"
+    where = "out", "method", "model", "rollouts", "base_url", "data"
     for name in (*where, "seed", "steps", "budget_tokens", "budget_minutes", "tensor"):
         if (value := getattr(arguments, name)) is not None and (name, value) != ("tensor", "1"):
             words.append(f"--{name.replace('_', '-')}={value}")

@@ -33,6 +33,9 @@ DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after e
 files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all
 steps are taken, 1 a budget ended the run, a step diverged or plays failed (what was learnt is kept), 2 bad input,
 130 interrupted.
+
+On several machines the same command runs on each, as one run: HQRE_COORDINATOR=HOST:PORT of the first, HQRE_PROCESSES=2
+and HQRE_PROCESS=0 or 1 say so (docs/scripts/launch.sh sets them). The first one writes DIR.
 """
 
 
@@ -51,6 +54,10 @@ def add_finetune(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="a server with the same weights plays: vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True",
     )  # fmt: skip
     parser.add_argument("--base-url", metavar="U", help="address of that server, which reaches DIR under the same path")
+    parser.add_argument(
+        "--data", metavar="DIR",
+        help="official data, held out: policies are judged on it; a file, or a folder with files called TASK.*",
+    )  # fmt: skip
     parser.add_argument("--seed", metavar="S", help="of questions, plays and adapters, in place of the file's")
     parser.add_argument("--steps", metavar="N", help="steps in all, in place of the file's")
     parser.add_argument("--budget-tokens", metavar="N", help="most tokens generated in all, evaluation apart")

@@ -6,6 +6,7 @@ import uuid
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -35,6 +36,15 @@ def same_again(arguments: Namespace) -> str:
         elif value not in (None, False):
             words.append(f"{option}={value}")
     return shlex.join(words)
+
+
+def data_files(name: str, tasks: list[str]) -> dict[str, Path]:
+    """Official data files by task: a folder has files called after tasks, a file is called after its own."""
+    path = Path(name)
+    found = {file.stem: file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.stem in tasks}
+    if not found:
+        raise InputError("data", f"{name!a} has no file called after a task that is asked ({', '.join(tasks)})")
+    return found
 
 
 @contextmanager

@@ -37,6 +37,9 @@ class InputError(ValueError):
         self.problem = problem
         super().__init__(f"{field}: {problem}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.problem)
+
 
 def checked_kind(value: object, kind: type[_Kind], field: str, remedy: str = "") -> _Kind:
     """The value, if it is of the kind that is wanted; else an `InputError` that says what it is."""

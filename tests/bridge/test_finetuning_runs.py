@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
 ROOT = Path(__file__).parents[2]
+LAUNCH = ROOT / "docs" / "scripts" / "launch.sh"
 # A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
 HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 ENVIRONMENT = os.environ | {
@@ -116,6 +118,39 @@ def test_four_devices_are_one(capsys, write, tmp_path):
         assert found["gradients"][0] > 0.01
         for key in ("losses", "gradients"):
             np.testing.assert_allclose(four[name][key], found[key], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.thorough
+def test_two_processes_are_one(capsys, write, tmp_path):
+    """Started by the script of the docs, as on two machines of two devices each; the second writes and says nothing."""
+    settings = {"inner_steps": 1, "entropy": "shannon"}
+    config, runs = write(method_settings=settings), []
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        first = f"127.0.0.1:{free.getsockname()[1]}"
+    for host in range(2):
+        flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+        own = ENVIRONMENT | flags | {"HOSTS": "2", "HOST": str(host), "FIRST": first}
+        command = ["sh", str(LAUNCH), sys.executable, "-m", "hqre_jax", "llm", "finetune", config, "--out"]
+        command += [str(tmp_path / ("two" if host == 0 else "two/nowhere/at/all")), "--tensor", "2"]
+        runs.append(subprocess.Popen(command, env=own, stdout=-1, stderr=-1, text=True))
+    try:
+        (said, err), (nothing, _) = (process.communicate(timeout=300) for process in runs)
+    finally:
+        for process in runs:
+            process.kill()
+    assert [process.returncode for process in runs] == [0, 0], err
+    # The library that connects processors without accelerators says so on its own.
+    assert [line for line in nothing.splitlines() if not line.startswith("[Gloo]")] == []
+    assert "generated" in said
+    assert run(capsys, config, "--out", tmp_path / "one")[0] == 0
+    for two, one in zip(lines_of(tmp_path / "two"), lines_of(tmp_path / "one"), strict=True):
+        assert (two["tokens"], two["score"]) == (one["tokens"], one["score"])
+        for name, found in one["adapters"].items():
+            for key in ("losses", "gradients", "distance"):
+                np.testing.assert_allclose(two["adapters"][name][key], found[key], rtol=1e-5, atol=1e-6)
+    two, one = (lines_of(tmp_path / name, "evaluations.jsonl") for name in ("two", "one"))
+    assert two == one
 
 
 def test_what_a_run_leaves_behind(capsys, write, tmp_path):
@@ -278,6 +313,26 @@ def test_splits_are_told_apart(capsys, write, tmp_path):
     told = (out / "report.md").read_text(encoding="utf-8")
     assert "questions of the test split" in told.replace("\\", "")
     assert [row["split"] for row in json.loads((out / "report.json").read_text())["tables"]["held_out"]] == ["test"]
+
+
+def test_policies_are_judged_on_official_files(capsys, write, tmp_path):
+    """In place of the task's own questions; another file is another thing to be judged on, in the same run."""
+    out, file = tmp_path / "out", tmp_path / "word_problems.jsonl"
+    config = write(tasks=[{"name": "word_problems"}, {"name": "arithmetic", "classes": ["sum"]}], steps=1)
+    for answer in (2, 3):
+        file.write_text(json.dumps({"question": "1 + 1?", "answer": f"so #### {answer}"}) + "\n")
+        code, _, err = run(capsys, config, "--out", out, "--data", file)
+        assert code == 0, err
+    lines = lines_of(out, "evaluations.jsonl")
+    assert [line["step"] for line in lines] == [0, 1, 1]
+    assert all(list(line["classes"]) == ["arithmetic/sum", "word_problems/official"] for line in lines)
+    assert len({line["split"] for line in lines}) == 2
+    assert main(["llm", "report", str(out)]) == 0
+    assert "On 3 questions of official files (" in (out / "report.md").read_text(encoding="utf-8").replace("\\", "")
+    code, _, err = run(capsys, config, "--out", out, "--data", tmp_path)
+    assert (code, "finetuning.toml" in err) == (0, False), err
+    code, _, err = run(capsys, config, "--out", out, "--data", config)
+    assert (code, err.startswith("hqre: data: ")) == (2, True)
 
 
 def test_other_questions_are_another_run(capsys, write, tmp_path):

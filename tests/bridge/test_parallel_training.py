@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hqre_jax.bridge.models._parallel import device_grid
-from hqre_jax.bridge.models._processes import COORDINATOR, PROCESS, PROCESSES, join_processes
+from hqre_jax.bridge.models._processes import COORDINATOR, PROCESS, PROCESSES, gathered, join_processes
 from hqre_jax.core._types import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,15 @@ def test_processes_and_grids_that_are_none(monkeypatch):
         device_grid(2, 1)
     with pytest.raises(InputError, match="num_devices: is 1000, and there are"):
         device_grid(1, 1000)
+
+
+def test_what_goes_wrong_in_one_process_goes_wrong_in_all():
+    """What it says travels: as a pickled object from the first, and in place of completions from any."""
+    said = InputError("prompts[3]", "has 900 tokens; the context is 512")
+    known = pickle.loads(pickle.dumps(said))
+    assert (type(known), known.field, known.problem, str(known)) == (InputError, said.field, said.problem, str(said))
+    with pytest.raises(InputError, match=r"prompts\[3\]: has 900 tokens"):
+        gathered(said, 5)
 
 
 def test_slurm_says_who_is_who(tmp_path):

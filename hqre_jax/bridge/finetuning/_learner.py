@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,13 @@ from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod, Signal
-from hqre_jax.bridge.models import Adapter, place_batch, place_decoder, with_adapter
+from hqre_jax.bridge.models import Adapter, fetched, place_batch, place_decoder, place_whole, with_adapter
 from hqre_jax.bridge.models._decoder import Decoder, streams
 
 # Added to AdamW's root mean squares, as implementations of PPO do (Huang et al. 2022): where plays tell nothing, what
 # is left of gradients is rounding, and must not become steps of full length.
 _LEAST = 1e-5
+_Tree = TypeVar("_Tree")
 
 
 class Frozen(NamedTuple):
@@ -107,8 +108,9 @@ class Learner:
             batch: The turns of its roles.
         """
         parts = self._parts(batch)
+        own = self._whole(adapter)
         frozen, penalties, played = zip(
-            *(_freeze(self.decoder, adapter, turns, self.method) for turns in parts), strict=True
+            *(_freeze(self.decoder, own, turns, self.method) for turns in parts), strict=True
         )
         whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
         signals = self._divided(whole, parts, batch)
@@ -128,8 +130,6 @@ class Learner:
             failure = self._divergence(moved)
         if failure is not None:
             new, state = adapter, optimizer
-        if self._grid is not None:  # who plays next does so on one device
-            new, state = jax.tree.map(lambda x: jnp.asarray(np.asarray(x)), (new, state))
         before = self._joined(played, batch)
         return Learnt(new, state, tuple(losses), tuple(norms), before, last, moved, failure)
 
@@ -142,30 +142,41 @@ class Learner:
     def _joined(self, found: Sequence[Array], batch: Batch) -> Array:
         """What was found part by part, without what parts were filled up with."""
         own = self.wanted.groups * batch.plays
-        return jnp.concatenate([part[:own] for part in found])[: len(batch.roles)]
+        return jnp.concatenate([self._home(part)[:own] for part in found])[: len(batch.roles)]
 
     def _divided(self, signal: Signal, parts: list[Turns], batch: Batch) -> list[Signal]:
         """A signal, cut and filled up as the turns were."""
         own, divided = self.wanted.groups * batch.plays, []
         for k, turns in enumerate(parts):
             fields = [field[k * own : (k + 1) * own] for field in signal]
-            divided.append(Signal(*(jnp.pad(x, [(0, len(turns.score) - len(x)), (0, 0)]) for x in fields)))
+            filled = Signal(*(jnp.pad(x, [(0, len(turns.score) - len(x)), (0, 0)]) for x in fields))
+            divided.append(filled if self._grid is None else place_batch(filled, self._grid))
         return divided
+
+    def _whole(self, tree: _Tree) -> _Tree:
+        """Where the decoder is, whole on every device."""
+        return tree if self._grid is None else place_whole(tree, self._grid)
+
+    def _home(self, tree: _Tree) -> _Tree:
+        """On the first device of every process: there optimisers step, and there it is looked at and played."""
+        return tree if self._grid is None else fetched(tree)
 
     def _gradient(
         self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns]
     ) -> tuple[Any, Any]:
         """Loss and gradient of all parts, added up."""
         total: Any = None
+        adapter = self._whole(adapter)
         for part in zip(frozen, signals, parts, strict=True):
             found = _part_gradient(adapter, self.decoder, *part, self.method, self.wanted.rematerialise)
             total = found if total is None else jax.tree.map(jnp.add, total, found)
-        return total
+        return self._home(total)
 
     def _look(
         self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
     ) -> Look:
-        seen = [_look(adapter, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
+        own = self._whole(adapter)
+        seen = [_look(own, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
         return Look(*(self._joined(field, batch) for field in zip(*seen, strict=True)))
 
     def _divergence(self, moved: float) -> str | None:

@@ -78,16 +78,19 @@ class Players:
         model: The frozen model.
         folder: What the names of files of questions are relative to.
         sampler: Who completes prompts; the model by default.
+        official: Files of official questions by task, which policies are judged on in place of the task's own.
 
     Raises:
-        InputError: A task or class is not known, or has too few questions.
+        InputError: A task or class is not known, or has too few questions, or a file is not as it must be.
     """
 
     def __init__(
-        self, config: Config, model: LocalModel, folder: str | Path = ".", sampler: AbstractSampler | None = None
-    ):
+        self, config: Config, model: LocalModel, folder: str | Path = ".", sampler: AbstractSampler | None = None,
+        official: Mapping[str, Path] | None = None,
+    ):  # fmt: skip
         self.config, self.model, self.sampler = config, model, sampler or LocalSampler(model)
         self._tasks = find_tasks(config.tasks, folder)
+        self._official = {name: self._tasks[name].load(file) for name, file in (official or {}).items()}
         self._pool = self._items("train", config.pool)
         if len(self._pool) < config.questions:
             have = f"{config.questions}, and the train split has {len(self._pool)} in all"
@@ -100,13 +103,23 @@ class Players:
     def held_out(self) -> list[Item]:
         """The questions that policies are judged on."""
         wanted = self.config.evaluation
-        return self._items(wanted.split, wanted.questions) if wanted.questions else []
+        if not wanted.questions:
+            return []
+        own = self._items(wanted.split, wanted.questions)
+        official = [item for items in self._official.values() for item in items[: wanted.questions]]
+        return [item for item in own if item.task not in self._official] + official
+
+    @property
+    def judged_on(self) -> str:
+        """Where these are from: the name of a split, or which official files."""
+        if not self._official:
+            return self.config.evaluation.split
+        return f"official files ({_digest([item for items in self._official.values() for item in items])[:8]})"
 
     @property
     def question_digest(self) -> str:
         """SHA-256 of the questions that steps draw from, with what is known of their answers."""
-        known = [[item.task, item.task_class, item.question, item.answer, item.solution] for item in self._pool]
-        return hashlib.sha256(json.dumps(known).encode("ascii")).hexdigest()
+        return _digest(self._pool)
 
     @property
     def most_tokens(self) -> int:
@@ -191,6 +204,11 @@ class Players:
             for name in wanted.classes or task.classes:
                 found += task.items(name, split, min(count, task.num_items[split]))
         return found
+
+
+def _digest(items: Sequence[Item]) -> str:
+    known = [[item.task, item.task_class, item.question, item.answer, item.solution] for item in items]
+    return hashlib.sha256(json.dumps(known).encode("ascii")).hexdigest()
 
 
 def _seed(seed: int, moment: str, role: str) -> int:

@@ -86,7 +86,7 @@ def write_report(folder: Path) -> dict[str, Any]:
         raise InputError("DIR", f"{str(folder)!a} holds no fine-tuning run")
     steps, judged = list(Lines(folder / METRICS).read()), Lines(folder / EVALUATIONS).read()
     # The split may have been changed on the way: only what is judged on the same questions is compared.
-    held_out = [line for line in judged if line["split"] == plan["config"]["evaluation"]["split"]]
+    held_out = [line for line in judged if line["split"] == _judged_on(plan)]
     if not steps:
         raise InputError("DIR", f"{str(folder)!a} holds no step yet: let `hqre llm finetune` go on")
     title = plan["config"]["title"]
@@ -112,6 +112,11 @@ def write_report(folder: Path) -> dict[str, Any]:
     for name, content in written.items():
         write_whole(folder / name, content.encode())
     return said
+
+
+def _judged_on(plan: Row) -> str:
+    """Where held-out questions are from; plans once said no more than the configuration does."""
+    return plan.get("judged_on", plan["config"]["evaluation"]["split"])
 
 
 def _step_rows(steps: list[Row]) -> list[Row]:
@@ -145,9 +150,10 @@ def _story(plan: Row, steps: list[Row], held_out: list[Row]) -> list[str]:
     lines = [f"{method['title']} ({method['paper']}), {len(steps)} of {config['steps']} steps, "
              f"{steps[-1]['tokens']:,} tokens generated in {steps[-1]['seconds'] / 60:.1f} minutes."]  # fmt: skip
     if held_out:
-        first, last = held_out[0], held_out[-1]
+        first, last, split = held_out[0], held_out[-1], config["evaluation"]["split"]
+        where = f"the {split} split" if _judged_on(plan) == split else _judged_on(plan)
         lines.append(
-            f"On {last['questions']} questions of the {config['evaluation']['split']} split, which it did not learn "
+            f"On {last['questions']} questions of {where}, which it did not learn "
             f"from: score {first['score']:.3f} at step {first['step']}, {last['score']:.3f} at step {last['step']}."
         )
     final = [row for row in _kind_rows(steps[-1:]) if row["kl"] is not None]

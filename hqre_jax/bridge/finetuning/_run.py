@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +20,7 @@ from hqre_jax.bridge.finetuning._learner import Learner
 from hqre_jax.bridge.finetuning._metrics import learning_metrics, play_metrics, sampling_gap, shown
 from hqre_jax.bridge.finetuning._plays import Players
 from hqre_jax.bridge.finetuning._samplers import SERVED, AbstractSampler, CallFailed, LocalSampler, ServerSampler
-from hqre_jax.bridge.models import Adapter, LocalModel, init_adapter, save_adapter
+from hqre_jax.bridge.models import Adapter, LocalModel, by_first, from_first, init_adapter, save_adapter
 from hqre_jax.bridge.models._endpoint import EndpointModel
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax.core._types import InputError
@@ -81,6 +81,9 @@ class Run:
     Every step is a function of the configuration and of the adapters and optimisers before it. A step's line is written
     before its checkpoint, so a run that was killed repeats at most one step, to the last bit, and drops its line.
 
+    Of several processes (`hqre_jax.bridge.models.join_processes`) all make the same one, on a grid of all devices, and
+    the first one alone reads and writes the folder; what they are given must be the same on every machine.
+
     Args:
         config: The configuration.
         model: The frozen model, its decoder without adapters.
@@ -88,6 +91,7 @@ class Run:
         folder: What the names of files of questions are relative to.
         grid: Devices that share the gradients' work, see `hqre_jax.bridge.models.device_grid`; None for one device.
         rollouts: A server that completes the prompts of plays, with the adapters of each step; the model by default.
+        official: Files of official questions by task, which policies are judged on in place of the task's own.
 
     Raises:
         InputError: The folder holds another run, or cannot be written to, or the configuration does not fit the tasks.
@@ -101,6 +105,7 @@ class Run:
         folder: str | Path = ".",
         grid: Mesh | None = None,
         rollouts: EndpointModel | None = None,
+        official: Mapping[str, Path] | None = None,
     ):
         self.config, self.model, self.out = config, model, Path(out)
         self.method = config.make_method()
@@ -108,14 +113,12 @@ class Run:
         if rollouts is not None:
             most = len(config.adapters)
             self._sampler = ServerSampler(rollouts, self.out / SERVED, config.adapter, model.name, most)
-        self.players = Players(config, model, folder, self._sampler)
+        self.players = Players(config, model, folder, self._sampler, official)
         self._learner = Learner(model.decoder, self.method, config.optimizer, grid)
         self._question = fingerprint(config.digest, model.identity, self.players.question_digest)
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except (OSError, ValueError) as error:
-            raise InputError("out", f"{str(out)!a} cannot be made: {getattr(error, 'strerror', error)}") from None
-        self._check_plan()
+        if from_first(self._question) != self._question:
+            raise InputError("config", "has other questions or weights here than where the first process is")
+        by_first(self._open_folder)
         self._metrics, self._evaluations = Lines(self.out / METRICS), Lines(self.out / EVALUATIONS)
 
     def run(self, announce: Callable[[str, int, int], None] = lambda what, done, total: None) -> Ended:
@@ -130,27 +133,33 @@ class Run:
         Raises:
             InputError: Another process works in the folder, or it cannot be written to.
         """
-        with _alone(self.out):
+        with ExitStack() as held:
+            by_first(lambda: held.enter_context(_alone(self.out)))
             return self._run(announce)
 
     def _run(self, announce: Callable[[str, int, int], None]) -> Ended:
-        self._state = state = self._load()
+        self._state = state = by_first(self._load)
         config, began = self.config, time.monotonic()
         if state.step > config.steps:
             raise InputError("steps", f"is {config.steps}, and {state.step} are taken already: name as many or more")
-        self._write_plan()
-        self._sampler.open()
+        by_first(self._write_plan)
+        by_first(self._sampler.open)
         try:
             how, why = self._steps(began, announce)
         except CallFailed as failed:
             how, why = "failed", str(failed)
         finally:
-            self._sampler.close()
-        for name, adapter in state.adapters.items():
-            save_adapter(self.out / ADAPTERS / name, adapter, config.adapter, self.model.name)
-        held_out = list(self._evaluations.read())
-        self._write_plan(how)
+            if jax.process_index() == 0:  # however it ends: others may be gone
+                self._sampler.close()
+        held_out = by_first(lambda: self._finish(how))
         return Ended(how, state.step, state.tokens, why, held_out[-1] if held_out else None)
+
+    def _finish(self, how: How) -> list[dict[str, Any]]:
+        """Write what was learnt, and read what came of it."""
+        for name, adapter in self._state.adapters.items():
+            save_adapter(self.out / ADAPTERS / name, adapter, self.config.adapter, self.model.name)
+        self._write_plan(how)
+        return list(self._evaluations.read())
 
     def _steps(self, began: float, announce: Callable[[str, int, int], None]) -> tuple[How, str]:
         """All steps that are left, with their evaluations."""
@@ -159,7 +168,7 @@ class Run:
         announce("first policy", state.step, config.steps)
         self._evaluate(due=state.step == 0)
         while state.step < config.steps:
-            how, why = self._budget(time.monotonic() - began)
+            how, why = self._budget(from_first(time.monotonic() - began))
             if how == "done":
                 how, why, words = self._step()
                 announce(words, state.step, config.steps)
@@ -195,8 +204,7 @@ class Run:
         state.adapters, state.optimizers, state.step, state.tokens = adapters, optimizers, step, tokens
         state.seconds, state.lost = state.seconds + time.monotonic() - began, num_lost
         line = {"step": step, "tokens": tokens, "seconds": state.seconds, **play_metrics(plays), "adapters": lines}
-        self._metrics.add(line)
-        self._save()
+        by_first(lambda: self._save(line))
         return "done", "", shown(line)
 
     def _has_lost(self, moved: float, line: dict[str, Any]) -> bool:
@@ -211,25 +219,24 @@ class Run:
 
     def _evaluate(self, due: bool) -> None:
         """Judge the policy of now, once."""
-        state, items, split = self._state, self.players.held_out(), self.config.evaluation.split
-        known = {(line["step"], line["split"]) for line in self._evaluations.read()}
+        state, items, split = self._state, self.players.held_out(), self.players.judged_on
+        known = by_first(lambda: {(line["step"], line["split"]) for line in self._evaluations.read()})
         if not due or not items or (state.step, split) in known:
             return
         plays = self.players.play(items, 1, self._policies(), "held out", temperature=0.0)
         classes: dict[str, list[float]] = {}
         for play in plays:
             classes.setdefault(f"{play.item.task}/{play.item.task_class}", []).append(play.score)
-        self._evaluations.add(
-            {
-                "step": state.step,
-                "split": split,
-                "tokens": state.tokens,
-                **play_metrics(plays),
-                "questions": len(plays),
-                "scores": [play.score for play in plays],
-                "classes": {name: float(np.mean(scores)) for name, scores in classes.items()},
-            }
-        )
+        line = {
+            "step": state.step,
+            "split": split,
+            "tokens": state.tokens,
+            **play_metrics(plays),
+            "questions": len(plays),
+            "scores": [play.score for play in plays],
+            "classes": {name: float(np.mean(scores)) for name, scores in classes.items()},
+        }
+        by_first(lambda: self._evaluations.add(line))
 
     def _budget(self, seconds: float) -> tuple[Literal["done", "budget"], str]:
         """Whether another step fits."""
@@ -241,7 +248,11 @@ class Run:
             return "budget", f"{config.budget_minutes:g} minutes are over"
         return "done", ""
 
-    def _check_plan(self) -> None:
+    def _open_folder(self) -> None:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise InputError("out", f"{str(self.out)!a} cannot be made: {getattr(error, 'strerror', error)}") from None
         found = read_plan(self.out)
         if found is None or found["question"] == self._question:
             return
@@ -258,6 +269,7 @@ class Run:
             "model": self.model.identity,
             "method": {"name": self.method.name, "title": self.method.title, "paper": self.method.paper},
             "config": json.loads(json.dumps(asdict(self.config))),
+            "judged_on": self.players.judged_on,
             "versions": {name: version(name) for name in ("hqre-jax", "jax", "optax")},
             "ended": ended,
         }
@@ -283,7 +295,9 @@ class Run:
                 write_whole(lines.path, "".join(json.dumps(line) + "\n" for line in kept).encode("ascii"))
         return state
 
-    def _save(self) -> None:
+    def _save(self, line: dict[str, Any]) -> None:
+        """A step's line, and then the checkpoint that has it."""
+        self._metrics.add(line)
         state = self._state
         told = (state.adapters, state.optimizers, np.int64(state.tokens), np.float64(state.seconds))
         try:

@@ -14,10 +14,14 @@ from hqre_jax.bridge.models import (
     LocalModel,
     LoraConfig,
     Prompt,
+    by_first,
+    gathered,
+    own_share,
     sample_completions,
     save_adapter,
 )
 from hqre_jax.bridge.models._endpoint import EndpointModel
+from hqre_jax.core._types import InputError
 
 SERVED = "served"
 
@@ -53,7 +57,7 @@ class AbstractSampler(abc.ABC):
 
 
 class LocalSampler(AbstractSampler):
-    """The weights that are trained.
+    """The weights that are trained; of several processes each samples a share.
 
     Args:
         model: The frozen model.
@@ -64,7 +68,12 @@ class LocalSampler(AbstractSampler):
 
     def complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         """See `AbstractSampler`."""
-        return sample_completions(self.model, prompts, controls, () if adapter is None else (adapter,))
+        own = [prompts[place] for place in own_share(len(prompts))]
+        try:
+            said = sample_completions(self.model, own, controls, () if adapter is None else (adapter,))
+        except InputError as error:
+            said = error
+        return gathered(said, len(prompts))
 
     def open(self) -> None:
         """Nothing is left by any."""
@@ -75,6 +84,8 @@ class LocalSampler(AbstractSampler):
 
 class ServerSampler(AbstractSampler):
     """A server with the same weights, as vLLM is one: each adapter is loaded under a name that was never used.
+
+    Of several processes the first one asks it.
 
     Args:
         endpoint: The server.
@@ -90,6 +101,9 @@ class ServerSampler(AbstractSampler):
 
     def complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         """See `AbstractSampler`."""
+        return by_first(lambda: self._complete(prompts, controls, adapter))
+
+    def _complete(self, prompts: Sequence[Prompt], controls: Controls, adapter: Adapter | None) -> list[Completion]:
         names = () if adapter is None else (self._name(adapter),)
         results = self.endpoint.complete(prompts, controls, names)
         failures = [result for result in results if isinstance(result, Failure)]

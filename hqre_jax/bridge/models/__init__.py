@@ -24,6 +24,7 @@ from hqre_jax.bridge.models._parallel import fetched as fetched
 from hqre_jax.bridge.models._parallel import place_batch as place_batch
 from hqre_jax.bridge.models._parallel import place_decoder as place_decoder
 from hqre_jax.bridge.models._parallel import place_whole as place_whole
+from hqre_jax.bridge.models._processes import by_first as by_first
 from hqre_jax.bridge.models._processes import from_first as from_first
 from hqre_jax.bridge.models._processes import gathered as gathered
 from hqre_jax.bridge.models._processes import join_processes as join_processes

@@ -3,8 +3,8 @@
 import json
 import os
 import pickle
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -67,6 +67,34 @@ def from_first(value: _Value) -> _Value:
     return pickle.loads(np.asarray(broadcast_one_to_all(whole), np.uint8).tobytes())
 
 
+def by_first(action: Callable[[], _Value]) -> _Value:
+    """What a function returns or raises in the first process, in all of them: it is called in no other one.
+
+    Args:
+        action: Takes nothing; what it returns or raises can be pickled.
+
+    Returns:
+        What it returned.
+
+    Example:
+        >>> from hqre_jax.bridge.models import by_first
+        >>> by_first(lambda: sorted({"a": 1}))
+        ['a']
+    """
+    if jax.process_count() == 1:
+        return action()
+    value, error = None, None
+    if jax.process_index() == 0:
+        try:
+            value = action()
+        except Exception as caught:
+            error = caught
+    value, error = from_first((value, error))
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
+
+
 def own_share(count: int) -> range:
     """Which of so many prompts this process samples: every process a share, none twice.
 
@@ -84,15 +112,18 @@ def own_share(count: int) -> range:
     return range(jax.process_index(), count, jax.process_count())
 
 
-def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
+def gathered(completions: Sequence[Completion] | InputError, count: int) -> list[Completion]:
     """The completions of all processes, in all of them.
 
     Args:
-        completions: Of this process's `own_share`, in its order.
+        completions: Of this process's `own_share`, in its order; or why it has none.
         count: How many there are in all.
 
     Returns:
         The completions, in the order of the prompts.
+
+    Raises:
+        InputError: What a process gives in place of completions, in all of them.
 
     Example:
         >>> from hqre_jax.bridge.models import Completion, gathered, own_share
@@ -100,13 +131,18 @@ def gathered(completions: Sequence[Completion], count: int) -> list[Completion]:
         >>> [completion.tokens for completion in gathered(mine, 3)]
         [(0,), (1,), (2,)]
     """
-    lines = [[completion.tokens, completion.log_probs, completion.ended] for completion in completions]
+    if isinstance(completions, InputError):
+        lines: Any = {"field": completions.field, "problem": completions.problem}
+    else:
+        lines = [[completion.tokens, completion.log_probs, completion.ended] for completion in completions]
     data = np.frombuffer(json.dumps(lines).encode(), np.uint8)
     sizes = np.reshape(process_allgather(np.array([len(data)], np.int32)), -1)
     everywhere = process_allgather(np.pad(data, (0, int(sizes.max()) - len(data)))).reshape(len(sizes), -1)
     whole: list[Completion | None] = [None] * count
     for process, (size, own) in enumerate(zip(sizes, everywhere, strict=True)):
         said = json.loads(np.asarray(own[:size], np.uint8).tobytes())
+        if isinstance(said, dict):
+            raise InputError(**said)
         for place, (tokens, log_probs, ended) in zip(range(process, count, len(sizes)), said, strict=True):
             whole[place] = Completion(tuple(tokens), tuple(log_probs), ended)
     return [completion for completion in whole if completion is not None]
