@@ -1,8 +1,30 @@
 """Fine-tuning configurations for tests: a tiny random model, two roles, a few plays."""
 
+import os
 from pathlib import Path
 
+from hqre_jax.bridge.evaluation import Lines
+from hqre_jax.cli import main
+
+ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "data" / "tiny_models" / "llama"
+
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(ROOT),
+    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
+}
+
+
+def run(capsys, *argv):
+    capsys.readouterr()
+    code = main(["llm", "finetune", *map(str, argv)])
+    seen = capsys.readouterr()
+    return code, seen.out, seen.err
+
+
+def lines_of(folder, name="metrics.jsonl"):
+    return list(Lines(folder / name).read())
 
 
 def config(**changed):
@@ -31,6 +53,13 @@ def config(**changed):
         else:
             document[key] = value
     return document
+
+
+def written(folder, **changed):
+    """The file of such a configuration, its path as words of a command have it."""
+    path = folder / "finetuning.toml"
+    path.write_text(as_toml(config(**changed)))
+    return str(path)
 
 
 def as_toml(document):

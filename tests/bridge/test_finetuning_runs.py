@@ -2,21 +2,19 @@
 
 import fcntl
 import json
-import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from functools import partial
 
 import finetuning
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from finetuning import ENVIRONMENT, lines_of, run
 
-from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.finetuning import _plays, _samplers, read_config
 from hqre_jax.bridge.finetuning._batch import batch_of
 from hqre_jax.bridge.finetuning._format import Part, kinds_of, message_of
@@ -26,42 +24,19 @@ from hqre_jax.bridge.models._decoder import forward
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-ROOT = Path(__file__).parents[2]
-LAUNCH = ROOT / "docs" / "scripts" / "launch.sh"
 # A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
 HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": str(ROOT),
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-}
 
 
 @pytest.fixture
 def write(tmp_path):
-    def written(**changed):
-        path = tmp_path / "finetuning.toml"
-        path.write_text(finetuning.as_toml(finetuning.config(**changed)))
-        return str(path)
-
-    return written
-
-
-def run(capsys, *argv):
-    capsys.readouterr()
-    code = main(["llm", "finetune", *map(str, argv)])
-    seen = capsys.readouterr()
-    return code, seen.out, seen.err
+    return partial(finetuning.written, tmp_path)
 
 
 def adapters_in(folder):
     return {
         path.relative_to(folder): path.read_bytes() for path in sorted((folder / "adapters").rglob("*.safetensors"))
     }
-
-
-def lines_of(folder, name="metrics.jsonl"):
-    return list(Lines(folder / name).read())
 
 
 def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path):
@@ -90,67 +65,6 @@ def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path):
         del line["seconds"]
     assert stopped == whole
     assert [line["step"] for line in whole] == list(range(1, steps + 1))
-
-
-def test_four_devices_are_one(capsys, write, tmp_path):
-    """Losses, gradients and what adapters became, of a step whose work four devices share, two of them each weight."""
-    # Entropies of tokens to come tell these plays apart, on which the verifier is at one.
-    settings = {"inner_steps": 1, "entropy": "shannon"}
-    config = write(steps=1, evaluation={"questions": 0}, method_settings=settings)
-    command = [
-        sys.executable,
-        "-m",
-        "hqre_jax",
-        "llm",
-        "finetune",
-        config,
-        "--out",
-        str(tmp_path / "four"),
-        "--tensor",
-        "2",
-    ]
-    environment = ENVIRONMENT | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    assert run(capsys, config, "--out", tmp_path / "one")[0] == 0
-    four, one = (lines_of(tmp_path / name)[0]["adapters"] for name in ("four", "one"))
-    for name, found in one.items():
-        assert found["gradients"][0] > 0.01
-        for key in ("losses", "gradients"):
-            np.testing.assert_allclose(four[name][key], found[key], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.thorough
-def test_two_processes_are_one(capsys, write, tmp_path):
-    """Started by the script of the docs, as on two machines of two devices each; the second writes and says nothing."""
-    settings = {"inner_steps": 1, "entropy": "shannon"}
-    config, runs = write(method_settings=settings), []
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        first = f"127.0.0.1:{free.getsockname()[1]}"
-    for host in range(2):
-        flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-        own = ENVIRONMENT | flags | {"HOSTS": "2", "HOST": str(host), "FIRST": first}
-        command = ["sh", str(LAUNCH), sys.executable, "-m", "hqre_jax", "llm", "finetune", config, "--out"]
-        command += [str(tmp_path / ("two" if host == 0 else "two/nowhere/at/all")), "--tensor", "2"]
-        runs.append(subprocess.Popen(command, env=own, stdout=-1, stderr=-1, text=True))
-    try:
-        (said, err), (nothing, _) = (process.communicate(timeout=300) for process in runs)
-    finally:
-        for process in runs:
-            process.kill()
-    assert [process.returncode for process in runs] == [0, 0], err
-    # The library that connects processors without accelerators says so on its own.
-    assert [line for line in nothing.splitlines() if not line.startswith("[Gloo]")] == []
-    assert "generated" in said
-    assert run(capsys, config, "--out", tmp_path / "one")[0] == 0
-    for two, one in zip(lines_of(tmp_path / "two"), lines_of(tmp_path / "one"), strict=True):
-        assert (two["tokens"], two["score"]) == (one["tokens"], one["score"])
-        for name, found in one["adapters"].items():
-            for key in ("losses", "gradients", "distance"):
-                np.testing.assert_allclose(two["adapters"][name][key], found[key], rtol=1e-5, atol=1e-6)
-    two, one = (lines_of(tmp_path / name, "evaluations.jsonl") for name in ("two", "one"))
-    assert two == one
 
 
 def test_what_a_run_leaves_behind(capsys, write, tmp_path):
