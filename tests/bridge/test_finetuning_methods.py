@@ -56,6 +56,31 @@ def test_grpo_is_that_of_tunix_loss_and_gradient():
     np.testing.assert_allclose(gradient, stored["gradient"], rtol=2e-5, atol=1e-7)
 
 
+VALUING = [Dice(Settings()), Dice(Settings(continuation="plain")), Reinforce(Settings()), CoTraining(Settings())]
+
+
+@pytest.mark.parametrize("method", VALUING, ids=lambda method: f"{method.name} {method.settings.continuation}")
+def test_a_turn_in_two_rounds_is_a_turn(method):
+    """Who says in two rounds what others say in one has decided the same: every decision is worth as much."""
+    rng = np.random.default_rng(0)
+    score, lengths = rng.random(4), np.array([4, 4, 4, 4])
+    penalty = rng.random((4, 4)).astype(np.float32)
+    whole = method.signal(turns_of([0, 0, 1, 1], score, lengths, 4, price=0.1), jnp.asarray(penalty)).advantages
+    # Rows as in batches: the first round of all plays, then the second one.
+    numbers = {"play": np.tile(np.arange(4), 2), "round": np.repeat(np.arange(2), 4)}
+    halves = turns_of([0, 0, 1, 1, 2, 2, 3, 3], np.tile(score, 2), lengths.repeat(2) // 2, 2, price=0.1, **numbers)
+    split = np.concatenate([penalty[:, :2], penalty[:, 2:]])
+    found = method.signal(halves, jnp.asarray(split)).advantages
+    np.testing.assert_allclose(np.concatenate([found[:4], found[4:]], axis=1), whole, atol=1e-6)
+
+
+def test_grpo_counts_the_tokens_of_later_rounds():
+    numbers = {"play": [0, 1, 0, 1], "round": [0, 0, 1, 1]}
+    turns = turns_of([0, 0, 1, 1], [1.0, 1.0, 1.0, 1.0], [1, 1, 1, 3], price=0.1, **numbers)
+    found = Grpo(Settings()).signal(turns, jnp.zeros(turns.mask.shape)).advantages[:, 0]
+    np.testing.assert_allclose(found, np.array([1, -1, 1, -1]) / 2**0.5, atol=1e-4)
+
+
 def test_advantages_by_hand():
     """Leave-one-out means of what was still to come: scores, own tokens ahead, and penalties of later decisions."""
     turns = turns_of([0, 0, 0, 1], [1.0, 0.0, 0.5, 1.0], [2, 1, 3, 1], price=0.1)

@@ -185,6 +185,8 @@ def test_a_step_that_diverges_is_not_taken(capsys, write, tmp_path, changed, rea
         ({"roles": [{"name": "a", "tau": {"message": 1.0}}]}, "config: roles[0]: tau"),
         ({"roles": [{"name": "a", "tau": -1}]}, "config: roles[0]: tau"),
         ({"roles": [{"name": "a", "tau": 0, "reads": ["b"]}]}, "config: roles[0]: reads"),
+        ({"roles": [{"name": "a", "tau": 0, "reads": ["a"]}]}, "config: roles[0]: reads"),
+        ({"plays": {"rounds": 0}}, "config: plays: rounds"),
         ({"roles": [{"name": "a", "tau": 0, "answers": False}]}, "config: roles"),
         ({"roles": [{"name": "a b", "tau": 0}]}, "config: roles[0]: adapter"),
         ({"roles": [{"name": "a", "tau": 0, "instructions": 0}]}, "config: roles[0]: instructions"),
@@ -312,7 +314,7 @@ def test_plays_are_of_the_policy_and_scores_of_the_verifier(monkeypatch):
     plays = players.play([item], 2, dict.fromkeys(["planner", "a", "b", "c"]), "test")
     assert [(play.score, play.answer) for play in plays] == [(0.0, "1"), (1.0, "17")]
     assert all("planner says: add them" in text and "hidden" not in text for text in shown[2:])
-    assert plays[1].turns["planner"].judgement is None
+    assert plays[1].turns["planner"][0].judgement is None
     np.testing.assert_equal(
-        [play.num_tokens for play in plays], [sum(map(len, (t.tokens for t in p.turns.values()))) for p in plays]
+        [play.num_tokens for play in plays], [sum(len(t[0].tokens) for t in p.turns.values()) for p in plays]
     )

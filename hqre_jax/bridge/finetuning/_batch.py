@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from hqre_jax.bridge.finetuning._config import Role
 from hqre_jax.bridge.finetuning._format import kinds_of
@@ -43,10 +44,13 @@ class Batch:
         """
         size = groups * self.plays
         for start in range(0, len(self.roles), size):
-            fields = [np.asarray(field)[start : start + size] for field in self.turns]
-            missing = -(-size // devices) * devices - len(fields[0])
-            padding = [[(0, missing), *[(0, 0)] * (field.ndim - 1)] for field in fields]
-            filled = Turns(*(jnp.asarray(np.pad(field, pad)) for field, pad in zip(fields, padding, strict=True)))
+            missing = -(-size // devices) * devices - len(self.turns.score[start : start + size])
+
+            def filled_up(field: Array, start: int = start, missing: int = missing) -> Array:
+                own = np.asarray(field)[start : start + size]
+                return jnp.asarray(np.pad(own, [(0, missing), *[(0, 0)] * (own.ndim - 1)]))
+
+            filled = jax.tree.map(filled_up, self.turns)
             # Numbers of states stay below that of decisions in the part.
             states = np.unique(filled.states, return_inverse=True)[1].reshape(filled.states.shape)
             yield filled._replace(states=jnp.asarray(states, jnp.int32))
@@ -63,7 +67,9 @@ def batch_of(
         method: Says what a turn's score is, and with which temperatures.
         decode: Text of tokens.
     """
-    said = [(role, play, play.turns[role.name]) for role in roles for play in plays]
+    rounds = len(plays[0].turns[roles[0].name])
+    order = [(role, number, play) for role in roles for number in range(rounds) for play in plays]
+    said = [(role, play, play.turns[role.name][number]) for role, number, play in order]
     steps = bucket(max(len(turn.tokens) for _, _, turn in said), _FEWEST)
     length = bucket(max(len(turn.prompt) + len(turn.tokens) for _, _, turn in said), _SHORTEST)
     shape = (len(said), steps)
@@ -71,8 +77,8 @@ def batch_of(
     places, actions, kinds, states = (np.zeros(shape, np.int32) for _ in range(4))
     mask, (tau, sampled) = np.zeros(shape, bool), (np.zeros(shape, np.float32) for _ in range(2))
     numbers = equal_states([(turn.prompt, turn.tokens) for _, _, turn in said])
-    groups: dict[tuple[str, str, str, int], int] = {}
-    group = np.zeros(len(said), np.int32)
+    groups: dict[tuple[str, int, str, str, int], int] = {}
+    group, when = np.zeros(len(said), np.int32), np.array([number for _, number, _ in order], np.int32)
     for k, (role, play, turn) in enumerate(said):
         count, whole = len(turn.tokens), (*turn.prompt, *turn.tokens)
         tokens[k, : len(whole)] = whole
@@ -82,13 +88,16 @@ def batch_of(
         kinds[k, :count] = kinds_of(turn.tokens, role.format, decode)
         by_kind = method.temperatures(role.tau)
         tau[k, :count] = [by_kind[KINDS[kind]] for kind in kinds[k, :count]]
-        question = (role.name, play.item.task, play.item.task_class, play.item.index)
+        question = (role.name, int(when[k]), play.item.task, play.item.task_class, play.item.index)
         group[k] = groups.setdefault(question, len(groups))
     price = [role.price / 1000 if method.judged == "team" else 0.0 for role, _, _ in said]
     score = [_score(method, play, turn) for _, play, turn in said]
     arrays = (tokens, places, actions, mask, kinds, tau, states, group)
     floats = (np.asarray(values, np.float32) for values in (score, price, [1.0] * len(said)))
     turns = Turns(*map(jnp.asarray, (*arrays, *floats)))
+    if rounds > 1:
+        whose = [k // (rounds * len(plays)) * len(plays) + k % len(plays) for k in range(len(said))]
+        turns = turns._replace(play=jnp.asarray(whose, jnp.int32), round=jnp.asarray(when))
     return Batch(turns, tuple(role.name for role, _, _ in said), len(said) // len(groups), sampled)
 
 

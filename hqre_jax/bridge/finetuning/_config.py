@@ -37,14 +37,14 @@ _COUNT, _AMOUNT = "a whole number, 1 or more,", "a number, 0 or more,"
 
 @dataclass(frozen=True)
 class Role:
-    """Somebody who speaks once in a play.
+    """Somebody who speaks once in a round.
 
     Attributes:
         name: What it is called.
         adapter: Name of its adapter; roles that name the same one share it.
         instructions: What its system prompt begins with; "" for nothing.
         control: The way in which it is asked, as in team files.
-        reads: Names of roles before it whose messages it reads.
+        reads: Names of roles whose latest messages it reads: those before it, and in plays of several rounds any.
         answers: Whether its turn counts when the team's answer is found.
         max_tokens: Most tokens of its turn; None for what the control takes for the task.
         price: What it pays for 1,000 of its own tokens, in units of score.
@@ -118,6 +118,7 @@ class Config:
         steps: Mirror steps (batches of plays).
         questions: Questions of a step.
         plays: Plays of each.
+        rounds: How often everybody speaks in a play.
         pool: Questions of each class, of the train split, that steps draw from.
         tasks: What is asked.
         roles: Who speaks, in this order.
@@ -149,6 +150,7 @@ class Config:
     steps: int
     questions: int
     plays: int
+    rounds: int
     pool: int
     tasks: tuple[TeamTask, ...]
     roles: tuple[Role, ...]
@@ -217,17 +219,19 @@ def _config(table: Table, limits: Mapping[str, Any]) -> Config:
     if (version := table.take("version", lambda value: whole(value, 1), f"the number {VERSION}")) > VERSION:
         raise InputError(f"{table.name}: version", f"is {version}, this one reads {VERSION}: upgrade hqre-jax")
     steps = table.take("steps", lambda value: whole(value, 1), _COUNT)
+    plays, budget = _inner(table, "plays"), _inner(table, "budget")
+    rounds = plays.take("rounds", lambda value: whole(value, 1), _COUNT, 1)
     roles = tuple(_role(entry) for entry in table.tables("roles", "each with a name"))
     distinct(f"{table.name}: roles", [role.name for role in roles])
     for k, role in enumerate(roles):
-        earlier = [other.name for other in roles[:k]]
+        # From the second round on everybody has spoken.
+        heard = [other.name for other in (roles if rounds > 1 else roles[:k])]
         for name in role.reads:
-            if name not in earlier:
-                known = ", ".join(earlier) or "nobody: it is the first"
+            if name not in heard:
+                known = ", ".join(heard) or "nobody: it is the first"
                 raise InputError(f"{table.name}: roles[{k}]: reads", f"names {name!a}; before it speaks {known}")
     if not any(role.answers for role in roles):
         raise InputError(f"{table.name}: roles", "none of them answers: leave `answers = false` out of one at least")
-    plays, budget = _inner(table, "plays"), _inner(table, "budget")
     budget.values |= limits
     config = Config(
         title=table.take("title", text, "a text", "fine-tuning"),
@@ -239,6 +243,7 @@ def _config(table: Table, limits: Mapping[str, Any]) -> Config:
         steps=steps,
         questions=plays.take("questions", lambda value: whole(value, 1), _COUNT, 8),
         plays=plays.take("plays", lambda value: whole(value, 2), "a whole number, 2 or more,", 4),
+        rounds=rounds,
         pool=plays.take("pool", lambda value: whole(value, 1), _COUNT, 100),
         tasks=tuple(_task(entry) for entry in table.tables("tasks", "each with a name")),
         roles=roles,

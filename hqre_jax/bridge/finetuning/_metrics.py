@@ -9,7 +9,7 @@ import numpy as np
 from hqre_jax.bridge.finetuning._batch import Batch
 from hqre_jax.bridge.finetuning._learner import Learnt
 from hqre_jax.bridge.finetuning._plays import Play
-from hqre_jax.bridge.finetuning._turns import KINDS
+from hqre_jax.bridge.finetuning._turns import KINDS, in_later_rounds
 
 
 def play_metrics(plays: Sequence[Play]) -> dict[str, Any]:
@@ -40,7 +40,9 @@ def learning_metrics(batch: Batch, learnt: Learnt, is_mirror: bool) -> dict[str,
     turns = batch.turns
     mask, kinds = np.asarray(turns.mask), np.asarray(turns.kinds)
     own = np.asarray(batch.roles)
-    reward = np.asarray(turns.score - turns.price * np.sum(mask, axis=1))
+    cost = turns.price * np.sum(mask, axis=1)
+    reward = np.asarray(turns.score - cost - in_later_rounds(cost, turns))
+    first = np.ones(len(own), bool) if turns.round is None else np.asarray(turns.round) == 0
     roles: dict[str, Any] = {}
     for role in dict.fromkeys(batch.roles):
         mine = own == role
@@ -51,7 +53,7 @@ def learning_metrics(batch: Batch, learnt: Learnt, is_mirror: bool) -> dict[str,
                 tau = float(np.asarray(turns.tau)[chosen][0])
                 by_kind[kind] = {"tokens": int(chosen.sum()), "tau": tau, **_seen(learnt, chosen)}
         roles[role] = {
-            "reward": number(float(reward[mine].mean())),
+            "reward": number(float(reward[mine & first].mean())),
             "tokens": int(mask[mine].sum()),
             "kinds": by_kind,
         }

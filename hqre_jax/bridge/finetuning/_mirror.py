@@ -19,11 +19,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence, in_later_rounds
 
 
 def returns(turns: Turns, penalty: Float[Array, "turn step"]) -> Float[Array, "turn step"]:
     """What came after each decision: score, less the price of tokens from here on, less penalties *after* this one.
+
+    Those of the role's turns in later rounds of the play come after it, too.
 
     Args:
         turns: The turns.
@@ -35,23 +37,23 @@ def returns(turns: Turns, penalty: Float[Array, "turn step"]) -> Float[Array, "t
     cost = jnp.where(turns.mask, turns.price[:, None], 0.0)
     owed = jnp.where(turns.mask, penalty, 0.0)
     to_go = jnp.cumsum((cost + owed)[:, ::-1], axis=1)[:, ::-1] - owed
-    return turns.score[:, None] - to_go
+    later = in_later_rounds(jnp.sum(cost + owed, axis=1), turns)
+    return (turns.score - later)[:, None] - to_go
 
 
 def baseline(values: Float[Array, "turn step"], turns: Turns) -> Float[Array, "turn step"]:
     """Mean over the *other* plays of the same question and role, decision by decision.
 
     A turn's own tokens have no part in its baseline: the gradient's expectation is that without one. Where nobody else
-    played the question it is 0. Turns that have ended before a decision count with their score.
+    played the question it is 0. Turns that have ended before a decision count with what came after them.
 
     Args:
         values: Samples of Q, see `returns`.
         turns: The turns.
     """
-    last = jnp.where(turns.mask, values, turns.score[:, None])
     same = (turns.group[:, None] == turns.group[None]) & ~jnp.eye(len(turns.group), dtype=bool)
     others = jnp.sum(same, axis=1)
-    return (same.astype(last.dtype) @ last) / jnp.maximum(others, 1)[:, None].astype(last.dtype)
+    return (same.astype(values.dtype) @ values) / jnp.maximum(others, 1)[:, None].astype(values.dtype)
 
 
 def mirror_terms(

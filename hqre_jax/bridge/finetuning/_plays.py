@@ -1,10 +1,11 @@
-"""Plays: the roles of a team speak one after the other, each once, and a verifier says what came of it."""
+"""Plays: in every round the roles of a team speak one after the other, and a verifier says what came of it."""
 
 import hashlib
 import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -54,20 +55,20 @@ class Play:
 
     Attributes:
         item: The question.
-        turns: By role.
-        score: Of the team's answer.
+        turns: By role, in the order of the rounds.
+        score: Of the team's answer in the last round.
         answer: The team's answer in canonical form; None for none.
     """
 
     item: Item
-    turns: Mapping[str, Turn]
+    turns: Mapping[str, Sequence[Turn]]
     score: float
     answer: str | None
 
     @property
     def num_tokens(self) -> int:
         """Tokens generated."""
-        return sum(len(turn.tokens) for turn in self.turns.values())
+        return sum(len(turn.tokens) for turns in self.turns.values() for turn in turns)
 
 
 class Players:
@@ -129,7 +130,7 @@ class Players:
             way = find_control(role.control)
             longest = max(task.answer_tokens for task in self._tasks.values()) + way.extra_tokens
             turns += longest if role.max_tokens is None else role.max_tokens
-        return self.config.questions * self.config.plays * turns
+        return self.config.questions * self.config.plays * self.config.rounds * turns
 
     def play(
         self,
@@ -152,28 +153,32 @@ class Players:
             CallFailed: A server that was to complete prompts did not, or a prompt has become too long.
         """
         asked = [(item, k) for item in items for k in range(plays)]
-        said: list[dict[str, Turn]] = [{} for _ in asked]
-        for role in self.config.roles:
-            chance = {"temperature": temperature, "top_p": 1.0, "seed": _seed(self.config.seed, moment, role.name)}
+        said: list[dict[str, list[Turn]]] = [{role.name: [] for role in self.config.roles} for _ in asked]
+        for number, role in product(range(self.config.rounds), self.config.roles):
+            own = moment if number == 0 else f"{moment}, round {number + 1}"
+            chance = {"temperature": temperature, "top_p": 1.0, "seed": _seed(self.config.seed, own, role.name)}
             alike: dict[Controls, list[tuple[int, Prompt]]] = {}
             for place, ((item, k), turns) in enumerate(zip(asked, said, strict=True)):
                 messages, controls = self._question(role, item, turns)
                 prompt = Prompt(tuple(self.model.template.encode(messages, self.model.tokenizer)), 0, k)
                 alike.setdefault(replace(controls, **chance), []).append((place, prompt))
-            own = adapters[role.name]
             for controls, prompts in alike.items():
                 try:
-                    found = self.sampler.complete([prompt for _, prompt in prompts], controls, own)
+                    found = self.sampler.complete([prompt for _, prompt in prompts], controls, adapters[role.name])
                 except InputError as error:
                     shorter = f"; let {' and '.join(role.reads)} say less (max_tokens)" if role.reads else ""
                     raise CallFailed(f"{role.name} cannot be asked: {error.problem}{shorter}") from None
                 for (place, prompt), completion in zip(prompts, found, strict=True):
-                    said[place][role.name] = self._turn(role, asked[place][0], prompt, completion, controls.stop)
+                    turn = self._turn(role, asked[place][0], prompt, completion, controls.stop)
+                    said[place][role.name].append(turn)
         return [self._conclude(item, turns) for (item, _), turns in zip(asked, said, strict=True)]
 
-    def _question(self, role: Role, item: Item, turns: Mapping[str, Turn]) -> tuple[tuple[Message, ...], Controls]:
+    def _question(
+        self, role: Role, item: Item, turns: Mapping[str, Sequence[Turn]]
+    ) -> tuple[tuple[Message, ...], Controls]:
         formats = {other.name: other.format for other in self.config.roles}
-        heard = [f"{name} says: {message_of(turns[name].text, formats[name])}" for name in role.reads]
+        spoken = [name for name in role.reads if turns[name]]
+        heard = [f"{name} says: {message_of(turns[name][-1].text, formats[name])}" for name in spoken]
         asked = replace(item, question="\n".join([item.question, *heard]))
         messages, controls = build_messages(self._tasks[item.task], asked, role.control, self.config.seed)
         if role.max_tokens is not None:
@@ -188,8 +193,8 @@ class Players:
         judgement = self._tasks[item.task].judge(item, text) if role.answers else None
         return Turn(prompt.tokens, completion.tokens, completion.log_probs, text, judgement)
 
-    def _conclude(self, item: Item, turns: Mapping[str, Turn]) -> Play:
-        judged = [turn.judgement for turn in turns.values() if turn.judgement is not None]
+    def _conclude(self, item: Item, turns: Mapping[str, Sequence[Turn]]) -> Play:
+        judged = [own[-1].judgement for own in turns.values() if own[-1].judgement is not None]
         answers = [judgement.answer for judgement in judged]
         known = sorted({answer for answer in answers if answer is not None})
         votes = np.array([-1 if answer is None else known.index(answer) for answer in answers])

@@ -28,6 +28,8 @@ class Turns(NamedTuple):
         score: Of the play, or of the turn itself where the method says so.
         price: Of one token, units of score.
         weight: How much each turn counts in means over turns: 1, or the probability of a turn that was not sampled.
+        play: Number of each turn's play and role, and
+        round: which round of the play it is in, from 0; None for both where plays have one round.
     """
 
     tokens: Int[Array, "turn position"]
@@ -41,6 +43,8 @@ class Turns(NamedTuple):
     score: Float[Array, " turn"]
     price: Float[Array, " turn"]
     weight: Float[Array, " turn"]
+    play: Int[Array, " turn"] | None = None
+    round: Int[Array, " turn"] | None = None
 
 
 class LogPolicies(NamedTuple):
@@ -60,6 +64,14 @@ class LogPolicies(NamedTuple):
 def chosen(log_policy: Float[Array, "turn step token"], turns: Turns) -> Float[Array, "turn step"]:
     """Log-probability of the token that was taken."""
     return jnp.take_along_axis(log_policy, turns.actions[..., None], axis=-1)[..., 0]
+
+
+def in_later_rounds(amount: Float[Array, " turn"], turns: Turns) -> Float[Array, " turn"]:
+    """What the same role's turns in later rounds of the same play come to, added up."""
+    if turns.play is None or turns.round is None:
+        return jnp.zeros_like(amount)
+    later = (turns.play[:, None] == turns.play[None]) & (turns.round[:, None] < turns.round[None])
+    return later.astype(amount.dtype) @ amount
 
 
 def divergence(p: Float[Array, "turn step token"], q: Float[Array, "turn step token"]) -> Float[Array, "turn step"]:

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, in_later_rounds
 from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, clipped_gain
 
 _LEAST = 1e-6  # added to the standard deviation, as Tunix does
@@ -38,7 +38,8 @@ class Grpo(AbstractMethod):
         """See `AbstractMethod.signal`."""
         del penalty
         tokens = jnp.sum(turns.mask, axis=1)
-        score = turns.score - turns.price * tokens
+        cost = turns.price * tokens
+        score = turns.score - cost - in_later_rounds(cost, turns)
         same = (turns.group[:, None] == turns.group[None]).astype(score.dtype)
         size = jnp.sum(same, axis=1)
         mean = same @ score / size
