@@ -255,7 +255,7 @@ def test_trace_that_fails_is_exit_1(capsys):
         (("frobnicate",), "COMMAND: invalid choice"),
         (("solve",), "GAME: is missing"),
         (("solve", "chicken", "--tau", "1", "--no-cache"), "--no-cache: goes before the command"),
-        (("solve", "chicken", "--tau", "1", "--frob"), "--frob: is not understood"),
+        (("solve", "chicken", "--tau", "1", "--frob"), "--frob: is not understood; `hqre solve --help` lists"),
         (("solve", "chicken", "--ta", "1"), "--ta 1: is not understood"),
         (("solve", "chicken", "--tau"), "tau: expected one argument"),
         (("solve", "chicken", "--tau", "-1,2"), "tau: expected one argument"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -117,6 +118,7 @@ def test_a_game_is_the_same_whoever_asks(family):
         ({"games": [{"sizes": [[2, 2]], "types": [2, 2]}]}, "types: is not known for normal_form"),
         ({"num_game": 3}, "num_game: is not known"),
         ({"tol": 2}, "config: tol"),
+        ({"num_games": 10**12}, "make 200,000,000,000 shards"),
     ],
 )
 def test_bad_configurations(change, message):
@@ -134,6 +136,23 @@ def test_command_line(swept, tmp_path, capsys):
         assert main(words) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["sweep", "--report", str(tmp_path)]) == 2
+
+
+def test_a_sweep_that_is_refused_keeps_no_folder(tmp_path):
+    """What a solver cannot do is seen when it is asked: then the folder is free for a sweep that can be done."""
+    folder = tmp_path / "out"
+    with pytest.raises(hq.InputError, match="markov"):
+        hq.sweep(SMALL | {"solvers": ["markov_branch"]}, folder)
+    assert list(folder.iterdir()) == []
+    assert hq.sweep(SMALL | {"num_games": 2}, folder).complete
+
+
+def test_a_picture_that_cannot_be_written(swept, tmp_path, capsys):
+    shutil.copytree(swept[0], folder := tmp_path / "copy")
+    (folder / "steps.png").unlink(missing_ok=True)
+    (folder / "steps.png").mkdir()
+    assert main(["sweep", "--report", str(folder)]) == 2
+    assert "steps.png' cannot be written" in capsys.readouterr().err
 
 
 def test_failures_are_reported(tmp_path, capsys):

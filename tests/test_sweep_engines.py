@@ -90,6 +90,12 @@ def test_what_no_share_is(config, tmp_path, capsys):
     assert "go together" in capsys.readouterr().err
     with pytest.raises(InputError, match="60 is no shard; there are 60, from 0"):
         hq.sweeps.run_shard(config, tmp_path, 60)
+    with pytest.raises(InputError, match="number: is -1"):
+        hq.sweeps.run_shard(config, tmp_path, -1)
+    for address in ("nonsense", "first:port", "first 8476"):
+        words = ["--coordinator", address, "--num-processes", "2", "--process-id", "0"]
+        assert main(["sweep", str(config), "--out", str(tmp_path), *words]) == 2
+        assert capsys.readouterr().err.startswith("hqre: coordinator: is ")
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(InputError, match="is no manifest of a sweep"):
         hq.sweeps.run_shard(config, tmp_path, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import data_files, progress, same_again, say, stored_models, whole
+from hqre_jax.cli._llm_options import data_files, progress, refuse_folder_of, same_again, say, stored_models, whole
 from hqre_jax.cli._tables import rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -34,6 +34,7 @@ def evaluate(arguments: Namespace) -> int:
     if arguments.store is None:
         raise InputError("--store", "is missing: the file that keeps the samples")
     team, folder = read_team(arguments.team, arguments.model), Path(arguments.out)
+    refuse_folder_of("finetuning.json", folder, "a fine-tuning run")
     with ExitStack() as opened:
         run, plan, models = _prepared(arguments, team, folder, opened)
         goes_on_with(same_again(arguments))

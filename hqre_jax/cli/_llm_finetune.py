@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import data_files, progress, say, whole
+from hqre_jax.cli._llm_options import data_files, progress, refuse_folder_of, say, whole
 from hqre_jax.cli._tables import facts, rendered
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -43,6 +43,7 @@ def finetune(arguments: Namespace) -> int:
     config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
     folder = Path(arguments.out)
     by_first(lambda: check_folder(folder.parent, "out"))
+    by_first(lambda: refuse_folder_of("plan.json", folder, "an evaluation"))
     model = None if config.model.startswith(_ELSEWHERE) else load(config.model, dtype=config.dtype)
     if not isinstance(model, LocalModel):
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"

@@ -38,6 +38,12 @@ def same_again(arguments: Namespace) -> str:
     return shlex.join(words)
 
 
+def refuse_folder_of(other: str, folder: Path, what: str) -> None:
+    """Do not go on in a folder of something else, which a file of that name betrays."""
+    if (folder / other).exists():
+        raise InputError("out", f"{str(folder)!a} holds {what}: name another folder")
+
+
 def data_files(name: str, tasks: list[str]) -> dict[str, Path]:
     """Official data files by task: a folder has files called after tasks, a file is called after its own."""
     path = Path(name)

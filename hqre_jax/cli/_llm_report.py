@@ -30,6 +30,9 @@ def report(arguments: Namespace) -> int:
         sys.stdout.write("".join(f"{harmless(line)}\n" for line in document["story"]))
         sys.stdout.write(f"{harmless(str(folder / 'report.html'))}\n")
     if not document["whole"]:
+        if learnt and document["plan"]["ended"] == "diverged":
+            say("the run diverged: what was before that step is shown; try another configuration, in another folder")
+            return 1
         what, command = ("run", "finetune") if learnt else ("evaluation", "eval")
         say(f"the {what} is not finished: what is there is shown, and `hqre llm {command}` goes on with it")
     return 0 if document["whole"] else 1

@@ -3,7 +3,7 @@
 import argparse
 import re
 from importlib.metadata import version
-from typing import NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 from hqre_jax.cli import _llm_parser, _sweep_parser, _verify_parser
 from hqre_jax.core._input import Continuation, Entropy, InputError
@@ -85,6 +85,13 @@ examples:
 
 class _Parser(argparse.ArgumentParser):
     """A parser that reports as everything else here does: by an `InputError`."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """What a command does not know it says itself: its own help is the one that lists its options."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         blamed = re.match(r"argument ([^:]+): (.*)", message, re.DOTALL)

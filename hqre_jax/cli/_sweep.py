@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from hqre_jax.cli._answers import show
+from hqre_jax.cli._answers import save, show
 from hqre_jax.cli._documents import strict_json
 from hqre_jax.cli._exits import DONE, NOT_REACHED, say
 from hqre_jax.cli._interrupts import goes_on_with
@@ -26,7 +26,7 @@ def run_sweep(arguments: Namespace) -> int:
     if config is None:
         summary = summarise(folder)
         axes = summary.plot()
-        axes.figure.savefig(folder / "steps.png")
+        save(axes.figure, folder / "steps.png")
     else:
         goes_on_with(_same_again(arguments))
         with sweep_progress() as announce:

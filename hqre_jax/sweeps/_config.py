@@ -15,6 +15,7 @@ from hqre_jax.sweeps._families import KINDS, GameFamily
 
 # A shard is solved and written as one: what an interruption can lose.
 _SHARD_GAMES = 1000
+_MOST_SHARDS = 1_000_000  # files of one folder; a list of them is made
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,9 @@ class _Reader:
         self.finish()
         if not config.cells:
             raise InputError(f"{self.name}: temperatures", "fit no family: each lists one per player of another size")
+        if (count := len(config.cells) * -(-config.num_games // config.shard_games)) > _MOST_SHARDS:
+            wanted = f"make {count:,} shards, and {_MOST_SHARDS:,} are possible: raise shard_games"
+            raise InputError(f"{self.name}: num_games", f"{config.num_games:,} games a cell {wanted}")
         return config
 
     def families(self, number: int, table: dict[str, Any]) -> list[GameFamily]:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +15,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from hqre_jax.core._types import InputError
+from hqre_jax.core._types import InputError, checked_count
 from hqre_jax.io._files import write_whole
 from hqre_jax.sweeps._config import Config, Shard, read_config
 from hqre_jax.sweeps._report import Summary, summarise
 from hqre_jax.sweeps._shards import parquet, solve_shard, write_shard
 
 _DEFAULT_FOLDER, _MANIFEST = "out/sweep", "manifest.json"
+_ADDRESS = re.compile(r"\S+:\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def sweep(
         The `Summary` of all shards in the folder.
 
     Raises:
-        InputError: On a bad configuration, or a folder that holds something else.
+        InputError: On a bad configuration, or a folder that holds something else. Where nothing could be solved, a new
+            folder is left as it was.
 
     Example:
         >>> import tempfile
@@ -84,11 +87,11 @@ def sweep(
     parquet()
     sweep_config, folder = read_config(config), Path(out)
     with _joined(processes) as (index, count, first):
-        _claim(folder, sweep_config, first)
         mine = [shard for shard in sweep_config.shards if shard.number % count == index]
-        for done, shard in enumerate(mine):
-            _do(folder, sweep_config, shard, str(index))
-            announce(done + 1, len(mine), shard.count)
+        with _claimed(folder, sweep_config, first):
+            for done, shard in enumerate(mine):
+                _do(folder, sweep_config, shard, str(index))
+                announce(done + 1, len(mine), shard.count)
     return summarise(folder)
 
 
@@ -122,10 +125,10 @@ def run_shard(config: Any, out: str | Path, number: int) -> bool:
     """
     parquet()
     sweep_config, folder = read_config(config), Path(out)
-    if not 0 <= number < len(sweep_config.shards):
+    if checked_count(number, "number", 0) >= len(sweep_config.shards):
         raise InputError("number", f"{number} is no shard; there are {len(sweep_config.shards)}, from 0")
-    _claim(folder, sweep_config, first=True)
-    return _do(folder, sweep_config, sweep_config.shards[number], f"{socket.gethostname()}-{os.getpid()}")
+    with _claimed(folder, sweep_config, first=True):
+        return _do(folder, sweep_config, sweep_config.shards[number], f"{socket.gethostname()}-{os.getpid()}")
 
 
 def _do(folder: Path, config: Config, shard: Shard, who: str) -> bool:
@@ -149,6 +152,8 @@ def _joined(processes: Processes | None) -> Iterator[tuple[int, int, bool]]:
             raise InputError("processes", f"there is none with the number {processes.index} of {processes.count}")
         yield processes.index, processes.count, True
         return
+    if processes.coordinator is not None and not _ADDRESS.fullmatch(processes.coordinator):
+        raise InputError("coordinator", f"is {processes.coordinator!a}; address and port of the first, HOST:PORT")
     try:
         jax.distributed.initialize(processes.coordinator, processes.count, processes.index)
     except (RuntimeError, ValueError) as error:
@@ -160,6 +165,20 @@ def _joined(processes: Processes | None) -> Iterator[tuple[int, int, bool]]:
         sync_global_devices("sweep finished")
     finally:
         jax.distributed.shutdown()
+
+
+@contextmanager
+def _claimed(folder: Path, config: Config, first: bool) -> Iterator[None]:
+    """A folder that is this sweep's, unless the sweep is refused before anything is solved."""
+    new = not (folder / _MANIFEST).exists()
+    _claim(folder, config, first)
+    try:
+        yield
+    except InputError:
+        if new and first and not any((folder / "shards").iterdir()):
+            (folder / _MANIFEST).unlink(missing_ok=True)
+            (folder / "shards").rmdir()
+        raise
 
 
 def _claim(folder: Path, config: Config, first: bool) -> None:

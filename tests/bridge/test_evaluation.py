@@ -303,6 +303,13 @@ def test_lines_are_there_whole_or_not_at_all(tmp_path):
     lines.path.write_bytes(b'{"a": 1}\n{"a" 2}\n')
     with pytest.raises(InputError, match="line 2"):
         list(lines.read())
+    lines.path.write_bytes(b'{"a": 1}\n[1]\n')
+    with pytest.raises(InputError, match="line 2"):
+        list(lines.read())
+    lines.path.write_bytes(b'{"a": 1}\n{"b": 1}\n')
+    assert list(lines.read()) == [{"a": 1}, {"b": 1}]
+    with pytest.raises(InputError, match="line 2"):
+        list(Lines(lines.path, "a").read())
 
 
 def test_an_evaluation_needs_the_teams_own_policy(tmp_path):

@@ -69,6 +69,31 @@ def test_a_run_without_a_step_has_no_report_yet(tmp_path, folder):
         write_report(tmp_path)
 
 
+def test_a_folder_of_something_else_is_not_gone_on_with(capsys, monkeypatch, tmp_path, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.toml").write_text(finetuning.as_toml(finetuning.config()))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "plan.json").touch()
+    assert main(["llm", "finetune", "c.toml", "--out", "out"]) == 2
+    assert "holds an evaluation: name another folder" in capsys.readouterr().err
+    assert main(["llm", "init"]) == 0
+    capsys.readouterr()
+    words = ["--policy", "p.json", "--store", "s.sqlite", "--out", str(folder)]
+    assert main(["llm", "eval", "team.toml", *words]) == 2
+    assert "holds a fine-tuning run: name another folder" in capsys.readouterr().err
+
+
+def test_lines_that_are_none_and_runs_that_diverged(capsys, tmp_path, folder):
+    plan = json.loads((folder / "finetuning.json").read_text()) | {"ended": "diverged"}
+    (tmp_path / "finetuning.json").write_text(json.dumps(plan))
+    (tmp_path / "metrics.jsonl").write_bytes((folder / "metrics.jsonl").read_bytes())
+    assert main(["llm", "report", str(tmp_path)]) == 1
+    assert "another configuration, in another folder" in capsys.readouterr().err
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    assert main(["llm", "report", str(tmp_path)]) == 2
+    assert "metrics.jsonl: line 1 is not as it was written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -110,6 +110,7 @@ class Lines:
 
     Args:
         path: The file.
+        *keys: What every line has at least.
 
     Example:
         >>> import pathlib
@@ -122,8 +123,8 @@ class Lines:
         [{'score': 0.5}]
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, *keys: str):
+        self.path, self._keys = path, frozenset(keys)
 
     def read(self) -> Iterator[dict[str, Any]]:
         """Every whole line.
@@ -140,7 +141,10 @@ class Lines:
             return
         for number, line in enumerate(text[: text.rfind(b"\n") + 1].splitlines(), 1):
             try:
-                yield json.loads(line)
+                document = json.loads(line)
+                if not isinstance(document, dict) or not self._keys <= document.keys():
+                    raise ValueError
+                yield document
             except ValueError:
                 raise InputError(str(self.path), f"line {number} is not as it was written: delete that line") from None
 

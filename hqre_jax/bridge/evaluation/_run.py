@@ -179,7 +179,7 @@ class Evaluation:
 
     def _fronts(self, plan: Plan, say: Say) -> dict[tuple[str, int], Front]:
         """Every method's settings, measured on dev with every seed."""
-        lines, finished = Lines(self.folder / "settings.jsonl"), self._finished()
+        lines, finished = self._settings, self._finished()
         known = {(document["method"], document["seed"]): document for document in lines.read()}
         fronts, total = dict[tuple[str, int], Front](), plan.seeds * len(self.methods)
         for seed in range(plan.seeds):
@@ -197,11 +197,15 @@ class Evaluation:
                     lines.add(document)
         return fronts
 
+    @property
+    def _settings(self) -> Lines:
+        return Lines(self.folder / "settings.jsonl", "method", "seed", "chosen")
+
     def _finished(self) -> set[tuple[str, int]]:
         """Methods and seeds of which nothing is left to do."""
         done, found = read_records(self.folder), set[tuple[str, int]]()
         whole, kinds = {key for key, record in done.items() if not record.missing}, {key[-1] for key in done}
-        latest = {(one["method"], one["seed"]): one for one in Lines(self.folder / "settings.jsonl").read()}
+        latest = {(one["method"], one["seed"]): one for one in self._settings.read()}
         for (method, seed), document in latest.items():
             wanted = [number for number, chosen in enumerate(document["chosen"]) if chosen is not None]
             if not wanted or (kinds and all((method, n, seed, kind) in whole for n in wanted for kind in kinds)):

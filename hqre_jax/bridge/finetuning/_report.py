@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hqre_jax.bridge.evaluation import Lines
-from hqre_jax.bridge.finetuning._run import EVALUATIONS, METRICS, PLAN, read_plan
+from hqre_jax.bridge.finetuning._run import PLAN, lines_of, read_plan
 from hqre_jax.bridge.report._drawing import make_figure, to_svg
 from hqre_jax.bridge.report._markdown import markdown
 from hqre_jax.bridge.report._parts import document, figure, section, told
@@ -84,7 +83,7 @@ def write_report(folder: Path) -> dict[str, Any]:
     plan = read_plan(folder)
     if plan is None:
         raise InputError("DIR", f"{str(folder)!a} holds no fine-tuning run")
-    steps, judged = list(Lines(folder / METRICS).read()), Lines(folder / EVALUATIONS).read()
+    steps, judged = (list(lines.read()) for lines in lines_of(folder))
     # The split may have been changed on the way: only what is judged on the same questions is compared.
     held_out = [line for line in judged if line["split"] == _judged_on(plan)]
     if not steps:

@@ -119,7 +119,7 @@ class Run:
         if from_first(self._question) != self._question:
             raise InputError("config", "has other questions or weights here than where the first process is")
         by_first(self._open_folder)
-        self._metrics, self._evaluations = Lines(self.out / METRICS), Lines(self.out / EVALUATIONS)
+        self._metrics, self._evaluations = lines_of(self.out)
 
     def run(self, announce: Callable[[str, int, int], None] = lambda what, done, total: None) -> Ended:
         """Take the steps that are left.
@@ -304,6 +304,12 @@ class Run:
             save_checkpoint(self.out / CHECKPOINT, (*told, np.int64(state.lost)), np.int64(state.step), self._question)
         except OSError as error:
             raise InputError("out", f"{CHECKPOINT} cannot be written there: {error.strerror or error}") from None
+
+
+def lines_of(folder: Path) -> tuple[Lines, Lines]:
+    """The lines of a folder's steps, and those of its evaluations."""
+    steps = Lines(folder / METRICS, "step", "tokens", "seconds", "score", "adapters")
+    return steps, Lines(folder / EVALUATIONS, "step", "split", "questions", "score")
 
 
 @contextmanager

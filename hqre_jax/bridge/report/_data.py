@@ -132,10 +132,10 @@ def read_evaluation(folder: Path) -> Data:
         own.tokens[record.seed, part] = np.where(known, record.tokens, np.nan)
         own.rounds[record.seed, part] = np.where(known, record.rounds, np.nan)
         own.answers[record.seed, part] = record.answers
-    settings = {(one["method"], one["seed"]): one for one in Lines(folder / "settings.jsonl").read()}
-    talks = {
-        (one["method"], one["budget"], one["kind"]): one["plays"] for one in Lines(folder / "transcripts.jsonl").read()
-    }
+    lines = Lines(folder / "settings.jsonl", "method", "seed", "settings", "chosen", "why")
+    settings = {(one["method"], one["seed"]): one for one in lines.read()}
+    told = Lines(folder / "transcripts.jsonl", "method", "budget", "kind", "plays")
+    talks = {(one["method"], one["budget"], one["kind"]): one["plays"] for one in told.read()}
     right: list[str | None] = [None] * len(kinds)
     for (_, _, kind), own in talks.items():
         for talk in own:
