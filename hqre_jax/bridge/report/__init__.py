@@ -6,6 +6,7 @@ from typing import Any
 
 from hqre_jax.bridge.report._data import Data as Data
 from hqre_jax.bridge.report._data import read_evaluation as read_evaluation
+from hqre_jax.bridge.report._domains import domains as domains
 from hqre_jax.bridge.report._front import front as front
 from hqre_jax.bridge.report._markdown import markdown
 from hqre_jax.bridge.report._page import page

@@ -65,7 +65,7 @@ def page(data: Data, numbers: Mapping[str, list[Row]], tables: Mapping[str, Show
         told(story),
         section("Accuracy against tokens", figure(pareto(numbers["accuracy"]), _PARETO), tables["accuracy"]),
         section("Gains, paired", figure(gain_plot(numbers["gains"]), _GAINS), *(tables[name] for name in _PAIRED)),
-        section("Class by class", figure(by_class, _CLASSES), tables["classes"]),
+        section("Class by class", figure(by_class, _CLASSES), tables["domains"], tables["classes"]),
         section("The referee’s question", _margins(data, numbers["margins"]), tables["margins"]),
         section("Learning curves", _learning(data), tables["learning"]),
         section("Methods", "", tables["settings"], tables["papers"]),

@@ -62,6 +62,7 @@ def shown(data: Data, tables: dict[str, list[Row]]) -> dict[str, Shown]:
         "gains": _gains(tables["gains"]),
         "training": _training(tables["training"]),
         "front": _front(tables["front"]),
+        "domains": _domains(tables["domains"]),
         "classes": _classes(tables["classes"]),
         "margins": _margins(tables["margins"]),
         "learning": _learning(tables["learning"]),
@@ -106,6 +107,19 @@ def _front(rows: Sequence[Row]) -> Shown:
     return Shown(
         "With and without state, above the front of adaptive methods", columns, cells, _marks(rows, "method", OURS)
     )
+
+
+def _domains(rows: Sequence[Row]) -> Shown:
+    cells = [
+        (
+            row["domain"], str(row["classes"]), f"{row['budget']:g}", _number(row["score"]), _number(row["tokens"], 0),
+            row["method"], _number(row["best"]), _number(row["best_tokens"], 0), points(row, "gain"), verdict(row),
+        )
+        for row in rows
+    ]  # fmt: skip
+    columns = ("domain", "classes", "budget", "DICE-PC", "tokens", "best published there", "its score", "its tokens",
+               "gain, points", "DICE-PC is")  # fmt: skip
+    return Shown("Domain by domain, paired", columns, cells)
 
 
 def _classes(rows: Sequence[Row]) -> Shown:

@@ -9,6 +9,7 @@ import numpy as np
 
 from hqre_jax.bridge.baselines import PUBLISHED
 from hqre_jax.bridge.report._data import Data, Plays, number
+from hqre_jax.bridge.report._domains import domains
 from hqre_jax.bridge.report._front import front
 from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, interval, over_runs
 
@@ -27,8 +28,8 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
 
     Returns:
         accuracy (by method and budget), gains (of DICE-PC, by budget), training (gains of DICE-PC online over what was
-        trained on as many plays), front (see `front`), classes (by method, budget and class), settings (what dev
-        chose), learning (by rule), margins (by state).
+        trained on as many plays), front (see `front`), domains (see `domains`), classes (by method, budget and class),
+        settings (what dev chose), learning (by rule), margins (by state).
 
     Example:
         >>> import dataclasses
@@ -55,6 +56,7 @@ def tables(data: Data, resampling: Resampling) -> dict[str, list[Row]]:
         "gains": gains(data, resampling),
         "training": training(data, resampling),
         "front": front(data, resampling),
+        "domains": domains(data, resampling),
         "classes": classes(data, resampling),
         "settings": settings(data),
         "learning": learning(data),

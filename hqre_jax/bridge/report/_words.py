@@ -45,6 +45,12 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         if row["against"] == "best published":
             lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {verdict(row)} the best published baseline, "
                          f"{row['method']}: {points(row, 'gain')} points.")  # fmt: skip
+    for row in tables["domains"]:
+        if row["budget"] == plan.budgets[-1]:
+            where = f"in {row['domain']} ({row['classes']} classes)" if row["classes"] > 1 else f"in {row['domain']}"
+            spent = f"with {row['tokens']:.0f} tokens beside {row['best_tokens']:.0f}"
+            about = f"{verdict(row)} {row['method']}: {points(row, 'gain')} points, {spent}."
+            lines.append(f"Up to {row['budget']:g} tokens, {where}, DICE-PC is {about}")
     bandits = [row for row in tables["gains"] if row["family"] == "bandit" and row["against"] == row["method"]]
     for row in [one for one in bandits if one["budget"] == plan.budgets[-1]]:
         about = f"{verdict(row)} {row['method']}: {points(row, 'gain')} points."
