@@ -32,8 +32,9 @@ llm-demo: $(LLM_DEMO)/policy.json  ## a team of language models beside its basel
 		--out $(LLM_DEMO)/results --baselines $(LLM_BASELINES) \
 		--questions 60 --seeds 3 --retrain-prices 4 --plays 512
 	$(BIN)/hqre llm report $(LLM_DEMO)/results
-	@echo "The embedded model on all tasks, as recorded: benchmarks/language_models/table.md; to compute it again from the"
-	@echo "recording: $(BIN)/python -m benchmarks.language_models --seconds 0"
+	@echo "Such teams beside all methods in a night of two cores, as recorded (benchmarks/llm/table.md; to compute it again"
+	@echo "from the recording: $(BIN)/python -m benchmarks.llm --seconds 0):"
+	@sed -n 's/\\//g; /^- /p' benchmarks/llm/table.md
 
 $(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
 	@mkdir -p $(LLM_DEMO)
