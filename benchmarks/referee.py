@@ -27,6 +27,7 @@ from hqre_jax.bridge import models
 from hqre_jax.bridge.coordination import PublicStates, Samples, TeamPolicy, uniform_law
 from hqre_jax.bridge.evaluation._margins import LOW, margins
 from hqre_jax.bridge.models import AbstractModel, Failure
+from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.bridge.team import read_team
 from hqre_jax.core._types import InputError
 
@@ -49,13 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.referee", description="The referee's question.")
     parser.add_argument("--recording", default=str(RECORDING), metavar="FILE", help="a store, or an archive of one")
     parser.add_argument("--tau", type=float, default=TAU, help="temperature, units of score (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="TASK", help="ask about these tasks alone")
     parser.add_argument("--out", type=Path, default=Path("out/referee.json"), metavar="FILE")
     arguments = parser.parse_args(argv)
     jax.config.update("jax_enable_x64", True)
     rows, missing = list[dict[str, Any]](), list[str]()
     try:
         model = models.load(f"replay:{arguments.recording}")
+        for name in set(arguments.only or ()) - set(all_tasks()):
+            raise InputError("only", f"names {name!a}; there are {', '.join(all_tasks())}")
         for cells in by_class(all_cells()):
+            if arguments.only and cells[0].task.name not in arguments.only:
+                continue
             place = f"{cells[0].task.name}/{cells[0].task_class}"
             recorded = [cell for cell in cells if is_recorded(cell, model)]
             if len(recorded) < 2:
