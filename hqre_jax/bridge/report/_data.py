@@ -14,6 +14,7 @@ from hqre_jax.bridge.evaluation import Lines, Plan, read_plan, read_records
 from hqre_jax.core._types import InputError
 
 Cell = tuple[str, int]
+OURS = "dice_pc"  # the method that is compared with the others
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from hqre_jax.bridge.baselines import PUBLISHED
-from hqre_jax.bridge.report._data import Data, number
+from hqre_jax.bridge.report._data import OURS, Data, number
 from hqre_jax.bridge.report._statistics import Resampling, gain, interval
 from hqre_jax.bridge.tasks import all_tasks
 
@@ -48,7 +48,7 @@ def domains(data: Data, resampling: Resampling) -> list[dict[str, Any]]:
     parts = _parts(data)
     rows = []
     for place, budget in enumerate(data.plan.budgets if len(parts) > 1 else ()):
-        ours = data.plays.get(("dice_pc", place))
+        ours = data.plays.get((OURS, place))
         published = [name for name in data.plan.methods if data.family[name] in PUBLISHED]
         known = {name: plays for name in published if (plays := data.plays.get((name, place))) is not None}
         if ours is None or not known:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from hqre_jax.bridge.baselines import PUBLISHED
-from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._data import OURS, Data
 from hqre_jax.bridge.report._drawing import make_figure, to_svg
-from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.bridge.report._tables import Row
 from hqre_jax.core._text import harmless
 from hqre_jax.plotting._canvas import COLOURS, GREY, text
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._data import OURS, Data
 from hqre_jax.bridge.report._figures import class_plot, gain_plot, learning_plot, margin_plot, pareto
 from hqre_jax.bridge.report._parts import document, figure, section, told
 from hqre_jax.bridge.report._safe import for_html
 from hqre_jax.bridge.report._shown import Shown
-from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.bridge.report._tables import Row
 from hqre_jax.bridge.report._transcripts import transcripts
 from hqre_jax.bridge.report._words import points, tokens, verdict
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._data import OURS, Data
 from hqre_jax.bridge.report._figures import state_name
-from hqre_jax.bridge.report._tables import OURS, Row
+from hqre_jax.bridge.report._tables import Row
 from hqre_jax.bridge.report._words import points, span, tokens, verdict
 
 

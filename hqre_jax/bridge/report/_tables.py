@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from hqre_jax.bridge.baselines import PUBLISHED
-from hqre_jax.bridge.report._data import Data, Plays, number
+from hqre_jax.bridge.report._data import OURS, Data, Plays, number
 from hqre_jax.bridge.report._domains import domains
 from hqre_jax.bridge.report._front import front
 from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, interval, over_runs
 
-OURS = "dice_pc"
 Row = dict[str, Any]
 # Entropy and recall mean something where answers come back.
 _FEW_ANSWERS = 12
