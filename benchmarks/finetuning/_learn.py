@@ -12,7 +12,7 @@ from benchmarks.finetuning._games import Drawn, Game
 from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._learner import make_optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod
 
 PLAYS = {"inspection": 512, "who_answers": 512, "signalling": 64}  # of a step
@@ -45,7 +45,7 @@ def turns_of(game: Game, drawn: Drawn, role: int, tau: float, method: AbstractMe
     # What work costs is no price of tokens here, so a method that counts costs has them in the score.
     score = drawn.score - drawn.cost[:, role] if method.judged == "team" else drawn.score
     return Turns(
-        tokens=column, places=column, actions=drawn.tokens[:, role, None], mask=jnp.ones((count, 1), bool),
+        actions=drawn.tokens[:, role, None], mask=jnp.ones((count, 1), bool),
         kinds=column + game.kinds[role], tau=jnp.full((count, 1), tau, drawn.score.dtype),
         states=drawn.states[:, role, None], group=drawn.question, score=score,
         price=jnp.zeros(count), weight=jnp.ones(count),
@@ -88,10 +88,10 @@ def _learn(method: AbstractMethod, optimizer: Any, table: Array, state: Any, tur
 
     def policies(table: Array) -> LogPolicies:
         now = jax.nn.log_softmax(table)
-        return method.anchored(LogPolicies(*(one[turns.states] for one in (now, before, uniform))))
+        return method.anchored(LogPolicies(*(one[None] for one in (now, before, uniform))))
 
     played = policies(table)
-    signal = method.signal(turns, turns.tau * divergence(played.now, played.reference))
+    signal = method.signal(turns, turns.tau * at_states(divergence(played.now, played.reference), turns))
 
     def follow(_: Any, carry: tuple[Array, Any]) -> tuple[Array, Any]:
         table, state = carry

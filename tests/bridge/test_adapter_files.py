@@ -16,7 +16,7 @@ from hqre_jax.bridge import models
 from hqre_jax.bridge.models._adapter_files import CONFIG, WEIGHTS
 from hqre_jax.bridge.models._adapters import TARGETS
 from hqre_jax.bridge.models._checkpoint import load
-from hqre_jax.bridge.models._decoder import forward
+from hqre_jax.bridge.models._decoder import chains, forward, lower_streams, streams
 from hqre_jax.core._types import InputError
 
 DATA = Path(__file__).parent / "data"
@@ -67,6 +67,33 @@ def test_what_is_written_is_what_peft_writes(tmp_path, decoder):
         if "lora_A" in name:
             np.testing.assert_allclose(np.abs(array).max(), np.abs(theirs[name]).max(), rtol=0.1)
             np.testing.assert_allclose(array.std(), theirs[name].std(), rtol=0.25)
+
+
+def test_an_adapter_of_the_last_layers(tmp_path, decoder):
+    """Other layers have none; the configuration says which, as PEFT does; slopes are there without going below."""
+    config = models.LoraConfig(rank=2, targets=("q_proj", "down_proj"), last_layers=1)
+    last, tokens = len(decoder.blocks) - 1, jnp.asarray([NUMBERS["tokens"]], jnp.int32)
+    adapter = models.init_adapter(decoder, config, jax.random.key(0))
+    adapter = jax.tree.map(lambda x: x + 0.1, adapter)
+    assert sorted(adapter.loras) == [f"blocks.{last}.{path}" for path in ("attention.query", "mlp.down")]
+    assert models.first_block(adapter) == last > 0
+    models.save_adapter(tmp_path, adapter, config, "tiny_models/qwen2")
+    assert json.loads((tmp_path / CONFIG).read_text(encoding="utf-8"))["layers_to_transform"] == [last]
+    again = models.load_adapter(tmp_path, decoder)
+    trees = chains(tokens)
+    below = lower_streams(decoder, trees, last)
+    stream = streams(models.with_adapter(decoder, again), trees, below, last)[0]
+    logits = program(models.with_adapter(decoder, adapter), tokens)[0]
+    np.testing.assert_allclose(decoder.logits(stream), logits, atol=1e-4)
+    with pytest.raises(InputError, match="last_layers: is 9, and the model has"):
+        models.init_adapter(decoder, models.LoraConfig(last_layers=9), jax.random.key(0))
+    with pytest.raises(InputError, match="config: has 1 last layers, and the adapter"):
+        models.save_adapter(
+            tmp_path,
+            models.init_adapter(decoder, models.LoraConfig(rank=2, targets=config.targets), jax.random.key(0)),
+            config,
+            "tiny_models/qwen2",
+        )
 
 
 @pytest.mark.thorough

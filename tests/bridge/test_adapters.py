@@ -157,7 +157,8 @@ def test_halved_numbers_train_in_single_precision(decoder):
 @pytest.mark.parametrize(
     ("values", "field"),
     [({"rank": 0}, "rank"), ({"alpha": float("nan")}, "alpha"), ({"targets": ("lm_head",)}, "targets"),
-     ({"targets": ()}, "targets"), ({"targets": ("q_proj", "q_proj")}, "targets"), ({"dropout": 0.1}, "dropout")],
+     ({"targets": ()}, "targets"), ({"targets": ("q_proj", "q_proj")}, "targets"), ({"dropout": 0.1}, "dropout"),
+     ({"last_layers": 0}, "last_layers")],
 )  # fmt: skip
 def test_configurations_that_are_none(values, field):
     with pytest.raises(InputError, match=f"^{field}:"):

@@ -7,7 +7,7 @@ import pytest
 
 import hqre_jax as hq
 from hqre_jax.bridge.finetuning._mirror import exact_step, mirror_distance, sampled_values
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, divergence
 from hqre_jax.bridge.finetuning.methods import Dice, DiceZero, Settings
 from hqre_jax.problem import Problem
 from hqre_jax.solvers import MirrorDescent
@@ -22,12 +22,10 @@ def log_policies(*shape):
 
 def turns_of(states, actions, kinds, tau, score, price, weight):
     states, actions = np.asarray(states), np.asarray(actions)
-    turn, step = states.shape
+    turn = len(states)
     return Turns(
-        tokens=jnp.zeros((turn, 1), jnp.int32),
-        places=jnp.zeros((turn, step), jnp.int32),
         actions=jnp.asarray(actions, jnp.int32),
-        mask=jnp.ones((turn, step), bool),
+        mask=jnp.ones(states.shape, bool),
         kinds=jnp.asarray(kinds, jnp.int32),
         tau=jnp.asarray(tau),
         states=jnp.asarray(states, jnp.int32),
@@ -42,11 +40,11 @@ def maximiser(method, turns, before, reference):
     """The logits of every state at which the loss over all plays is least, by Newton's method from zero."""
 
     def full(logits):
-        policies = LogPolicies(*(table[turns.states] for table in (jax.nn.log_softmax(logits), before, reference)))
+        policies = LogPolicies(*(table[None] for table in (jax.nn.log_softmax(logits), before, reference)))
         return method.anchored(policies)
 
     start = full(before)
-    penalty = turns.tau * jnp.sum(jnp.exp(start.now) * (start.now - start.reference), axis=-1)
+    penalty = turns.tau * at_states(divergence(start.now, start.reference), turns)
     signal = method.signal(turns, penalty)
 
     def loss(flat):
@@ -137,9 +135,10 @@ def test_what_a_policy_falls_short_of_is_its_divergence_from_the_exact_step():
     """J(π*) − J(π) = (1/η + τ) KL(π ‖ π*), summed over visits, with the values that the plays themselves show."""
     states, actions = RNG.integers(0, 3, size=(7, 2)), RNG.integers(0, VOCABULARY, size=(7, 2))
     tables = [log_policies(3, VOCABULARY) for _ in range(3)]
-    tau = jnp.array([0.1, 0.6, 0.3])[states]
+    taus = jnp.array([[0.1, 0.6, 0.3]])
+    tau = taus[0][states]
     turns = turns_of(states, actions, states, tau, np.zeros(7), 0.0, np.ones(7))
-    policies = LogPolicies(*(table[states] for table in tables))
+    policies = LogPolicies(*(table[None] for table in tables))
     advantages, eta = jnp.asarray(RNG.normal(size=(7, 2))), jnp.asarray(ETA)
     method = Dice(Settings(eta=ETA))
     signal = method.signal(turns, jnp.zeros((7, 2)))._replace(advantages=advantages)
@@ -147,7 +146,7 @@ def test_what_a_policy_falls_short_of_is_its_divergence_from_the_exact_step():
     def objective(now):
         return -np.sum(method.losses(policies._replace(now=now), signal, turns))
 
-    exact = exact_step(policies.before, policies.reference, sampled_values(advantages, policies, turns), tau, eta)
+    exact = exact_step(policies.before, policies.reference, sampled_values(advantages, policies, turns), taus, eta)
     left, whole = mirror_distance(policies, advantages, turns, eta)
     np.testing.assert_allclose(objective(exact) - objective(policies.now), np.sum((1 / ETA + tau) * left), rtol=1e-10)
     np.testing.assert_allclose(

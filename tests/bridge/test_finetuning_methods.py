@@ -7,29 +7,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hqre_jax.bridge.finetuning._batch import Batch
+from hqre_jax.bridge.finetuning._batch import Batch, _texts
 from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, equal_states
+from hqre_jax.bridge.finetuning._plays import Turn
+from hqre_jax.bridge.finetuning._trees import tree_of
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
 from hqre_jax.bridge.finetuning.methods import CoTraining, Dice, Grpo, Raft, Reinforce, Settings, SupervisedFineTuning
 from hqre_jax.bridge.models import LoraConfig, init_adapter
 from hqre_jax.bridge.models._assemble import assemble
-from hqre_jax.bridge.models._decoder import Architecture, forward
+from hqre_jax.bridge.models._decoder import Architecture, TokenTrees, forward, lower_streams, streams
 
 DATA = Path(__file__).parent / "data"
 
 
-def turns_of(group, score, lengths, steps=3, price=0.0, **given):
+def turns_of(group, score, lengths, steps=3, price=0.0, **changed):
     count, lengths = len(group), np.asarray(lengths)
     mask = np.arange(steps)[None] < lengths[:, None]
     nothing = np.zeros((count, steps), np.int32)
     fields = {
-        "tokens": np.zeros((count, 1), np.int32), "places": nothing, "actions": nothing, "mask": mask,
-        "kinds": nothing, "tau": nothing.astype(np.float32), "states": np.arange(count * steps).reshape(count, steps),
+        "actions": nothing, "mask": mask, "kinds": nothing, "tau": nothing.astype(np.float32),
+        "states": nothing + np.arange(steps, dtype=np.int32),  # every turn is a row by itself
         "group": np.asarray(group), "score": np.asarray(score, np.float32), "price": np.full(count, price, np.float32),
         "weight": np.ones(count, np.float32),
-    } | given  # fmt: skip
+    } | changed  # fmt: skip
     return Turns(**{name: jnp.asarray(field) for name, field in fields.items()})
 
 
@@ -148,11 +152,44 @@ def test_cotraining_is_held_at_every_token():
     )
 
 
-def test_equal_states_have_equal_numbers():
-    """Equal prompts and equal beginnings; the last token of a reply leads to no decision."""
-    turns = [((7, 8), (1, 2, 3)), ((7, 8), (1, 5)), ((7, 8, 1), (2,)), ((7, 8), (1, 2, 9)), ((0, 1), (4, 4))]
-    numbers = equal_states(turns)
-    assert numbers == [[0, 1, 2], [0, 1], [3], [0, 1, 2], [4, 5]]
+def test_sequences_that_begin_alike_are_a_tree():
+    sequences = [(7, 8, 1, 2), (7, 8, 1, 3), (7, 8, 2), (7, 8, 1, 2), (7, 8)]
+    tree = tree_of(sequences)
+    assert tree.tokens == [7, 8, 1, 2, 3, 2]
+    assert tree.depths == [0, 1, 2, 3, 3, 2]
+    assert tree.paths == [[0, 1, 2, 3], [0, 1, 2, 4], [0, 1, 5], [0, 1, 2, 3], [0, 1]]
+    # A node's sequence is what is left of it, and has not ended.
+    for sequence, path in zip(sequences, tree.paths, strict=True):
+        read = [j for j in range(path[-1] + 1) if path[-1] < tree.ends[j]]
+        assert (read, tuple(tree.tokens[j] for j in read)) == (path, sequence)
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6).map(tuple), min_size=1, max_size=6))
+def test_a_tree_has_the_sequences_and_every_beginning_once(sequences):
+    tree = tree_of(sequences)
+    beginnings = {sequence[: n + 1] for sequence in sequences for n in range(len(sequence))}
+    assert len(tree.tokens) == len(beginnings)
+    for sequence, path in zip(sequences, tree.paths, strict=True):
+        assert tuple(tree.tokens[node] for node in path) == sequence
+        assert [tree.depths[node] for node in path] == list(range(len(sequence)))
+        assert path == [j for j in range(path[-1] + 1) if path[-1] < tree.ends[j]]
+
+
+def test_streams_of_trees_are_those_of_sequences(decoder):
+    """Whoever shares what comes before, and from whichever block on: the numbers of sequences read one by one."""
+    rng = np.random.default_rng(2)
+    start = tuple(rng.integers(0, 12, 3).tolist())
+    sequences = [(*start, *rng.integers(0, 2, 4).tolist()) for _ in range(5)]
+    tree = tree_of(sequences)
+    assert len(tree.tokens) < 3 + 5 * 4
+    filled = [np.pad(np.array(field, np.int32), (0, 3))[None] for field in tree[:3]]
+    trees = TokenTrees(*map(jnp.asarray, filled))
+    wanted = forward(decoder, jnp.asarray(np.array(sequences, np.int32)))
+    for block in (0, 1):
+        stream = streams(decoder, trees, lower_streams(decoder, trees, block), block)[0]
+        logits = decoder.logits(stream)
+        for k, path in enumerate(tree.paths):
+            np.testing.assert_allclose(logits[np.array(path)], wanted[k], atol=2e-5)
 
 
 @pytest.fixture(scope="module")
@@ -178,14 +215,19 @@ def batch_of_two_questions(decoder):
     first = tokens[:, 3] = likely[range(4), [0, 0, 0, 1]]
     likely = np.argsort(-forward(decoder, jnp.asarray(tokens))[:, 3])
     second = tokens[:, 4] = likely[range(4), [0, 1, 0, 0]]
-    states = np.array([[0, 1], [0, 1], [2, 3], [2, 4]], np.int32)
+    states = np.zeros((4, 2), np.int32)
+    said = [Turn(tuple(row[:3].tolist()), tuple(row[3:5].tolist()), (0.0, 0.0), "", None) for row in tokens]
+    texts = _texts(said, 2, states)
+    # The two plays of the first question decide twice at the same states.
+    assert states[0].tolist() == states[1].tolist()
+    assert states[2, 0] == states[3, 0]
+    assert states[2, 1] != states[3, 1]
     turns = turns_of(
-        [0, 0, 1, 1], [1.0, 0.0, 0.0, 1.0], [2, 2, 2, 2], 2,
-        tokens=tokens, places=np.tile(np.array([[2, 3]], np.int32), (4, 1)), actions=np.stack([first, second], 1),
+        [0, 0, 1, 1], [1.0, 0.0, 0.0, 1.0], [2, 2, 2, 2], 2, actions=np.stack([first, second], 1),
         states=states, kinds=np.tile(np.array([[0, 2]], np.int32), (4, 1)),
         tau=np.tile(np.array([[0.5, 0.1]], np.float32), (4, 1)),
     )  # fmt: skip
-    return Batch(turns, ("solver",) * 4, 2, np.zeros((4, 2), np.float32))
+    return Batch(texts, turns, ("solver",) * 4, np.zeros((4, 2), np.float32))
 
 
 def wanted(**changed):
@@ -206,13 +248,13 @@ def test_a_transformer_trained_long_on_a_step_comes_to_the_exact_one(decoder):
 
 
 def test_parts_of_a_batch_add_up_to_it(decoder):
-    """Gradients of one question after the other, with states numbered anew and rematerialised, are those of all."""
+    """Gradients of one question after the other, rematerialised, are those of all."""
     adapter = init_adapter(decoder, LoraConfig(rank=2), jax.random.key(1))
     adapter = jax.tree.map(lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), adapter)
     method, batch, found = Dice(Settings()), batch_of_two_questions(decoder), []
     for one in (wanted(), wanted(groups=1, rematerialise=True), wanted(groups=3)):
         learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
-        frozen, penalties, _ = zip(*(_freeze(decoder, adapter, turns, method) for turns in parts), strict=True)
+        frozen, penalties, _ = zip(*(_freeze(decoder, adapter, part, method) for part in parts), strict=True)
         signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
         signals = learner._divided(signal, parts, batch)
         given = adapter, list(frozen), signals, parts

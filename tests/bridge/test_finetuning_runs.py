@@ -18,9 +18,8 @@ from finetuning import ENVIRONMENT, lines_of, run
 from hqre_jax.bridge.finetuning import _plays, _samplers, read_config
 from hqre_jax.bridge.finetuning._batch import batch_of
 from hqre_jax.bridge.finetuning._format import Part, kinds_of, message_of
-from hqre_jax.bridge.finetuning._turns import chosen
-from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, sample_completions, with_adapter
-from hqre_jax.bridge.models._decoder import forward
+from hqre_jax.bridge.finetuning._learner import Learner
+from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, sample_completions
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
@@ -135,9 +134,8 @@ def test_what_is_learnt_from_is_what_was_sampled():
         patch.setattr(_samplers, "sample_completions", listen)
         plays = players.play(players.questions_of(1), 2, dict.fromkeys(["planner", "solver"], adapter), "test")
     batch = batch_of(plays, config.roles, config.make_method(), model.tokenizer.decode)
-    turns = batch.turns
-    logits = jax.jit(forward)(with_adapter(model.decoder, adapter), turns.tokens, turns.places)
-    found = np.asarray(chosen(jax.nn.log_softmax(logits), turns))
+    learner = Learner(model.decoder, config.make_method(), config.optimizer)
+    found = np.asarray(learner.learn(adapter, learner.init(adapter), batch).played)
     for row, completion in zip(found, sampled, strict=True):
         np.testing.assert_allclose(row[: len(completion.tokens)], completion.log_probs, atol=1e-4)
     assert batch.roles == ("planner",) * 4 + ("solver",) * 4

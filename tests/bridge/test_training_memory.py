@@ -52,3 +52,6 @@ def test_weights_and_adapters_are_counted(decoder):
     assert memory.total == memory.weights + memory.adapters + memory.activations + memory.passing
     one, other = (models.training_memory(decoder, adapter, n, 16, rematerialise=True) for n in (1, 2))
     assert 2 * one.activations == other.activations < memory.activations
+    top = models.init_adapter(decoder, models.LoraConfig(last_layers=1), jax.random.key(0))
+    last = models.training_memory(decoder, top, 2, 16)
+    assert last.activations * len(decoder.blocks) == memory.activations  # below it nothing is kept

@@ -335,6 +335,7 @@ def _adapter(table: Table) -> LoraConfig:
         rank=table.take("rank", lambda value: whole(value, 1, 4096), _COUNT, usual.rank),
         alpha=table.take("alpha", _positive, "a number above 0", usual.alpha),
         targets=table.take("targets", subset(tuple(TARGETS)), f"some of {', '.join(TARGETS)}", usual.targets),
+        last_layers=table.take("last_layers", lambda value: whole(value, 1), _COUNT, usual.last_layers),
     )
     table.finish()
     return config

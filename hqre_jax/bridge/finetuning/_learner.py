@@ -12,13 +12,21 @@ import optax
 from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._batch import Batch
+from hqre_jax.bridge.finetuning._batch import Batch, Part, Texts
 from hqre_jax.bridge.finetuning._config import Optimizer
 from hqre_jax.bridge.finetuning._mirror import mirror_distance
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, chosen, divergence
 from hqre_jax.bridge.finetuning.methods import AbstractMethod, Signal
-from hqre_jax.bridge.models import Adapter, fetched, place_batch, place_decoder, place_whole, with_adapter
-from hqre_jax.bridge.models._decoder import Decoder, streams
+from hqre_jax.bridge.models import (
+    Adapter,
+    fetched,
+    first_block,
+    place_batch,
+    place_decoder,
+    place_whole,
+    with_adapter,
+)
+from hqre_jax.bridge.models._decoder import Decoder, lower_streams, streams
 
 # Added to AdamW's root mean squares, as implementations of PPO do (Huang et al. 2022): where plays tell nothing, what
 # is left of gradients is rounding, and must not become steps of full length.
@@ -30,12 +38,14 @@ class Frozen(NamedTuple):
     """Streams of what does not change in a step; a vocabulary's worth smaller than their log-probabilities.
 
     Attributes:
-        before: Of the adapter that played.
-        reference: Of the model without adapter.
+        below: Before the first block that has an adapter, at every node.
+        before: Of the adapter that played, at every state.
+        reference: Of the model without adapter, at every state.
     """
 
-    before: Float[Array, "turn step width"]
-    reference: Float[Array, "turn step width"]
+    below: Float[Array, "row node width"]
+    before: Float[Array, "row state width"]
+    reference: Float[Array, "row state width"]
 
 
 class Look(NamedTuple):
@@ -109,9 +119,7 @@ class Learner:
         """
         parts = self._parts(batch)
         own = self._whole(adapter)
-        frozen, penalties, played = zip(
-            *(_freeze(self.decoder, own, turns, self.method) for turns in parts), strict=True
-        )
+        frozen, penalties, played = zip(*(_freeze(self.decoder, own, part, self.method) for part in parts), strict=True)
         whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
         signals = self._divided(whole, parts, batch)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
@@ -133,23 +141,23 @@ class Learner:
         before = self._joined(played, batch)
         return Learnt(new, state, tuple(losses), tuple(norms), before, last, moved, failure)
 
-    def _parts(self, batch: Batch) -> list[Turns]:
+    def _parts(self, batch: Batch) -> list[Part]:
         if self._grid is None:
             return list(batch.parts(self.wanted.groups))
         grid = self._grid
-        return [place_batch(turns, grid) for turns in batch.parts(self.wanted.groups, grid.shape["data"])]
+        return [place_batch(part, grid) for part in batch.parts(self.wanted.groups, grid.shape["data"])]
 
     def _joined(self, found: Sequence[Array], batch: Batch) -> Array:
         """What was found part by part, without what parts were filled up with."""
         own = self.wanted.groups * batch.plays
         return jnp.concatenate([self._home(part)[:own] for part in found])[: len(batch.roles)]
 
-    def _divided(self, signal: Signal, parts: list[Turns], batch: Batch) -> list[Signal]:
+    def _divided(self, signal: Signal, parts: list[Part], batch: Batch) -> list[Signal]:
         """A signal, cut and filled up as the turns were."""
         own, divided = self.wanted.groups * batch.plays, []
-        for k, turns in enumerate(parts):
+        for k, part in enumerate(parts):
             fields = [field[k * own : (k + 1) * own] for field in signal]
-            filled = Signal(*(jnp.pad(x, [(0, len(turns.score) - len(x)), (0, 0)]) for x in fields))
+            filled = Signal(*(jnp.pad(x, [(0, len(part.turns.score) - len(x)), (0, 0)]) for x in fields))
             divided.append(filled if self._grid is None else place_batch(filled, self._grid))
         return divided
 
@@ -162,7 +170,7 @@ class Learner:
         return tree if self._grid is None else fetched(tree)
 
     def _gradient(
-        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns]
+        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Part]
     ) -> tuple[Any, Any]:
         """Loss and gradient of all parts, added up."""
         total: Any = None
@@ -173,7 +181,7 @@ class Learner:
         return self._home(total)
 
     def _look(
-        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Turns], batch: Batch
+        self, adapter: Adapter, frozen: Sequence[Frozen], signals: list[Signal], parts: list[Part], batch: Batch
     ) -> Look:
         own = self._whole(adapter)
         seen = [_look(own, self.decoder, *part, self.method) for part in zip(frozen, signals, parts, strict=True)]
@@ -207,52 +215,61 @@ def _signal(turns: Turns, penalty: Float[Array, "turn step"], method: AbstractMe
     return method.signal(turns, penalty)
 
 
-def _log_probs(decoder: Decoder, stream: Float[Array, "turn step width"]) -> Float[Array, "turn step token"]:
+def _log_probs(decoder: Decoder, stream: Float[Array, "row state width"]) -> Float[Array, "row state token"]:
     logits = decoder.logits(stream.reshape(-1, stream.shape[-1]))
     return jax.nn.log_softmax(logits, axis=-1).reshape(*stream.shape[:2], -1)
 
 
+def _at_states(
+    decoder: Decoder, below: Float[Array, "row node width"], texts: Texts, start: int, rematerialise: bool = False
+) -> Float[Array, "row state width"]:
+    stream = streams(decoder, texts.trees, below, start, rematerialise)
+    return jnp.take_along_axis(stream, texts.states[:, :, None], axis=1)
+
+
 def _policies(
-    adapter: Adapter, decoder: Decoder, frozen: Frozen, turns: Turns, rematerialise: bool = False
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, texts: Texts, rematerialise: bool = False
 ) -> LogPolicies:
-    now = streams(with_adapter(decoder, adapter), turns.tokens, turns.places, rematerialise)
+    now = _at_states(with_adapter(decoder, adapter), frozen.below, texts, first_block(adapter), rematerialise)
     return LogPolicies(*(_log_probs(decoder, stream) for stream in (now, frozen.before, frozen.reference)))
 
 
 @partial(jax.jit, static_argnames="method")
 def _freeze(
-    decoder: Decoder, adapter: Adapter, turns: Turns, method: AbstractMethod
+    decoder: Decoder, adapter: Adapter, part: Part, method: AbstractMethod
 ) -> tuple[Frozen, Float[Array, "turn step"], Float[Array, "turn step"]]:
     """Streams of what does not change; the penalties, and what was decided, under the policy that played."""
-    before, reference = (streams(one, turns.tokens, turns.places) for one in (with_adapter(decoder, adapter), decoder))
+    (texts, turns), start = part, first_block(adapter)
+    below = lower_streams(decoder, texts.trees, start)
+    before, reference = (_at_states(one, below, texts, start) for one in (with_adapter(decoder, adapter), decoder))
     played = _log_probs(decoder, before)
     held = method.anchored(LogPolicies(played, played, _log_probs(decoder, reference)))
-    penalty = jnp.where(turns.mask, turns.tau * divergence(held.now, held.reference), 0.0)
-    return Frozen(before, reference), penalty, chosen(played, turns)
+    kept = at_states(divergence(held.now, held.reference), turns)
+    penalty = jnp.where(turns.mask, turns.tau * kept, 0.0)
+    return Frozen(below, before, reference), penalty, chosen(played, turns)
 
 
 @partial(jax.jit, static_argnames=("method", "rematerialise"))
 @partial(jax.value_and_grad, argnums=0)
 def _part_gradient(
-    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, turns: Turns, method: AbstractMethod,
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, part: Part, method: AbstractMethod,
     rematerialise: bool,
 ) -> Float[Array, ""]:  # fmt: skip
-    policies = method.anchored(_policies(adapter, decoder, frozen, turns, rematerialise))
+    policies = method.anchored(_policies(adapter, decoder, frozen, part.texts, rematerialise))
     # Where nothing is decided there is no loss either, and no gradient of one.
-    return jnp.sum(signal.weights * jnp.where(turns.mask, method.losses(policies, signal, turns), 0.0))
+    return jnp.sum(signal.weights * jnp.where(part.turns.mask, method.losses(policies, signal, part.turns), 0.0))
 
 
 @partial(jax.jit, static_argnames="method")
 def _look(
-    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, turns: Turns, method: AbstractMethod
+    adapter: Adapter, decoder: Decoder, frozen: Frozen, signal: Signal, part: Part, method: AbstractMethod
 ) -> Look:
-    policies = _policies(adapter, decoder, frozen, turns)
+    policies, turns = _policies(adapter, decoder, frozen, part.texts), part.turns
     eta = jnp.asarray(method.settings.eta, policies.now.dtype)
     left, whole = mirror_distance(method.anchored(policies), signal.advantages, turns, eta)
-    return Look(
+    seen = (
         divergence(policies.now, policies.reference),
         divergence(policies.now, policies.before),
         -jnp.sum(jnp.exp(policies.now) * policies.now, axis=-1),
-        left,
-        whole,
     )
+    return Look(*(at_states(values, turns) for values in seen), left, whole)

@@ -19,7 +19,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence, in_later_rounds
+from hqre_jax.bridge.finetuning._turns import (
+    LogPolicies,
+    Turns,
+    at_states,
+    by_row,
+    chosen,
+    divergence,
+    in_later_rounds,
+)
 
 
 def returns(turns: Turns, penalty: Float[Array, "turn step"]) -> Float[Array, "turn step"]:
@@ -78,20 +86,20 @@ def mirror_terms(
         >>> from hqre_jax.bridge.finetuning import mirror_terms
         >>> from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
         >>> none, each = jnp.zeros((2, 1), int), jnp.ones(2)  # two turns of one token; the second took the other one
-        >>> turn = {"tokens": none, "places": none, "actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none}
-        >>> turn |= {"tau": jnp.full((2, 1), 0.5), "states": none, "group": none[:, 0], "score": each, "price": each}
+        >>> turn = {"actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none, "tau": jnp.full((2, 1), 0.5)}
+        >>> turn |= {"states": none, "group": none[:, 0], "score": each, "price": each}  # at one and the same state
         >>> turns, advantages, eta = Turns(**turn, weight=each), jnp.array([[1.0], [-1.0]]), jnp.array(1.0)
-        >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))
+        >>> even = jnp.log(jnp.full((1, 1, 2), 0.5))
         >>> still = LogPolicies(even, before=even, reference=even)
         >>> print(mirror_terms(still, advantages, turns, eta)[:, 0])  # who stays pays no divergence
         [ 1. -1.]
-        >>> moved = LogPolicies(jnp.log(jnp.array([[[0.8, 0.2]], [[0.8, 0.2]]])), before=even, reference=even)
+        >>> moved = LogPolicies(jnp.log(jnp.array([[[0.8, 0.2]]])), before=even, reference=even)
         >>> print(mirror_terms(moved, advantages, turns, eta)[:, 0].round(3))
         [ 1.311 -0.689]
     """
     ratio = jnp.exp(chosen(policies.now, turns) - chosen(policies.before, turns))
-    moved = divergence(policies.now, policies.before)
-    return ratio * advantages - moved / eta - turns.tau * divergence(policies.now, policies.reference)
+    moved, held = (at_states(divergence(policies.now, q), turns) for q in (policies.before, policies.reference))
+    return ratio * advantages - moved / eta - turns.tau * held
 
 
 def exact_step(
@@ -127,8 +135,8 @@ def exact_step(
 
 def sampled_values(
     advantages: Float[Array, "turn step"], policies: LogPolicies, turns: Turns
-) -> Float[Array, "turn step token"]:
-    """Q of every token at every visited state, as the plays show it: ``Σ 1[a = taken] Â / π_k(a)`` over their number.
+) -> Float[Array, "row state token"]:
+    """Q of every token at every state, as the plays show it: ``Σ 1[a = taken] Â / π_k(a)`` over the number of visits.
 
     Unbiased given the state, zero for tokens that nobody took; the objective of the plays is exactly the expected
     objective with these values, so `exact_step` of them is what its maximiser would be, were every state free.
@@ -136,18 +144,18 @@ def sampled_values(
     Args:
         advantages: Â.
         policies: Log-probabilities.
-        turns: The turns; whole groups, since equal states must be together.
+        turns: The turns.
     """
-    flat = turns.mask.reshape(-1)
-    state = jnp.where(flat, turns.states.reshape(-1), flat.size)  # beyond the last one: dropped
-    weight = jnp.broadcast_to(turns.weight[:, None], turns.mask.shape).reshape(-1)
-    size, vocabulary = flat.size, policies.before.shape[-1]
-    visits = jnp.zeros(size, weight.dtype).at[state].add(weight, mode="drop")
-    added = (advantages * jnp.exp(-chosen(policies.before, turns))).reshape(-1) * weight
-    sums = jnp.zeros((size, vocabulary), added.dtype).at[state, turns.actions.reshape(-1)].add(added, mode="drop")
-    own = jnp.where(flat, state, 0)
-    values = sums[own] / jnp.where(flat, visits[own], 1.0)[:, None]
-    return values.reshape(policies.before.shape)
+    rows, num_states, vocabulary = policies.before.shape
+    weight = jnp.where(turns.mask, turns.weight[:, None], 0.0)
+    added = weight * advantages * jnp.exp(-chosen(policies.before, turns))
+
+    def of_row(states: Array, actions: Array, weight: Array, added: Array) -> Array:
+        visits = jnp.zeros(num_states, weight.dtype).at[states].add(weight)
+        sums = jnp.zeros((num_states, vocabulary), added.dtype).at[states, actions].add(added)
+        return sums / jnp.where(visits > 0, visits, 1.0)[:, None]
+
+    return jax.vmap(of_row)(*(by_row(x, rows) for x in (turns.states, turns.actions, weight, added)))
 
 
 def mirror_distance(
@@ -158,7 +166,7 @@ def mirror_distance(
     Args:
         policies: Log-probabilities.
         advantages: Â.
-        turns: The turns; whole groups.
+        turns: The turns.
         eta: η, units of 1/score.
 
     Returns:
@@ -169,10 +177,10 @@ def mirror_distance(
         >>> from hqre_jax.bridge.finetuning import exact_step, mirror_distance
         >>> from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
         >>> none, each = jnp.zeros((2, 1), int), jnp.ones(2)  # two turns of one token; the second took the other one
-        >>> turn = {"tokens": none, "places": none, "actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none}
-        >>> turn |= {"tau": jnp.full((2, 1), 0.5), "states": none, "group": none[:, 0], "score": each, "price": each}
+        >>> turn = {"actions": jnp.array([[0], [1]]), "mask": none == 0, "kinds": none, "tau": jnp.full((2, 1), 0.5)}
+        >>> turn |= {"states": none, "group": none[:, 0], "score": each, "price": each}  # at one and the same state
         >>> turns, advantages, eta = Turns(**turn, weight=each), jnp.array([[1.0], [-1.0]]), jnp.array(1.0)
-        >>> even = jnp.log(jnp.full((2, 1, 2), 0.5))
+        >>> even = jnp.log(jnp.full((1, 1, 2), 0.5))
         >>> values = jnp.broadcast_to(jnp.array([1.0, -1.0]), even.shape)
         >>> exact = exact_step(even, even, values, turns.tau, eta)
         >>> left, whole = mirror_distance(LogPolicies(exact, before=even, reference=even), advantages, turns, eta)
@@ -180,5 +188,11 @@ def mirror_distance(
         [0.207 0.207] True
     """
     values = sampled_values(advantages, policies, turns)
-    exact = exact_step(policies.before, policies.reference, values, turns.tau, eta)
-    return divergence(policies.now, exact), divergence(policies.before, exact)
+    rows, num_states = values.shape[:2]
+    # Decisions at one state have one temperature.
+    tau = jax.vmap(lambda states, tau: jnp.zeros(num_states, tau.dtype).at[states].max(tau))(
+        by_row(turns.states, rows), by_row(jnp.where(turns.mask, turns.tau, 0.0), rows)
+    )
+    exact = exact_step(policies.before, policies.reference, values, tau, eta)
+    left, whole = (at_states(divergence(policy, exact), turns) for policy in (policies.now, policies.before))
+    return left, whole

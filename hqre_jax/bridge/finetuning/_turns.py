@@ -1,14 +1,17 @@
 """Turns as arrays: what one adapter's roles said in the plays of one step, and what it came to.
 
 Every reply token is a decision. Its state is all that stands before it (prompt, and reply so far), its action is the
-token; its type, and with it its temperature, is a function of the state.
+token; its type, and with it its temperature, is a function of the state. Policies are functions of states, too: what
+they are is computed once for every state, however many decisions are made there.
+
+States lie in rows, and so do turns: with R rows, the first T/R turns are those of the first row, and so on.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 KINDS = ("reasoning", "message", "answer")
 
@@ -17,13 +20,11 @@ class Turns(NamedTuple):
     """Turns of the roles that share an adapter. Turns of one question and role are neighbours.
 
     Attributes:
-        tokens: Prompt and reply, padded at the end.
-        places: Positions after which the reply's tokens are decided, 0 where there is none.
         actions: The reply's tokens, the end of the turn included.
         mask: Which decisions there are.
         kinds: Type of each decision, a place in `KINDS`.
         tau: Temperature of each decision, units of score.
-        states: Number of each decision's state: equal states have equal numbers, within the batch.
+        states: Where each decision is made: place of its state in the turn's row, 0 where there is none.
         group: Number of each turn's question and role.
         score: Of the play, or of the turn itself where the method says so.
         price: Of one token, units of score.
@@ -32,8 +33,6 @@ class Turns(NamedTuple):
         round: which round of the play it is in, from 0; None for both where plays have one round.
     """
 
-    tokens: Int[Array, "turn position"]
-    places: Int[Array, "turn step"]
     actions: Int[Array, "turn step"]
     mask: Bool[Array, "turn step"]
     kinds: Int[Array, "turn step"]
@@ -48,7 +47,7 @@ class Turns(NamedTuple):
 
 
 class LogPolicies(NamedTuple):
-    """Log-probabilities of all tokens at every decision.
+    """Log-probabilities of all tokens at every state.
 
     Attributes:
         now: π_φ, of the adapter that is trained.
@@ -56,14 +55,26 @@ class LogPolicies(NamedTuple):
         reference: ρ, of the model without adapter; 0 for Shannon entropy, which has no reference.
     """
 
-    now: Float[Array, "turn step token"]
-    before: Float[Array, "turn step token"]
-    reference: Float[Array, "turn step token"]
+    now: Float[Array, "row state token"]
+    before: Float[Array, "row state token"]
+    reference: Float[Array, "row state token"]
 
 
-def chosen(log_policy: Float[Array, "turn step token"], turns: Turns) -> Float[Array, "turn step"]:
+def by_row(field: Shaped[Array, "turn step"], rows: int) -> Shaped[Array, "row decision"]:
+    """What there is of each decision, those of a row together."""
+    return field.reshape(rows, -1)
+
+
+def at_states(values: Float[Array, "row state"], turns: Turns) -> Float[Array, "turn step"]:
+    """What there is at each decision's state."""
+    own = jnp.take_along_axis(values, by_row(turns.states, len(values)), axis=1)
+    return own.reshape(turns.states.shape)
+
+
+def chosen(log_policy: Float[Array, "row state token"], turns: Turns) -> Float[Array, "turn step"]:
     """Log-probability of the token that was taken."""
-    return jnp.take_along_axis(log_policy, turns.actions[..., None], axis=-1)[..., 0]
+    where = (by_row(field, len(log_policy)) for field in (turns.states, turns.actions))
+    return jax.vmap(lambda row, state, action: row[state, action])(log_policy, *where).reshape(turns.states.shape)
 
 
 def in_later_rounds(amount: Float[Array, " turn"], turns: Turns) -> Float[Array, " turn"]:
@@ -74,7 +85,7 @@ def in_later_rounds(amount: Float[Array, " turn"], turns: Turns) -> Float[Array,
     return later.astype(amount.dtype) @ amount
 
 
-def divergence(p: Float[Array, "turn step token"], q: Float[Array, "turn step token"]) -> Float[Array, "turn step"]:
+def divergence(p: Float[Array, "*b token"], q: Float[Array, "*b token"]) -> Float[Array, "*b"]:
     """``KL(p ‖ q)`` over the vocabulary, exact, in nats; of ``q = 0`` it is minus the entropy of p.
 
     Args:
@@ -82,15 +93,3 @@ def divergence(p: Float[Array, "turn step token"], q: Float[Array, "turn step to
         q: Log-probabilities.
     """
     return jnp.sum(jnp.exp(p) * (p - q), axis=-1)
-
-
-def equal_states(turns: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> list[list[int]]:
-    """Numbers of the states of turns, each given as (prompt, reply): equal for equal prompts and equal beginnings."""
-    seen: dict[tuple[int | None, int | tuple[int, ...]], int] = {}
-    numbers = []
-    for prompt, reply in turns:
-        own = [seen.setdefault((None, prompt), len(seen))]
-        for token in reply[:-1]:
-            own.append(seen.setdefault((own[-1], token), len(seen)))
-        numbers.append(own)
-    return numbers

@@ -5,6 +5,7 @@ from hqre_jax.bridge.models._adapter_files import save_adapter as save_adapter
 from hqre_jax.bridge.models._adapters import Adapter as Adapter
 from hqre_jax.bridge.models._adapters import Lora as Lora
 from hqre_jax.bridge.models._adapters import LoraConfig as LoraConfig
+from hqre_jax.bridge.models._adapters import first_block as first_block
 from hqre_jax.bridge.models._adapters import init_adapter as init_adapter
 from hqre_jax.bridge.models._adapters import merged as merged
 from hqre_jax.bridge.models._adapters import stacked as stacked

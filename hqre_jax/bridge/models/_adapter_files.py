@@ -69,6 +69,8 @@ def save_adapter(folder: str | Path, adapter: Adapter, config: LoraConfig, base_
         path.split(".", 2)[2] for path in adapter.loras
     } != {TARGETS[name] for name in config.targets}:
         raise InputError("config", "has another rank, scale or other targets than the adapter")
+    if config.last_layers is not None and len(_blocks(adapter)) != config.last_layers:
+        raise InputError("config", f"has {config.last_layers} last layers, and the adapter {len(_blocks(adapter))}")
     tensors = {}
     for path, lora in adapter.loras.items():
         for kind, array in (("A", lora.down), ("B", lora.up)):
@@ -83,6 +85,7 @@ def save_adapter(folder: str | Path, adapter: Adapter, config: LoraConfig, base_
         "lora_dropout": 0.0,
         "modules_to_save": None,
         "peft_type": "LORA",
+        **({} if config.last_layers is None else {"layers_to_transform": _blocks(adapter)}),
         "r": config.rank,
         "target_modules": list(config.targets),
         "task_type": "CAUSAL_LM",
@@ -176,6 +179,11 @@ def _digest(folder: Path) -> str:
     except OSError as error:
         raise InputError("adapter", f"{folder / WEIGHTS} cannot be read: {error}") from None
     return whole.hexdigest()[:16]
+
+
+def _blocks(adapter: Adapter) -> list[int]:
+    """The blocks that have one."""
+    return sorted({int(path.split(".")[1]) for path in adapter.loras})
 
 
 def _tensor_name(path: str, kind: str) -> str:

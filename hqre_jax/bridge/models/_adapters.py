@@ -37,6 +37,8 @@ class LoraConfig:
         alpha: α; the change is scaled by α / r.
         targets: Names of linear layers, in PEFT's words: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
         dropout: Not supported: 0.
+        last_layers: How many blocks get one, from the last one down; None for all. A training step goes through the
+            blocks below once for all policies that it compares, and takes no slopes there.
 
     Raises:
         InputError: For a value that is none of these.
@@ -51,9 +53,12 @@ class LoraConfig:
     alpha: int | float = 16
     targets: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
+    last_layers: int | None = None
 
     def __post_init__(self):
         checked_count(self.rank, "rank")
+        if self.last_layers is not None:
+            checked_count(self.last_layers, "last_layers")
         if not (self.alpha > 0 and math.isfinite(self.alpha)):
             raise InputError("alpha", f"is {self.alpha}; it should be a number above 0")
         unknown = [name for name in self.targets if name not in TARGETS]
@@ -158,9 +163,15 @@ def init_adapter(model: Architecture | Decoder, config: LoraConfig, key: Key[Arr
 
     Returns:
         The adapter.
+
+    Raises:
+        InputError: Where the model has fewer blocks than shall have an adapter.
     """
     shape = model.architecture if isinstance(model, Decoder) else model
-    paths = [f"blocks.{number}.{TARGETS[name]}" for number in range(shape.num_layers) for name in config.targets]
+    first = shape.num_layers - (config.last_layers or shape.num_layers)
+    if first < 0:
+        raise InputError("last_layers", f"is {config.last_layers}, and the model has {shape.num_layers}")
+    paths = [f"blocks.{number}.{TARGETS[name]}" for number in range(first, shape.num_layers) for name in config.targets]
     loras = {}
     for path, own in zip(paths, jax.random.split(key, len(paths)), strict=True):
         size, out = shape.layer_sizes[path.split(".", 2)[2]]
@@ -168,6 +179,18 @@ def init_adapter(model: Architecture | Decoder, config: LoraConfig, key: Key[Arr
         down = jax.random.uniform(own, (size, config.rank), jnp.float32, -bound, bound)
         loras[path] = Lora(down, jnp.zeros((config.rank, out), jnp.float32), config.scale)
     return Adapter(loras)
+
+
+def first_block(adapter: Adapter) -> int:
+    """The first block that an adapter changes: below it the decoder's streams are those without.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from hqre_jax.bridge.models import Adapter, Lora, first_block
+        >>> first_block(Adapter({"blocks.20.attention.query": Lora(jnp.ones((4, 2)), jnp.zeros((2, 4)), scale=2.0)}))
+        20
+    """
+    return min(int(path.split(".")[1]) for path in adapter.loras)
 
 
 def with_adapter(decoder: Decoder, adapter: Adapter, roles: Int[Array, " sequence"] | None = None) -> Decoder:

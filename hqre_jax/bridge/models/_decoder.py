@@ -16,6 +16,7 @@ Source: Touvron et al. 2023 (arXiv 2302.13971), Qwen team 2024 (arXiv 2412.15115
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -134,11 +135,7 @@ class Decoder(eqx.Module):
     architecture: Architecture = eqx.field(static=True)
 
     def stream(
-        self,
-        tokens: Int[Array, " token"],
-        positions: Int[Array, " token"],
-        attend: Attend,
-        rematerialise: bool = False,
+        self, tokens: Int[Array, " token"], positions: Int[Array, " token"], attend: Attend
     ) -> Float[Array, "token width"]:
         """The stream after the last block, normalised; `logits` reads it.
 
@@ -146,12 +143,32 @@ class Decoder(eqx.Module):
             tokens: The tokens.
             positions: The place of each in its sequence.
             attend: Who attends to whom.
+        """
+        return self.normalised(self.through(self.embedding[tokens], positions, attend))
+
+    def through(
+        self,
+        x: Float[Array, "token width"],
+        positions: Int[Array, " token"],
+        attend: Attend,
+        start: int = 0,
+        stop: int | None = None,
+        rematerialise: bool = False,
+    ) -> Float[Array, "token width"]:
+        """The stream after some of the blocks.
+
+        Args:
+            x: The stream before them; before the first block it is the tokens' embedding.
+            positions: The place of each token in its sequence.
+            attend: Who attends to whom.
+            start: The first block.
+            stop: The block before which to stop; None for none.
             rematerialise: Whether gradients compute a block's inner values again instead of keeping them.
         """
         shape = self.architecture
         rotation = _rotation(shape, positions)
 
-        def through(number: int, block: Block, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
+        def one(number: int, block: Block, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
             h = _norm(x, block.attention_norm, shape.norm_epsilon)
             query = _rotate(_heads(block.attention.query(h), shape.num_heads), rotation)
             key = _rotate(_heads(block.attention.key(h), shape.num_kv_heads), rotation)
@@ -160,17 +177,47 @@ class Decoder(eqx.Module):
             x = x + block.attention.output(attended.reshape(len(x), -1))
             return x + block.mlp(_norm(x, block.mlp_norm, shape.norm_epsilon))
 
-        x = self.embedding[tokens]
-        for number, block in enumerate(self.blocks):
-            layer = partial(through, number)
+        for number, block in list(enumerate(self.blocks))[start:stop]:
+            layer = partial(one, number)
             x = (jax.checkpoint(layer) if rematerialise else layer)(block, x)
-        return _norm(x, self.norm, shape.norm_epsilon)
+        return x
+
+    def normalised(self, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
+        """The final norm of the stream after the last block."""
+        return _norm(x, self.norm, self.architecture.norm_epsilon)
 
     def logits(self, stream: Float[Array, "token width"]) -> Float[Array, "token vocabulary"]:
         """Logits of the next token after each token, in single precision."""
         head = Linear(self.embedding.T) if self.head is None else self.head
         y = jnp.matmul(stream, head.weight, preferred_element_type=jnp.float32)
         return y if head.bias is None else y + head.bias.astype(jnp.float32)[None]
+
+
+class TokenTrees(NamedTuple):
+    """Sequences that share their beginnings, every shared token once: a tree of tokens a row.
+
+    A node comes after its parent, and its descendants right behind it, so the sequence of node i is made of itself and
+    the nodes j < i < ends[j].
+
+    Attributes:
+        tokens: Of each node.
+        depths: Its place in its sequence.
+        ends: The node behind its last descendant; 0 for nodes that a row is filled up with.
+    """
+
+    tokens: Int[Array, "row node"]
+    depths: Int[Array, "row node"]
+    ends: Int[Array, "row node"]
+
+
+def chains(tokens: Int[Array, "sequence position"]) -> TokenTrees:
+    """Sequences of one length, each a row that nothing branches off from.
+
+    What is padded at their ends changes nothing before it, and gets no gradient from what is read before it.
+    """
+    length = tokens.shape[1]
+    depths = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), tokens.shape)
+    return TokenTrees(tokens, depths, jnp.full_like(depths, length))
 
 
 def forward(
@@ -183,53 +230,78 @@ def forward(
 
     Args:
         decoder: The weights, with adapters or without.
-        tokens: As for `streams`.
-        read: As for `streams`.
+        tokens: As for `chains`.
+        read: Positions whose logits are wanted, of each sequence as many; None for all. Those of a prompt need not
+            be computed, and the vocabulary is what makes logits large.
         rematerialise: As for `streams`.
 
     Returns:
         Logits of the next token.
     """
-    stream = streams(decoder, tokens, read, rematerialise)
+    trees = chains(tokens)
+    stream = streams(decoder, trees, lower_streams(decoder, trees, 0), 0, rematerialise)
+    if read is not None:
+        stream = jnp.take_along_axis(stream, read[:, :, None], axis=1)
     return decoder.logits(stream.reshape(-1, stream.shape[2])).reshape(*stream.shape[:2], -1)
+
+
+def lower_streams(decoder: Decoder, trees: TokenTrees, stop: int) -> Float[Array, "row node width"]:
+    """The stream before a block, at every node: all that blocks from there on need to know of those before.
+
+    Args:
+        decoder: The weights.
+        trees: The tokens.
+        stop: The block.
+    """
+    x = decoder.embedding[trees.tokens.reshape(-1)]
+    x = decoder.through(x, trees.depths.reshape(-1), _attend_within(trees), 0, stop)
+    return x.reshape(*trees.tokens.shape, -1)
 
 
 def streams(
     decoder: Decoder,
-    tokens: Int[Array, "sequence position"],
-    read: Int[Array, "sequence place"] | None = None,
+    trees: TokenTrees,
+    below: Float[Array, "row node width"],
+    start: int,
     rematerialise: bool = False,
-) -> Float[Array, "sequence place width"]:
-    """What `Decoder.logits` reads, for whole sequences: a vocabulary's worth smaller than logits, where it is kept.
+) -> Float[Array, "row node width"]:
+    """What `Decoder.logits` reads, at every node: a vocabulary's worth smaller than logits, where it is kept.
 
     With weights in bfloat16, products are computed in it; norms, softmax, adapters and logits are float32.
 
     Args:
         decoder: The weights, with adapters or without.
-        tokens: Sequences of one length; what is padded at their ends changes nothing before it, and gets no gradient
-            from logits before it.
-        read: Positions whose logits are wanted, of each sequence as many; None for all. Those of a prompt need not
-            be computed, and the vocabulary is what makes logits large.
+        trees: The tokens.
+        below: Their `lower_streams` before block `start`.
+        start: The first block to go through.
         rematerialise: Whether gradients compute a block's inner values again instead of keeping them: a forward pass
             more, for a memory of the blocks' inputs only.
 
     Returns:
         The stream after the last block.
     """
-    sequences, length = tokens.shape
-    positions = jnp.tile(jnp.arange(length, dtype=jnp.int32), sequences)
-    past = jnp.tril(jnp.ones((length, length), bool))
+    x = below.reshape(-1, below.shape[2])
+    x = decoder.through(x, trees.depths.reshape(-1), _attend_within(trees), start, None, rematerialise)
+    return decoder.normalised(x).reshape(below.shape)
+
+
+def _attend_within(trees: TokenTrees) -> Attend:
+    """Every node attends to those of its sequence so far."""
+    rows, nodes = trees.tokens.shape
+    here = jnp.arange(nodes, dtype=jnp.int32)
+    reader, read = here[None, :, None], here[None, None]
+    past = (read == reader) | (read < reader) & (reader < trees.ends[:, None])
 
     def attend(number, query, key, value):
-        query, key, value = (x.reshape(sequences, length, *x.shape[1:]) for x in (query, key, value))
-        grouped = query.reshape(sequences, length, key.shape[2], -1, key.shape[3])
+        del number
+        query, key, value = (x.reshape(rows, nodes, *x.shape[1:]) for x in (query, key, value))
+        grouped = query.reshape(rows, nodes, key.shape[2], -1, key.shape[3])
         scores = jnp.einsum("sqhgd,skhd->shgqk", grouped, key, preferred_element_type=jnp.float32)
-        scores = jnp.where(past[None, None, None], scores * key.shape[3] ** -0.5, -jnp.inf)
+        scores = jnp.where(past[:, None, None], scores * key.shape[3] ** -0.5, -jnp.inf)
         shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
-        return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(sequences * length, -1, key.shape[3])
+        return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(rows * nodes, -1, key.shape[3])
 
-    stream = decoder.stream(tokens.reshape(-1), positions, attend, rematerialise).reshape(sequences, length, -1)
-    return stream if read is None else jnp.take_along_axis(stream, read[:, :, None], axis=1)
+    return attend
 
 
 def _heads(x: Float[Array, "token features"], num_heads: int) -> Float[Array, "token head width"]:

@@ -1,12 +1,12 @@
 r"""How much memory a training step takes, by formula: what to expect before a run is started.
 
-With T tokens in sequences of length L, d the width of the stream, h that of the mlp, q and k those of queries and keys
-of all heads, H heads and V tokens in the vocabulary, a step keeps
+With T tokens in sequences (or rows of trees) of length L, d the width of the stream, h that of the mlp, q and k those
+of queries and keys of all heads, H heads and V tokens in the vocabulary, a step keeps
 
     weights       their bytes
     adapters      16 bytes a number: the number, its slope, and AdamW's two moments
-    activations   T (4 (6 d + 5 h + 2 q + 2 k) + 8 H L) for each block; where blocks are rematerialised 4 T d for each,
-                  and one block's whole at a time
+    activations   T (4 (6 d + 5 h + 2 q + 2 k) + 8 H L) for each block from the first one that has an adapter on; where
+                  blocks are rematerialised 4 T d for each, and one block's whole at a time
     logits        8 bytes for each of V at each place that is read
 
 and the logits are gone when the blocks' slopes are computed, so that of them and a rematerialised block's the larger
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import jax
 
-from hqre_jax.bridge.models._adapters import Adapter
+from hqre_jax.bridge.models._adapters import Adapter, first_block
 from hqre_jax.bridge.models._decoder import Decoder
 
 _PER_ADAPTER_NUMBER, _PER_LOGIT = 16, 8
@@ -81,6 +81,6 @@ def training_memory(
     return TrainingMemory(
         weights=sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(decoder)),
         adapters=_PER_ADAPTER_NUMBER * sum(x.size for x in jax.tree.leaves(adapter)),
-        activations=shape.num_layers * (tokens * 4 * shape.width if rematerialise else block),
+        activations=(shape.num_layers - first_block(adapter)) * (tokens * 4 * shape.width if rematerialise else block),
         passing=max(logits, block) if rematerialise else logits,
     )

@@ -53,7 +53,7 @@ class Signal(NamedTuple):
         >>> from hqre_jax.bridge.finetuning._turns import Turns
         >>> from hqre_jax.bridge.finetuning.methods import Reinforce, Settings
         >>> none, each = jnp.zeros((3, 1), int), jnp.ones(3)  # three turns of one token about one question
-        >>> turn = {"tokens": none, "places": none, "actions": none, "mask": none == 0, "kinds": none, "states": none}
+        >>> turn = {"actions": none, "mask": none == 0, "kinds": none, "states": none}
         >>> turn |= {"tau": none + 0.1, "group": none[:, 0], "price": 0 * each, "weight": each}
         >>> turns = Turns(**turn, score=jnp.array([1.0, 0.0, 1.0]))
         >>> signal = Reinforce(Settings()).signal(turns, penalty=0 * turns.tau)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, divergence
 from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, clipped_gain, reward_to_go
 
 
@@ -39,5 +39,5 @@ class CoTraining(AbstractMethod):
 
     def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
         """See `AbstractMethod.losses`; the penalty of the token itself is exact, those of tokens to come are in Â."""
-        penalty = turns.tau * divergence(policies.now, policies.reference)
+        penalty = turns.tau * at_states(divergence(policies.now, policies.reference), turns)
         return penalty - clipped_gain(policies, signal.advantages, turns, self.settings.clip)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, chosen, divergence
+from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, chosen, divergence
 from hqre_jax.bridge.finetuning.methods._interface import AbstractMethod, Signal, per_turn, reward_to_go
 
 
@@ -17,7 +17,7 @@ class Reinforce(AbstractMethod):
         >>> from hqre_jax.bridge.finetuning._turns import Turns
         >>> from hqre_jax.bridge.finetuning.methods import Reinforce, Settings
         >>> none, each = jnp.zeros((3, 1), int), jnp.ones(3)  # three turns of one token about one question
-        >>> turn = {"tokens": none, "places": none, "actions": none, "mask": none == 0, "kinds": none, "states": none}
+        >>> turn = {"actions": none, "mask": none == 0, "kinds": none, "states": none}
         >>> turn |= {"tau": none + 0.1, "group": none[:, 0], "price": 0 * each, "weight": each}
         >>> turns = Turns(**turn, score=jnp.array([1.0, 0.0, 1.0]))
         >>> signal = Reinforce(Settings()).signal(turns, penalty=0 * turns.tau)
@@ -40,5 +40,5 @@ class Reinforce(AbstractMethod):
 
     def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
         """See `AbstractMethod.losses`."""
-        held = self.settings.beta * divergence(policies.now, policies.reference)
+        held = self.settings.beta * at_states(divergence(policies.now, policies.reference), turns)
         return held - chosen(policies.now, turns) * signal.advantages
