@@ -1,4 +1,4 @@
-# `make demo`, `make llm-demo` and `make test` work on a machine that has python3 (3.11 or newer, with venv), git and make.
+# `make demo`, `make llm-demo`, `make llm-finetune-demo` and `make test` work on a machine that has python3 (3.11 or newer, with venv), git and make.
 # Everything is installed into .venv from the lock files, with hashes; a second run installs nothing.
 
 PYTHON ?= python3
@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check
 LLM_DEMO := out/llm-demo
 LLM_TEAM := benchmarks/llm_demo.toml
+FINETUNING_DEMO := out/llm-finetune-demo
+FINETUNING := benchmarks/finetuning_demo.toml
 # What costs no calls beyond the samples that all methods share, at most four a question and control.
 LLM_BASELINES := single,single_by_class,self_consistency_3,cascade,weighted_vote,random_profile,best_profile,$\
 best_profile_by_class,joint_ucb_small,independent_ucb_small,mirror_zero_small,one_temperature,agreement_off
@@ -17,7 +19,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-s
 	--generate-hashes --no-header pyproject.toml --group build
 
 .DEFAULT_GOAL := help
-.PHONY: help demo llm-demo llm-table test mutants fuzz bench docs lock clean
+.PHONY: help demo llm-demo llm-finetune-demo llm-table test mutants fuzz bench docs lock clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -41,6 +43,12 @@ $(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
 	$(BIN)/hqre llm models --fetch smollm2-135m
 	$(BIN)/hqre llm collect $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite
 	$(BIN)/hqre llm train $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite --out $@
+
+# A second `make llm-finetune-demo` goes on after the last step that was taken.
+llm-finetune-demo: $(VENV)/.stamp-test  ## an adapter of a language model learns by mirror steps, MINUTES; out/llm-finetune-demo
+	$(BIN)/hqre llm models --fetch smollm2-135m
+	$(BIN)/hqre llm finetune $(FINETUNING) --out $(FINETUNING_DEMO)
+	$(BIN)/hqre llm report $(FINETUNING_DEMO)
 
 # What is frozen and committed is asked, what is recorded is not asked again; Ctrl-C at any time.
 llm-table: $(VENV)/.stamp-test  ## the published table of such teams, a night of two cores; goes on where it stopped
@@ -79,7 +87,7 @@ lock: $(VENV)/.stamp-test  ## bring the lock files up to date with pyproject.tom
 		--output-file requirements-bench.lock
 
 clean:  ## remove the environment, caches and what demo and docs wrote
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/docs $(LLM_DEMO)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist out/demo out/docs $(LLM_DEMO) $(FINETUNING_DEMO)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps are files inside the environment: they go when it goes.

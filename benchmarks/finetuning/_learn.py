@@ -17,7 +17,9 @@ from hqre_jax.bridge.finetuning.methods import AbstractMethod
 
 PLAYS = {"inspection": 512, "who_answers": 512, "signalling": 64}  # of a step
 STEPS, LEARNING_RATE = 400, 0.05
-FOLLOWED = Optimizer(LEARNING_RATE, weight_decay=0.0, max_norm=0.0, groups=1, rematerialise=False, step_limit=1.0)
+FOLLOWED = Optimizer(
+    LEARNING_RATE, decay=0, weight_decay=0.0, max_norm=0.0, groups=1, rematerialise=False, step_limit=1.0
+)
 
 
 class Path(NamedTuple):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hqre_jax.bridge.finetuning._batch import Batch, _texts
 from hqre_jax.bridge.finetuning._config import Optimizer
-from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal
+from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal, make_optimizer
 from hqre_jax.bridge.finetuning._plays import Turn
 from hqre_jax.bridge.finetuning._trees import tree_of
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
@@ -231,7 +231,14 @@ def batch_of_two_questions(decoder):
 
 
 def wanted(**changed):
-    usual = {"learning_rate": 0.01, "weight_decay": 0.0, "max_norm": 0.0, "groups": 2, "rematerialise": False}
+    usual = {
+        "learning_rate": 0.01,
+        "decay": 0,
+        "weight_decay": 0.0,
+        "max_norm": 0.0,
+        "groups": 2,
+        "rematerialise": False,
+    }
     return Optimizer(**{**usual, "step_limit": 5.0, **changed})
 
 
@@ -262,3 +269,13 @@ def test_parts_of_a_batch_add_up_to_it(decoder):
     for other in found[1:]:
         for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
+
+
+def test_the_learning_rate_falls():
+    """First steps of AdamW are as long as the rate is: it is halved after so many, whatever is still to come."""
+    optimizer = make_optimizer(wanted(decay=4))
+    place, state, moves = jnp.zeros(()), optimizer.init(jnp.zeros(())), []
+    for _ in range(9):
+        update, state = optimizer.update(jnp.ones(()), state, place)
+        moves.append(-float(update))
+    np.testing.assert_allclose(moves, 0.01 / (1 + np.arange(9) / 4), rtol=1e-3)

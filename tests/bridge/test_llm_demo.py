@@ -1,4 +1,4 @@
-"""``make llm-demo``, rehearsed: its own commands, with a scripted model."""
+"""``make llm-demo`` and ``make llm-finetune-demo``, rehearsed: their own commands, with scripted or tiny models."""
 
 import random
 import shlex
@@ -7,12 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from finetuning import TINY
 from scripted import Scripted
 
 from hqre_jax.bridge import models
 from hqre_jax.bridge.baselines import find_methods
 from hqre_jax.bridge.coordination import Samples, needed
 from hqre_jax.bridge.evaluation import read_plan
+from hqre_jax.bridge.finetuning import read_config
 from hqre_jax.bridge.models import Reply, Usage
 from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.bridge.team import read_team
@@ -23,10 +25,15 @@ TEAM = ROOT / "benchmarks" / "llm_demo.toml"
 
 
 def commands(folder: Path, team: Path = TEAM) -> list[list[str]]:
-    """The words after ``hqre`` of every command, in order."""
-    make = ["make", "--dry-run", "llm-demo", f"LLM_DEMO={folder}", f"LLM_TEAM={team}"]
-    told = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    lines = told.replace("\\\n", " ").splitlines()
+    """The words after ``hqre`` of every command of the first one, in order."""
+    return told("llm-demo", f"LLM_DEMO={folder}", f"LLM_TEAM={team}")
+
+
+def told(*goal: str) -> list[list[str]]:
+    """The words after ``hqre`` of every command that make would give, in order."""
+    make = ["make", "--dry-run", *goal]
+    said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    lines = said.replace("\\\n", " ").splitlines()
     return [shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/hqre ")]
 
 
@@ -92,3 +99,29 @@ def test_the_demo_comes_to_its_end_and_goes_on_where_it_stopped(capsys, monkeypa
     page = (out / "results" / "report.html").read_text(encoding="utf-8")
     assert "UNFINISHED" not in page
     assert all(name in page for name in plan.methods)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_the_demo_of_fine_tuning_takes_its_steps(capsys, tmp_path):
+    """Its commands and its configuration, two steps of it, with a tiny model."""
+    words = told("llm-finetune-demo", f"FINETUNING_DEMO={tmp_path}")
+    assert [command[:2] for command in words] == [["llm", step] for step in ("models", "finetune", "report")]
+    _, finetune, report = words
+    config = read_config(finetune[2])
+    assert (config.method, config.evaluation.split) == ("dice", "dev")
+    text = (ROOT / finetune[2]).read_text(encoding="utf-8")
+    few = tmp_path / "few.toml"
+    for long, short in (
+        (f'"{config.model}"', f'"hf:{TINY}"'),
+        (f"steps = {config.steps}", "steps = 2"),
+        (f"max_tokens = {config.roles[0].max_tokens}", "max_tokens = 4"),
+        (f"last_layers = {config.adapter.last_layers}", "last_layers = 1"),
+        (f"questions = {config.evaluation.questions}", "questions = 2"),
+    ):
+        assert long in text
+        text = text.replace(long, short)
+    few.write_text(text, encoding="utf-8")
+    assert main(["llm", "finetune", str(few), *finetune[3:]]) == 0
+    assert main(report) == 0
+    capsys.readouterr()
+    assert "<svg" in (tmp_path / "report.html").read_text(encoding="utf-8")

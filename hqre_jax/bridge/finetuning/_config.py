@@ -69,7 +69,8 @@ class Optimizer:
     """How gradients are followed: AdamW.
 
     Attributes:
-        learning_rate: Of AdamW.
+        learning_rate: Of AdamW, at the beginning.
+        decay: Gradient steps after which it is halved, as 1 / (1 + steps / decay); 0 keeps it.
         weight_decay: Of AdamW.
         max_norm: Longer gradients are shortened to this length; 0 leaves them.
         groups: Questions whose turns go through the model at once; gradients of all are added up.
@@ -78,6 +79,7 @@ class Optimizer:
     """
 
     learning_rate: float
+    decay: int
     weight_decay: float
     max_norm: float
     groups: int
@@ -344,6 +346,7 @@ def _adapter(table: Table) -> LoraConfig:
 def _optimizer(table: Table) -> Optimizer:
     optimizer = Optimizer(
         learning_rate=table.take("learning_rate", _positive, "a number above 0", 1e-3),
+        decay=table.take("decay", lambda value: whole(value, 0), "a whole number, 0 or more,", 0),
         weight_decay=table.take("weight_decay", amount, _AMOUNT, 0.0),
         max_norm=table.take("max_norm", amount, _AMOUNT, 0.0),
         groups=table.take("groups", lambda value: whole(value, 1), _COUNT, 4),

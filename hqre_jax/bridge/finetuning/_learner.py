@@ -197,9 +197,12 @@ class Learner:
 
 
 def make_optimizer(wanted: Optimizer) -> optax.GradientTransformation:
-    """AdamW, gradients being shortened first where that is wanted."""
+    """AdamW; gradients are shortened first, and its steps become smaller, where that is wanted."""
     shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
-    return optax.chain(shortened, optax.adamw(wanted.learning_rate, eps=_LEAST, weight_decay=wanted.weight_decay))
+    # Of the number of steps that are taken, not of those that will be: a run that is made longer is the same run.
+    falling = lambda count: wanted.learning_rate / (1 + count / wanted.decay)  # noqa: E731
+    rate = falling if wanted.decay else wanted.learning_rate
+    return optax.chain(shortened, optax.adamw(rate, eps=_LEAST, weight_decay=wanted.weight_decay))
 
 
 @partial(jax.jit, static_argnames="wanted")
@@ -267,9 +270,10 @@ def _look(
     policies, turns = _policies(adapter, decoder, frozen, part.texts), part.turns
     eta = jnp.asarray(method.settings.eta, policies.now.dtype)
     left, whole = mirror_distance(method.anchored(policies), signal.advantages, turns, eta)
-    seen = (
-        divergence(policies.now, policies.reference),
-        divergence(policies.now, policies.before),
-        -jnp.sum(jnp.exp(policies.now) * policies.now, axis=-1),
+    return Look(
+        at_states(divergence(policies.now, policies.reference), turns),
+        at_states(divergence(policies.now, policies.before), turns),
+        at_states(-jnp.sum(jnp.exp(policies.now) * policies.now, axis=-1), turns),
+        left,
+        whole,
     )
-    return Look(*(at_states(values, turns) for values in seen), left, whole)

@@ -1,0 +1,45 @@
+"""What is kept of a run, one line each: enough for every number of the table."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.adapters._cells import Cell
+from hqre_jax.bridge.finetuning._run import lines_of
+
+Record = dict[str, dict[str, Any]]
+
+
+def read_record(path: Path) -> Record:
+    """The lines by the names of their runs; none where there is no file yet."""
+    if not path.exists():
+        return {}
+    return {line["run"]: line for line in map(json.loads, path.read_text(encoding="ascii").splitlines())}
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write the lines, in the order of the names."""
+    text = "".join(json.dumps(record[name], allow_nan=False) + "\n" for name in sorted(record))
+    path.write_text(text, encoding="ascii")
+
+
+def line_of(cell: Cell, folder: Path) -> dict[str, Any]:
+    """What is kept of a run that has ended.
+
+    Args:
+        cell: What it was.
+        folder: Where it left its lines.
+    """
+    steps, evaluations = (list(lines.read()) for lines in lines_of(folder))
+    return {
+        "run": cell.name,
+        "digest": cell.config.digest,
+        "seconds": steps[-1]["seconds"] if steps else 0.0,
+        "tokens": [step["tokens"] for step in steps],
+        "score": [step["score"] for step in steps],
+        "kinds": [step["adapters"]["solver"]["roles"]["solver"]["kinds"] for step in steps],
+        "distance": [step["adapters"]["solver"]["distance"] for step in steps],
+        "evaluations": [
+            {key: one[key] for key in ("step", "split", "tokens", "generated", "scores")} for one in evaluations
+        ],
+    }
