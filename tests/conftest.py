@@ -20,10 +20,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Programs are kept for the other worker and for the next run.
 _PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it.
-jaxtyping.install_import_hook("hqre_jax", "beartype.beartype")
+jaxtyping.install_import_hook("hqre_jax", "checked.once")
 
 # Examples differ in shape, and a new shape is a new compilation: no deadline, and few of them by default.
 hypothesis.settings.register_profile(
