@@ -10,6 +10,7 @@ import jax
 import jaxtyping
 import matplotlib
 import pytest
+from checked import jaxtyped
 
 matplotlib.use("Agg")
 # Tests compile for seconds what runs for a moment: take the code for loops that is generated in half the time.
@@ -23,8 +24,10 @@ jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-# Every annotation of the library is checked at each call. The hook must stand before the first import of it.
-jaxtyping.install_import_hook("hqre_jax", "checked.once")
+# Every annotation of the library is checked at each call. The hook must stand before the first import of it; it has
+# `jaxtyping.jaxtyped` put on every function.
+jaxtyping.jaxtyped = jaxtyped
+jaxtyping.install_import_hook("hqre_jax", "beartype.beartype")
 
 # Examples differ in shape, and a new shape is a new compilation: no deadline, and few of them by default.
 hypothesis.settings.register_profile(
