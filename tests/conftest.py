@@ -72,6 +72,22 @@ def _forget_compiled_programs():
         jax.clear_caches()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _compile_hastily(request):
+    """Where a module is marked so, here and in the processes that it begins.
+
+    What is compiled in one way is forgotten before the other one: JAX does not tell such programs apart.
+    """
+    hastily = request.node.get_closest_marker("bookkeeping") is not None
+    if hastily != jax.config.values["jax_disable_most_optimizations"]:
+        jax.clear_caches()
+        jax.config.update("jax_disable_most_optimizations", hastily)
+    with pytest.MonkeyPatch.context() as patch:
+        if hastily:
+            patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        yield
+
+
 @contextmanager
 def _counted_programs() -> Iterator[list[str]]:
     names: list[str] = []

@@ -19,6 +19,8 @@ from hqre_jax.bridge.team import read_team
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
+pytestmark = pytest.mark.bookkeeping
+
 TEAM = """\
 version = 1
 model = "scripted"
