@@ -56,7 +56,7 @@ llm-table: $(VENV)/.stamp-test  ## the published table of such teams, a night of
 	$(BIN)/python -m benchmarks.llm
 
 test: $(VENV)/.stamp-peers  ## every check: linter, formatter, types, architecture, mathematics
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 mutants: $(VENV)/.stamp-test  ## change every constant once: does a test notice?
 	$(BIN)/python tests/mutants $(MUTANTS)

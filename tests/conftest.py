@@ -50,14 +50,8 @@ _MEMORY_MAPS = Path("/proc/self/maps")
 _LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochastic_mirror.py")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Say what one worker keeps together: a file, and of the ledger's statements each one."""
     items.sort(key=lambda item: item.path.name not in _LONG)
-    for item in items:
-        chosen = item.callspec.params if hasattr(item, "callspec") else {}
-        statement = chosen.get("statement", chosen.get("drawn", chosen.get("few", "")))
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {statement}"))
 
 
 @pytest.fixture(autouse=True, scope="module")
