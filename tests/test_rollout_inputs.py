@@ -11,8 +11,6 @@ import pytest
 
 import hqre_jax as hq
 
-pytestmark = pytest.mark.bookkeeping
-
 ROOT = Path(__file__).parents[1]
 MASK = np.ones((2, 1, 2), bool)
 ACTIONS = np.array(list(itertools.product(range(2), repeat=2)) * 6)

@@ -13,8 +13,6 @@ import hqre_jax as hq
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-pytestmark = pytest.mark.bookkeeping
-
 pytest.importorskip("pyarrow", reason="sweeps write Parquet files; the extra `sweep` installs pyarrow")
 
 SCRIPTS = Path(__file__).parent.parent / "docs" / "scripts"

@@ -10,8 +10,6 @@ from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.models import Controls, Prompt, load, load_adapter, sample_completions
 from hqre_jax.cli import main
 
-pytestmark = pytest.mark.bookkeeping
-
 ONE = {"roles": [{"name": "solver", "max_tokens": 5, "tau": 0.05}], "steps": 3}
 
 

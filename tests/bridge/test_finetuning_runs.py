@@ -23,8 +23,6 @@ from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, s
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-pytestmark = pytest.mark.bookkeeping
-
 # A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
 HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
