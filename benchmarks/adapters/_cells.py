@@ -6,9 +6,9 @@ from typing import Any
 from hqre_jax.bridge.finetuning import Config, read_config
 from hqre_jax.bridge.finetuning.methods import METHODS
 
-# Reasoning and planning, where the frozen model is above chance or right at it, and far from what it could be.
-CLASSES = (("arithmetic", "sum"), ("blocksworld", "what_is_below"), ("word_problems", "one_step"))
-SEEDS, TOKENS, QUESTIONS = 5, 8_000, 100
+# Reasoning and planning, where the frozen model is right now and then, and far from what it could be.
+CLASSES = (("arithmetic", "sum"), ("arithmetic", "product"), ("blocksworld", "what_is_below"))
+SEEDS, TOKENS, QUESTIONS = 5, 5_000, 100
 REFERENCE = "dice"
 ABLATIONS = ("dice_zero", "dice_common")
 _SETTINGS: dict[str, Any] = {
@@ -21,13 +21,13 @@ _SETTINGS: dict[str, Any] = {
             "control": "step_by_step",
             "max_tokens": 32,
             "format": [{"type": "reasoning"}, {"type": "answer", "after": "The answer is"}],
-            "tau": {"reasoning": 0.01, "answer": 0.02},
+            "tau": {"reasoning": 0.05, "answer": 0.02},
         }
     ],
     "plays": {"questions": 8, "plays": 4},
     "method_settings": {"eta": 1.0, "inner_steps": 2},
     "adapter": {"rank": 8, "last_layers": 10},
-    "optimizer": {"learning_rate": 0.003, "groups": 8},
+    "optimizer": {"learning_rate": 0.004, "decay": 20, "max_norm": 1.0, "groups": 8},
     "evaluation": {"questions": QUESTIONS, "every": 1_000, "split": "test"},
     "budget": {"tokens": TOKENS},
 }
