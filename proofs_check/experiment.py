@@ -12,9 +12,10 @@ import hqre_jax as hq
 from hqre_jax.games.random._draws import generator
 from proofs_check.comparison import Comparison, Outcome, Sides
 from proofs_check.games.certified import Family, certified
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game as each_game
+from proofs_check.numerics.compiled import split_keys
 
-# Games in flight at once: bounds memory, and one compiled program serves any number of games.
+# Games in flight at once: bounds memory.
 BATCH = 500
 
 
@@ -39,7 +40,7 @@ class Drawing(NamedTuple):
 
     def keys(self) -> Any:
         """A typed key for each game."""
-        return jax.random.split(jax.random.key(int(self.rng.integers(2**31))), self.num)
+        return split_keys(jax.random.key(int(self.rng.integers(2**31))), self.num)
 
 
 class Pooled(NamedTuple):
@@ -78,11 +79,6 @@ def unchanged(cases: Any, sample: Any, drawing: Drawing) -> dict[str, tuple[Any,
 def share_of_key(index: int, of: int) -> Callable[[Any], Any]:
     """The stream of one experiment of several."""
     return lambda key: jax.random.split(key, of)[index]
-
-
-def each_game(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A pure function of one game for batches of them: all arguments with a leading axis (game), compiled quickly."""
-    return quick_jit(jax.vmap(function))
 
 
 @dataclass(frozen=True, eq=False)

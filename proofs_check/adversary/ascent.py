@@ -19,7 +19,7 @@ import hqre_jax as hq
 from hqre_jax.bounds import bounds, interactions_under
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy, Scalar, StateValues
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 from proofs_check.numerics.equilibria import defect
 
 Position = TypeVar("Position")
@@ -27,6 +27,8 @@ Position = TypeVar("Position")
 _RATE = 0.1
 # Newton steps that follow the equilibrium from one position to the next, and responses averaged to find the first.
 _NEWTON_STEPS, _FIRST_RESPONSES = 2, 200
+# Ascents of one run of a program.
+_RUNS = 10
 
 
 class Constants(NamedTuple):
@@ -106,7 +108,6 @@ class _Climb(NamedTuple):
     reached: Scalar
 
 
-@functools.partial(quick_jit, static_argnames=("score", "num_steps"))
 def ascend(
     score: Callable[[Position, Any], tuple[Scalar, Any]], positions: Position, memories: Any, num_steps: int
 ) -> tuple[Position, Float[Array, " run"]]:
@@ -121,6 +122,11 @@ def ascend(
     Returns:
         The best position of each run, and its score.
     """
+    return _ascents(score, num_steps)(positions, memories)
+
+
+@functools.cache
+def _ascents(score: Callable[..., Any], num_steps: int) -> Callable[..., Any]:
     optimizer = optax.adam(optax.cosine_decay_schedule(_RATE, num_steps))
 
     def run(position: Position, memory: Any) -> tuple[Position, Scalar]:
@@ -142,4 +148,5 @@ def ascend(
         climb, _ = jax.lax.scan(step, begun, length=num_steps)
         return climb.best, climb.reached
 
-    return jax.vmap(run)(positions, memories)
+    # Scores are made of bounds, which are full of maxima.
+    return each_game(run, size=_RUNS, better=True)

@@ -52,7 +52,7 @@ def draw(rng: np.random.Generator, num: int) -> Position:
     """
     policy = (num, PLAYERS, 1, ACTIONS)
     shapes = (num, PLAYERS, ACTIONS, ACTIONS), (num, PLAYERS, 1), (num,), (num,), policy, policy
-    return Position(*(jnp.asarray(rng.standard_normal(shape)) for shape in shapes))
+    return Position(*(rng.standard_normal(shape) for shape in shapes))
 
 
 def posed(position: Position) -> tuple[hq.Problem, Constants]:
@@ -77,9 +77,9 @@ def first_equilibria(position: Position) -> LogPolicy:
     return first_equilibrium(posed(position)[0])
 
 
-def nothing(positions: Any) -> Array:
+def nothing(positions: Any) -> np.ndarray:
     """What a score remembers that starts afresh at every position."""
-    return jnp.zeros(len(positions.level))
+    return np.zeros(len(positions.level))
 
 
 def cases(positions: Position) -> Certified:

@@ -5,10 +5,10 @@ pattern of temperatures is therefore brought to any wanted margin by adding one 
 can be drawn just above the threshold κ = 0, where the statements are hardest to satisfy.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 import hqre_jax as hq
 from hqre_jax.bounds import Bounds, bounds
 from hqre_jax.games.random._draws import family_payoffs, random_edges, random_type_law
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 
 # Logits of the reference policy, and how far temperatures may be apart before they are moved.
 _REFERENCE_SPREAD, _LEAST_SPREAD, _LARGEST_SPREAD = 0.5, 1e-2, 1.5
@@ -110,12 +110,15 @@ ZERO_SUM_FAMILIES = (ZERO_SUM, ZERO_SUM_CYCLE)
 FAMILIES = (GENERAL_SUM, NEAR_ZERO_SUM, GRAPH, BAYESIAN)
 
 
-@eqx.filter_jit
 def pose(
     build: Callable[..., hq.AbstractGame], arrays: tuple, tau_of: Any, logits_of: Any, continuation: Any = "soft"
 ) -> hq.Problem:
     """Problems from arrays with leading axis (game): games, temperatures, and logits of the reference policies."""
+    return _posing(build, continuation)(arrays, tau_of, logits_of)
 
+
+@functools.cache
+def _posing(build: Callable[..., hq.AbstractGame], continuation: Any) -> Callable[..., hq.Problem]:
     def one(arrays, tau, logits):
         game = build(*arrays)
         mask = game.action_mask
@@ -123,13 +126,10 @@ def pose(
         tau = jnp.broadcast_to(tau, mask.shape[:2]) if tau.ndim == 0 else tau.reshape(mask.shape[:2])
         return hq.Problem(game, tau, reference=jnp.where(mask, reference, 0.0), continuation=continuation)
 
-    return jax.vmap(one)(arrays, tau_of, logits_of)
+    return each_game(one)
 
 
-@quick_jit
-def known_bounds(problem: hq.Problem) -> Bounds:
-    """`bounds` of a batch of problems."""
-    return jax.vmap(bounds)(problem)
+known_bounds = each_game(bounds)
 
 
 def shape_of(family: Family, arrays: tuple[np.ndarray, ...]) -> tuple[int, int, int]:
@@ -146,7 +146,7 @@ def as_certified(problem: hq.Problem) -> Certified:
 def given_certified(problem: hq.Problem) -> Certified | None:
     """The same, or None where nothing is certified of any: then nothing that supposes it need be measured."""
     cases = as_certified(problem)
-    return cases if ((np.asarray(cases.known.margin) > 0) | np.asarray(cases.known.unique)).any() else None
+    return cases if ((cases.known.margin > 0) | cases.known.unique).any() else None
 
 
 def certified(family: Family, rng: np.random.Generator, num: int) -> Certified:
@@ -169,11 +169,11 @@ def certified(family: Family, rng: np.random.Generator, num: int) -> Certified:
     known = known_bounds(pose(family.build, arrays, tau, logits))
     # Once is enough but for a few games, where the search ends at worse weights than before.
     for _ in range(_SHIFTS):
-        short = ~(np.asarray(known.margin) > 0) | (tau is pattern)
-        tau = tau + np.where(short, wanted - np.asarray(known.margin), 0.0)[:, None, None]
+        short = ~(known.margin > 0) | (tau is pattern)
+        tau = tau + np.where(short, wanted - known.margin, 0.0)[:, None, None]
         problem = pose(family.build, arrays, tau, logits)
         known = known_bounds(problem)
-        if (np.asarray(known.margin) > 0).all():
+        if (known.margin > 0).all():
             break
     return Certified(problem, known)
 
@@ -194,7 +194,7 @@ def scaled(family: Family, rng: np.random.Generator, num: int, low: float, high:
     arrays = family.draw(rng, num)
     shape = shape_of(family, arrays)
     ones, logits = np.ones((num, *shape[:2])), np.zeros((num, *shape))
-    threshold = 1.0 - np.asarray(known_bounds(pose(family.build, arrays, ones, logits)).margin)
+    threshold = 1.0 - known_bounds(pose(family.build, arrays, ones, logits)).margin
     tau = threshold * rng.uniform(low, high, num)
     problem = pose(family.build, arrays, ones * tau[:, None, None], logits)
     return as_certified(problem)

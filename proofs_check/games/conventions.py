@@ -7,11 +7,9 @@ known in closed form (T7), from the payoffs alone: nothing here asks the library
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
-from hqre_jax.core._types import Policy
 from proofs_check.games.certified import Certified, certified
 
 NUM_ACTIONS, _SIDE = 5, 3
@@ -157,11 +155,11 @@ class ConventionGames(NamedTuple):
         """The problems."""
         return self.cases.problem
 
-    def starts(self, tremble: float = 0.0) -> Policy:
+    def starts(self, tremble: float = 0.0) -> np.ndarray:
         """Everybody's policy at the start, mixed with that much of the uniform one."""
         mask = self.problem.game.action_mask
-        pure = jnp.asarray(np.eye(mask.shape[-1])[self.opposed.own(self.family)][:, :, None])
-        return (1 - tremble) * pure + tremble * mask / jnp.sum(mask, axis=-1, keepdims=True) if tremble else pure
+        pure = np.eye(mask.shape[-1])[self.opposed.own(self.family)][:, :, None]
+        return (1 - tremble) * pure + tremble * mask / np.sum(mask, axis=-1, keepdims=True) if tremble else pure
 
 
 def draw_opposed(drawing: Any) -> ConventionGames:

@@ -8,27 +8,20 @@ from jaxtyping import Bool, Float
 
 import hqre_jax as hq
 from hqre_jax.core._simplex import probabilities
-from proofs_check.comparison import select
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game, split_keys
 from proofs_check.numerics.equilibria import find_equilibria
 
 _NUM_STARTS = 24
-# Games of which all HQRE are looked for at once, at least.
-_LEAST_BATCH = 40
 # The largest defect of what counts as an HQRE, and how far apart two must be to count as two: where the Jacobian is
 # nearly singular, one HQRE has approximations that are further apart than their defects.
 RESIDUAL, _APART = 1e-10, 1e-4
 
 
-@quick_jit
-def find_all(problem: hq.Problem, keys: Any) -> tuple[Any, Any]:
+@each_game
+def find_all(problem: hq.Problem, key: Any) -> tuple[Any, Any]:
     """Policies from many starts and their defects, for each game."""
-
-    def one(problem, key):
-        log_policies, sizes = find_equilibria(problem.centered(), _NUM_STARTS, key)
-        return jax.vmap(lambda p: probabilities(p, problem.mask))(log_policies), sizes
-
-    return jax.vmap(one)(problem, keys)
+    log_policies, sizes = find_equilibria(problem.centered(), _NUM_STARTS, key)
+    return jax.vmap(lambda p: probabilities(p, problem.mask))(log_policies), sizes
 
 
 def distinct(policies: Float[np.ndarray, "game start *policy"], good: Bool[np.ndarray, "game start"]) -> np.ndarray:
@@ -42,11 +35,7 @@ def distinct(policies: Float[np.ndarray, "game start *policy"], good: Bool[np.nd
 
 def all_equilibria(problem: hq.Problem) -> tuple[np.ndarray, np.ndarray]:
     """Policies from many starts, axes (game, start, …), and which of them are HQRE."""
-    num = len(problem.tau)
-    # A few games are filled up with copies, so that one program serves the examples and the picture.
-    filled = select(problem, np.arange(max(num, _LEAST_BATCH)) % num)
-    keys = jax.random.split(jax.random.key(0), len(filled.tau))
-    policies, sizes = (np.asarray(part)[:num] for part in find_all(filled, keys))
+    policies, sizes = find_all(problem, split_keys(jax.random.key(0), len(problem.tau)))
     return policies, sizes <= RESIDUAL
 
 

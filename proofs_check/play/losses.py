@@ -10,7 +10,7 @@ import hqre_jax as hq
 from hqre_jax.core._simplex import kl, safe_log
 from hqre_jax.core._types import PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 
 # Rounds played; what is compared holds for any number of them, even for best responses.
 ROUNDS, NOISY_ROUNDS, MIRROR_ROUNDS = 40, 500, 160
@@ -54,35 +54,22 @@ def losses_of(problem: hq.Problem, policies: Float[Array, "round player state ac
     return Losses(gap, external, regularised, apart)
 
 
-@quick_jit
-def best_response_losses(problem: hq.Problem, starts: Policy, keys: Any) -> Losses:
+@each_game
+def best_response_losses(problem: hq.Problem, start: Policy, key: Any) -> Losses:
     """Losses of best responses, game by game."""
-
-    def one(problem, start, key):
-        return losses_of(problem, best_response_dynamics(problem.game, start, ROUNDS - 1, key))
-
-    return jax.vmap(one)(problem, starts, keys)
+    return losses_of(problem, best_response_dynamics(problem.game, start, ROUNDS - 1, key))
 
 
-@quick_jit
-def noisy_losses(problem: hq.Problem, starts: Policy, noise: PerPlayer, inertia: PerPlayer, keys: Any) -> Losses:
+@each_game
+def noisy_losses(problem: hq.Problem, start: Policy, noise: PerPlayer, inertia: PerPlayer, key: Any) -> Losses:
     """Losses of noisy best responses, game by game."""
-
-    def one(problem, start, noise, inertia, key):
-        rounds = NOISY_ROUNDS - 1
-        policies = noisy_best_response_dynamics(problem.game, start, rounds, key, noise=noise, inertia=inertia)
-        return losses_of(problem, policies)
-
-    return jax.vmap(one)(problem, starts, noise, inertia, keys)
+    rounds = NOISY_ROUNDS - 1
+    policies = noisy_best_response_dynamics(problem.game, start, rounds, key, noise=noise, inertia=inertia)
+    return losses_of(problem, policies)
 
 
-@quick_jit
-def mirror_losses(problem: hq.Problem, starts: Policy, steps: Scalar, keys: Any):
+@each_game
+def mirror_losses(problem: hq.Problem, start: Policy, step: Scalar, key: Any) -> tuple[Losses, Array]:
     """Losses of mirror updates game by game, and the policies of the first player."""
-
-    def one(problem, start, step, key):
-        policies = mirror_dynamics(problem, start, MIRROR_ROUNDS - 1, key, step=step)
-        return losses_of(problem, policies), policies
-
-    losses, policies = jax.vmap(one)(problem, starts, steps, keys)
-    return losses, policies[:, :, 0, 0]
+    policies = mirror_dynamics(problem, start, MIRROR_ROUNDS - 1, key, step=step)
+    return losses_of(problem, policies), policies[:, 0, 0]

@@ -15,8 +15,6 @@ from proofs_check.numerics import accuracy
 # Independent runs, their length, and the rounds in which gaps are looked at one by one.
 NUM_RUNS, NUM_ROUNDS = 48, 48
 LOOKED_AT = (NUM_ROUNDS // 4, NUM_ROUNDS - 1)
-# Games of one run of a compiled program.
-CHUNK = 50
 
 
 class Constants(NamedTuple):

@@ -14,6 +14,7 @@ from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import COORDINATION, FAMILIES, ZERO_SUM, Certified, certified, given_certified, scaled
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.numerics.counting import RESIDUAL, distinct
 from proofs_check.numerics.equilibria import find_equilibria
 from proofs_check.t1_uniqueness.pairs import NUM_PAIRS, adversarial_pairs
@@ -97,10 +98,8 @@ def sides(cases: Certified, keys: Any) -> dict[str, Sides]:
     """The three claims: (a), (b) at the worst of 8 pairs of policies, (b), (c) for the HQRE found from 6 starts."""
     interactions, apart, policies, defects = _observe(cases, keys)
     # Pairs of approximate HQRE say that there is one where they are good.
-    usable = (np.arange(apart.observed.shape[1]) < NUM_PAIRS) | (
-        np.asarray(apart.bound) + np.asarray(apart.slack) <= _LOCATED
-    )
-    counts = distinct(np.asarray(policies), np.asarray(defects) <= RESIDUAL)[:, None]
+    usable = (np.arange(apart.observed.shape[1]) < NUM_PAIRS) | (apart.bound + apart.slack <= _LOCATED)
+    counts = distinct(policies, defects <= RESIDUAL)[:, None]
     count = Sides(1.0 * counts, np.ones(counts.shape), 0.0 * counts, cases.known.unique, counts > 0)
     return {MONOTONE: interactions, ONE: apart._replace(usable=usable), COUNT: count}
 
@@ -123,8 +122,8 @@ def _draw_control(drawing: Drawing) -> _Pretended:
 
 def _judged_as_if(cases: Certified, margin: np.ndarray, games: np.ndarray) -> Certified:
     """The games as if their margin were this one, and certified it; without one those that are not to be judged."""
-    margin = jnp.where(games, margin, -1.0)
-    return cases._replace(known=cases.known._replace(margin=margin, unique=jnp.asarray(games)))
+    margin = np.where(games, margin, -1.0)
+    return cases._replace(known=cases.known._replace(margin=margin, unique=games))
 
 
 def _controls(drawn: _Pretended, sample: Any, drawing: Drawing) -> dict[str, tuple[Certified, Any]]:
@@ -136,16 +135,16 @@ def _controls(drawn: _Pretended, sample: Any, drawing: Drawing) -> dict[str, tup
     were one at w = 1.
     """
     del sample
-    cases, (first, second) = drawn.cases, (jax.random.split(key, drawing.num) for key in drawn.keys)
-    margin = np.asarray(cases.known.margin)
+    cases, (first, second) = drawn.cases, (split_keys(key, drawing.num) for key in drawn.keys)
+    margin = cases.known.margin
     if drawing.family.name != COORDINATION.name:
-        ones = cases._replace(known=cases.known._replace(weights=jnp.ones_like(cases.known.weights)))
+        ones = cases._replace(known=cases.known._replace(weights=np.ones_like(cases.known.weights)))
         return {UNWEIGHTED: (_judged_as_if(ones, margin, np.ones(drawing.num, bool)), first)}
     # No margin exceeds a temperature: (a) would have nothing on its right side.
-    judged = (margin > 0) & (2 * margin < np.asarray(cases.problem.tau).min(axis=(1, 2)))
+    judged = (margin > 0) & (2 * margin < cases.problem.tau.min(axis=(1, 2)))
     cold = scaled(drawing.family, drawing.rng, drawing.num, 0.55, 0.75)
-    margin_there = np.asarray(cold.known.margin)
-    pretended = 0.5 * (margin_there + np.asarray(cold.problem.tau)[:, 0, 0])
+    margin_there = cold.known.margin
+    pretended = 0.5 * (margin_there + cold.problem.tau[:, 0, 0])
     return {
         DOUBLED: (_judged_as_if(cases, 2 * margin, judged), first),
         HALVED: (_judged_as_if(cold, pretended, margin_there <= 0), second),

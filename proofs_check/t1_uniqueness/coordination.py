@@ -34,7 +34,7 @@ def bifurcation(sizes: np.ndarray) -> np.ndarray:
     low, high = 0.25 * sizes, sizes.copy()
     for _ in range(52):
         middle = 0.5 * (low + high)
-        below = np.asarray(_determinants(coordination(sizes, middle).problem)) < 0
+        below = _determinants(coordination(sizes, middle).problem) < 0
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return 0.5 * (low + high)
 

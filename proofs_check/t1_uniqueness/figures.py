@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 
 from hqre_jax.games.random._draws import generator
 from hqre_jax.plotting._canvas import COLOURS
-from proofs_check.experiment import BATCH
 from proofs_check.games.certified import COORDINATION, scaled
 from proofs_check.numerics.counting import num_equilibria
 from proofs_check.statement import Figure
@@ -23,10 +21,10 @@ def measure_equilibria(key: Any) -> dict[str, np.ndarray]:
     ratio = np.linspace(0.26, 0.9, 40)
     sizes = 5.0 ** rng.uniform(-1, 1, len(ratio))
     square = coordination(sizes, ratio * sizes)
-    general = jax.tree.map(lambda leaf: leaf[:_COUNTED], scaled(COORDINATION, rng, BATCH, 0.35, 1.3))
+    general = scaled(COORDINATION, rng, _COUNTED, 0.35, 1.3)
     data = {}
     for name, cases in (("square", square), ("general", general)):
-        data[f"{name}_margin"] = np.asarray(cases.known.margin) / np.asarray(cases.problem.tau)[:, 0, 0]
+        data[f"{name}_margin"] = cases.known.margin / cases.problem.tau[:, 0, 0]
         data[f"{name}_count"] = num_equilibria(cases.problem)
     return data
 

@@ -12,6 +12,7 @@ from proofs_check.adversary.positions import Position, ahead, cases, draw, eta, 
 from proofs_check.comparison import Sides
 from proofs_check.games.certified import Certified
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.play.mirror import mirror_update
 from proofs_check.statement import Target
 from proofs_check.t2_linear_convergence.claims import RATE, faster
@@ -33,7 +34,7 @@ def score(position: Position, memory: LogPolicy) -> tuple[Scalar, LogPolicy]:
 
 def sides(cases: Certified, positions: Position, key: Any) -> Sides:
     """(b) at the positions, by the spectral radius at the HQRE."""
-    keys = jax.random.split(key, len(positions.level))
+    keys = split_keys(key, len(positions.level))
     return claims(faster(cases, factor(positions)), keys)[RATE]
 
 

@@ -110,7 +110,7 @@ def prediction(local: Local, near: Spectrum) -> Sides:
 
 def sides(cases: Certified, keys: Any) -> dict[str, Sides]:
     """The four claims for every game with a margin and an interaction; (d) where its hypothesis holds."""
-    holds = (np.asarray(cases.known.margin) > 0) & np.isfinite(np.asarray(cases.known.max_step))
+    holds = (cases.known.margin > 0) & np.isfinite(cases.known.max_step)
     run, problem, known = select((observe(cases, keys), cases.problem, cases.known), holds)
     q, near = 1 / (1 + known.max_step * known.margin), spectrum(run.local)
     claims = {
@@ -131,9 +131,8 @@ def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[
     """Four wrong hypotheses, in games close to zero-sum and in zero-sum ones."""
     known = cases.known
     if drawing.family.name == ZERO_SUM.name:
-        return {UNWEIGHTED: (cases._replace(known=known._replace(weights=jnp.sign(known.weights))), keys)}
-    run = jax.tree.map(np.asarray, observe(cases, keys))
-    boundary = stability_boundary(run.local, np.asarray(cases.problem.tau), np.asarray(known.max_step))
+        return {UNWEIGHTED: (cases._replace(known=known._replace(weights=np.sign(known.weights))), keys)}
+    boundary = stability_boundary(observe(cases, keys).local, cases.problem.tau, known.max_step)
     return {
         FOURFOLD: (faster(cases, 4.0), keys),
         DOUBLED: (cases._replace(known=known._replace(margin=2 * known.margin)), keys),

@@ -1,5 +1,6 @@
 """How mirror descent converges, how fast, and where."""
 
+import functools
 from typing import Any
 
 import jax
@@ -11,10 +12,9 @@ from hqre_jax.core._simplex import center, log_softmax, mirror_step
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.games.random._draws import generator
 from hqre_jax.plotting._canvas import COLOURS, GREY
-from proofs_check.experiment import BATCH
 from proofs_check.games.certified import GENERAL_SUM, NEAR_ZERO_SUM, Certified, certified, posed
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game, split_keys
 from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.play.mirror import mirror_update
 from proofs_check.statement import Figure
@@ -41,24 +41,20 @@ def _radius(jacobians: Any) -> np.ndarray:
     return np.abs(np.linalg.eigvals(np.asarray(jacobians))).max(axis=-1)
 
 
-@quick_jit
-def _mirror_runs(cases: Certified, keys: Any):
+@each_game
+def _mirror_runs(case: Certified, key: Any):
     """D_k of a run from a random start at η = κ/L², and the update's Jacobian at π*."""
+    problem, known = case.problem.centered(), case.known
+    solve_key, start_key = jax.random.split(key)
+    star = best_equilibrium(problem, _NUM_STARTS, solve_key)
 
-    def one(problem, known, key):
-        problem = problem.centered()
-        solve_key, start_key = jax.random.split(key)
-        star = best_equilibrium(problem, _NUM_STARTS, solve_key)
+    def step(log_policy, _):
+        after = mirror_update(problem, log_policy, known.max_step)
+        return after, accuracy.divergence(star, log_policy, problem, known.weights)
 
-        def step(log_policy, _):
-            after = mirror_update(problem, log_policy, known.max_step)
-            return after, accuracy.divergence(star, log_policy, problem, known.weights)
-
-        start = log_softmax(2.0 * jax.random.normal(start_key, problem.mask.shape), problem.mask)
-        _, divergences = jax.lax.scan(step, start, length=_ROUNDS)
-        return divergences, _jacobian(problem, star, known.max_step)
-
-    return jax.vmap(one)(cases.problem, cases.known, keys)
+    start = log_softmax(2.0 * jax.random.normal(start_key, problem.mask.shape), problem.mask)
+    _, divergences = jax.lax.scan(step, start, length=_ROUNDS)
+    return divergences, _jacobian(problem, star, known.max_step)
 
 
 def _runs(key: Any) -> dict[str, np.ndarray]:
@@ -66,37 +62,32 @@ def _runs(key: Any) -> dict[str, np.ndarray]:
     parts = []
     for f, family in enumerate((GENERAL_SUM, NEAR_ZERO_SUM)):
         rng = generator(jax.random.fold_in(key, f))
-        # As many as the checks draw at once, so that what certifies them is compiled.
-        cases = jax.tree.map(lambda leaf: leaf[:_GAMES], certified(family, rng, BATCH))
-        divergences, jacobians = _mirror_runs(cases, jax.random.split(jax.random.key(int(rng.integers(2**31))), _GAMES))
-        promised = 1 / (1 + np.asarray(cases.known.max_step * cases.known.margin))
-        parts.append((np.asarray(divergences), promised, _radius(jacobians) ** 2, np.full(_GAMES, f)))
+        cases = certified(family, rng, _GAMES)
+        divergences, jacobians = _mirror_runs(cases, split_keys(jax.random.key(int(rng.integers(2**31))), _GAMES))
+        promised = 1 / (1 + cases.known.max_step * cases.known.margin)
+        parts.append((divergences, promised, _radius(jacobians) ** 2, np.full(_GAMES, f)))
     names = ("divergence", "promised", "predicted", "family")
     return {name: np.concatenate(columns) for name, columns in zip(names, zip(*parts, strict=True), strict=True)}
 
 
-@quick_jit
-def _stability(problem: hq.Problem, etas: Any, keys: Any):
+@functools.partial(each_game, size=_GRID)
+def _stability(problem: hq.Problem, etas: Any, key: Any):
     """For each temperature and step: the Jacobian at π*, and rounds until play from ρ is close to π*."""
+    problem = problem.centered()
+    star = best_equilibrium(problem, _NUM_STARTS, key)
 
-    def one(problem, key):
-        problem = problem.centered()
-        star = best_equilibrium(problem, _NUM_STARTS, key)
+    def at_step(eta):
+        def step(carry, k):
+            log_policy, arrival = carry
+            far = jnp.max(jnp.abs(jnp.exp(log_policy) - jnp.exp(star))) > _ARRIVED
+            # The round after the last one that was far.
+            return (mirror_update(problem, log_policy, eta), jnp.where(far, k + 1, arrival)), None
 
-        def at_step(eta):
-            def step(carry, k):
-                log_policy, arrival = carry
-                far = jnp.max(jnp.abs(jnp.exp(log_policy) - jnp.exp(star))) > _ARRIVED
-                # The round after the last one that was far.
-                return (mirror_update(problem, log_policy, eta), jnp.where(far, k + 1, arrival)), None
+        rounds = jnp.arange(_PATIENCE)
+        (_, arrival), _ = jax.lax.scan(step, (problem.log_reference, jnp.zeros((), rounds.dtype)), rounds)
+        return _jacobian(problem, star, eta), arrival
 
-            rounds = jnp.arange(_PATIENCE)
-            (_, arrival), _ = jax.lax.scan(step, (problem.log_reference, jnp.zeros((), rounds.dtype)), rounds)
-            return _jacobian(problem, star, eta), arrival
-
-        return jax.vmap(at_step)(etas)
-
-    return jax.vmap(one)(problem, keys)
+    return jax.vmap(at_step)(etas)
 
 
 def measure_convergence(key: Any) -> dict[str, np.ndarray]:
@@ -180,17 +171,16 @@ def measure_boundary(key: Any) -> dict[str, np.ndarray]:
     cycle = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]])
     payoffs = np.stack([cycle, -cycle]) + 0.1 * rng.uniform(-1, 1, (2, 3, 3))
     tau, eta = np.geomspace(0.02, 5.0, _GRID), np.geomspace(0.02, 100.0, _GRID)
-    cases = posed(hq.NormalFormGame, (np.tile(payoffs, (BATCH, 1, 1, 1)),), np.resize(tau, BATCH))
-    cases = jax.tree.map(lambda leaf: leaf[:_GRID], cases)
-    keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), _GRID)
-    jacobians, rounds = _stability(cases.problem, jnp.asarray(eta), keys)
-    margin = np.asarray(cases.known.margin)
+    cases = posed(hq.NormalFormGame, (np.tile(payoffs, (_GRID, 1, 1, 1)),), tau)
+    keys = split_keys(jax.random.key(int(rng.integers(2**31))), _GRID)
+    jacobians, rounds = _stability(cases.problem, np.tile(eta, (_GRID, 1)), keys)
+    margin = cases.known.margin
     return {
         "tau": tau,
         "eta": eta,
         "radius": _radius(jacobians),
-        "rounds": np.where(np.asarray(rounds) < _PATIENCE, np.asarray(rounds), np.nan),
-        "certified": np.where(margin > 0, np.asarray(cases.known.max_step), np.nan),
+        "rounds": np.where(rounds < _PATIENCE, rounds, np.nan),
+        "certified": np.where(margin > 0, cases.known.max_step, np.nan),
     }
 
 

@@ -3,8 +3,8 @@
 import jax
 import numpy as np
 
-from proofs_check.experiment import BATCH
 from proofs_check.games.certified import matching_pennies
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.statement import Example
 from proofs_check.t2_linear_convergence.asymptotics import spectrum
 from proofs_check.t2_linear_convergence.claims import observe
@@ -20,12 +20,10 @@ def examples() -> tuple[Example, ...]:
     At τ = 0.1 they do not, and the ratio of (a) is not yet the asymptotic one that the statement speaks of.
     """
     tau = np.array([0.1, 0.5, 1.0, 2.0])
-    # As many as a batch of the check, for the same reason.
-    cases = matching_pennies(np.resize(tau, BATCH))
-    keys = jax.random.split(jax.random.key(0), BATCH)
-    run = jax.tree.map(np.asarray, observe(cases, keys))
+    cases = matching_pennies(tau)
+    run = observe(cases, split_keys(jax.random.key(0), len(tau)))
     far = run.far
-    q = 1 / (1 + np.asarray(cases.known.max_step) * np.asarray(cases.known.margin))
+    q = 1 / (1 + cases.known.max_step * cases.known.margin)
     radius = spectrum(run.local).radius
     found = []
     for g, temperature in enumerate(tau):

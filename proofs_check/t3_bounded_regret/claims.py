@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, given_certified
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.t3_bounded_regret.rounds import (
     IDENTITY,
@@ -79,13 +80,13 @@ def starts(cases: Certified, rng: np.random.Generator) -> Start:
     logits = spread * rng.standard_normal((num, players, states, actions))
     held = rng.random((num, players)) < 0.5 * rng.integers(0, 2, (num, 1))
     held[np.arange(num), rng.integers(players, size=num)] = False
-    return Start(jnp.asarray(logits), jnp.asarray(held))
+    return Start(logits, held)
 
 
 def draw_sample(cases: Certified, drawing: Drawing) -> Sample:
     """Starts, and the largest steps that T2 allows."""
-    keys = jax.random.split(jax.random.key(0), drawing.num)
-    return Sample(jnp.ones(drawing.num), starts(cases, drawing.rng), keys)
+    keys = split_keys(jax.random.key(0), drawing.num)
+    return Sample(np.ones(drawing.num), starts(cases, drawing.rng), keys)
 
 
 def _control(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, Sample]]:

@@ -15,10 +15,8 @@ from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import BAYESIAN, GENERAL_SUM, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import in_chunks
 from proofs_check.numerics.confidence import betting_lower_bound
 from proofs_check.play.sampled import (
-    CHUNK,
     LOOKED_AT,
     NUM_ROUNDS,
     NUM_RUNS,
@@ -167,13 +165,13 @@ def draw_sample(cases: Certified, drawing: Drawing) -> Trial:
         np.ones(num),
         np.ones(num),
     )
-    return Trial(*map(jnp.asarray, parts), drawing.keys())
+    return Trial(*parts, drawing.keys())
 
 
 def sides(cases: Certified, trials: Trial) -> dict[str, Sides]:
     """The three claims for games with a margin; (a) in two rounds, (b) and (c) for each player."""
-    holds = np.asarray(cases.known.margin) > 0
-    run, problem = select((in_chunks(observe, CHUNK, cases, trials), cases.problem), holds)
+    holds = cases.known.margin > 0
+    run, problem = select((observe(cases, trials), cases.problem), holds)
     totals = betting_lower_bound(run.totals, _ALARM)
     return {
         ROUND: Sides(betting_lower_bound(run.gaps, _ALARM), run.rounds, run.round_slack, problem=problem),

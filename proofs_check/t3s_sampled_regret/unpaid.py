@@ -1,13 +1,12 @@
 """Payoffs of 0, where what constant steps on sampled payoffs cost is known in closed form."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
 from proofs_check.games.certified import posed
-from proofs_check.numerics.compiled import in_chunks
-from proofs_check.play.sampled import CHUNK, NUM_ROUNDS
+from proofs_check.numerics.compiled import split_keys
+from proofs_check.play.sampled import NUM_ROUNDS
 from proofs_check.statement import Example
 from proofs_check.t3s_sampled_regret.claims import Trial, observe
 
@@ -30,8 +29,7 @@ def examples() -> tuple[Example, ...]:
     zeros, ones = np.zeros((len(copied), 2, 1, 3)), np.ones(len(copied))
     size = 0.1
     drawn = zeros, zeros, size * ones, 0 * ones, ones < 0, eta[copied], ones
-    keys = jax.random.split(jax.random.key(0), len(copied))
-    run = in_chunks(observe, CHUNK, cases, Trial(*map(jnp.asarray, drawn), keys))
+    run = observe(cases, Trial(*drawn, split_keys(jax.random.key(0), len(copied))))
     measured = run.totals[:, 1].mean(axis=(1, 2)).reshape(2, _COPIES).mean(axis=1)
     bound = run.bounds[:, 1].mean(axis=1).reshape(2, _COPIES).mean(axis=1)
     found = []

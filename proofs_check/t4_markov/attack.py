@@ -13,6 +13,7 @@ from hqre_jax.core._types import Scalar
 from proofs_check.adversary.positions import nothing
 from proofs_check.comparison import Sides
 from proofs_check.experiment import each_game
+from proofs_check.numerics.compiled import largest
 from proofs_check.statement import Target
 from proofs_check.t4_markov import games, pairs
 from proofs_check.t4_markov.claims import SOFT
@@ -44,7 +45,7 @@ def draw(rng: np.random.Generator, num: int) -> MarkovPosition:
     """Random games and points, everything normal."""
     q = (num, 2, 2, 2)
     shapes = (num, 2, 2, 2, 2), (num, 2, 2, 2, 2), (num,), (num, 2, 2), (num,), q, q
-    return MarkovPosition(*(jnp.asarray(rng.standard_normal(shape)) for shape in shapes))
+    return MarkovPosition(*(rng.standard_normal(shape) for shape in shapes))
 
 
 def posed(position: MarkovPosition) -> hq.Problem:
@@ -75,7 +76,7 @@ def score(position: MarkovPosition, memory: Any) -> tuple[Scalar, Any]:
     matrix = influence / jnp.min(problem.tau, axis=1)[None, :]
     # The Perron vector of a matrix with zero diagonal; any other positive vector gives a true bound as well.
     v = jax.lax.stop_gradient(jnp.sqrt(jnp.stack([matrix[0, 1], matrix[1, 0]])))
-    factor = problem.game.discount + jnp.max(matrix @ v / v)
+    factor = problem.game.discount + largest(matrix @ v / v)
     pair = _close_pair(problem, width, position)
     observed, bound, *_ = pairs.compare(
         problem, lambda q: pairs.soft_iteration(problem, q), v, factor, jnp.zeros(()), pair

@@ -1,11 +1,8 @@
 """The random games of T4, and what is claimed of each kind."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -14,7 +11,6 @@ from hqre_jax.games._world_states import AbstractWorldStateGame
 from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
 from proofs_check.games.certified import known_bounds
-from proofs_check.numerics.compiled import quick_jit
 from proofs_check.t4_markov import games, stages
 from proofs_check.t4_markov.claims import (
     COUPLED,
@@ -37,27 +33,28 @@ class Sample(NamedTuple):
     noise: Noise
 
 
-@functools.partial(quick_jit, static_argnames="on_policy")
-def contraction(cases: CertifiedMarkov, sample: Sample, on_policy: bool = False) -> dict[str, Sides]:
+@each_game
+def contraction(case: CertifiedMarkov, sample: Sample) -> dict[str, Sides]:
     """(a), (b) at two stretched pairs and two far ones, (c) after few and more iterations.
 
     Args:
-        cases: The games.
+        case: The game.
         sample: What was drawn besides.
-        on_policy: Back up what policies are worth instead of soft values in (b): a negative control.
 
     Returns:
-        Both sides, leading axis (game).
+        Both sides.
     """
+    return {
+        SOFT: soft_pairs(case, sample.noise),
+        COUPLED: coupled_pairs(case, sample.alpha, sample.noise),
+        FIXED_POINT: exact_residuals(case, sample.noise.first),
+    }
 
-    def one(case: CertifiedMarkov, sample: Sample) -> dict[str, Sides]:
-        return {
-            SOFT: soft_pairs(case, sample.noise),
-            COUPLED: coupled_pairs(case, sample.alpha, sample.noise, on_policy),
-            FIXED_POINT: exact_residuals(case, sample.noise.first),
-        }
 
-    return jax.vmap(one)(cases, sample)
+@each_game
+def on_policy(case: CertifiedMarkov, sample: Sample) -> Sides:
+    """(b) for the on-policy backup, a negative control."""
+    return coupled_pairs(case, sample.alpha, sample.noise, on_policy=True)
 
 
 _plain = each_game(plain_pairs)
@@ -78,7 +75,7 @@ def sample_pairs(cases: CertifiedMarkov, drawing: Drawing) -> Sample:
     rng, shape = drawing.rng, cases.problem.tau.shape
     one = (drawing.num, 1, 1)
     alpha = 10.0 ** np.where(rng.random(one) < 0.5, rng.uniform(-1.5, 0, one), rng.uniform(-1.5, 0, shape))
-    return Sample(jnp.asarray(alpha), sample_noise(cases, drawing))
+    return Sample(alpha, sample_noise(cases, drawing))
 
 
 def _going_on(problem: hq.Problem, continuation: str) -> hq.Problem | None:
@@ -172,7 +169,7 @@ def _halved_and_on_policy(cases: CertifiedMarkov, samples: tuple[Sample, Sample]
     halved = cases._replace(factor=0.5 * (cases.problem.game.discount + cases.factor))
     return {
         SOFT: contraction(halved, samples[0])[SOFT],
-        COUPLED: contraction(cases, samples[1], on_policy=True)[COUPLED],
+        COUPLED: on_policy(cases, samples[1]),
     }
 
 

@@ -7,17 +7,17 @@ when all temperatures double. Stage margins move by whatever is added to all of 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 import hqre_jax as hq
 from hqre_jax.bounds import Nested, nested_constants
+from hqre_jax.core._types import PerPlayer
 from hqre_jax.games._world_states import AbstractWorldStateGame, legal_actions
 from hqre_jax.games.random._draws import family_payoffs, random_kernel, random_type_law
 from proofs_check.games.certified import Family, known_bounds, pose, shape_of
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 
 _REFERENCE_SPREAD = 0.5
 # Discounts, and where between γ and 1 the contraction factor is put.
@@ -133,12 +133,12 @@ def influence(game: AbstractWorldStateGame) -> tuple[Float[Array, "player player
     return 0.5 * swing * (1 - jnp.eye(game.num_players)), width
 
 
-@quick_jit
+@each_game
 def influences(
     problem: hq.Problem,
-) -> tuple[Float[Array, "game player player"], Float[Array, "game player"], Float[Array, "game player"]]:
+) -> tuple[Float[Array, "player player"], Float[Array, " player"], Float[Array, " player"]]:
     """``B_ij``, the widths of the boxes and the own swings ``S_i``, of each game."""
-    return jax.vmap(lambda p: (*influence(p.game), jnp.diagonal(swings(p.game)[0])))(problem)
+    return (*influence(problem.game), jnp.diagonal(swings(problem.game)[0]))
 
 
 def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -213,15 +213,15 @@ def known_cases(problem: hq.Problem) -> CertifiedMarkov:
     eye, tau = np.eye(influence.shape[-1]), least_temperatures(problem)
     stretch = np.ones_like(tau)
     if problem.continuation == "plain":
-        ratio = np.maximum(np.asarray(swing) / tau, 1.0)
+        ratio = np.maximum(swing / tau, 1.0)
         stretch = 1 + (ratio - 1) ** 2 / (2 * ratio)
     gamma = np.asarray(problem.game.discount)
-    matrix = (gamma[:, None] * stretch)[:, :, None] * eye + np.asarray(influence) / tau[:, None, :]
+    matrix = (gamma[:, None] * stretch)[:, :, None] * eye + influence / tau[:, None, :]
     radius, weights = _perron(matrix)
     quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
-    excess = jnp.maximum(quotient * (1 + 16 * np.finfo(float).eps) - radius, 0.0)
+    excess = np.maximum(quotient * (1 + 16 * np.finfo(float).eps) - radius, 0.0)
     factor = known_bounds(problem).contraction
-    return CertifiedMarkov(problem, influence, swing, width, jnp.asarray(weights), factor, excess)
+    return CertifiedMarkov(problem, influence, swing, width, weights, factor, excess)
 
 
 def least_temperatures(problem: hq.Problem) -> Float[np.ndarray, "game player"]:
@@ -247,10 +247,10 @@ def zero_sum(family: Family, rng: np.random.Generator, num: int) -> hq.Problem:
     return pose(family.build, arrays, tau, _REFERENCE_SPREAD * rng.standard_normal((num, *shape)), "zero_sum")
 
 
-@quick_jit
+@each_game
 def centred(problem: hq.Problem) -> hq.Problem:
     """The problems on games without their strategically irrelevant payoff terms."""
-    return jax.vmap(lambda problem: problem.centered())(problem)
+    return problem.centered()
 
 
 def nested(family: Family, rng: np.random.Generator, num: int) -> CertifiedNested:
@@ -277,9 +277,9 @@ def nested(family: Family, rng: np.random.Generator, num: int) -> CertifiedNeste
     return known_nested(centred(pose(family.build, arrays, tau, logits)), weights)
 
 
-@quick_jit
-def _nested_constants(problem: hq.Problem, weights: Float[Array, "game player"]) -> Nested:
-    return jax.vmap(lambda problem, w: nested_constants(problem, problem.game, w))(problem, weights)
+@each_game
+def _nested_constants(problem: hq.Problem, weights: PerPlayer) -> Nested:
+    return nested_constants(problem, problem.game, weights)
 
 
 def known_nested(problem: hq.Problem, weights: np.ndarray) -> CertifiedNested:
@@ -292,5 +292,4 @@ def known_nested(problem: hq.Problem, weights: np.ndarray) -> CertifiedNested:
     Returns:
         The cases; κ may be negative.
     """
-    width, w = influences(problem)[1], jnp.asarray(weights)
-    return CertifiedNested(problem, width, w, _nested_constants(problem, w))
+    return CertifiedNested(problem, influences(problem)[1], weights, _nested_constants(problem, weights))

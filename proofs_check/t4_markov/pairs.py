@@ -14,6 +14,7 @@ from hqre_jax.core._types import ActionValues, LogPolicy, PerPlayer, Scalar, Sta
 from hqre_jax.equilibrium._residual import soft_values
 from proofs_check.comparison import Sides
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import largest
 
 _NUM_STRETCHED, _NUM_FAR = 2, 2
 _ASCENT_STEPS, _FIRST_LENGTH, _SHORTENING = 24, 0.5, 0.85
@@ -34,7 +35,7 @@ def column(per_player: PerPlayer, like: Array) -> Array:
 
 def weighted_size(point: Point, v: PerPlayer) -> Scalar:
     """``max_i ‖·_i‖_∞ / v_i``."""
-    return jnp.max(jnp.stack([jnp.max(jnp.abs(part) / column(v, part)) for part in point]))
+    return largest(jnp.concatenate([(jnp.abs(part) / column(v, part)).ravel() for part in point]))
 
 
 def policy_of(problem: hq.Problem, z: ActionValues) -> LogPolicy:
@@ -156,7 +157,7 @@ class Noise(NamedTuple):
 def draw_noise(rng: np.random.Generator, num: int, *shape: int) -> Noise:
     """Noise for every game of a batch."""
     sizes = (num, _NUM_STRETCHED, 4, *shape), (num, _NUM_FAR, 2, 2, *shape), (num, *shape)
-    return Noise(*(jnp.asarray(rng.uniform(-1, 1, size)) for size in sizes))
+    return Noise(*(rng.uniform(-1, 1, size) for size in sizes))
 
 
 def two_actions(mask: Array, noise: Array) -> Array:

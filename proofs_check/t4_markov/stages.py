@@ -96,7 +96,7 @@ def sample_values(cases: ZeroSum, drawing: Drawing) -> Values:
     """Two policies' worth of noise for each game."""
     keys = drawing.keys()
     shape = (drawing.num, 2, cases.problem.game.transitions.shape[-1])
-    return Values(jnp.asarray(drawing.rng.uniform(-1, 1, shape)), keys)
+    return Values(drawing.rng.uniform(-1, 1, shape), keys)
 
 
 def _steepest(problem: hq.Problem, w: PerPlayer, values: StateValues, policy: LogPolicy) -> StateValues:
@@ -139,6 +139,11 @@ def _nested_norm(values: StateValues, w: PerPlayer) -> Scalar:
     return jnp.sqrt(jnp.sum(w * jnp.max(jnp.abs(values), axis=1) ** 2))
 
 
+def _norms(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The norm of (e), game by game."""
+    return np.sqrt(np.sum(weights * np.max(np.abs(values), axis=2) ** 2, axis=1))
+
+
 @each_game
 def _uphill(case: CertifiedNested, values: Array, policy: Array) -> Array:
     return _steepest(case.problem, case.weights, values, policy)
@@ -161,16 +166,15 @@ def sample_nested(cases: CertifiedNested, drawing: Drawing) -> Ends:
 
 def nested_iteration(cases: CertifiedNested, sample: Ends) -> dict[str, Sides]:
     """(e) at two pairs of values: anywhere in the box, and near a corner of it in the steepest direction."""
-    half = 0.5 * np.broadcast_to(np.asarray(cases.width)[..., None], cases.problem.tau.shape)
-    corner, factor, keys = (1 - 2 * CLOSE) * half * sample.corner, np.asarray(cases.known.factor), sample.keys
+    half = 0.5 * np.broadcast_to(cases.width[..., None], cases.problem.tau.shape)
+    corner, factor, keys = (1 - 2 * CLOSE) * half * sample.corner, cases.known.factor, sample.keys
     at_corner = _nested_image(cases, corner, keys)
-    uphill = np.asarray(_uphill(cases, corner, at_corner[2]))
+    uphill = _uphill(cases, corner, at_corner[2])
     close = corner + CLOSE * uphill / np.max(np.abs(uphill) / half, axis=(-2, -1), keepdims=True)
     ends = half * sample.ends
-    norm = jax.vmap(_nested_norm)
     sides = []
     for first, now, second in ((corner, at_corner, close), (ends[0], _nested_image(cases, ends[0], keys), ends[1])):
         then = _nested_image(cases, second, keys)
-        moved = norm(now[0] - then[0], cases.weights), factor * norm(first - second, cases.weights)
-        sides.append([np.asarray(part) for part in (*moved, now[1] + then[1])])
+        moved = _norms(now[0] - then[0], cases.weights), factor * _norms(first - second, cases.weights)
+        sides.append([*moved, now[1] + then[1]])
     return {NESTED: Sides(*(np.stack(part, axis=1) for part in zip(*sides, strict=True)))}

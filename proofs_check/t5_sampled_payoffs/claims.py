@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 import hqre_jax as hq
 from hqre_jax.bounds import Bounds
+from hqre_jax.core._namespace import namespace
 from hqre_jax.core._simplex import mirror_step
 from hqre_jax.core._types import ActionValues, LogPolicy, Scalar
 from proofs_check.comparison import Sides, select
@@ -54,7 +55,7 @@ class Sample(NamedTuple):
 
 def step_of(known: Bounds, sample: Sample) -> Any:
     """η; of one game or of many."""
-    return sample.factor * jnp.minimum(0.5 * known.max_step, _LARGEST_STEP / known.margin)
+    return sample.factor * namespace(known.margin).minimum(0.5 * known.max_step, _LARGEST_STEP / known.margin)
 
 
 class Run(NamedTuple):
@@ -151,20 +152,20 @@ def observe(case: Certified, sample: Sample) -> Run:
 
 def _offset(kappa: Any, lipschitz: Any) -> Any:
     """The least k0."""
-    return jnp.maximum(1.0, 4 * (lipschitz / kappa) ** 2)
+    return namespace(kappa).maximum(1.0, 4 * (lipschitz / kappa) ** 2)
 
 
 def sides(cases: Certified, sample: Sample) -> dict[str, Sides]:
     """The three claims for games with a margin: (a) at policies near and far, (b) from π*, (c) from far away."""
-    eta = np.asarray(step_of(cases.known, sample))
-    holds = (np.asarray(cases.known.margin) > 0) & np.isfinite(eta)
+    eta = step_of(cases.known, sample)
+    holds = (cases.known.margin > 0) & np.isfinite(eta)
     run, problem, known = select((observe(cases, sample), cases.problem, cases.known), holds)
-    size, told, eta, kappa = np.asarray(sample.size)[holds], np.asarray(sample.told)[holds], eta[holds], known.margin
+    size, told, eta, kappa = sample.size[holds], sample.told[holds], eta[holds], known.margin
     variance = told * size**2 * known.weights.sum(axis=(1, 2))
     rate = 1 / (1 + eta * kappa)
     steps = np.arange(NUM_STEPS // 2, NUM_STEPS) + 1
     floor = (eta * variance / kappa) * np.mean(1 - rate[:, None] ** steps, axis=1)
-    k0 = np.asarray(_offset(kappa, known.lipschitz))
+    k0 = _offset(kappa, known.lipschitz)
     end = NUM_STEPS + k0
     decay = (k0 * (k0 + 1) * run.start + 4 * variance * NUM_STEPS * (1 + 1 / k0) / kappa**2) / (end * (end + 1))
     promised = (run.before + (eta**2 * variance)[:, None]) * rate[:, None]
@@ -184,9 +185,9 @@ def _normal_lower_bound(runs: Float[np.ndarray, "game run"]) -> Float[np.ndarray
 def draw_sample(cases: Certified, drawing: Drawing) -> Sample:
     """Sizes of noise, log-uniform."""
     del cases
-    ones = jnp.ones(drawing.num)
+    ones = np.ones(drawing.num)
     size = _LEAST_NOISE * (_LARGEST_NOISE / _LEAST_NOISE) ** drawing.rng.random(drawing.num)
-    return Sample(jnp.asarray(size), 0 * ones, ones, ones, drawing.keys())
+    return Sample(size, 0 * ones, ones, ones, drawing.keys())
 
 
 def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, Sample]]:

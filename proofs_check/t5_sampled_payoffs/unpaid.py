@@ -1,11 +1,11 @@
 """Payoffs of 0, where the floor of mirror descent on sampled payoffs is known in closed form."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
 from proofs_check.games.certified import Certified, posed
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.statement import Example
 from proofs_check.t5_sampled_payoffs.claims import NUM_STEPS, Sample, observe
 
@@ -27,12 +27,11 @@ def examples() -> tuple[Example, ...]:
     eta, size = np.array([0.1, 0.05, 0.1]), np.array([0.1, 0.1, 0.1 / np.sqrt(2)])
     copied = np.repeat(np.arange(3), _COPIES)
     cases = two_actions(np.ones(len(copied)))
-    keys = jax.random.split(jax.random.key(0), len(copied))
-    ones = jnp.ones(len(copied))
+    keys, ones = split_keys(jax.random.key(0), len(copied)), np.ones(len(copied))
     # With τ = 1 = κ and L = 0 the factor 1 is ηκ = 1.
-    sample = Sample(jnp.asarray(size[copied]), 0 * ones, jnp.asarray(eta[copied]), ones, keys)
-    floor = np.asarray(observe(cases, sample).floor).reshape(3, -1).mean(axis=1)
-    variance = size**2 * float(np.asarray(cases.known.weights)[0].sum())
+    sample = Sample(size[copied], 0 * ones, eta[copied], ones, keys)
+    floor = observe(cases, sample).floor.reshape(3, -1).mean(axis=1)
+    variance = size**2 * float(cases.known.weights[0].sum())
     steps = np.arange(NUM_STEPS // 2, NUM_STEPS) + 1
     found = []
     for g in range(3):

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
@@ -67,9 +66,9 @@ def _draw_sample(pairs: Pairs, drawing: Drawing) -> Rollouts:
 def _repeated(pairs: Pairs, sample: Rollouts, *, understate: bool = False) -> tuple[np.ndarray, Seen]:
     """Which intervals miss the exact value, and what the experiments report."""
     times = sample.repetitions
-    repeated = jax.tree.map(lambda x: jnp.repeat(x, times, axis=0), pairs.trials)
+    repeated = jax.tree.map(lambda x: np.repeat(x, times, axis=0), pairs.trials)
     seen = experiment(repeated, _PLAYS[0], sample.key, understate=understate)
-    value = np.repeat(np.asarray(exact(pairs.trials).margin), times)
+    value = np.repeat(exact(pairs.trials).margin, times)
     return ~((seen.lower <= value) & (value <= seen.upper)), seen
 
 
@@ -80,8 +79,7 @@ def _joined(nominal: float, low: float, high: float) -> Callable[[list[np.ndarra
 def sides(pairs: Pairs, sample: Rollouts) -> Claims:
     """(a) game by game; (b) and (d) as one rate each."""
     missed, seen = _repeated(pairs, sample)
-    known, quantities = jax.tree.map(np.asarray, (pairs.known, exact(pairs.trials)))
-    return directional(known, quantities) | {
+    return directional(pairs.known, exact(pairs.trials)) | {
         COVERAGE: Pooled(missed, _joined(0.05, 0.03, 0.07), _MONOTONE),
         FALSE: Pooled(seen.alarm, _joined(0.005, 0.0, 0.01), _MONOTONE),
     }
@@ -127,9 +125,9 @@ def examples() -> tuple[Example, ...]:
     mask = np.broadcast_to(np.arange(3) < 2, (2, 2, 1, 3))
     cases = posed(CONVENTIONS.build, (payoffs, mask), np.array([0.75, 0.5 * (2 + 3**0.5)]) * size)
     sides = np.array([[1.0, 1.0], [1.0, -1.0]])[:, :, None, None] * move * np.array([1.0, -1.0, 0.0])
-    policies = [jnp.asarray((0.5 + sign * sides) * mask) for sign in (1, -1)]
+    policies = [(0.5 + sign * sides) * mask for sign in (1, -1)]
     trials = Trial(cases.problem, cases.known.weights, *policies, cases.known.max_step)
-    seen, known = jax.tree.map(np.asarray, (exact(trials), cases.known))
+    seen, known = exact(trials), cases.known
     name = "coordination 1·I, 2 actions"
     return (
         Example(f"{name}, τ = 3/4, common move", "κ / κ_d", float(known.margin[0]), float(seen.margin[0])),

@@ -1,6 +1,7 @@
 """Plays of games with two agents, drawn one by one: actions from the policies, payoffs with noise of their own."""
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,12 +12,12 @@ from jaxtyping import Array, Bool, Float, Int
 import hqre_jax as hq
 from hqre_jax.core._types import Policy, Scalar, StateValues
 from hqre_jax.stability import ActionValueEstimates, Directional, directional
-from proofs_check.numerics.compiled import in_chunks, quick_jit
+from proofs_check.numerics.compiled import each_game, split_keys
 
 # Standard deviation of a payoff's noise, in parts of the largest payoff; half of its variance is common to both agents.
 NOISE = 0.25
-# Trials that are drawn at the same time, which bounds memory, and trials of one run of the compiled program.
-_AT_ONCE, _CHUNK = 32, 256
+# Trials that are drawn at the same time, which bounds memory.
+_AT_ONCE = 32
 
 
 class Trial(NamedTuple):
@@ -118,16 +119,18 @@ def experiment(trials: Trial, num_plays: int, key: Any, *, understate: bool = Fa
     Returns:
         `Seen`, numpy arrays with the leading axis.
     """
-    flag, keys = jnp.asarray(understate), jax.random.split(key, len(trials.weights))
-    return in_chunks(lambda some, theirs: _experiments(some, theirs, flag, num_plays), _CHUNK, trials, keys)
+    num = len(trials.weights)
+    return _experiments(num_plays)(trials, split_keys(key, num), np.full(num, understate))
 
 
-@functools.partial(quick_jit, static_argnums=3)
-def _experiments(trials: Trial, keys: Any, understate: Bool[Array, ""], num_plays: int) -> Seen:
-    def one(each: tuple[Trial, Any]) -> Seen:
-        trial, key = each
-        policies = zip((trial.policy, trial.other), jax.random.split(key), strict=True)
-        pair = tuple(_understated(_estimates(trial, policy, num_plays, k), understate) for policy, k in policies)
+@functools.cache
+def _experiments(num_plays: int) -> Callable[..., Seen]:
+    def one(trial: Trial, key: Any, understate: Bool[Array, ""]) -> Seen:
+        def seen_under(policy: Policy, key: Any) -> ActionValueEstimates:
+            return _understated(_estimates(trial, policy, num_plays, key), understate)
+
+        both = jax.vmap(seen_under)(jnp.stack([trial.policy, trial.other]), jax.random.split(key))
+        pair = jax.tree.map(lambda x: x[0], both), jax.tree.map(lambda x: x[1], both)
         seen = _look(trial, pair, 0.95)
         # As `diagnose` splits 1 % between two alarms.
         strict = _look(trial, pair, 0.995)
@@ -139,7 +142,7 @@ def _experiments(trials: Trial, keys: Any, understate: Bool[Array, ""], num_play
             zero.diverges | zero.overshoots,
         )
 
-    return jax.lax.map(one, (trials, keys), batch_size=_AT_ONCE)
+    return each_game(one, size=_AT_ONCE, better=True)
 
 
 def _degenerate(interval):

@@ -1,11 +1,8 @@
 """Games and pairs of policies for T6: monotone ones, the boundary where (a) is attained, and the pathologies of T7."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-import hqre_jax as hq
-from proofs_check.games.certified import Certified, Family, posed
+from proofs_check.games.certified import Certified, Family, pose, posed
 from proofs_check.games.conventions import COORDINATION as CONVENTIONS
 from proofs_check.games.conventions import NUM_ACTIONS, TwoSided, alternation, opposed_starts, scales
 from proofs_check.t6_diagnostics.rollouts import Trial
@@ -26,7 +23,7 @@ def _mixed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
 def random_policies(rng: np.random.Generator, cases: Certified) -> Trial:
     """Two random policies for each certified game, and the largest step of T2."""
     mask = np.asarray(cases.problem.game.action_mask)
-    policies = [jnp.asarray(_mixed(rng, mask)) for _ in range(2)]
+    policies = [_mixed(rng, mask) for _ in range(2)]
     return Trial(cases.problem, cases.known.weights, *policies, cases.known.max_step)
 
 
@@ -42,7 +39,7 @@ def boundary(rng: np.random.Generator, num: int) -> tuple[Certified, Trial]:
     cases = posed(CONVENTIONS.build, (payoffs, mask), np.where(opposed, 1 + 0.75**0.5, 0.501) * size)
     small = rng.uniform(0.02, 0.1, (num, 1, 1, 1)) * np.array([1.0, -1.0, 0.0])
     sides = np.stack([np.ones(num), np.where(opposed, -1.0, 1.0)], axis=1)[:, :, None, None]
-    policies = [jnp.asarray((0.5 + sign * sides * small) * mask) for sign in (1, -1)]
+    policies = [(0.5 + sign * sides * small) * mask for sign in (1, -1)]
     return cases, Trial(cases.problem, cases.known.weights, *policies, cases.known.max_step)
 
 
@@ -65,9 +62,9 @@ def swings_and_drifts(family: TwoSided, rng: np.random.Generator, num: int) -> T
     limit = 0.5 * (1 - _EXPLORING) * gain / np.log(1 + actions * (1 - _EXPLORING) / _EXPLORING)[:, None]
     part = np.where(drift, rng.uniform(0.1, 0.5, num), rng.uniform(0.1, 0.9, num))[:, None]
     tau = part * np.where(drift[:, None], limit, 0.25 * gain)
-    policies = [jnp.asarray(_explored(np.eye(NUM_ACTIONS)[own][:, :, None], mask)) for own in (start, end)]
-    problem = jax.vmap(hq.Problem)(cases.problem.game, jnp.asarray(tau))
-    return Trial(problem, jnp.ones((num, 2, 1)), *policies, jnp.full(num, jnp.inf))
+    policies = [_explored(np.eye(NUM_ACTIONS)[own][:, :, None], mask) for own in (start, end)]
+    problem = pose(family.build, arrays, tau, np.zeros(mask.shape))
+    return Trial(problem, np.ones((num, 2, 1)), *policies, np.full(num, np.inf))
 
 
 def large_steps(rng: np.random.Generator, num: int) -> Trial:
@@ -82,5 +79,5 @@ def large_steps(rng: np.random.Generator, num: int) -> Trial:
     policy = np.zeros(mask.shape)
     policy[:, 0, 0, 0] = policy[:, 1, 0, 1] = likely
     policy[:, 0, 0, 1] = policy[:, 1, 0, 0] = 1 - likely
-    policies = [jnp.asarray(_explored(p, mask)) for p in (policy, policy[:, ::-1])]
-    return Trial(problem, jnp.ones((num, 2, 1)), *policies, jnp.asarray(eta))
+    policies = [_explored(p, mask) for p in (policy, policy[:, ::-1])]
+    return Trial(problem, np.ones((num, 2, 1)), *policies, eta)

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from proofs_check.comparison import Sides, between
@@ -18,6 +17,7 @@ from proofs_check.games.conventions import (
     miscoordination,
 )
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.play.losses import MIRROR_ROUNDS, NOISY_ROUNDS, Losses, mirror_losses, noisy_losses
 
 OSCILLATION = "(a) best response: loss = ½K(…)"
@@ -26,17 +26,12 @@ DRIFT = "(c) noise: δ E S − … ≤ loss ≤ Δ E S + …"
 RATE = "(c) noise: S of all runs = E S ± …"
 
 
-def on_host(tree: Any) -> Any:
-    """The same in numpy."""
-    return jax.tree.map(np.asarray, tree)
-
-
 def oscillation(games: ConventionGames, losses: Losses, rounds: int) -> Sides:
     """(a) for any losses: gap, external regret and regularised gap of every player."""
     measured = np.stack([losses.gap, losses.external, losses.regularised.sum(axis=1)], axis=-1)
     closed = alternating_losses(games, rounds)
     # Values err by a few eps of the payoffs (and τ log ρ); so do the sums, by K eps of their absolute values.
-    pull = np.asarray(games.problem.tau * jnp.max(jnp.abs(games.problem.log_reference), axis=-1))[..., 0]
+    pull = (games.problem.tau * np.max(np.abs(games.problem.log_reference), axis=-1))[..., 0]
     size = np.abs(games.opposed.table).max(axis=(1, 2, 3))[:, None] + pull
     slack = accuracy.EPS * rounds * (rounds + 32) * 2 * size[..., None] * np.ones(3)
     return between(closed, measured, closed, slack)
@@ -52,8 +47,7 @@ def large_steps(size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.nda
     starts = np.zeros((num, 2, 1, NUM_ACTIONS))
     starts[:, 0, 0, 0] = starts[:, 1, 0, 1] = 1 / (1 + np.exp(-first))
     starts[:, 0, 0, 1] = starts[:, 1, 0, 0] = 1 / (1 + np.exp(first))
-    keys = jax.random.split(jax.random.key(0), num)
-    _, policies = on_host(mirror_losses(problem, jnp.asarray(starts), jnp.asarray(eta), keys))
+    _, policies = mirror_losses(problem, starts, eta, split_keys(jax.random.key(0), num))
     path = np.log(policies[:, :, 0]) - np.log(policies[:, :, 1])
     p = 1 / (1 + np.exp(-np.abs(path)))
     gaps = size[:, None] * p * (2 * p - 1)
@@ -101,8 +95,7 @@ class Drift(NamedTuple):
 
 def noisy_play(games: ConventionGames, noise: Noise) -> Drift:
     """One run of each game."""
-    rates = jnp.asarray(noise.mistakes), jnp.asarray(noise.inertia)
-    losses = on_host(noisy_losses(games.problem, games.starts(), *rates, noise.keys))
+    losses = noisy_losses(games.problem, games.starts(), noise.mistakes, noise.inertia, noise.keys)
     num_actions = np.asarray(games.problem.game.action_mask)[:, 0, 0].sum(-1)
     return Drift(losses, miscoordination(num_actions, noise.mistakes, noise.inertia, NOISY_ROUNDS))
 

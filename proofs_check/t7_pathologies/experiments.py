@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from proofs_check.comparison import Sides
-from proofs_check.experiment import BATCH, Claims, Drawing, Experiment, Pooled
+from proofs_check.experiment import Claims, Drawing, Experiment, Pooled
 from proofs_check.games.certified import posed
 from proofs_check.games.conventions import (
     COORDINATION,
@@ -20,6 +20,7 @@ from proofs_check.games.conventions import (
     scales,
     table_of,
 )
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.play.losses import MIRROR_ROUNDS, ROUNDS, best_response_losses, mirror_losses
 from proofs_check.statement import Example
 from proofs_check.t7_pathologies.claims import (
@@ -31,7 +32,6 @@ from proofs_check.t7_pathologies.claims import (
     drift,
     large_steps,
     noisy_play,
-    on_host,
     oscillation,
     rate,
 )
@@ -83,7 +83,7 @@ def _drawn_noise(drawing: Drawing) -> Noise:
 
 def sides(games: ConventionGames, sample: Sample) -> Claims:
     """All claims; (c) for pairs of agents, (b) beside coordination games."""
-    played = on_host(best_response_losses(games.problem, games.starts(), sample.keys))
+    played = best_response_losses(games.problem, games.starts(), sample.keys)
     claims: dict[str, Sides | Pooled] = {
         OSCILLATION: oscillation(games, played, ROUNDS),
         SELECTION: selection(games.cases, games.starts(_TREMBLE)),
@@ -104,9 +104,9 @@ def _one_after_the_other(parts: list[Sides]) -> Sides:
 def _as_if_best_response(games: ConventionGames, sample: None) -> Claims:
     """Mirror play at a positive margin, judged by (a) as if it were best response: nothing of the kind is lost."""
     del sample
-    keys = jax.random.split(jax.random.key(0), len(games.problem.tau))
+    keys = split_keys(jax.random.key(0), len(games.problem.tau))
     losses, _ = mirror_losses(games.problem, games.starts(_TREMBLE), games.cases.known.max_step, keys)
-    return {OSCILLATION: oscillation(games, on_host(losses), MIRROR_ROUNDS)}
+    return {OSCILLATION: oscillation(games, losses, MIRROR_ROUNDS)}
 
 
 EXPERIMENT = Experiment(TWO_SIDED, sides, draw_sample, draw=draw_opposed)
@@ -115,14 +115,13 @@ CONTROL = Experiment(TWO_SIDED, _as_if_best_response, lambda games, drawing: Non
 
 def examples() -> tuple[Example, ...]:
     """The slopes of (a) and (b) in c·I with c = 1."""
-    # Copies of one game, as many as a batch of the check, so that the check's programs serve.
-    ones = np.ones(BATCH)
-    payoffs = np.broadcast_to(np.eye(NUM_ACTIONS), (BATCH, 2, NUM_ACTIONS, NUM_ACTIONS))
-    cases = posed(COORDINATION.build, (payoffs, np.ones((BATCH, 2, 1, NUM_ACTIONS), bool)), ones)
-    opposed = Opposed(np.zeros(BATCH, int), np.ones(BATCH, int), table_of(cases.problem.game))
+    one = np.ones(1)
+    payoffs = np.broadcast_to(np.eye(NUM_ACTIONS), (1, 2, NUM_ACTIONS, NUM_ACTIONS))
+    cases = posed(COORDINATION.build, (payoffs, np.ones((1, 2, 1, NUM_ACTIONS), bool)), one)
+    opposed = Opposed(np.zeros(1, int), np.ones(1, int), table_of(cases.problem.game))
     starts = ConventionGames(COORDINATION, cases, opposed).starts()
-    losses = on_host(best_response_losses(cases.problem, starts, jax.random.split(jax.random.key(0), BATCH)))
-    steps = large_steps(ones, 0.2 * ones, 20.0 * ones, 0.5 * ones)
+    losses = best_response_losses(cases.problem, starts, split_keys(jax.random.key(0), 1))
+    steps = large_steps(one, 0.2 * one, 20.0 * one, 0.5 * one)
     return (
         Example("coordination 1·I, 5 actions", "best response: Σ gaps / cK", float(losses.gap[0, 0]), float(ROUNDS)),
         Example("coordination 1·I, 5 actions", "external regret / ½cK", float(losses.external[0, 0]), 0.5 * ROUNDS),

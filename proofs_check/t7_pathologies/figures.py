@@ -1,19 +1,22 @@
 """What best response, noisy best response and mirror play lose where two conventions compete."""
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 import hqre_jax as hq
 from hqre_jax.bounds import interactions_under, regret_majorant
 from hqre_jax.core._simplex import kl, safe_log, span
+from hqre_jax.core._types import Policy, Scalar
 from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
 from hqre_jax.plotting._canvas import COLOURS
-from proofs_check.games.certified import posed
+from proofs_check.games.certified import Certified, posed
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.statement import Figure
 
@@ -22,7 +25,7 @@ _NUM_STARTS = 4
 _CONVENTIONS, _TAU, _NOISE, _REGRET_ROUNDS, _RUNS = (1.5, 1.0), 0.9, 0.2, 1000, 32
 
 
-def _summed_gaps(game: hq.AbstractGame, policies: Any) -> Any:
+def _summed_gaps(game: hq.AbstractGame, policies: Float[Array, "round player state action"]) -> Float[Array, " round"]:
     """Σ over players of what a best response would have earned more, by round."""
     problem = hq.Problem(game, 1.0)
 
@@ -35,24 +38,36 @@ def _summed_gaps(game: hq.AbstractGame, policies: Any) -> Any:
 
 def measure_regret(key: Any) -> dict[str, np.ndarray]:
     """Two conventions worth 1.5 and 1: what best response, noisy best response and mirror play lose."""
-    payoffs = np.broadcast_to(np.diag(_CONVENTIONS), (2, 2, 2))
-    game, rounds = hq.NormalFormGame(payoffs), _REGRET_ROUNDS - 1
+    payoffs = np.broadcast_to(np.diag(_CONVENTIONS), (1, 2, 2, 2))
+    cases = posed(hq.NormalFormGame, (payoffs,), np.array([_TAU]))
+    lost, bound = jax.tree.map(lambda leaf: leaf[0], _losses(cases, key[None]))
+    # Apart stays apart, together together, with probability s: the chain forgets its start by 2s − 1 per round.
+    same = (1 - _NOISE / 2) ** 2 + (_NOISE / 2) ** 2
+    chance = 0.5 + 0.5 * (2 * same - 1) ** np.arange(_REGRET_ROUNDS)
+    total = sum(_CONVENTIONS)
+    curves = lost | {"best_response_theory": total * np.ones(_REGRET_ROUNDS), "drift_theory": total * chance}
+    problem = cases.problem
+    return {name: np.cumsum(curve) for name, curve in curves.items()} | {
+        "mirror_bound": bound,
+        "plain_slope": np.sum(problem.tau * np.log(problem.mask.sum(axis=-1))),
+        "tau": np.asarray(_TAU),
+        "noise": np.asarray(_NOISE),
+        "margin": cases.known.margin[0],
+    }
+
+
+@functools.partial(each_game, size=1)
+def _losses(case: Certified, key: Any) -> tuple[dict[str, Float[Array, " round"]], Scalar]:
+    """What is lost in each round, and the bound on what mirror play loses in all."""
+    problem, known, game, rounds = case.problem, case.known, case.problem.game, _REGRET_ROUNDS - 1
     apart = jnp.asarray([[[1.0, 0.0]], [[0.0, 1.0]]])
-    best = _summed_gaps(game, best_response_dynamics(game, apart, rounds, key))
 
-    @quick_jit
-    def noisy(keys):
-        def run(key):
-            return _summed_gaps(game, noisy_best_response_dynamics(game, apart, rounds, key, noise=_NOISE))
+    def noisy(key: Any) -> Float[Array, " round"]:
+        return _summed_gaps(game, noisy_best_response_dynamics(game, apart, rounds, key, noise=_NOISE))
 
-        return jax.vmap(run)(keys)
-
-    drift = noisy(jax.random.split(key, _RUNS))
-    cases = jax.tree.map(lambda leaf: leaf[0], posed(hq.NormalFormGame, (payoffs[None],), np.array([_TAU])))
-    problem, known = cases.problem, cases.known
     policies = mirror_dynamics(problem, 0.98 * apart + 0.01, rounds, key, step=known.max_step)
 
-    def regularised(policy):
+    def regularised(policy: Policy) -> Scalar:
         log_policy = safe_log(policy, problem.mask)
         answer = problem.log_policy(problem.response_logits(log_policy))
         return jnp.sum(problem.tau * kl(log_policy, answer, problem.mask))
@@ -64,27 +79,13 @@ def measure_regret(key: Any) -> dict[str, np.ndarray]:
         problem.tau.ravel(), known.weights.ravel(), meetings.influence(), known.max_step, known.margin,
         accuracy.divergence(star, start, problem, known.weights), span(start - star, problem.mask).ravel(), 1,
     )  # fmt: skip
-    # Apart stays apart, together together, with probability s: the chain forgets its start by 2s − 1 per round.
-    same = (1 - _NOISE / 2) ** 2 + (_NOISE / 2) ** 2
-    chance = 0.5 + 0.5 * (2 * same - 1) ** np.arange(_REGRET_ROUNDS)
-    total = sum(_CONVENTIONS)
-    curves = {
-        "best_response": best,
-        "best_response_theory": total * np.ones(_REGRET_ROUNDS),
-        "drift": np.mean(np.asarray(drift), axis=0),
-        "drift_theory": total * chance,
+    lost = {
+        "best_response": _summed_gaps(game, best_response_dynamics(game, apart, rounds, key)),
+        "drift": jnp.mean(jax.vmap(noisy)(jax.random.split(key, _RUNS)), axis=0),
         "mirror": jax.vmap(regularised)(policies),
         "mirror_plain": _summed_gaps(game, policies),
     }
-    data = {name: np.cumsum(np.asarray(curve)) for name, curve in curves.items()}
-    log_counts = np.log(np.asarray(problem.mask).sum(axis=-1))
-    return data | {
-        "mirror_bound": np.sum(np.asarray(majorant.total)),
-        "plain_slope": np.sum(np.asarray(problem.tau) * log_counts),
-        "tau": np.asarray(_TAU),
-        "noise": np.asarray(_NOISE),
-        "margin": np.asarray(known.margin),
-    }
+    return lost, jnp.sum(majorant.total)
 
 
 def draw_regret(arrays: dict[str, np.ndarray], ax: Any) -> None:

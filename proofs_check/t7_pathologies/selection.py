@@ -14,6 +14,7 @@ from proofs_check.comparison import Sides
 from proofs_check.experiment import each_game
 from proofs_check.games.certified import Certified
 from proofs_check.numerics import accuracy
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.play.losses import MIRROR_ROUNDS, mirror_losses
 
 SELECTION = "(d) HQRE: regularised regret ≤ constant"
@@ -81,10 +82,9 @@ def selection(cases: Certified, starts: Policy) -> Sides:
     Returns:
         Both sides, units of payoff.
     """
-    known, eta = jax.tree.map(np.asarray, cases.known), np.asarray(cases.known.max_step)
-    keys = jax.random.split(jax.random.key(0), len(eta))
-    losses = jax.tree.map(np.asarray, mirror_losses(cases.problem, starts, cases.known.max_step, keys)[0])
-    spread, distance, low, high, step_error, span_error, gap_error = jax.tree.map(np.asarray, _constants(cases, starts))
+    known, eta = cases.known, cases.known.max_step
+    losses, _ = mirror_losses(cases.problem, starts, eta, split_keys(jax.random.key(0), len(eta)))
+    spread, distance, low, high, step_error, span_error, gap_error = _constants(cases, starts)
     since = np.array([0, MIRROR_ROUNDS // 2])
     column = known._replace(margin=known.margin[:, None], lipschitz=known.lipschitz[:, None])
     bound, linear = majorant(column, *(x[:, None] for x in (eta, spread, distance, low, high)), since)

@@ -14,11 +14,9 @@ from proofs_check.experiment import each_game
 from proofs_check.games.certified import Certified
 from proofs_check.games.conventions import ConventionGames, alternating_losses, miscoordination
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import in_chunks
 from proofs_check.numerics.confidence import betting_lower_bound
 from proofs_check.play.losses import ROUNDS
 from proofs_check.play.sampled import (
-    CHUNK,
     NUM_ROUNDS,
     NUM_RUNS,
     Constants,
@@ -206,5 +204,5 @@ def _selected(
 def selection(games: ConventionGames, seen: Observed, keys: Any) -> tuple[Sides, np.ndarray]:
     """(d), and the mean sums of regularised gaps."""
     starts = games.starts(_TREMBLE)
-    totals, bound, slack = in_chunks(_selected, CHUNK, games.cases, starts, jnp.asarray(seen.error), keys)
+    totals, bound, slack = _selected(games.cases, starts, seen.error, keys)
     return Sides(betting_lower_bound(totals, _ALARM), bound, slack), totals.mean(axis=-1)

@@ -19,6 +19,7 @@ from proofs_check.games.conventions import (
     draw_opposed,
     table_of,
 )
+from proofs_check.numerics.compiled import split_keys
 from proofs_check.play.losses import ROUNDS
 from proofs_check.play.sampled import NUM_ROUNDS
 from proofs_check.statement import Example
@@ -107,7 +108,7 @@ def examples() -> tuple[Example, ...]:
     many = errors_of_many(seen, rng)
     alternating = sampled_responses(seen.table, seen.valid, seen.start, many, (1, ROUNDS), rng)
     few = few_samples(seen, rng)
-    keys = jax.random.split(jax.random.key(int(rng.integers(2**31))), 1)
+    keys = split_keys(jax.random.key(int(rng.integers(2**31))), 1)
     comparison, kept = selection(games, seen, keys)
     name, circling = "coordination 1·I, 5 actions", alternating_losses(games, NUM_ROUNDS)
     return (

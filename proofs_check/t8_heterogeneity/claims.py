@@ -1,11 +1,11 @@
 """T8: heterogeneous temperatures buy the same margin for less."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 import hqre_jax as hq
 from hqre_jax.bounds import double_difference
@@ -14,7 +14,6 @@ from hqre_jax.learning import mirror_dynamics
 from proofs_check.comparison import Sides
 from proofs_check.experiment import each_game
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import quick_jit
 from proofs_check.play.losses import losses_of
 from proofs_check.t8_heterogeneity.graphs import EDGES, NUM_ACTIONS, NUM_PLAYERS
 
@@ -60,19 +59,17 @@ class Interactions(NamedTuple):
         return np.sum(self.costs * tau, axis=-1)
 
 
-@quick_jit
-def _edge_interactions(payoffs: Float[Array, "game edge 2 a b"], mask: Any) -> Float[Array, "game edge"]:
-    """``¼ dd(w_i u_i + w_j u_j)`` of every edge, from payoffs times weights."""
+def _edge_interactions(payoffs: Float[np.ndarray, "game edge 2 a b"], mask: np.ndarray) -> np.ndarray:
+    """``¼ dd(w_i u_i + w_j u_j)`` of every edge, from payoffs times weights; axes (game, edge)."""
     first, second = (mask[:, EDGES[:, end], 0] for end in (0, 1))
-    return 0.25 * double_difference(payoffs[:, :, 0] + payoffs[:, :, 1], first, second)
+    return 0.25 * np.asarray(double_difference(payoffs[:, :, 0] + payoffs[:, :, 1], first, second))
 
 
 def interactions(arrays: tuple[np.ndarray, ...], margin: np.ndarray, weights: np.ndarray) -> Interactions:
     """S and costs of drawn games, for the wanted margins, at weights ``(game, player)``."""
     _, payoffs, mask = arrays
     ends = weights[:, EDGES]
-    values = np.asarray(_edge_interactions(jnp.asarray(payoffs * ends[..., None, None]), jnp.asarray(mask)))
-    values = values / np.sqrt(ends.prod(axis=-1))
+    values = _edge_interactions(payoffs * ends[..., None, None], mask) / np.sqrt(ends.prod(axis=-1))
     matrix = np.zeros((len(payoffs), NUM_PLAYERS, NUM_PLAYERS))
     matrix[:, EDGES[:, 0], EDGES[:, 1]] = matrix[:, EDGES[:, 1], EDGES[:, 0]] = values
     counts = mask[:, :, 0].sum(axis=-1)

@@ -2,15 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 import hqre_jax as hq
 from proofs_check.comparison import Sides
-from proofs_check.experiment import Drawing, Experiment
+from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import Family, known_bounds
-from proofs_check.numerics.compiled import quick_jit
 from proofs_check.statement import Example
 from proofs_check.t8_heterogeneity.claims import (
     BIAS,
@@ -50,18 +47,14 @@ class GraphGames(NamedTuple):
     margins: Sides | None
 
 
-@quick_jit
+@each_game
 def _pose(edges: Any, payoffs: Any, mask: Any, tau: Any) -> hq.Problem:
-    def one(edges, payoffs, mask, tau):
-        return hq.Problem(hq.PolymatrixGame(edges, payoffs, action_mask=mask), tau)
-
-    return jax.vmap(one)(edges, payoffs, mask, tau)
+    return hq.Problem(hq.PolymatrixGame(edges, payoffs, action_mask=mask), tau)
 
 
 def _best_weights(arrays: tuple[np.ndarray, ...]) -> np.ndarray:
     """The library's best weights for a common temperature (whichever: it shifts the margin), axes (game, player)."""
-    problem = _pose(*(jnp.asarray(part) for part in arrays), jnp.ones(arrays[2].shape[:2]))
-    return np.asarray(known_bounds(problem).weights)[..., 0]
+    return known_bounds(_pose(*arrays, np.ones(arrays[2].shape[:2]))).weights[..., 0]
 
 
 def _draw(drawing: Drawing) -> GraphGames:
@@ -75,7 +68,7 @@ def _draw(drawing: Drawing) -> GraphGames:
     # The library is asked about one of the three of each game.
     choice = rng.integers(0, tau.shape[1], (len(tau), 1))
     chosen = np.take_along_axis(tau, choice[..., None], axis=1)[:, 0]
-    problem = _pose(*(jnp.asarray(part) for part in arrays), jnp.asarray(chosen))
+    problem = _pose(*arrays, chosen)
     return GraphGames(family, problem, known, even, both)
 
 
@@ -90,7 +83,7 @@ def sides(games: GraphGames, noise: np.ndarray) -> dict[str, Sides]:
     problem, known = games.problem, games.known
     assert problem is not None
     assert games.margins is not None
-    found, tau = np.asarray(known_bounds(problem).margin), np.asarray(problem.tau)[..., 0]
+    found, tau = known_bounds(problem).margin, problem.tau[..., 0]
     claims = {
         MARGIN: games.margins,
         CERTIFIED: certified_margin(known, tau, found, games.even),
