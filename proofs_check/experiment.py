@@ -176,8 +176,8 @@ def drawings(key: Any, num_games: int, families: tuple[Any, ...]) -> Iterator[Dr
         families: Where to draw from.
 
     Yields:
-        The batches, as large for every batch of a family, the last included, so that nothing is compiled twice: a few
-        more games than asked for may be drawn.
+        The batches, as large for every batch of a family, the last included: a few more games than asked for may be
+        drawn.
     """
     share = -(-num_games // len(families))
     count = -(-share // BATCH)

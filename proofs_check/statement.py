@@ -86,8 +86,7 @@ class Statement:
         target: The claim that an adversary attacks by gradient ascent. None where there is none.
         figures: Pictures.
         share: Part of the ledger's games that this statement draws: less where one game means thousands of plays.
-        control_share: What part of a piece of the check the control draws: if its batches then have the size of the
-            check's, family by family, nothing is compiled anew.
+        control_share: What part of a piece of the check the control draws.
         seconds: About what its work takes on one core, compiling included; the longest begins first.
         group: Tasks of one group share compiled programs; the statement's own by default.
         text: Statement and proof, in Markdown; read from the folder.

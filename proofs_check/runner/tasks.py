@@ -15,7 +15,7 @@ from proofs_check.comparison import Comparison, Judged, Outcome
 from proofs_check.runner.shrink import Counterexample, confirmed, shrunk, worst_game
 from proofs_check.statement import Example, Statement
 
-# Games of one piece. All pieces of a statement have the same number, so that its programs are compiled once.
+# Games of one piece; all pieces of a statement have the same number.
 CHUNK = 2_000
 # Games per run of an adversary, as T9 counts; pieces of an adversary's work.
 _GAMES_PER_RUN, _ATTACKS = 200, 3
