@@ -8,7 +8,7 @@ from hqre_jax.bridge.finetuning.methods import METHODS
 
 # Reasoning and planning, where the frozen model is right now and then, and far from what it could be.
 CLASSES = (("arithmetic", "sum"), ("arithmetic", "product"), ("blocksworld", "what_is_below"))
-SEEDS, TOKENS, QUESTIONS = 5, 5_000, 100
+SEEDS, TOKENS, QUESTIONS = 5, 8_000, 100
 REFERENCE = "dice"
 ABLATIONS = ("dice_zero", "dice_common")
 _SETTINGS: dict[str, Any] = {

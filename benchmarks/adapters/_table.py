@@ -12,52 +12,65 @@ from hqre_jax.bridge.finetuning.methods import METHODS
 from hqre_jax.bridge.report import Estimate, Resampling
 
 _LEGEND = """\
-Adapters of the embedded model, trained on one class of questions at a time until {tokens:,} tokens are generated; the
-same prompts, plays of a step, optimiser and evaluation for all methods (`benchmarks/adapters/_cells.py`). Accuracy:
-greedy replies to {questions} questions of the test split. {seeds} of {wanted} seeds are trained. Brackets: 95 %,
-questions and seeds drawn again, the same ones for all methods; classes weigh alike."""
+Adapters of the embedded model, trained on one class of questions at a time as long as {tokens:,} generated tokens are
+enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods
+(`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted} seeds
+a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
+questions and seeds drawn again, the same ones for all methods."""
+_HEAD = (
+    "method",
+    "accuracy",
+    f"`{REFERENCE}` less it",
+    "tokens a reply",
+    "tokens generated",
+    "seconds a run",
+    "diverged",
+)
 
 
 def build_table(record: Record) -> dict[str, Any]:
-    """Every number, from the recorded runs alone; seeds that are not whole do not count."""
-    whole = [seed for seed in range(SEEDS) if all(cell.name in record for cell in _cells(seed))]
-    table: dict[str, Any] = {"seeds": len(whole), "seeds_wanted": SEEDS, "tokens": TOKENS, "questions": QUESTIONS}
-    if not whole:
-        return table | {"rows": []}
-    resampling = Resampling(np.repeat(np.arange(len(CLASSES)), QUESTIONS), len(whole))
-    scores = {method: _scores(record, method, whole) for method in METHODS}
-    untrained = _scores(record, REFERENCE, whole, place=0)
-    rows = [_row(record, method, whole, resampling, scores) for method in METHODS]
-    first = {"method": "untrained", "accuracy": asdict(resampling.estimate(untrained)), **_by_class(untrained)}
-    others = {name: found.mean() for name, found in scores.items() if name not in (REFERENCE, *ABLATIONS)}
-    best = max(others, key=others.__getitem__)
-    return table | {"rows": [first, *rows], "best_baseline": best}
+    """Every number, from the recorded runs alone; of each class the seeds that every method has been trained with."""
+    classes = [_class(record, *kind) for kind in CLASSES]
+    return {
+        "seeds": SEEDS, "tokens": TOKENS, "questions": QUESTIONS, "classes": [one for one in classes if one["seeds"]],
+    }  # fmt: skip
 
 
-def _cells(seed: int) -> list[Cell]:
-    return [Cell(*kind, method, seed) for kind in CLASSES for method in METHODS]
+def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
+    runs = {
+        method: {
+            seed: record[name] for seed in range(SEEDS) if (name := Cell(task, task_class, method, seed).name) in record
+        }
+        for method in METHODS
+    }
+    seeds = sorted(set.intersection(*(set(of_method) for of_method in runs.values())))
+    found: dict[str, Any] = {"task": task, "class": task_class, "seeds": seeds}
+    if not seeds:
+        return found
+    resampling = Resampling(np.zeros(QUESTIONS, int), len(seeds))
+    whole = {method: [of_method[seed] for seed in seeds] for method, of_method in runs.items()}
+    dice = _scores(whole[REFERENCE])
+    rows = [_row(method, whole[method], dice, resampling) for method in METHODS]
+    untrained = asdict(resampling.estimate(_scores(whole[REFERENCE], 0)))
+    baselines = [row for row in rows if row["method"] not in (REFERENCE, *ABLATIONS)]
+    best = max(baselines, key=lambda row: row["accuracy"]["value"])["method"]
+    return found | {"untrained": untrained, "rows": rows, "best_baseline": best}
 
 
-def _scores(record: Record, method: str, seeds: list[int], place: int = -1) -> Float[np.ndarray, "seed question"]:
-    """Of the last policy of each run, or the first one; class after class."""
-    return np.array(
-        [
-            np.concatenate([record[Cell(*kind, method, seed).name]["evaluations"][place]["scores"] for kind in CLASSES])
-            for seed in seeds
-        ]
-    )
+def _scores(runs: list[dict[str, Any]], place: int = -1) -> Float[np.ndarray, "seed question"]:
+    """Of the last policy of each run, or the first one."""
+    return np.array([run["evaluations"][place]["scores"] for run in runs])
 
 
 def _row(
-    record: Record, method: str, seeds: list[int], resampling: Resampling, scores: dict[str, np.ndarray]
+    method: str, runs: list[dict[str, Any]], dice: Float[np.ndarray, "seed question"], resampling: Resampling
 ) -> dict[str, Any]:
-    runs = [record[Cell(*kind, method, seed).name] for seed in seeds for kind in CLASSES]
-    beside = resampling.means(scores[REFERENCE]) - resampling.means(scores[method])
+    scores = _scores(runs)
+    behind = resampling.means(dice) - resampling.means(scores)
     return {
         "method": method,
-        "accuracy": asdict(resampling.estimate(scores[method])),
-        "behind": asdict(Estimate.of(beside[0], beside[1:])),
-        **_by_class(scores[method]),
+        "accuracy": asdict(resampling.estimate(scores)),
+        "behind": asdict(Estimate.of(behind[0], behind[1:])),
         "reply": float(np.mean([run["evaluations"][-1]["generated"] for run in runs])) / QUESTIONS,
         "generated": float(np.mean([run["tokens"][-1] for run in runs])),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
@@ -65,39 +78,29 @@ def _row(
     }
 
 
-def _by_class(scores: Float[np.ndarray, "seed question"]) -> dict[str, Any]:
-    means = scores.reshape(len(scores), len(CLASSES), QUESTIONS).mean((0, 2))
-    return {"classes": {kind: float(mean) for (_, kind), mean in zip(CLASSES, means, strict=True)}}
-
-
 def markdown(table: dict[str, Any]) -> str:
     """The document as Markdown."""
-    legend = _LEGEND.format(
-        tokens=table["tokens"], questions=table["questions"], seeds=table["seeds"], wanted=table["seeds_wanted"]
-    )
+    legend = _LEGEND.format(tokens=table["tokens"], questions=table["questions"], wanted=table["seeds"])
     lines = ["# Fine-tuning the embedded model", "", legend]
-    if table["rows"]:
-        classes = [kind for _, kind in CLASSES]
-        head = ["method", "accuracy", f"`{REFERENCE}` less it", *(f"`{kind}`" for kind in classes)]
-        head += ["tokens a reply", "tokens generated", "seconds a run", "diverged"]
-        lines += ["", f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
-        lines += [f"| {' | '.join(_cells_of(row, classes))} |" for row in table["rows"]]
-        best = next(row for row in table["rows"] if row["method"] == table["best_baseline"])
-        lines += [
-            "",
-            f"The best baseline is `{best['method']}`; `{REFERENCE}` is {_points(best['behind'])} points above it.",
-        ]
+    for one in table["classes"]:
+        seeds = f"{len(one['seeds'])} seed" + ("s" if len(one["seeds"]) > 1 else "")
+        lines += ["", f"## {one['task']} / {one['class']}: {seeds}", ""]
+        lines += [f"| {' | '.join(_HEAD)} |", "|" + " --- |" * len(_HEAD)]
+        lines.append(f"| untrained | {_shown(one['untrained'])} |" + " |" * (len(_HEAD) - 2))
+        lines += [f"| {' | '.join(_cells_of(row))} |" for row in one["rows"]]
+        best = next(row for row in one["rows"] if row["method"] == one["best_baseline"])
+        lines += ["", f"`{REFERENCE}` less the best baseline, `{best['method']}`: {_points(best['behind'])} points."]
     return "\n".join(lines) + "\n"
 
 
-def _cells_of(row: dict[str, Any], classes: list[str]) -> list[str]:
-    accuracy = row["accuracy"]
-    cells = [f"`{row['method']}`", f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]"]
-    cells.append(_points(row["behind"]) if "behind" in row and row["method"] != REFERENCE else "")
-    cells += [f"{row['classes'][kind]:.3f}" for kind in classes]
-    if "reply" not in row:
-        return [*cells, "", "", "", ""]
-    return [*cells, f"{row['reply']:.1f}", f"{row['generated']:,.0f}", f"{row['seconds']:.0f}", f"{row['diverged']}"]
+def _cells_of(row: dict[str, Any]) -> list[str]:
+    beside = "" if row["method"] == REFERENCE else _points(row["behind"])
+    measures = f"{row['reply']:.1f}", f"{row['generated']:,.0f}", f"{row['seconds']:.0f}", str(row["diverged"])
+    return [f"`{row['method']}`", _shown(row["accuracy"]), beside, *measures]
+
+
+def _shown(estimate: dict[str, float]) -> str:
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def _points(estimate: dict[str, float]) -> str:
