@@ -14,8 +14,8 @@ from hqre_jax.bridge.report import Estimate, Resampling
 _LEGEND = """\
 Adapters of the embedded model, trained on one class of questions at a time as long as {tokens:,} generated tokens are
 enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods
-(`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted} seeds
-a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
+(`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted}
+seeds a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
 questions and seeds drawn again, the same ones for all methods."""
 _HEAD = (
     "method",
