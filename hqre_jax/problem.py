@@ -30,8 +30,9 @@ from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
-# Payoffs of games that numpy answers for, and questions of one shape after which a program is worth its compilation.
-_FEW_PAYOFFS, _OFTEN = 512, 30
+# Numbers of games that numpy answers for (payoffs, probabilities), and questions of one size after which a program is
+# worth its compilation.
+_FEW_NUMBERS, _OFTEN = 512, 30
 
 
 class Problem(eqx.Module):
@@ -192,16 +193,19 @@ class Problem(eqx.Module):
 
 
 def is_early(problem: Problem, what: str) -> bool:
-    """Whether a small problem is one of the first few of its shape, before a program is worth its compilation.
+    """Whether a small problem is one of the first few of its size, before a program is worth its compilation.
 
     Args:
-        problem: The problem; of a game that shows its payoffs, in double precision, that is.
+        problem: The problem; of a game that speaks numpy, in double precision, that is.
         what: Which program that would be.
     """
-    payoffs = problem.game.payoff_tensor() if problem.game.speaks_numpy else None
-    if payoffs is None or len(payoffs) < 2 or payoffs.size > _FEW_PAYOFFS or payoffs.dtype != np.float64:
+    game = problem.game
+    if not game.speaks_numpy or game.num_players < 2 or game.dtype != np.float64:
         return False
-    return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem, _OFTEN, what)
+    if sum(leaf.size for leaf in jax.tree.leaves(game) if leaf.dtype == np.float64) > _FEW_NUMBERS:
+        return False
+    # As many shapes as share a program share a count.
+    return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem.rounded(), _OFTEN, what)
 
 
 def posed(

@@ -38,14 +38,60 @@ def random_game(shape, seed=0, **options):
     return hq.NormalFormGame(np.random.default_rng(seed).random((len(shape), *shape)), **options)
 
 
+def deep_tree(moves=15):
+    """Two players in turn end play or go on."""
+    parent, player, sets, branch = [-1], [0], [0], [-1]
+    for k in range(moves):
+        here, goes_on = max(len(parent) - 2, 0), k < moves - 1
+        parent += [here, here]
+        player += [(k + 1) % 2 if goes_on else -2, -2]
+        sets += [(k + 1) // 2 if goes_on else -1, -1]
+        branch += [0, 1]
+    payoffs = np.where(np.asarray(player) == -2, np.random.default_rng(0).normal(size=(2, len(parent))), 0.0)
+    return hq.ExtensiveFormGame(parent, player, sets, branch, np.ones(len(parent)), payoffs)
+
+
 @pytest.mark.parametrize(("shape", "options"), [((2, 2), {}), ((3, 3), {"action_mask": MASK}), ((2, 3, 2), {})])
 def test_the_jacobian_is_that_of_the_equation(shape, options):
-    problem = hq.Problem(random_game(shape, **options), [0.3, 0.2, 0.4][: len(shape)]).centered()
+    same_jacobian(hq.Problem(random_game(shape, **options), [0.3, 0.2, 0.4][: len(shape)]))
+
+
+@pytest.mark.parametrize("continuation", ["soft", "plain"])
+@pytest.mark.parametrize(
+    "name", ["selten_horse", "kuhn_poker", "beer_quiche", "first_price_auction", "big_match", "deep"]
+)
+def test_so_it_is_of_other_kinds_of_games(name, continuation):
+    """Reach and beliefs, chance, prices that move with entropy, correlated types, transitions, many levels."""
+    game = deep_tree() if name == "deep" else hq.load_game(name)
+    for entropy in ("kl", "shannon"):
+        same_jacobian(hq.Problem(game, 0.7, continuation=continuation, entropy=entropy))
+
+
+def test_so_it_is_where_many_meet_and_types_are_drawn_anew():
+    same_jacobian(hq.Problem(hq.load_game("group_polymatrix"), [0.5, 0.4, 0.8]))
+    same_jacobian(hq.Problem(hq.load_game("planner_solver_critic_verifier"), [0.5, 0.4, 0.6, 0.3]), 1e-13)
+
+
+def test_an_information_set_that_nobody_leads_to():
+    """Chance never goes there: beliefs are uniform, and do not move."""
+    parent, player, sets, branch = (
+        [-1, 0, 0, 1, 1, 2, 2],
+        [-1, 0, 0, -2, -2, -2, -2],
+        [-1, 0, 1, -1, -1, -1, -1],
+        [-1, 0, 1, 0, 1, 0, 1],
+    )
+    player[2], sets[2] = 1, 0
+    game = hq.ExtensiveFormGame(parent, player, sets, branch, [1, 1, 0, 1, 1, 1, 1], np.arange(14.0).reshape(2, 7))
+    same_jacobian(hq.Problem(game, 0.7))
+
+
+def same_jacobian(problem, atol=1e-14):
+    problem = problem.centered()
     valid = np.append(np.asarray(problem.mask).ravel(), True)
     point = np.where(valid, np.random.default_rng(1).normal(size=valid.size), 0.0)
     derived = equation_with_jacobian(problem, jnp.asarray(point))
     for written, wanted in zip(equation_with_jacobian(in_numpy(problem), point), derived, strict=True):
-        np.testing.assert_allclose(written, wanted, rtol=0, atol=1e-15)
+        np.testing.assert_allclose(written, wanted, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +102,14 @@ def test_the_jacobian_is_that_of_the_equation(shape, options):
         (random_game((3, 3), action_mask=MASK), 0.05, {"entropy": "shannon"}),
         (random_game((2, 2, 3)), 0.05, {"solver": "principal_branch"}),
         (hq.load_game("coordination"), 0.1, {}),  # a bifurcation that breaks a symmetry
+        (hq.load_game("kuhn_poker"), 0.05, {}),
+        (hq.load_game("selten_horse"), 0.3, {"continuation": "plain"}),
+        (hq.load_game("beer_quiche"), 0.2, {"entropy": "shannon"}),
+        (hq.load_game("group_polymatrix"), [0.01, 0.01, 1.0], {}),  # two folds
+        (hq.load_game("first_price_auction"), 0.1, {"solver": "principal_branch"}),
+        (hq.load_game("public_good_private_costs"), 0.05, {}),
+        (hq.load_game("big_match"), 0.5, {"solver": "principal_branch"}),
+        (deep_tree(), 0.2, {}),
         (random_game((3, 2), 5), 5.0, {"tol": 1e-14}),
         (
             random_game((3, 2), 5),
@@ -66,9 +120,8 @@ def test_the_jacobian_is_that_of_the_equation(shape, options):
 )
 def test_answers_are_those_of_programs(counted_programs, by_programs, game, tau, options):
     """To 1e-12, after as many steps; types and shapes are the same."""
-    hq.bounds.bounds(
-        hq.Problem(game, tau, entropy=options.get("entropy", "kl"))
-    )  # three players are bounded by programs
+    # Three players, and games that go on, are bounded by programs.
+    hq.bounds.bounds(hq.Problem(game, tau, entropy=options.get("entropy", "kl")))
     with counted_programs() as compiling:
         early = hq.solve(game, tau, **options)
     assert "initial_policy" in options or not compiling, compiling

@@ -15,6 +15,12 @@ from hqre_jax.games import ExtensiveFormGame
 from hqre_jax.solving import _solve
 
 
+@pytest.fixture(autouse=True)
+def numpy_has_had_its_turn(monkeypatch):
+    """Small games, too, are solved by programs."""
+    monkeypatch.setattr(problem, "_OFTEN", 0)
+
+
 def caterpillar(moves, actions, seed):
     """Two players in turn end play, in one of several ways, or go on; what each end pays is drawn."""
     parent, player, sets, branch = [-1], [0], [0], [-1]
@@ -125,7 +131,6 @@ def test_normal_forms_of_many_shapes_are_solved_by_the_same_programs(counted_pro
     games.append(hq.NormalFormGame(rng.random((2, 3, 3)), action_mask=mask))
     questions = [(game, tau) for game in games for tau in (0.05, 4.0)]
     monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
-    monkeypatch.setattr(problem, "_OFTEN", 0)  # numpy has had its turn
     for tau in (0.05, 4.0):
         hq.solve(games[0], tau)
     with counted_programs() as compiling:

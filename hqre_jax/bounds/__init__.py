@@ -3,7 +3,6 @@
 Every number is a bound that survives rounding: margins are rounded down, everything else up.
 """
 
-import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax.bounds._continuing import continuing_contraction
@@ -67,8 +66,10 @@ def bounds(problem: Problem) -> Bounds:
         (6.5, True)
     """
     centered = problem.centered()
+    if centered.game.plays_on and _continuing(centered.game) is None:
+        return _nothing(centered)
     # Among more players the search for weights magnifies the rounding by which the two ways differ.
-    if centered.game.num_players != 2 or not is_early(centered, "bounds"):
+    if centered.game.num_players != 2 or centered.game.plays_on or not is_early(centered, "bounds"):
         return _bounds(centered)
     return remembered(centered, "bounds", lambda: _by_numpy(centered))
 
@@ -121,5 +122,5 @@ def _continuing(game: AbstractGame) -> AbstractWorldStateGame | None:
 
 
 def _nothing(problem: Problem) -> Bounds:
-    nan = jnp.full((), jnp.nan, problem.game.dtype)
-    return Bounds(nan, jnp.full_like(problem.tau, jnp.nan), nan, nan, nan, jnp.zeros((), bool))
+    nan = as_array(np.nan, problem.game.dtype)
+    return Bounds(nan, as_array(np.full(problem.tau.shape, np.nan), nan.dtype), nan, nan, nan, as_array(False))

@@ -1,6 +1,5 @@
 """The logit equation ``z = T(z)`` and its Jacobian, for the methods that use derivatives."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from hqre_jax.core._namespace import Array
-from hqre_jax.core._simplex import center
-from hqre_jax.core._types import LogPolicy
+from hqre_jax.core._simplex import center, kl, probabilities
+from hqre_jax.core._types import ActionValues, LogPolicy
 from hqre_jax.problem import Problem
 
 # Columns of a Jacobian computed at once: bounds memory at this many copies of an evaluation.
@@ -52,31 +51,35 @@ def logit_jacobian(problem: Problem, logits: LogPolicy) -> tuple[Float[Array, " 
     return dense_jacobian(lambda z: defect(problem, z.reshape(shape)).ravel(), logits.ravel())
 
 
-def drawn_with_slopes(
+def slopes_by_logits(
     problem: Problem, logits: LogPolicy
-) -> tuple[LogPolicy, Float[Array, "player state action player state action"]]:
-    """``Q^π/τ`` at ``π = softmax(z)`` and its derivatives by z: in numpy, of a game that shows its payoff tensor.
+) -> tuple[ActionValues, Float[Array, "player state action n"], ActionValues]:
+    """``Q^π`` at ``π = softmax(z)`` and its derivatives by z, flattened, and by the scale; in numpy.
 
-    With ``D(a, b)``, what i is paid for a where j plays b and the others as they do, ``Q_i(a) = Σ_b D(a, b) π_j(b)``
-    and ``∂Q_i(a)/∂z_j(b) = π_j(b) (D(a, b) − Q_i(a))`` for j ≠ i; one's own logits do not matter.
+    ``∂log π(a)/∂z(b) = δ(a, b) − π(b)`` and ``∂KL(π‖ρ)/∂z(b) = π(b) (log π(b)/ρ(b) − KL)`` at one decision point;
+    Q is linear in the scale, at a fixed policy.
 
     Args:
-        problem: The problem, of numpy, for two players or more; its scale is not looked at.
+        problem: The problem, of numpy.
         logits: z.
 
     Returns:
-        ``Q^π/τ``, padding 0, and the derivatives of (i, x, a) by the logits of (j, y, b).
+        ``Q^π``, and the derivatives.
     """
-    payoffs, policy = np.asarray(problem.game.payoff_tensor()), problem.policy(logits)
-    players, actions = range(len(payoffs)), payoffs.shape[1:]
-    drawn: Any = np.zeros(logits.shape)
-    slopes: Any = np.zeros(logits.shape * 2)
-    for i, j in itertools.permutations(players, 2):
-        pays, own, other = payoffs[i], actions[i], actions[j]
-        for k in reversed(players):
-            if k not in (i, j):
-                pays = np.tensordot(pays, policy[k, 0, : actions[k]], axes=(k, 0))
-        pays, mixed = (pays if i < j else pays.T) / problem.tau[i], policy[j, 0, :other]
-        drawn[i, 0, :own] = pays @ mixed
-        slopes[i, 0, :own, j, 0, :other] = mixed * (pays - drawn[i, 0, :own, None])
-    return drawn, slopes
+    mask, game, size = problem.mask, problem.game, logits.size
+    log_policy = problem.log_policy(logits)
+    policy, surprise = probabilities(log_policy, mask), log_policy - problem.log_reference
+    same: Any = np.eye(mask[..., 0].size).reshape(mask.shape[:2] * 2)
+    same = same[:, :, None, :, :, None] * mask[..., None, None, None]
+    own: Any = np.eye(mask.shape[2])[:, None, None, :]
+    moves = (same * (own - policy)).reshape(*mask.shape, size)
+    cost = kl(log_policy, problem.log_reference, mask)
+    bonus_moves = -problem.tau[..., None] * (same[:, :, 0] * (policy * (surprise - cost[..., None]))).reshape(
+        *mask.shape[:2], size
+    )
+    found = game.evaluate_along(
+        log_policy, problem.bonus(log_policy), problem.continuation, problem.scale, moves, bonus_moves
+    )
+    assert found is not None, "a game that speaks numpy says this"
+    by_scale = game.evaluate(log_policy, problem.entropy_offset, problem.continuation, 1.0).action_values
+    return *found, by_scale

@@ -81,8 +81,8 @@ class AbstractGame(eqx.Module):
     action_mask: eqx.AbstractVar[ActionMask]
     labels: eqx.AbstractVar[Labels]
     policy_independent_beliefs: eqx.AbstractVar[bool]
-    # Whether what the game says of its payoffs (their centre, range and pairs) it says in numpy, too, if they are of
-    # numpy: then nothing need be compiled to look at a few of them.
+    # Whether what the game says of its payoffs (their centre, range and pairs) and of policies (`evaluate`,
+    # `evaluate_along`) it says in numpy, too, if it is of numpy: then nothing need be compiled for a small one.
     speaks_numpy: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -104,6 +104,32 @@ class AbstractGame(eqx.Module):
         Returns:
             The ``Evaluation``; linear in ``(payoff_scale, bonus)`` at a fixed policy.
         """
+
+    def evaluate_along(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float,
+        moves: Float[Array, "player state action m"],
+        bonus_moves: Float[Array, "player state m"],
+    ) -> tuple[ActionValues, Float[Array, "player state action m"]] | None:
+        """Action values and their derivatives along m directions; None of games that do not speak numpy.
+
+        JAX derives `evaluate` itself, numpy does not.
+
+        Args:
+            log_policy: As of `evaluate`; so for the next three.
+            bonus: ``τ_j(x) H_j(x)``.
+            continuation: Who is paid whose bonus.
+            payoff_scale: Factor on every payoff.
+            moves: Directions of the log-policy, 0 at padded entries.
+            bonus_moves: How the bonus moves with them.
+
+        Returns:
+            ``Q_i^π(x, a)``, and its derivatives.
+        """
+        return None
 
     @abc.abstractmethod
     def centered(self) -> "AbstractGame":
@@ -228,11 +254,11 @@ def is_game(value: Any) -> TypeGuard[AbstractGame]:
     return isinstance(value, AbstractGame)
 
 
-def share(bonus: Float[Array, "player w"], continuation: Continuation) -> Float[Array, "player w"]:
+def share(bonus: Float[Array, "player w *rest"], continuation: Continuation) -> Float[Array, "player w *rest"]:
     """``Σ_j E_ij τ_j H_j`` at each world state: the regularisation that agent i is paid there.
 
     Args:
-        bonus: ``τ_j H_j(o_j(w))`` of player j at world state w.
+        bonus: ``τ_j H_j(o_j(w))`` of player j at world state w, or its derivatives in several directions.
         continuation: ``soft`` (E = 1), ``plain`` (E = 0) or ``zero_sum`` (E = [[1,−1],[−1,1]]).
 
     Returns:

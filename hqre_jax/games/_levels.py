@@ -7,11 +7,15 @@ levels but for nodes that do not count yet: at most twice as much work as there 
 
 import itertools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from hqre_jax.core._namespace import Array, add_up, namespace, placed
 
 # Trees of up to this many levels are written out: poker's Leduc tree has 12.
 WRITTEN_OUT = 12
@@ -124,12 +128,72 @@ def up_pieces(
     return (paid + below)[:size].T
 
 
-def at(values: Array, *index: object) -> Array:
+def down_ranges(
+    steps: Float[Array, "row node *rest"], parent: Int[Array, " node"], ranges: Sequence[tuple[int, int]]
+) -> Float[Array, "row node *rest"]:
+    """The same in numpy.
+
+    Args:
+        steps: What each node adds, perhaps in several directions.
+        parent: Parents, counted from the root.
+        ranges: Levels or pieces, from the root's children on.
+    """
+    sums: Any = np.array(steps)
+    for begin, end in ranges:
+        sums[:, begin:end] += sums[:, parent[begin:end]]
+    return sums
+
+
+def up_ranges(
+    edge: Float[Array, " node"],
+    received: Float[Array, "player node *rest"],
+    parent: Int[Array, " node"],
+    ranges: Sequence[tuple[int, int]],
+) -> Float[Array, "player node *rest"]:
+    """What `up_levels` returns, in numpy; arguments as of `down_ranges`."""
+    values: Any = np.array(received)
+    weights: Any = np.reshape(edge, (-1, *(1,) * (values.ndim - 2)))
+    for begin, end in reversed(ranges):
+        above: Any = (slice(None), parent[begin:end])
+        np.add.at(values, above, weights[begin:end] * values[:, begin:end])
+    return values
+
+
+def at(values: Array, *index: Any) -> Array:
     """``values[index]`` where the index is known to be in range, without the code that would see to it."""
+    if namespace(values) is np:
+        return values[index]
     return values.at[index].get(mode=_SURE, wrap_negative_indices=False)
 
 
 def sums(values: Array, segments: Array, count: int) -> Array:
     """Sums by segment, these too in range."""
+    if namespace(values) is np:
+        return add_up(np, values, segments, count)
     empty = jnp.zeros((count, *values.shape[1:]), values.dtype)
     return empty.at[segments].add(values, mode=_SURE, wrap_negative_indices=False)
+
+
+def largest(values: Float[Array, " m"], segments: Int[Array, " m"], count: int) -> Float[Array, " count"]:
+    """Largest value of each segment, −∞ of none; a constant to derivatives."""
+    if namespace(values) is np:
+        top: Any = np.full(count, -np.inf)
+        np.maximum.at(top, segments, values)
+        return top
+    return jax.lax.stop_gradient(jax.ops.segment_max(values, segments, count, mode=_SURE))
+
+
+def put(array: Array, index: Any, values: Array) -> Array:
+    """The array with values at places of its first axis, in range."""
+    if namespace(array) is np:
+        return placed(np, array, index, values)
+    return array.at[index].set(values, mode=_SURE, wrap_negative_indices=False)
+
+
+def added(array: Array, index: Any, values: Array) -> Array:
+    """The array with values added at places in range, of which some may be the same."""
+    if namespace(array) is np:
+        total: Any = np.array(array)
+        np.add.at(total, index, values)
+        return total
+    return array.at[index].add(values, mode=_SURE, wrap_negative_indices=False)

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._namespace import Array, add_up, namespace, placed
 from hqre_jax.core._types import ActionMask
 
 
@@ -88,15 +87,16 @@ def edge_pairs(
     Returns:
         One group of pairs.
     """
-    low, high = jnp.min(edges, axis=1), jnp.max(edges, axis=1)
+    xp = namespace(edges, payoffs)
+    low, high = xp.min(edges, axis=1), xp.max(edges, axis=1)
     turned = (edges[:, 0] > edges[:, 1])[:, None, None, None]
-    payoffs = jnp.where(turned, jnp.swapaxes(payoffs[:, ::-1], -1, -2), payoffs)
+    payoffs = xp.where(turned, xp.swapaxes(payoffs[:, ::-1], -1, -2), payoffs)
     pair = low * len(action_mask) + high
-    order = jnp.argsort(pair)
+    order = xp.argsort(pair)
     pair = pair[order]
-    slot = jnp.cumsum(jnp.concatenate([jnp.zeros(1, bool), pair[1:] != pair[:-1]]))
-    total = jax.ops.segment_sum(payoffs[order], slot, pair.size)
-    rows = jnp.zeros_like(low).at[slot].set(low[order])
-    cols = jnp.zeros_like(high).at[slot].set(high[order])
+    slot = xp.cumsum(xp.concatenate([xp.zeros(1, bool), pair[1:] != pair[:-1]]))
+    total = add_up(xp, payoffs[order], slot, pair.size)
+    rows = placed(xp, xp.zeros_like(low), slot, low[order])
+    cols = placed(xp, xp.zeros_like(high), slot, high[order])
     mask = action_mask[:, 0]
     return PairPayoffs(rows, cols, total[:, :1], total[:, 1:], mask[rows], mask[cols])

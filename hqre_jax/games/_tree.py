@@ -5,12 +5,22 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._temperatures import as_array, as_float_array, real_numbers
 from hqre_jax.core._types import InputError
 from hqre_jax.games._checks import sum_tol
-from hqre_jax.games._levels import WRITTEN_OUT, down_levels, down_pieces, pieces, up_levels, up_pieces
+from hqre_jax.games._levels import (
+    WRITTEN_OUT,
+    down_levels,
+    down_pieces,
+    down_ranges,
+    pieces,
+    up_levels,
+    up_pieces,
+    up_ranges,
+)
 
 CHANCE, TERMINAL = -1, -2
 
@@ -61,14 +71,27 @@ class Tree(eqx.Module):
         """Number of nodes."""
         return len(self.order)
 
-    def down(self, steps: Float[Array, "row node"]) -> Float[Array, "row node"]:
-        """Sums of the steps from the root to each node, nodes in level order."""
+    def ranges(self) -> list[tuple[int, int]]:
+        """Levels, or the pieces that they are cut into, from the root's children on."""
+        if self.levels:
+            return list(self.levels[1:])
+        ends = np.minimum(self.piece_begins + self.piece_width, self.piece_ends)
+        return list(zip(map(int, self.piece_begins), map(int, ends), strict=True))
+
+    def down(self, steps: Float[Array, "row node *rest"]) -> Float[Array, "row node *rest"]:
+        """Sums of the steps from the root to each node, nodes in level order; in numpy in several directions, too."""
+        if namespace(steps) is np:
+            return down_ranges(steps, self.parent_node, self.ranges())
         if self.levels:
             return down_levels(steps, self.parent_in_level, self.levels)
         return down_pieces(steps, self.parent_node, self.piece_begins, self.piece_width)
 
-    def up(self, edge: Float[Array, " node"], received: Float[Array, "player node"]) -> Float[Array, "player node"]:
-        """What each node pays and what is expected below it, edges having these probabilities."""
+    def up(
+        self, edge: Float[Array, " node"], received: Float[Array, "player node *rest"]
+    ) -> Float[Array, "player node *rest"]:
+        """What each node pays and what is expected below it, edges having these probabilities; as `down`."""
+        if namespace(received) is np:
+            return up_ranges(edge, received, self.parent_node, self.ranges())
         if self.levels:
             return up_levels(edge, received, self.parent_in_level, self.levels)
         return up_pieces(edge, received, self.parent_node, self.piece_begins, self.piece_ends, self.piece_width)

@@ -10,16 +10,15 @@ import string
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._namespace import Array, add_up, each, namespace, solution_of
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import as_array, concrete
-from hqre_jax.core._types import ActionMask, Labels, LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._checks import cancel
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._pairwise import PairwisePayoffs, world_pairs
@@ -83,12 +82,12 @@ class AbstractWorldStateGame(AbstractGame):
 
     def aggregate(self, per_world: Float[Array, "player world *rest"]) -> Float[Array, "player state *rest"]:
         """Sum over the worlds of each information state."""
-        num_states = self.num_information_states
-        return jax.vmap(lambda f, o: jax.ops.segment_sum(f, o, num_states))(per_world, self.information_map())
+        xp, num_states = namespace(per_world), self.num_information_states
+        return each(xp, lambda f, o: add_up(xp, f, o, num_states), per_world, self.information_map())
 
     def at_worlds(self, per_state: Float[Array, "player state *rest"]) -> Float[Array, "player world *rest"]:
         """Value at ``o_i(w)`` of a function of information states."""
-        return jax.vmap(lambda f, o: f[o])(per_state, self.information_map())
+        return each(namespace(per_state), lambda f, o: f[o], per_state, self.information_map())
 
     def evaluate(
         self,
@@ -115,15 +114,14 @@ class AbstractWorldStateGame(AbstractGame):
         if transitions is not None:
             payoffs, own_scale = payoffs * payoff_scale, 1.0
             moves = _average_all(transitions, policies)
-            identity = jnp.eye(moves.shape[-1], dtype=payoffs.dtype)
-            chain = identity - gamma * self.gather(moves.T).T
-            rewards = _average_all(jnp.moveaxis(payoffs, 0, -1), policies).T + paid
+            chain = self._chain(moves)
+            rewards = _average_all(xp.moveaxis(payoffs, 0, -1), policies).T + paid
             if targets is None:
-                targets = jnp.linalg.solve(chain, self.gather(rewards).T).T
+                targets = solution_of(xp, chain, self.gather(rewards).T).T
             # Occupancy of targets d solves d (I − γP) = (ν P) γ …; worlds: d = ν + γ spread(d P).
-            entered = jnp.linalg.solve(chain.T, gamma * occupancy @ moves)
+            entered = solution_of(xp, chain.T, gamma * occupancy @ moves)
             occupancy = occupancy + self.spread(entered)
-            payoffs = payoffs + gamma * jnp.einsum("w...t,it->iw...", transitions, targets)
+            payoffs = payoffs + gamma * xp.einsum("w...t,it->iw...", transitions, targets)
         beliefs = self.beliefs(occupancy)
         own = xp.stack(
             [
@@ -140,6 +138,63 @@ class AbstractWorldStateGame(AbstractGame):
             reach=self.aggregate(xp.broadcast_to(normalised, beliefs.shape)),
             continuation=continues if transitions is None else self.gather(world_values),
         )
+
+    def _chain(self, moves: Float[Array, "world target"]) -> Float[Array, "target target"]:
+        """``I − γP`` between targets."""
+        return (
+            namespace(moves).eye(moves.shape[-1], dtype=moves.dtype) - self.discount_factor() * self.gather(moves.T).T
+        )
+
+    def evaluate_along(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float,
+        moves: Float[Array, "player state action m"],
+        bonus_moves: Float[Array, "player state m"],
+    ) -> tuple[ActionValues, Float[Array, "player state action m"]] | None:
+        """See `AbstractGame.evaluate_along`; where beliefs do not move with policies.
+
+        With ``D(a, b)``, what i is paid for a where j plays b and the others as they do, ``∂Q_i(a)`` is ``Σ_j Σ_b D(a,
+        b) ∂π_j(b)``, and where play goes on ``γ E[∂V_i]`` with it: ``∂V = (I − γP)⁻¹ ∂(expected payoffs) at fixed V``.
+        """
+        if not (self.speaks_numpy and self.policy_independent_beliefs):
+            return None
+        xp, policy = namespace(log_policy), probabilities(log_policy, self.action_mask)
+        payoffs = payoff_scale * self.world_payoffs()
+        at_worlds, moved = self.at_worlds(policy), self.at_worlds(policy[..., None] * moves)
+        players, num_actions = range(self.num_players), payoffs.shape[2:]
+        policies = [at_worlds[j, :, :a] for j, a in enumerate(num_actions)]
+        steps = [moved[j, :, :a] for j, a in enumerate(num_actions)]
+        transitions, gamma = self.world_transitions(), self.discount_factor()
+        if transitions is not None:
+            chain = self._chain(_average_all(transitions, policies))
+            paid = share(self.at_worlds(bonus), continuation)
+            rewards = _average_all(xp.moveaxis(payoffs, 0, -1), policies).T + paid
+            targets = solution_of(xp, chain, self.gather(rewards).T).T
+            payoffs = payoffs + gamma * xp.einsum("w...t,it->iw...", transitions, targets)
+        own = xp.zeros(at_worlds.shape)
+        slopes = xp.zeros(moved.shape)
+        for i, actions in enumerate(num_actions):
+            own[i, :, :actions] = _average_others(payoffs[i], policies, i)
+            for j in players:
+                if j != i:
+                    pair = _average_others(payoffs[i], policies, *sorted((i, j)))
+                    pair = pair if i < j else xp.swapaxes(pair, 1, 2)
+                    slopes[i, :, :actions] += xp.einsum("wab,wbm->wam", pair, steps[j])
+        if transitions is not None:
+            onwards = xp.sum(own[..., None] * moved + at_worlds[..., None] * slopes, axis=2)
+            onwards = onwards + share(self.at_worlds(bonus_moves), continuation)
+            for i, actions in enumerate(num_actions):
+                further = solution_of(xp, chain, self.gather(onwards[i].T).T)
+                kernel = xp.stack(
+                    [_average_others(leads, policies, i) for leads in xp.moveaxis(transitions, -1, 0)], -1
+                )
+                slopes[i, :, :actions] += gamma * (kernel @ further)
+        beliefs = self.beliefs(self.world_initial())
+        along = xp.where(self.action_mask[..., None], self.aggregate(beliefs[..., None, None] * slopes), 0.0)
+        return xp.where(self.action_mask, self.aggregate(beliefs[..., None] * own), 0.0), along
 
     def payoff_range(self) -> Float[Array, " player"]:
         """See `AbstractGame.payoff_range`; what nobody can play is not paid."""
@@ -246,19 +301,20 @@ def _average_all(
     tensor: Float[Array, "world *actions rest"], policies: list[Float[Array, "world _"]]
 ) -> Float[Array, "world rest"]:
     """``E_{a~π(w)}`` of a tensor over joint actions, the last axis kept."""
+    xp = namespace(tensor, *policies)
     for policy in reversed(policies):
-        tensor = jnp.einsum("w...at,wa->w...t", tensor, policy)
+        tensor = xp.einsum("w...at,wa->w...t", tensor, policy)
     return tensor
 
 
 def _average_others(
-    tensor: Float[Array, "world *actions"], policies: list[Float[Array, "world _"]], player: int
-) -> Float[Array, "world own"]:
-    """``E_{a_-i~π_-i(w)}`` of a tensor over joint actions, player i's own action kept."""
+    tensor: Float[Array, "world *actions"], policies: list[Float[Array, "world _"]], *players: int
+) -> Float[Array, "world *own"]:
+    """``E_{a_-i~π_-i(w)}`` of a tensor over joint actions, the own actions of some players kept, in ascending order."""
     xp, letters = namespace(tensor, *policies), string.ascii_letters[1 : len(policies) + 1]
     for j in reversed(range(len(policies))):
-        if j != player:
-            kept = letters[: j + 1] + (letters[player] if j < player else "")
+        if j not in players:
+            kept = letters[: j + 1] + "".join(letters[k] for k in players if k > j)
             tensor = xp.einsum(f"A{kept},A{letters[j]}->A{kept.replace(letters[j], '')}", tensor, policies[j])
     return tensor
 
@@ -298,13 +354,14 @@ def conditional(
     weights: Float[Array, " world"], observations: Int[Array, "player world"], num_states: int
 ) -> WorldArray:
     """``P(w | o_i(w))`` for unnormalised world weights; uniform over the worlds of an unreached state."""
+    xp = namespace(weights, observations)
 
     def of_player(seen: Int[Array, " world"]) -> Float[Array, " world"]:
-        total = jax.ops.segment_sum(weights, seen, num_states)[seen]
-        count = jax.ops.segment_sum(jnp.ones_like(weights), seen, num_states)[seen]
-        return jnp.where(total > 0, weights / jnp.where(total > 0, total, 1.0), 1.0 / count)
+        total = add_up(xp, weights, seen, num_states)[seen]
+        count = add_up(xp, xp.ones_like(weights), seen, num_states)[seen]
+        return xp.where(total > 0, weights / xp.where(total > 0, total, 1.0), 1.0 / count)
 
-    return jax.vmap(of_player)(observations)
+    return each(xp, of_player, observations)
 
 
 def center_own(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *actions"]) -> JointTensor:
@@ -325,10 +382,10 @@ def center_own(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *act
 
 def center_players(payoffs: JointTensor, legal: Bool[Array | np.ndarray, "world *actions"]) -> JointTensor:
     """Take each player's midrange payoff out of a discounted game: every value moves by the same constant."""
-    axes = tuple(range(1, payoffs.ndim))
-    high = jnp.max(jnp.where(legal, payoffs, -jnp.inf), axis=axes, keepdims=True)
-    low = jnp.min(jnp.where(legal, payoffs, jnp.inf), axis=axes, keepdims=True)
-    return jnp.where(legal, payoffs - (0.5 * low + 0.5 * high), 0.0)
+    xp, axes = namespace(payoffs), tuple(range(1, payoffs.ndim))
+    high = xp.max(xp.where(legal, payoffs, -xp.inf), axis=axes, keepdims=True)
+    low = xp.min(xp.where(legal, payoffs, xp.inf), axis=axes, keepdims=True)
+    return xp.where(legal, payoffs - (0.5 * low + 0.5 * high), 0.0)
 
 
 def with_payoffs(game, payoffs):

@@ -1,12 +1,13 @@
 """Bayesian games: nature draws a type profile, each player sees its own type, everybody moves once."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
@@ -50,6 +51,7 @@ class BayesianGame(AbstractWorldStateGame):
     action_mask: ActionMask
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
 
     def __init__(self, prior: Any, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs")
@@ -72,9 +74,10 @@ class BayesianGame(AbstractWorldStateGame):
         actions = self.payoffs.shape[self.num_players + 1 :]
         return self.payoffs.reshape(self.num_players, math.prod(self.prior.shape), *actions)
 
-    def information_map(self):
+    def information_map(self) -> Any:
         """``o_i(θ) = θ_i``."""
-        return as_array(np.indices(self.prior.shape).reshape(self.prior.ndim, -1))
+        seen = np.indices(self.prior.shape).reshape(self.prior.ndim, -1)
+        return seen if namespace(self.prior) is np else as_array(seen)
 
     def world_initial(self):
         """The prior."""

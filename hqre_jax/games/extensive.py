@@ -1,19 +1,21 @@
 """Extensive-form games as flat trees: arrays over nodes, evaluated level by level."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._programs import remembered, with_fields
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import (
     ActionMask,
+    ActionValues,
     InputError,
     Labels,
     LogPolicy,
@@ -25,14 +27,12 @@ from hqre_jax.core._types import (
 from hqre_jax.games import _efg
 from hqre_jax.games._checks import cancel, complete_mask, finite
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
-from hqre_jax.games._levels import at, sums
+from hqre_jax.games._levels import added, at, largest, put, sums
 from hqre_jax.games._rounded import NOWHERE, rounded_tree
 from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.games._simulators import TreeSimulator
 from hqre_jax.games._tree import TERMINAL, Tree, build_tree
 from hqre_jax.games._world_states import with_payoffs
-
-_SURE = "promise_in_bounds"
 
 
 class ExtensiveFormGame(AbstractGame):
@@ -76,6 +76,7 @@ class ExtensiveFormGame(AbstractGame):
     action_mask: ActionMask
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
     tree: Tree
 
     def __init__(
@@ -145,61 +146,115 @@ class ExtensiveFormGame(AbstractGame):
         payoff_scale: Scalar | float = 1.0,
     ) -> Evaluation:
         """See `AbstractGame.evaluate`; one pass down the tree for reach, one up for values."""
-        tree, players = self.tree, self.num_players
-        dtype = self.payoffs.dtype
+        _, log_reach, node_values = self._passes(log_policy, bonus, continuation, payoff_scale)
+        return self._at_information_sets(log_reach, node_values)
+
+    def _passes(
+        self, log_policy: LogPolicy, bonus: StateValues, continuation: Continuation, payoff_scale: Scalar | float
+    ) -> "_Passes":
+        tree, players, xp = self.tree, self.num_players, namespace(self.payoffs, log_policy)
         policy = probabilities(log_policy, self.action_mask)
-        safe_log = jnp.where(self.action_mask, log_policy, -jnp.inf)
+        safe_log = xp.where(self.action_mask, log_policy, -xp.inf)
         # Per node: probability of the edge into it, and its logarithm split into own (by mover) and the rest.
         moved = tree.edge_player >= 0
-        mover, state, action = jnp.where(moved, tree.edge_player, 0), tree.edge_state, tree.edge_action
+        mover, state, action = xp.where(moved, tree.edge_player, 0), tree.edge_state, tree.edge_action
         chance = at(self.probability, tree.order)
-        edge = jnp.where(moved, at(policy, mover, state, action), chance)
-        log_chance = jnp.where(chance > 0, jnp.log(jnp.where(chance > 0, chance, 1.0)), -jnp.inf)
-        log_edge = jnp.where(moved, at(safe_log, mover, state, action), log_chance)
+        edge = xp.where(moved, at(policy, mover, state, action), chance)
+        log_chance = xp.where(chance > 0, xp.log(xp.where(chance > 0, chance, 1.0)), -xp.inf)
+        log_edge = xp.where(moved, at(safe_log, mover, state, action), log_chance)
         # Rows 0..N−1: reach without that player's own moves; row N: full reach.
-        counted = jnp.arange(players + 1)[:, None] != jnp.where(moved, mover, -1)[None, :]
-        log_edges = jnp.where(counted, log_edge[None, :], 0.0)
+        counted = xp.arange(players + 1)[:, None] != xp.where(moved, mover, -1)[None, :]
+        log_edges = xp.where(counted, log_edge[None, :], 0.0)
         log_reach = tree.down(log_edges)
+        received = at(self.payoffs, slice(None), tree.order) * payoff_scale + self._paid(bonus, continuation)
+        return _Passes(edge, log_reach, tree.up(edge, received))
 
-        decides = tree.node_player >= 0
-        acting = jnp.where(decides, tree.node_player, 0)
-        at_node = jnp.where(decides, at(bonus, acting, tree.node_state), 0.0)
-        by_player = jnp.where(jnp.arange(players)[:, None] == tree.node_player[None, :], at_node[None, :], 0.0)
-        received = at(self.payoffs, slice(None), tree.order) * payoff_scale + share(by_player, continuation)
-        node_values = tree.up(edge, received)
-        return self._at_information_sets(log_reach, node_values, dtype)
+    def _paid(
+        self, bonus: Float[Array, "player state *rest"], continuation: Continuation
+    ) -> Float[Array, "player node *rest"]:
+        """The regularisation paid at each node, axes (player, node)."""
+        tree, xp = self.tree, namespace(bonus, self.payoffs)
+        decides, more = tree.node_player >= 0, (1,) * (bonus.ndim - 2)
+        acting = xp.where(decides, tree.node_player, 0)
+        at_node = xp.where(decides.reshape(-1, *more), at(bonus, acting, tree.node_state), 0.0)
+        own = xp.arange(self.num_players)[:, None] == tree.node_player[None, :]
+        return share(xp.where(own.reshape(*own.shape, *more), at_node[None, :], 0.0), continuation)
 
-    def _at_information_sets(self, log_reach, node_values, dtype) -> Evaluation:
-        tree, players = self.tree, self.num_players
+    def _beliefs(self, log_reach: Float[Array, "row node"]) -> Float[Array, " decision"]:
+        """What the mover at each decision node believes of it at its information set."""
+        tree, count, xp = self.tree, self.num_players * self.num_information_states, namespace(log_reach)
+        nodes, flat = tree.decision_nodes, tree.decision_states
+        own_log = at(log_reach, at(tree.node_player, nodes), nodes)
+        top = largest(own_log, flat, count)
+        top = xp.where(xp.isfinite(top), top, 0.0)
+        weight = xp.exp(own_log - at(top, flat))
+        total = at(sums(weight, flat, count), flat)
+        size = at(sums(xp.ones_like(weight), flat, count), flat)
+        # No opponent ever leads here: the belief is uniform, as at any information state of probability zero.
+        return xp.where(total > 0, weight / xp.where(total > 0, total, 1.0), 1.0 / size)
+
+    def _at_information_sets(self, log_reach, node_values) -> Evaluation:
+        tree, players, xp, dtype = self.tree, self.num_players, namespace(node_values), self.payoffs.dtype
         states = self.num_information_states
         nodes, flat = tree.decision_nodes, tree.decision_states
         count = players * states
-        acting = at(tree.node_player, nodes)
-        own_log = at(log_reach, acting, nodes)
-        top = jax.lax.stop_gradient(jax.ops.segment_max(own_log, flat, count, mode=_SURE))
-        top = jnp.where(jnp.isfinite(top), top, 0.0)
-        weight = jnp.exp(own_log - at(top, flat))
-        total = at(sums(weight, flat, count), flat)
-        size = at(sums(jnp.ones_like(weight), flat, count), flat)
-        # No opponent ever leads here: the belief is uniform, as at any information state of probability zero.
-        belief = jnp.where(total > 0, weight / jnp.where(total > 0, total, 1.0), 1.0 / size)
+        acting, belief = at(tree.node_player, nodes), self._beliefs(log_reach)
         values = sums(belief * at(node_values, acting, nodes), flat, count)
 
         edges = tree.decided_edges
         mover, state, action = (at(place, edges) for place in (tree.edge_player, tree.edge_state, tree.edge_action))
-        everywhere = jnp.zeros(tree.size, dtype).at[nodes].set(belief, mode=_SURE, wrap_negative_indices=False)
+        everywhere = put(xp.zeros(tree.size, dtype), nodes, belief)
         believed = at(everywhere, at(tree.parent_node, edges))
-        worth = jnp.zeros(self.action_mask.shape, dtype)
-        expected = believed * at(node_values, mover, edges)
-        worth = worth.at[mover, state, action].add(expected, mode=_SURE, wrap_negative_indices=False)
-        full = sums(jnp.exp(at(log_reach[players], nodes)), flat, count)
+        worth = xp.zeros(self.action_mask.shape, dtype)
+        worth = added(worth, (mover, state, action), believed * at(node_values, mover, edges))
+        full = sums(xp.exp(at(log_reach[players], nodes)), flat, count)
         return Evaluation(
-            action_values=jnp.where(self.action_mask, worth, 0.0),
+            action_values=xp.where(self.action_mask, worth, 0.0),
             values=values.reshape(players, states),
             initial_values=node_values[:, 0],
             reach=full.reshape(players, states),
-            continuation=jnp.zeros((players, 0), dtype),
+            continuation=xp.zeros((players, 0), dtype),
         )
+
+    def evaluate_along(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float,
+        moves: Float[Array, "player state action m"],
+        bonus_moves: Float[Array, "player state m"],
+    ) -> tuple[ActionValues, Float[Array, "player state action m"]]:
+        """See `AbstractGame.evaluate_along`: reach moves beliefs, edges move values."""
+        tree, players, xp = self.tree, self.num_players, namespace(log_policy)
+        edge, log_reach, node_values = self._passes(log_policy, bonus, continuation, payoff_scale)
+        worth = self._at_information_sets(log_reach, node_values).action_values
+        moved, count = tree.edge_player >= 0, players * self.num_information_states
+        log_edge = xp.where(
+            moved[:, None], moves[xp.where(moved, tree.edge_player, 0), tree.edge_state, tree.edge_action], 0
+        )
+        counted = xp.arange(players)[:, None] != xp.where(moved, tree.edge_player, -1)
+        reach = tree.down(xp.where(counted[..., None], log_edge, 0.0))
+        children, above = slice(1, None), tree.parent_node[1:]
+        paid = added(
+            self._paid(bonus_moves, continuation),
+            (slice(None), above),
+            (edge[:, None] * log_edge)[children] * node_values[:, children, None],
+        )
+        values = tree.up(edge, paid)
+
+        nodes, flat = tree.decision_nodes, tree.decision_states
+        belief, own = self._beliefs(log_reach)[:, None], reach[tree.node_player[nodes], nodes]
+        # Where no opponent leads, none of the directions does.
+        belief_moves = belief * (own - sums(belief * own, flat, count)[flat])
+        edges = tree.decided_edges
+        mover, parents = tree.edge_player[edges], tree.parent_node[edges]
+        believed, believes = (
+            put(xp.zeros((tree.size, part.shape[1])), nodes, part)[parents] for part in (belief, belief_moves)
+        )
+        along = believes * node_values[mover, edges][:, None] + believed * values[mover, edges]
+        place = mover, tree.edge_state[edges], tree.edge_action[edges]
+        return worth, xp.where(self.action_mask[..., None], added(xp.zeros(moves.shape), place, along), 0.0)
 
     def centered(self) -> "ExtensiveFormGame":
         """The same tree with the midrange of each player's totals taken out at every leaf.
@@ -209,7 +264,7 @@ class ExtensiveFormGame(AbstractGame):
         low, high = self._extreme_totals()
         middle = (0.5 * low + 0.5 * high)[:, None]
         leaf = (self.player == TERMINAL)[None, :]
-        return with_payoffs(self, jnp.where(leaf, self.payoffs - middle, self.payoffs))
+        return with_payoffs(self, namespace(middle).where(leaf, self.payoffs - middle, self.payoffs))
 
     def payoff_range(self) -> PerPlayer:
         """Largest minus smallest total that a play can pay."""
@@ -240,15 +295,29 @@ class ExtensiveFormGame(AbstractGame):
         return TreeSimulator(self)
 
     def _extreme_totals(self) -> tuple[PerPlayer, PerPlayer]:
-        tree, paid = self.tree, self.payoffs[:, self.tree.order]
+        tree, paid, xp = self.tree, self.payoffs[:, self.tree.order], namespace(self.payoffs)
         moved = tree.edge_player >= 0
-        mover = jnp.where(moved, tree.edge_player, 0)
+        mover = xp.where(moved, tree.edge_player, 0)
         closed = moved & ~at(self.action_mask, mover, tree.edge_state, tree.edge_action)
         total = tree.down(paid)
         # Of plays that are open to everybody.
         open_ = tree.down(closed[None].astype(paid.dtype)) == 0
         leaf = (tree.node_player == TERMINAL)[None, :] & open_
-        return jnp.min(jnp.where(leaf, total, jnp.inf), axis=1), jnp.max(jnp.where(leaf, total, -jnp.inf), axis=1)
+        return xp.min(xp.where(leaf, total, xp.inf), axis=1), xp.max(xp.where(leaf, total, -xp.inf), axis=1)
+
+
+class _Passes(NamedTuple):
+    """What passes over a tree find.
+
+    Attributes:
+        edge: Probability of each node at its parent.
+        log_reach: Of each node, without each player's own moves; in the last row with everybody's.
+        node_values: What each player expects from each node on.
+    """
+
+    edge: Float[Array, " node"]
+    log_reach: Float[Array, "row node"]
+    node_values: Float[Array, "player node"]
 
 
 def _rounded(game: ExtensiveFormGame) -> ExtensiveFormGame:

@@ -1,12 +1,12 @@
 """Markov (stochastic) games: everybody sees the state, play goes on with probability γ."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, finite
@@ -49,6 +49,7 @@ class MarkovGame(AbstractWorldStateGame):
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
     undiscounted: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -92,9 +93,10 @@ class MarkovGame(AbstractWorldStateGame):
         """A world is a state."""
         return self.payoffs
 
-    def information_map(self):
+    def information_map(self) -> Any:
         """``o_i(s) = s``."""
-        return self._observations(self.num_players, self.num_information_states)
+        seen = np.tile(np.arange(self.num_information_states), (self.num_players, 1))
+        return seen if namespace(self.payoffs) is np else as_array(seen)
 
     def world_initial(self):
         """The given initial distribution."""
@@ -115,7 +117,8 @@ class MarkovGame(AbstractWorldStateGame):
 
     def beliefs(self, occupancy):
         """Certainty."""
-        return jnp.ones((self.num_players, self.num_information_states), self.payoffs.dtype)
+        shape = self.num_players, self.num_information_states
+        return namespace(self.payoffs).ones(shape, self.payoffs.dtype)
 
     def aggregate(self, per_world):
         """A state is an information state."""

@@ -1,18 +1,18 @@
 """Polymatrix games: payoffs are sums over pairs, so that hundreds of players cost edges, not ``A^N``."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import Array, add_up, namespace
 from hqre_jax.core._simplex import probabilities
 from hqre_jax.core._temperatures import as_array, concrete, real_numbers
 from hqre_jax.core._types import (
     ActionMask,
+    ActionValues,
     InputError,
     Labels,
     LogPolicy,
@@ -26,7 +26,7 @@ from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, share
 from hqre_jax.games._pairwise import PairwisePayoffs, edge_pairs
 from hqre_jax.games._simulator import AbstractSimulator
 from hqre_jax.games._simulators import PolymatrixSimulator
-from hqre_jax.games._world_states import with_payoffs
+from hqre_jax.games._world_states import keep_legal, with_payoffs
 
 # Every player counts in memory, also those whom no edge names.
 _MOST_PLAYERS = 1_000_000
@@ -60,6 +60,7 @@ class PolymatrixGame(AbstractGame):
     action_mask: ActionMask
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
 
     def __init__(self, edges: Any, payoffs: Any, *, action_mask: Any = None, labels: Labels | None = None):
         payoffs = finite(payoffs, "payoffs", ndim=4)
@@ -84,12 +85,13 @@ class PolymatrixGame(AbstractGame):
         self.labels = checked_labels(labels)
         self.policy_independent_beliefs = True
         self.payoffs = payoffs
-        self.payoffs = _legal_payoffs(self)
+        self.payoffs = keep_legal(payoffs, self.legal_pairs()[:, None])
 
-    def legal_pairs(self):
-        """Valid pairs of actions on each edge, ``(E, A, A)``."""
-        mask = self.action_mask[:, 0]
-        return mask[self.edges[:, 0]][:, :, None] & mask[self.edges[:, 1]][:, None, :]
+    def legal_pairs(self) -> Bool[Array, "edge a b"]:
+        """Valid pairs of actions on each edge; of numpy where they can be seen."""
+        seen = concrete(self.action_mask) and concrete(self.edges)
+        mask, edges = (np.asarray(self.action_mask), np.asarray(self.edges)) if seen else (self.action_mask, self.edges)
+        return mask[edges[:, 0], 0][:, :, None] & mask[edges[:, 1], 0][:, None, :]
 
     def evaluate(
         self,
@@ -99,33 +101,50 @@ class PolymatrixGame(AbstractGame):
         payoff_scale: Scalar | float = 1.0,
     ) -> Evaluation:
         """See `AbstractGame.evaluate`; one pass over the edges."""
-        policy = probabilities(log_policy, self.action_mask)[:, 0]
-        first, second = self.edges[:, 0], self.edges[:, 1]
-        to_first = jnp.einsum("eab,eb->ea", self.payoffs[:, 0], policy[second])
-        to_second = jnp.einsum("eab,ea->eb", self.payoffs[:, 1], policy[first])
-        worth = jax.ops.segment_sum(to_first, first, self.num_players)
-        worth = worth + jax.ops.segment_sum(to_second, second, self.num_players)
-        worth = jnp.where(self.action_mask[:, 0], worth * payoff_scale, 0.0)
-        values = jnp.sum(policy * worth, axis=-1) + share(bonus, continuation)[:, 0]
+        xp, policy = namespace(self.payoffs, log_policy), probabilities(log_policy, self.action_mask)[:, 0]
+        worth = xp.where(self.action_mask[:, 0], self._met(policy) * payoff_scale, 0.0)
+        values = xp.sum(policy * worth, axis=-1) + share(bonus, continuation)[:, 0]
         return Evaluation(
             action_values=worth[:, None],
             values=values[:, None],
             initial_values=values,
-            reach=jnp.ones_like(values)[:, None],
-            continuation=jnp.zeros((self.num_players, 0), values.dtype),
+            reach=xp.ones_like(values)[:, None],
+            continuation=xp.zeros((self.num_players, 0), values.dtype),
         )
+
+    def _met(self, policy: Float[Array, "player a *rest"]) -> Float[Array, "player a *rest"]:
+        """What each action is paid by those whom a player meets."""
+        xp, (first, second) = namespace(self.payoffs, policy), (self.edges[:, 0], self.edges[:, 1])
+        to_first = xp.einsum("eab,eb...->ea...", self.payoffs[:, 0], policy[second])
+        to_second = xp.einsum("eab,ea...->eb...", self.payoffs[:, 1], policy[first])
+        worth = add_up(xp, to_first, first, self.num_players)
+        return worth + add_up(xp, to_second, second, self.num_players)
+
+    def evaluate_along(
+        self,
+        log_policy: LogPolicy,
+        bonus: StateValues,
+        continuation: Continuation,
+        payoff_scale: Scalar | float,
+        moves: Float[Array, "player state action m"],
+        bonus_moves: Float[Array, "player state m"],
+    ) -> tuple[ActionValues, Float[Array, "player state action m"]]:
+        """See `AbstractGame.evaluate_along`; action values are linear in policies."""
+        xp, policy = namespace(log_policy), probabilities(log_policy, self.action_mask)
+        worth, along = (payoff_scale * self._met(moved[:, 0])[:, None] for moved in (policy, policy[..., None] * moves))
+        return xp.where(self.action_mask, worth, 0.0), xp.where(self.action_mask[..., None], along, 0.0)
 
     def centered(self) -> "PolymatrixGame":
         """Payoffs less their midrange over the payee's own action, edge by edge."""
-        legal = self.legal_pairs()
+        xp, legal = namespace(self.payoffs), self.legal_pairs()
 
         def less_midrange(u: Float[Array, "edge a b"], own: int) -> Float[Array, "edge a b"]:
-            high = jnp.max(jnp.where(legal, u, -jnp.inf), axis=own, keepdims=True)
-            low = jnp.min(jnp.where(legal, u, jnp.inf), axis=own, keepdims=True)
-            return jnp.where(legal, u - jnp.where(jnp.isfinite(high), 0.5 * low + 0.5 * high, 0.0), 0.0)
+            high = xp.max(xp.where(legal, u, -xp.inf), axis=own, keepdims=True)
+            low = xp.min(xp.where(legal, u, xp.inf), axis=own, keepdims=True)
+            return xp.where(legal, u - xp.where(xp.isfinite(high), 0.5 * low + 0.5 * high, 0.0), 0.0)
 
         pair = less_midrange(self.payoffs[:, 0], 1), less_midrange(self.payoffs[:, 1], 2)
-        return with_payoffs(self, jnp.stack(pair, axis=1))
+        return with_payoffs(self, xp.stack(pair, axis=1))
 
     def payoff_range(self) -> PerPlayer:
         """Sum over a player's edges of largest minus smallest payoff: a bound on its range."""
@@ -134,14 +153,15 @@ class PolymatrixGame(AbstractGame):
 
     def extreme_payoffs(self) -> tuple[Float[Array, "edge 2"], Float[Array, "edge 2"]]:
         """Smallest and largest payoff of both ends of each edge where both take a valid action."""
-        legal = self.legal_pairs()[:, None]
-        low = jnp.min(jnp.where(legal, self.payoffs, jnp.inf), axis=(2, 3))
-        return low, jnp.max(jnp.where(legal, self.payoffs, -jnp.inf), axis=(2, 3))
+        xp, legal = namespace(self.payoffs), self.legal_pairs()[:, None]
+        low = xp.min(xp.where(legal, self.payoffs, xp.inf), axis=(2, 3))
+        return low, xp.max(xp.where(legal, self.payoffs, -xp.inf), axis=(2, 3))
 
     def summed(self, of_ends: Float[Array, "edge 2"]) -> PerPlayer:
         """What each player has at its ends of all edges."""
-        by_first = jax.ops.segment_sum(of_ends[:, 0], self.edges[:, 0], self.num_players)
-        return by_first + jax.ops.segment_sum(of_ends[:, 1], self.edges[:, 1], self.num_players)
+        xp = namespace(of_ends)
+        by_first = add_up(xp, of_ends[:, 0], self.edges[:, 0], self.num_players)
+        return by_first + add_up(xp, of_ends[:, 1], self.edges[:, 1], self.num_players)
 
     def curvature(self, mixing: PerPlayer) -> PerPlayer:
         """See `AbstractGame.curvature`."""
@@ -158,18 +178,14 @@ class PolymatrixGame(AbstractGame):
 
     def pairwise_payoffs(self) -> PairwisePayoffs:
         """See `AbstractGame.pairwise_payoffs`."""
-        ones = jnp.ones((1, self.action_mask.shape[0] * self.action_mask.shape[1]), self.dtype)
+        xp = namespace(self.payoffs)
+        ones = xp.ones((1, self.action_mask.shape[0] * self.action_mask.shape[1]), self.dtype)
         edges = edge_pairs(self.edges, self.payoffs, self.action_mask)
-        return PairwisePayoffs([edges], jnp.ones((1, self.edges.shape[0]), self.dtype), ones)
+        return PairwisePayoffs([edges], xp.ones((1, self.edges.shape[0]), self.dtype), ones)
 
     def simulator(self, horizon: int | None = None) -> AbstractSimulator:
         """See `AbstractGame.simulator`; one step."""
         return PolymatrixSimulator(self)
-
-
-@compiled
-def _legal_payoffs(game: PolymatrixGame) -> Float[Array, "edge 2 action action"]:
-    return jnp.where(game.legal_pairs()[:, None], game.payoffs, 0.0)
 
 
 def _edges(edges: Any, num_edges: int) -> Any:

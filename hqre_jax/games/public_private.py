@@ -1,13 +1,14 @@
 """Public stream and private types: a public state that all see, and types redrawn given it each period."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionMask, InputError, Labels, Scalar, checked_labels
 from hqre_jax.games._checks import complete_mask, distribution, finite
@@ -57,6 +58,7 @@ class PublicPrivateGame(AbstractWorldStateGame):
     labels: Labels = eqx.field(static=True)
     policy_independent_beliefs: bool = eqx.field(static=True)
     undiscounted: bool = eqx.field(static=True)
+    speaks_numpy: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -106,11 +108,12 @@ class PublicPrivateGame(AbstractWorldStateGame):
         actions = self.payoffs.shape[self.type_prior.ndim + 1 :]
         return self.payoffs.reshape(self.payoffs.shape[0], self._num_worlds, *actions)
 
-    def information_map(self):
+    def information_map(self) -> Any:
         """``o_i(s, θ) = s·Θ_i + θ_i``."""
         state, *types = np.indices(self.type_prior.shape).reshape(self.type_prior.ndim, -1)
         sizes = self.type_prior.shape[1:]
-        return as_array(np.stack([state * size + own for size, own in zip(sizes, types, strict=True)]))
+        seen = np.stack([state * size + own for size, own in zip(sizes, types, strict=True)])
+        return seen if namespace(self.type_prior) is np else as_array(seen)
 
     def world_initial(self):
         """``ν(s) μ(θ|s)``."""
@@ -126,7 +129,7 @@ class PublicPrivateGame(AbstractWorldStateGame):
 
     def spread(self, over_targets):
         """Types drawn anew: a law over public states becomes one over worlds."""
-        joint = over_targets[..., None] * jnp.expand_dims(
+        joint = over_targets[..., None] * namespace(over_targets).expand_dims(
             self._types_given_state(), tuple(range(over_targets.ndim - 1))
         )
         return joint.reshape(*over_targets.shape[:-1], self._num_worlds)
@@ -134,7 +137,9 @@ class PublicPrivateGame(AbstractWorldStateGame):
     def gather(self, over_worlds):
         """``Σ_θ μ(θ|s) f(s, θ)``."""
         prior = self._types_given_state()
-        return jnp.einsum("...sk,sk->...s", over_worlds.reshape(*over_worlds.shape[:-1], *prior.shape), prior)
+        return namespace(over_worlds).einsum(
+            "...sk,sk->...s", over_worlds.reshape(*over_worlds.shape[:-1], *prior.shape), prior
+        )
 
     def discount_factor(self):
         """γ."""

@@ -1,4 +1,4 @@
-"""The first few small problems of a shape, by the same methods on numpy arrays: nothing is compiled for them."""
+"""The first few small problems of a size, by the same methods on numpy arrays: nothing is compiled for them."""
 
 from typing import Any
 
@@ -11,11 +11,14 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.problem import Problem, is_early
+from hqre_jax.solvers import KrylovBranch
 from hqre_jax.solvers._loop import iterate
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solving._choice import choice
 from hqre_jax.solving._steps import answer_of, found_by
 
+# Padded policy entries up to which numpy's dense Jacobians cost less than programs with Krylov iterations.
+_DENSE = 256
 # Steps that take numpy about as long as a program takes to compile.
 _MOST_STEPS = 300
 
@@ -34,7 +37,7 @@ def early_answer(
 
     Returns:
         The name of the method that succeeded and what a solution says, as programs would up to rounding; None where
-        the problem is not one of the first few small ones of its shape, or where no method succeeded in a few steps.
+        the problem is not one of the first few small ones of its size, or where no method succeeded in a few steps.
     """
     if not (method is None or method.speaks_numpy) or not is_early(problem, "auto" if method is None else method.name):
         return None
@@ -42,6 +45,8 @@ def early_answer(
     unique = bounds(centered).unique
     given, plain, first, unique, tol = in_numpy((problem, centered, start, unique, tol))
     for chosen in choice(centered, bool(unique)) if method is None else [method]:
+        if isinstance(chosen, KrylovBranch) and problem.mask.size <= _DENSE:
+            continue
         if not chosen.speaks_numpy:
             break
         limit = min(chosen.default_max_steps if max_steps is None else int(max_steps), _MOST_STEPS)

@@ -45,7 +45,7 @@ def solve(
 ) -> Solution:
     """Compute a heterogeneous quantal response equilibrium, ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
-    The first few small games of a shape are solved in numpy; later ones of many shapes share programs until so many
+    The first few small games of a size are solved in numpy; later ones of many shapes share programs until so many
     were of one shape that it gets its own: answers then differ by rounding, or by what the tolerance allows. ``jit``,
     ``vmap`` and ``grad`` work on this function with every solver; gradients are implicit. Under tracing nothing is
     raised: ask ``sol.successful``.

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._simplex import center
 from hqre_jax.core._types import LogPolicy, Policy, Scalar
-from hqre_jax.equilibrium._linearization import defect, dense_jacobian, drawn_with_slopes
+from hqre_jax.equilibrium._linearization import defect, dense_jacobian, slopes_by_logits
 from hqre_jax.problem import Problem
 
 
@@ -63,12 +63,12 @@ def equation_with_jacobian(
     """``H/√m`` at a point and its Jacobian; in numpy, which differentiates nothing, by its formula."""
     if namespace(point) is not np:
         return dense_jacobian(lambda moved: equation(problem, moved), point)
-    goal, logits = rationality(problem), logits_of(problem, point)
-    scale, (drawn, slopes) = point[-1] / goal, drawn_with_slopes(problem, logits)
-    off = logits - center(scale * drawn + problem.log_reference, problem.mask)
-    columns: Any = np.moveaxis(np.asarray(slopes), (0, 1, 2), (3, 4, 5))
-    valid: Any = np.broadcast_to(problem.mask, columns.shape)
-    by_logits = np.eye(logits.size) - scale * center(columns, valid).reshape(logits.size, -1).T
-    by_position = -center(drawn, problem.mask).ravel() / (goal * unit(problem))
+    goal, logits, mask = rationality(problem), logits_of(problem, point), problem.mask
+    worth, slopes, by_scale = slopes_by_logits(problem.at_scale(point[-1] / goal), logits)
+    off = logits - center(problem.response_to(worth), mask)
+    columns: Any = np.moveaxis(np.asarray(slopes), -1, 0) / problem.tau[..., None]
+    valid: Any = np.broadcast_to(mask, columns.shape)
+    by_logits = np.eye(logits.size) - center(columns, valid).reshape(logits.size, -1).T
+    by_position = -center(by_scale / problem.tau[..., None], mask).ravel() / (goal * unit(problem))
     jacobian: Any = np.column_stack([by_logits, by_position])
     return off.ravel() / unit(problem), jacobian
