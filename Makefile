@@ -45,7 +45,7 @@ $(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
 	$(BIN)/hqre llm train $(LLM_TEAM) --store $(LLM_DEMO)/calls.sqlite --out $@
 
 # A second `make llm-finetune-demo` goes on after the last step that was taken.
-llm-finetune-demo: $(VENV)/.stamp-test  ## an adapter of a language model learns by mirror steps, MINUTES; out/llm-finetune-demo
+llm-finetune-demo: $(VENV)/.stamp-test  ## an adapter of a language model learns by mirror steps; out/llm-finetune-demo
 	$(BIN)/hqre llm models --fetch smollm2-135m
 	$(BIN)/hqre llm finetune $(FINETUNING) --out $(FINETUNING_DEMO)
 	$(BIN)/hqre llm report $(FINETUNING_DEMO)
