@@ -30,9 +30,9 @@ from hqre_jax.games._game import AbstractGame, Continuation, Evaluation, is_game
 
 # Beyond this ratio of payoff range to temperature float64 cannot tell two actions' logits apart.
 _MAX_RATIONALITY = 1e13
-# Numbers of games that numpy answers for (payoffs, probabilities), and questions of one size after which a program is
-# worth its compilation.
-_FEW_NUMBERS, _OFTEN = 512, 30
+# Numbers of games that numpy answers for (payoffs, probabilities), and of those that go on, whose programs take longer
+# to compile; questions of one size after which a program is worth its compilation.
+_FEW_NUMBERS, _FEW_OF_LONG, _OFTEN = 512, 2**13, 30
 
 
 class Problem(eqx.Module):
@@ -202,7 +202,8 @@ def is_early(problem: Problem, what: str) -> bool:
     game = problem.game
     if not game.speaks_numpy or game.num_players < 2 or game.dtype != np.float64:
         return False
-    if sum(leaf.size for leaf in jax.tree.leaves(game) if leaf.dtype == np.float64) > _FEW_NUMBERS:
+    most = _FEW_OF_LONG if game.plays_on else _FEW_NUMBERS
+    if sum(leaf.size for leaf in jax.tree.leaves(game) if leaf.dtype == np.float64) > most:
         return False
     # As many shapes as share a program share a count.
     return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem.rounded(), _OFTEN, what)

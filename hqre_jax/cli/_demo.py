@@ -23,7 +23,7 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import InputError
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.io import CatalogueEntry, list_games, load_game
-from hqre_jax.solving._branch import trace_branch
+from hqre_jax.solving._branch import Branch, trace_branch
 from hqre_jax.solving._solution import Solution
 from hqre_jax.solving._solve import solve
 
@@ -89,27 +89,31 @@ def demo(out: Path, announce: Callable[[str], None] = lambda name: None) -> Repo
     Returns:
         The `Report`; the demonstration succeeded if it has no complaints.
     """
-    rows = _solve_all(announce)
+    # Nearly all the time goes into compiling, which leaves Python's lock to other threads.
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        descent, turning = pool.submit(_mirror_run), pool.submit(_turning_branch)
+        solving = _solve_all(pool, announce)
+        sol, branch = descent.result(), turning.result()
+        drawn = {
+            "convergence.png": (plotting.convergence(sol), sol.result),
+            "branch.png": (plotting.branch(branch), branch.result),
+        }
+        for name, (axes, _) in drawn.items():
+            axes.figure.savefig(out / name)
+            announce(name)
+        rows = solving()
+    results = {row.entry.name: row.sol.result for row in rows} | {name: result for name, (_, result) in drawn.items()}
     complaints = [
-        f"{row.entry.name}: {row.sol.result}: {row.sol.result.message}"
-        for row in rows
-        if row.sol.result != RESULTS.successful
+        f"{name}: {result}: {result.message}" for name, result in results.items() if result != RESULTS.successful
     ]
-    pictures = []
-    for name, draw in (("convergence.png", _convergence), ("branch.png", _branch)):
-        axes, result = draw()
-        if result != RESULTS.successful:
-            complaints.append(f"{name}: {result}: {result.message}")
-        axes.figure.savefig(out / name)
-        pictures.append(out / name)
-        announce(name)
-    return Report(rows, pictures, complaints)
+    return Report(rows, [out / name for name in drawn], complaints)
 
 
-def _solve_all(announce: Callable[[str], None]) -> list[Row]:
-    """All games, those of one shape after each other, since they share one compiled program.
+def _solve_all(pool: ThreadPoolExecutor, announce: Callable[[str], None]) -> Callable[[], list[Row]]:
+    """Begin with all games, those of one shape after each other, since they share one compiled program.
 
-    Nearly all the time goes into compiling, which leaves Python's lock to other threads.
+    Returns:
+        Waits for the rows.
     """
     games = [(entry, load_game(entry.name)) for entry in list_games()]
     groups = defaultdict(list)
@@ -125,9 +129,14 @@ def _solve_all(announce: Callable[[str], None]) -> list[Row]:
             announce(entry.name)
         return rows
 
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        solved = {row.entry.name: row for rows in pool.map(solve_group, groups.values()) for row in rows}
-    return [solved[entry.name] for entry, _ in games]
+    # The catalogue ends with those that take longest.
+    solving = pool.map(solve_group, reversed(groups.values()))
+
+    def rows() -> list[Row]:
+        solved = {row.entry.name: row for rows in solving for row in rows}
+        return [solved[entry.name] for entry, _ in games]
+
+    return rows
 
 
 def citation(source: str) -> str:
@@ -145,15 +154,13 @@ def citation(source: str) -> str:
     return f"{names} {year[0]}"
 
 
-def _convergence():
+def _mirror_run() -> Solution:
     game = load_game("matching_pennies")
-    sol = solve(game, 0.5, solver="mirror_descent", initial_policy=_FAR_START, history=True, throw=False)
-    return plotting.convergence(sol), sol.result
+    return solve(game, 0.5, solver="mirror_descent", initial_policy=_FAR_START, history=True, throw=False)
 
 
-def _branch():
-    branch = trace_branch(load_game("group_polymatrix"), np.inf, _FOLDING, throw=False)
-    return plotting.branch(branch), branch.result
+def _turning_branch() -> Branch:
+    return trace_branch(load_game("group_polymatrix"), np.inf, _FOLDING, throw=False)
 
 
 def demo_tables(report: Report) -> list[Any]:
