@@ -173,7 +173,7 @@ class AbstractWorldStateGame(AbstractGame):
             paid = share(self.at_worlds(bonus), continuation)
             rewards = _average_all(xp.moveaxis(payoffs, 0, -1), policies).T + paid
             targets = solution_of(xp, chain, self.gather(rewards).T).T
-            payoffs = payoffs + gamma * xp.einsum("w...t,it->iw...", transitions, targets)
+            payoffs = gamma * xp.einsum("w...t,it->iw...", transitions, targets) + payoffs
         own = xp.zeros(at_worlds.shape)
         slopes = xp.zeros(moved.shape)
         for i, actions in enumerate(num_actions):
