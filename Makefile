@@ -46,6 +46,7 @@ $(LLM_DEMO)/policy.json: $(LLM_TEAM) | $(VENV)/.stamp-test
 
 # A second `make llm-finetune-demo` goes on after the last step that was taken.
 llm-finetune-demo: $(VENV)/.stamp-test  ## an adapter of a language model learns by mirror steps; out/llm-finetune-demo
+	@mkdir -p $(FINETUNING_DEMO)
 	$(BIN)/hqre llm models --fetch smollm2-135m
 	$(BIN)/hqre llm finetune $(FINETUNING) --out $(FINETUNING_DEMO)
 	$(BIN)/hqre llm report $(FINETUNING_DEMO)

@@ -181,8 +181,7 @@ def mirror_distance(
         >>> turn |= {"states": none, "group": none[:, 0], "score": each, "price": each}  # at one and the same state
         >>> turns, advantages, eta = Turns(**turn, weight=each), jnp.array([[1.0], [-1.0]]), jnp.array(1.0)
         >>> even = jnp.log(jnp.full((1, 1, 2), 0.5))
-        >>> values = jnp.broadcast_to(jnp.array([1.0, -1.0]), even.shape)
-        >>> exact = exact_step(even, even, values, turns.tau, eta)
+        >>> exact = exact_step(even, even, jnp.array([[[1.0, -1.0]]]), jnp.array([[0.5]]), eta)
         >>> left, whole = mirror_distance(LogPolicies(exact, before=even, reference=even), advantages, turns, eta)
         >>> print(whole[:, 0].round(3), bool((left < 1e-6).all()))  # the exact step leaves nothing of the distance
         [0.207 0.207] True
