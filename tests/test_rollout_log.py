@@ -76,6 +76,7 @@ def test_columns_cannot_be_changed():
             r"information_state\[3\]: is 1, where player 1",
         ),
         ({"num_actions": [[2], [0]]}, r"num_actions\[1\]\[0\]: is 0; it must be a whole number, 1 or more"),
+        ({"num_actions": [[10**50], [2]]}, r"num_actions\[0\]\[0\]: is .*; arrays number actions with 64 bits"),
         ({"failed": [0, 1, 0, 1]}, "failed: has type int64; true and false are wanted"),
         ({"episode": [[0, 0], [1, 1]]}, "episode: has 2 axes; a column has one"),
     ],

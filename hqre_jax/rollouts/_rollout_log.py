@@ -369,5 +369,7 @@ def checked_num_actions(num_actions: Any) -> tuple[tuple[int, ...], ...] | None:
         for x, count in enumerate(row):
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
                 raise InputError(f"num_actions[{i}][{x}]", f"is {shown(count)}; it must be a whole number, 1 or more")
+            if count > np.iinfo(np.int64).max:
+                raise InputError(f"num_actions[{i}][{x}]", f"is {shown(count)}; arrays number actions with 64 bits")
         table.append(tuple(int(count) for count in row))
     return tuple(table)
