@@ -82,6 +82,8 @@ def markdown(table: dict[str, Any]) -> str:
     """The document as Markdown."""
     legend = _LEGEND.format(tokens=table["tokens"], questions=table["questions"], wanted=table["seeds"])
     lines = ["# Fine-tuning the embedded model", "", legend]
+    if not table["classes"]:
+        lines += ["", "No seed has been trained by every method yet."]
     for one in table["classes"]:
         seeds = f"{len(one['seeds'])} seed" + ("s" if len(one["seeds"]) > 1 else "")
         lines += ["", f"## {one['task']} / {one['class']}: {seeds}", ""]
