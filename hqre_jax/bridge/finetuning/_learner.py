@@ -198,9 +198,12 @@ class Learner:
 
 def make_optimizer(wanted: Optimizer) -> optax.GradientTransformation:
     """AdamW; gradients are shortened first, and its steps become smaller, where that is wanted."""
-    shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
+
     # Of the number of steps that are taken, not of those that will be: a run that is made longer is the same run.
-    falling = lambda count: wanted.learning_rate / (1 + count / wanted.decay)  # noqa: E731
+    def falling(count: Any) -> Any:
+        return wanted.learning_rate / (1 + count / wanted.decay)
+
+    shortened = optax.clip_by_global_norm(wanted.max_norm) if wanted.max_norm else optax.identity()
     rate = falling if wanted.decay else wanted.learning_rate
     return optax.chain(shortened, optax.adamw(rate, eps=_LEAST, weight_decay=wanted.weight_decay))
 
