@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array
 
 import hqre_jax as hq
+from hqre_jax.core._namespace import namespace
 from hqre_jax.core._simplex import center, span
-from hqre_jax.core._types import LogPolicy, PerPlayer, Scalar, StateValues
+from hqre_jax.core._types import LogPolicy, PerPlayer, StateValues
 from hqre_jax.equilibrium._residual import soft_values
 from hqre_jax.games._world_states import StageGame
 from proofs_check.comparison import Sides
@@ -135,13 +136,10 @@ def _nested_image(case: CertifiedNested, values: Array, key: Any) -> tuple[Array
     return soft_values(stage.evaluate(policy).action_values, problem), error, policy
 
 
-def _nested_norm(values: StateValues, w: PerPlayer) -> Scalar:
-    return jnp.sqrt(jnp.sum(w * jnp.max(jnp.abs(values), axis=1) ** 2))
-
-
-def _norms(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The norm of (e), game by game."""
-    return np.sqrt(np.sum(weights * np.max(np.abs(values), axis=2) ** 2, axis=1))
+def _nested_norm(values: Any, w: Any) -> Any:
+    """The norm of (e), of one game or game by game."""
+    xp = namespace(values)
+    return xp.sqrt(xp.sum(w * xp.max(xp.abs(values), axis=-1) ** 2, axis=-1))
 
 
 @each_game
@@ -175,6 +173,6 @@ def nested_iteration(cases: CertifiedNested, sample: Ends) -> dict[str, Sides]:
     sides = []
     for first, now, second in ((corner, at_corner, close), (ends[0], _nested_image(cases, ends[0], keys), ends[1])):
         then = _nested_image(cases, second, keys)
-        moved = _norms(now[0] - then[0], cases.weights), factor * _norms(first - second, cases.weights)
+        moved = _nested_norm(now[0] - then[0], cases.weights), factor * _nested_norm(first - second, cases.weights)
         sides.append([*moved, now[1] + then[1]])
     return {NESTED: Sides(*(np.stack(part, axis=1) for part in zip(*sides, strict=True)))}
