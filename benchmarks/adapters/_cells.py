@@ -63,4 +63,4 @@ class Cell:
 
 def all_cells() -> list[Cell]:
     """Every run, seed by seed: whatever stops them, whole seeds are a table."""
-    return [Cell(*kind, method, seed) for seed in range(SEEDS) for kind in CLASSES for method in METHODS]
+    return [Cell(*kind, method, seed) for seed in range(SEEDS) for method in METHODS for kind in CLASSES]
