@@ -27,7 +27,7 @@ class RESULTS(StrEnum):
     @property
     def code(self) -> int:
         """The integer that stands for this result inside compiled code."""
-        return list(RESULTS).index(self)
+        return _CODES[self]
 
     @property
     def message(self) -> str:
@@ -69,4 +69,8 @@ class SELECTIONS(StrEnum):
     @property
     def code(self) -> int:
         """The integer that stands for this selection inside compiled code."""
-        return list(SELECTIONS).index(self)
+        return _CODES[self]
+
+
+# Looking for a member among all takes longer than solving a small game.
+_CODES: dict[str, int] = {one: code for kind in (RESULTS, SELECTIONS) for code, one in enumerate(kind)}

@@ -180,9 +180,7 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
             f"has shape {tuple(array.shape)}, where a number, ({players},) per player, ({batch}, {players}) or "
             f"({batch}, 1) per game, or {full} in full is wanted",
         )
-    # Games of one array have one mask: looking at the first says it all.
-    alike = isinstance(mask, np.ndarray) and mask.strides[0] == 0
-    used = xp.any(xp.asarray(mask[:1] if alike else mask), axis=-1)
+    used = xp.any(xp.asarray(distinct(mask)), axis=-1)
     # Asked of what was given, which may be one number.
     if visible and not np.all(np.isfinite(array) & (array > 0)):
         bad = np.argwhere(used & ~(np.isfinite(tau) & (tau > 0)))
@@ -194,6 +192,11 @@ def batch_tau(taus: Any, mask: Any, dtype: Any) -> Any:
     if visible and used.all():
         return tau
     return xp.where(used, tau, xp.ones((), tau.dtype))
+
+
+def distinct(masks: Any) -> Any:
+    """Valid actions of all lanes, or of the first where all have its own: games of one array have one mask."""
+    return masks[:1] if isinstance(masks, np.ndarray) and masks.strides[0] == 0 else masks
 
 
 def _from_payoffs(payoffs: Any) -> tuple[NormalFormGame, Any]:

@@ -19,7 +19,7 @@ from hqre_jax.solvers.batch._evaluation import LaneEvaluation, contracts, evalua
 from hqre_jax.solvers.batch._gauss_seidel import gauss_seidel
 from hqre_jax.solvers.batch._homotopy import follow
 from hqre_jax.solvers.batch._interleaved import interleave, unfused
-from hqre_jax.solvers.batch._lanes import Group
+from hqre_jax.solvers.batch._lanes import Group, distinct
 from hqre_jax.solvers.batch._options import Options
 from hqre_jax.solvers.batch._path import ARRIVED, LIVE, Limits, in_parts
 
@@ -108,7 +108,7 @@ def is_small(group: Group, options: Options) -> bool:
         few
         and len(actions) > 1
         and min(actions) > 1
-        and bool(np.all(np.asarray(group.question.game.action_mask)[..., 0]))
+        and bool(np.all(distinct(np.asarray(group.question.game.action_mask))[..., 0]))
     )
 
 
@@ -129,7 +129,7 @@ def solve_small(group: Group, options: Options, memory: int) -> tuple[dict[str, 
     count, _, *actions = payoffs.shape
     unknowns = sum(a - 1 for a in actions)
     mask = np.asarray(question.game.action_mask)[:, :, 0]
-    everything = mask.all() and len(set(actions)) == 1
+    everything = distinct(mask).all() and len(set(actions)) == 1
     lanes = Work(
         payoffs,
         None if everything else mask,
@@ -169,6 +169,9 @@ def _hopeful(lanes: Work) -> np.ndarray:
         return np.arange(count)
     rows = lanes.payoffs.reshape(count * players, -1)
     with np.errstate(all="ignore"):
+        # No variance is above a quarter of the squared range: two passes often settle it for all.
+        if ((rows.max() - rows.min()) / (2 * lanes.tau.min())) ** 4 < _MUCH:
+            return np.arange(count)
         mean, square = rows @ np.full(rows.shape[1], 1 / rows.shape[1]), np.einsum("ik,ik->i", rows, rows)
         variance = (square / rows.shape[1] - mean * mean).reshape(count, players) / lanes.tau**2
         return np.flatnonzero(variance[:, 0] * variance[:, 1] < _MUCH)
