@@ -10,6 +10,7 @@ Equilibria. By T1 (its corollary) a policy whose regularised operator F has smal
 equilibrium: ``‖π̂ − π*‖_w ≤ ‖span F(π̂)‖_w / 2κ``. So no solver need be trusted.
 """
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -52,6 +53,7 @@ def action_values(problem: hq.Problem, log_policy: LogPolicy) -> ActionValues:
     return center(problem.evaluate(log_policy).action_values, problem.mask)
 
 
+@jax.jit
 def operator(problem: hq.Problem, log_policy: LogPolicy) -> ActionValues:
     """The regularised operator ``F_x(π) = τ_x (log π_x − log ρ_x) − Q_x(π)``, centred; 0 exactly at an HQRE."""
     pull = problem.tau[..., None] * (log_policy - problem.log_reference)

@@ -20,6 +20,7 @@ _ARRIVED = 1e-26
 _POWERS = (1.0, 1.0, 4.0, 16.0)
 
 
+@jax.jit
 def defect(problem: hq.Problem, logits: Float[Array, " n"]) -> Float[Array, " n"]:
     """``z − P(Q/τ + log ρ)``, P removing the mean over actions: 0 at an HQRE with centred logits, else not."""
     z = logits.reshape(problem.mask.shape)

@@ -21,8 +21,8 @@ CHUNK = 2_000
 _GAMES_PER_RUN, _ATTACKS = 200, 3
 # What the adversaries' work takes on one core, compiling included.
 _ADVERSARY, _ADVERSARY_SECONDS = "adversary", 70.0
-# The part of any statement's seconds that goes into compiling.
-_COMPILING = 0.7
+# The part of any statement's seconds that goes into compiling, and that into its figures' programs, which are their own.
+_COMPILING, _FIGURES = 0.7, 0.4
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,11 @@ def _tasks_of(statement: Statement, games: int) -> Iterator[Task]:
     piece = -(-games // chunks)
 
     def task(role: str, part: str, num: int) -> Task:
-        group = _ADVERSARY if role == "adversary" else statement.group or statement.name
-        seconds = _ADVERSARY_SECONDS if group == _ADVERSARY else statement.seconds
+        group, seconds = statement.group or statement.name, statement.seconds
+        if role == "adversary":
+            group, seconds = _ADVERSARY, _ADVERSARY_SECONDS
+        elif role == "figure":
+            group, seconds = f"{statement.name}-figures", _FIGURES * statement.seconds
         return Task(statement.name, role, part, num, group, seconds)
 
     for chunk in range(chunks):
