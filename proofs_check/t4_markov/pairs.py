@@ -43,6 +43,7 @@ def policy_of(problem: hq.Problem, z: ActionValues) -> LogPolicy:
     return problem.log_policy(z / problem.tau[..., None] + problem.log_reference)
 
 
+@jax.jit
 def backup(problem: hq.Problem, log_policy: LogPolicy, values: StateValues) -> ActionValues:
     """``Q(V, π)``."""
     game = problem.game
