@@ -62,10 +62,11 @@ def markdown(results: Sequence[Result], machine: dict[str, Any], when: str) -> s
     least = f"{many}one where a run takes more than {PATIENCE:g} s"
     lines = [
         f"{machine['processor']}, {cores}, {machine['device']}, {when[:10]}; {least}; "
+        "first: compiling and one run; MB: memory that a run adds; "
         "wrong: games that fail the residual or lie off the principal branch.",
         "",
-        "| case | hqre_jax | ms | wrong | fastest peer | ms | wrong | times as fast |",
-        "|---|---|--:|--:|---|--:|--:|--:|",
+        "| case | hqre_jax | ms | first, s | MB | wrong | fastest peer | ms | first, s | MB | wrong | times as fast |",
+        "|---|---|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|",
     ]
     for result in results:
         own, peers = _parted(result.measurements)
@@ -74,7 +75,7 @@ def markdown(results: Sequence[Result], machine: dict[str, Any], when: str) -> s
         peer = min(peers, key=lambda m: m.seconds_per_game, default=None)
         if ours is None:
             continue
-        cells = [result.case.label, *_cells(ours), *(("–", "–", "–") if peer is None else _cells(peer))]
+        cells = [result.case.label, *_cells(ours), *(("–",) * 5 if peer is None else _cells(peer))]
         ratio = "–" if peer is None else f"{peer.seconds_per_game / ours.seconds_per_game:.3g}"
         lines.append(f"| {' | '.join([*cells, ratio])} |")
     return "\n".join(lines) + "\n"
@@ -129,6 +130,8 @@ def _wrong(m: Measurement) -> int:
     return (m.failures or 0) + (m.off_branch or 0)
 
 
-def _cells(m: Measurement) -> tuple[str, str, str]:
+def _cells(m: Measurement) -> tuple[str, ...]:
     of = "" if not _wrong(m) else f" of {m.num_games:,}"
-    return m.entrant.removeprefix(f"{_OWN} "), f"{1e3 * m.median_seconds:.3g}", f"{_wrong(m)}{of}"
+    memory = "–" if m.added_bytes is None else f"{m.added_bytes / 1e6:.0f}"
+    name, spent = m.entrant.removeprefix(f"{_OWN} "), f"{1e3 * m.median_seconds:.3g}"
+    return name, spent, f"{m.first_seconds:.2g}", memory, f"{_wrong(m)}{of}"
