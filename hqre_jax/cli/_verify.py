@@ -40,8 +40,8 @@ def verify(arguments: Namespace) -> int:
     """
     games = number(arguments.games, "games", int, "a whole number, 1 or more")
     seed = number(arguments.seed, "seed", int, "a whole number, 0 or more")
-    if games is not None and games < 1:
-        raise InputError("games", f"is {games}; at least 1 is wanted")
+    if games is not None and not 1 <= games < 2**31:
+        raise InputError("games", f"is {games}; a whole number from 1 to 2^31 − 1 is wanted")
     if seed is not None and not 0 <= seed < 2**63:
         raise InputError("seed", f"is {seed}; a whole number from 0 to 2^63 − 1 is wanted")
     statements = _asked(arguments.theorem)
