@@ -19,7 +19,6 @@ from benchmarks.llm._stages import REHEARSAL, RESULTS, Refused, Unfinished, eval
 from benchmarks.llm._table import build_table, markdown
 from benchmarks.llm._two_digits import TwoDigits
 from hqre_jax.bridge import models
-from hqre_jax.bridge.models import AbstractModel
 from hqre_jax.bridge.report import write_report
 from hqre_jax.bridge.store import Budget, Store, StoredModel, export_archive, import_archive
 from hqre_jax.cli._jax import enable_double_precision
@@ -123,10 +122,11 @@ def _models(protocol: Protocol, seconds: float | None, store: Store, path: Path)
             recorded = [identity for shown, identity in store.models() if shown == name]
             if not recorded:
                 raise Unfinished(f"nothing of {name} is recorded")
-            model: AbstractModel = models.load(f"replay:{path}#{recorded[0]}")
+            model = models.load(f"replay:{path}#{recorded[0]}")
             found[name] = StoredModel(model, store, Budget(calls=0))
         else:
-            found[name] = StoredModel(TwoDigits(models.load(name)), store, Budget(seconds=seconds))
+            model = models.load(name, folder=protocol.team_path.parent)
+            found[name] = StoredModel(TwoDigits(model), store, Budget(seconds=seconds))
     return found
 
 

@@ -44,12 +44,13 @@ def finetune(arguments: Namespace) -> int:
     folder = Path(arguments.out)
     by_first(lambda: check_folder(folder.parent, "out"))
     by_first(lambda: refuse_folder_of("plan.json", folder, "an evaluation"))
-    model = None if config.model.startswith(_ELSEWHERE) else load(config.model, dtype=config.dtype)
+    beside = Path(arguments.config).parent
+    near = beside if arguments.model is None else Path()
+    model = None if config.model.startswith(_ELSEWHERE) else load(config.model, folder=near, dtype=config.dtype)
     if not isinstance(model, LocalModel):
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
         raise InputError("model", f"is {config.model!a}; {wanted}")
     official = {} if arguments.data is None else data_files(arguments.data, [task.name for task in config.tasks])
-    beside = Path(arguments.config).parent
     try:
         run = Run(config, model, folder, beside, _grid(arguments), _rollouts(arguments), official)
     except InputError as error:

@@ -53,6 +53,11 @@ def data_files(name: str, tasks: list[str]) -> dict[str, Path]:
     return found
 
 
+def paths_of_models(arguments: Namespace) -> Path:
+    """What paths in the names of models are relative to: the team file that they are in, not so with --model."""
+    return Path(arguments.team).parent if arguments.model is None else Path()
+
+
 @contextmanager
 def stored_models(team: "Team", arguments: Namespace) -> "Iterator[tuple[Store, dict[str, StoredModel]]]":
     """The store and the team's models by name, each behind it; they share one budget.
@@ -71,7 +76,7 @@ def stored_models(team: "Team", arguments: Namespace) -> "Iterator[tuple[Store, 
     budget, run, loaded = budget_of(arguments), uuid.uuid4().hex, dict[str, AbstractModel]()
     for name in names:
         options = {"base_url": arguments.base_url} if name.startswith("openai:") and arguments.base_url else {}
-        loaded[name] = load(name, **options)
+        loaded[name] = load(name, folder=paths_of_models(arguments), **options)
     with Store(arguments.store) as store:
         yield store, {name: StoredModel(model, store, budget, run=run) for name, model in loaded.items()}
 

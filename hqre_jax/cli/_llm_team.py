@@ -11,7 +11,15 @@ from rich.text import Text
 
 from hqre_jax.cli._inputs import check_folder, number
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._llm_options import budget_of, progress, same_again, say, stored_models, whole
+from hqre_jax.cli._llm_options import (
+    budget_of,
+    paths_of_models,
+    progress,
+    same_again,
+    say,
+    stored_models,
+    whole,
+)
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -133,7 +141,7 @@ def _recorded(arguments: Namespace, team: "Team", store: "Store") -> "dict[str, 
     there, found = store.models(), dict[str, AbstractModel]()
     for name in dict.fromkeys(agent.model for agent in team.agents):
         if name.startswith("replay:"):
-            found[name] = load(name)
+            found[name] = load(name, folder=paths_of_models(arguments))
             continue
         own = [identity for shown, identity in there if shown == name]
         if arguments.base_url is not None and name.startswith("openai:"):

@@ -124,6 +124,12 @@ def test_a_model_by_name_with_its_adapter(tmp_path):
     assert same.startswith(plain.identity + "+lora@")
     louder = models.load(f"hf:{TINY / 'qwen2'}+{changed(tmp_path, lora_alpha=16)}").identity
     assert len({plain.identity, same, louder}) == 3
+    # In a team file paths begin where the file lies; what a model is called is what is written there.
+    near = models.load("hf:tiny_models/qwen2+tiny_adapter", folder=DATA)
+    assert (near.name, near.identity) == ("hf:tiny_models/qwen2+tiny_adapter", same)
+    assert models.load(f"hf:{TINY / 'qwen2'}+{copy}", folder=DATA).identity == same
+    with pytest.raises(InputError, match=f"'{DATA}/nowhere' is no folder of an adapter"):
+        models.load("hf:tiny_models/qwen2+nowhere", folder=DATA)
 
 
 @pytest.mark.parametrize(

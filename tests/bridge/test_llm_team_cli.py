@@ -160,6 +160,18 @@ def test_training_says_whose_replies_a_store_has(capsys, team):
     assert "there are: openai:m at http://one/v1, openai:m at http://two/v1" in err
 
 
+def test_paths_of_models_begin_beside_the_team_file(capsys, monkeypatch, team):
+    """Those of --model where one stands, like all that is typed."""
+    seen = []
+    monkeypatch.setattr(models, "load", lambda name, **options: seen.append((name, options["folder"])) or team)
+    Path("below").mkdir()
+    for name in ("team.toml", "mine.csv"):
+        Path(name).rename(Path("below") / name)
+    collect = ("collect", "below/team.toml", "--store", "s.sqlite")
+    assert run(capsys, *collect)[0] == run(capsys, *collect, "--model", "other")[0] == 0
+    assert seen == [("scripted", Path("below")), ("other", Path())]
+
+
 @pytest.mark.parametrize(
     "argv",
     [

@@ -28,6 +28,7 @@ class Source:
         has_weights: Whether its weights are installed separately, by `fetch`.
         takes_adapters: Whether a name may go on with "+FOLDER", an adapter in PEFT's files; `load` then gives a
             `LocalModel`.
+        has_path: Whether the argument is the path of a file or folder.
 
     Example:
         >>> from hqre_jax.bridge.models import Source
@@ -41,23 +42,27 @@ class Source:
     module: str
     has_weights: bool = False
     takes_adapters: bool = False
+    has_path: bool = False
 
     @property
     def scheme(self) -> str:
         """The part of the name before the colon."""
         return _scheme(self.name)
 
-    def split(self, name: str) -> tuple[str, str | None]:
-        """A model's argument and its adapter's folder, if any.
+    def split(self, name: str, folder: str | Path = ".") -> tuple[str, str | None]:
+        """A model's argument and its adapter's folder, if any; paths that are not absolute begin in the folder given.
 
         A path may have a "+" of its own: the adapter follows the first one before which there is something.
         """
         argument = name[len(self.scheme) :].removeprefix(":")
         for plus in re.finditer(r"\+", argument) if self.takes_adapters else ():
-            path = argument[: plus.start()]
-            if not path or Path(path).expanduser().exists():
-                return path, argument[plus.end() :]
-        return argument, None
+            path, adapter = argument[: plus.start()], argument[plus.end() :]
+            if not path or Path(_beside(path, folder)).expanduser().exists():
+                return self._placed(path, folder), _beside(adapter, folder)
+        return self._placed(argument, folder), None
+
+    def _placed(self, argument: str, folder: str | Path) -> str:
+        return _beside(argument, folder) if self.has_path else argument
 
     def call(self, function: str) -> Callable[..., Any]:
         """A function of the source's module."""
@@ -78,6 +83,7 @@ _SOURCES = [
         "a local Hugging Face folder or GGUF file of Llama or Qwen2 architecture; +FOLDER adds an adapter",
         "hqre_jax.bridge.models._checkpoint",
         takes_adapters=True,
+        has_path=True,
     ),
     Source(
         "openai:NAME",
@@ -88,6 +94,7 @@ _SOURCES = [
         "replay:STORE",
         "a recorded store, or an archive of one, answers instead of a model",
         "hqre_jax.bridge.models._replay",
+        has_path=True,
     ),
 ]
 
@@ -139,13 +146,14 @@ def fetch(name: str = "smollm2-135m") -> str:
     return source.call("fetch")()
 
 
-def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
+def load(name: str = "smollm2-135m", *, folder: str | Path = ".", **options: Any) -> AbstractModel:
     """Load a model.
 
     Args:
         name: One of the names that `available` lists, with its argument filled in, for instance "hf:models/qwen2".
             After a local one's name may stand "+" and the folder of an adapter in PEFT's files, which is merged into
             its weights: "smollm2-135m+runs/solver".
+        folder: What paths in the name are relative to; for the names of a team file, the folder of that file.
         **options: What the kind of model takes; for local ones ``dtype`` and ``max_batch``.
 
     Returns:
@@ -162,7 +170,7 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
         '2 + 3 = 5'
     """
     source = _find(name)
-    argument, adapter = source.split(name)
+    argument, adapter = source.split(name, folder)
     if (":" in source.name) != bool(argument) or adapter == "":
         raise InputError("model", f"{name!r} should read {source.name}" + "[+FOLDER]" * source.takes_adapters)
     try:
@@ -170,7 +178,11 @@ def load(name: str = "smollm2-135m", **options: Any) -> AbstractModel:
         for option in options.keys() - signature(loader).parameters.keys():
             raise InputError("model", f"{name!r} has no option {option!r}")
         model = loader(argument, **options)
-        return model if adapter is None else adapted(model, adapter)
+        if adapter is not None:
+            model = adapted(model, adapter)
+        if source.takes_adapters:
+            model.name = name  # as it was given, wherever that lies
+        return model
     except ImportError as error:
         raise InputError("model", f"{name!r} needs the package {error.name}: pip install 'hqre-jax[llm]'") from error
 
@@ -185,3 +197,9 @@ def _find(name: str) -> Source:
 
 def _scheme(name: str) -> str:
     return re.split(r"[:+]", name, maxsplit=1)[0]
+
+
+def _beside(path: str, folder: str | Path) -> str:
+    """The path, spelt as it was: a recording's may go on with "#" and a name that is none."""
+    here = not path or Path(path).expanduser().is_absolute() or Path(folder) == Path()
+    return path if here else f"{folder}/{path}"
