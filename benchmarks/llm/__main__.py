@@ -44,11 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     what.add_argument("--rehearse", action="store_true", help="evaluate on the questions of dev; test stays closed")
     parser.add_argument("--seconds", type=float, metavar="S", help="begin no call later than this; 0 asks nothing")
     parser.add_argument("--anew", action="store_true", help="train and play again; take in nothing but recorded calls")
-    parser.add_argument("--out", type=Path, default=Path("out/llm"), metavar="DIR", help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="(default: out/ and the name of the protocol's folder)")
     parser.add_argument("--protocol", type=Path, default=SHIPPED, metavar="FILE", help="(default: the published one)")
     arguments = parser.parse_args(argv)
     try:
         protocol = read_protocol(arguments.protocol)
+        arguments.out = arguments.out or Path("out", protocol.path.resolve().parent.name)
         if arguments.plan:
             print(described(protocol, costs(protocol)), end="")
             return 0

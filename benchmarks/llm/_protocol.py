@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from hqre_jax.bridge import baselines
-from hqre_jax.bridge._toml import amount, mapping, one_of, read_document, text, whole, words
+from hqre_jax.bridge._toml import Table, amount, mapping, one_of, read_document, text, whole, words
 from hqre_jax.bridge.coordination import _offline
 from hqre_jax.bridge.team import Team, read_team
 from hqre_jax.core._types import InputError
@@ -65,6 +65,11 @@ class Protocol:
         return hashlib.sha256(text.encode("ascii")).hexdigest()
 
     @property
+    def command(self) -> str:
+        """What is typed to go on with it."""
+        return COMMAND if self.path == SHIPPED else f"{COMMAND} --protocol {self.path}"
+
+    @property
     def frozen_path(self) -> Path:
         """Where the digest is kept that opens the test questions."""
         return self.path.with_name("frozen.json")
@@ -101,13 +106,21 @@ def read_protocol(path: str | Path = SHIPPED) -> Protocol:
         retrain_prices=table.take("retrain_prices", _amounts, "a list of numbers, 0 or more,"),
         baselines=table.take("baselines", words, "a list of methods"),
         hours=table.take("hours", amount, "a number, 0 or more,"),
-        grids=table.take("grids", mapping, "tables [grids.MODULE]"),
+        grids=_grids(path, table),
     )
     table.finish()
     baselines.find_methods(protocol.baselines)
     for name, there, here in _differences(protocol.grids, code_grids()):
         raise InputError(f"{path}: grids.{name}", f"is {there} there and {here} in the code: make them agree")
     return protocol
+
+
+def _grids(path: Path, table: Table) -> dict[str, Any]:
+    """The protocol's own tables, or those of another protocol that it names."""
+    if not isinstance(table.values.get("grids"), str):
+        return table.take("grids", mapping, "tables [grids.MODULE]")
+    other = path.parent / table.take("grids", text, "tables [grids.MODULE], or the name of a protocol that has them")
+    return read_document(other, "protocol").take("grids", mapping, "tables [grids.MODULE]")
 
 
 def code_grids() -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.llm._protocol import COMMAND, Protocol, closed
+from benchmarks.llm._protocol import Protocol, closed
 from hqre_jax.bridge import models
 from hqre_jax.bridge.baselines import find_methods
 from hqre_jax.bridge.coordination import PublicStates, Samples, collect, load_tasks, read_policy
@@ -66,7 +66,8 @@ def questions(protocol: Protocol, samples: Samples, states: PublicStates, split:
         InputError: They are, because the protocol was changed after it was frozen.
     """
     if split == "test" and (why := closed(protocol)) is not None:
-        raise Unfinished(f"{why}: test questions stay closed (`{COMMAND} --freeze`, and commit what it writes)")
+        remedy = f"`{protocol.command} --freeze`, and commit what it writes"
+        raise Unfinished(f"{why}: test questions stay closed ({remedy})")
     return states.items(split, samples.tasks, protocol.questions if split == "test" else None)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.language_models._measure import wilson
-from benchmarks.llm._protocol import COMMAND, Protocol, closed
+from benchmarks.llm._protocol import Protocol, closed
 from benchmarks.llm._stages import questions
 from hqre_jax.bridge.coordination import PublicStates, Samples
 from hqre_jax.bridge.coordination._collect import cells
@@ -64,10 +64,11 @@ def _evaluation(results: Path) -> dict[str, Any] | None:
 
 
 def _rows(protocol: Protocol, samples: Samples, states: PublicStates, split: Split) -> list[dict[str, Any]]:
-    items, found = questions(protocol, samples, states, split), dict[tuple[int, str], dict[str, Any]]()
+    items, found = questions(protocol, samples, states, split), dict[tuple[int, str, str], dict[str, Any]]()
+    voices = {samples.voice(agent) for agent in samples.team.agents}
     for _, wanted in cells(samples, states, items):
         for (item, ask, _), sample in zip(wanted, samples.get(wanted), strict=True):
-            place = states.class_of(item), ask.choice
+            place = states.class_of(item), ask.agent, ask.choice
             one = found.setdefault(place, {"wanted": 0, "scores": [], "prompt": 0, "completion": 0, "asked": set()})
             one["wanted"] += 1
             usage = sample.said.usage
@@ -78,10 +79,12 @@ def _rows(protocol: Protocol, samples: Samples, states: PublicStates, split: Spl
             one["prompt"] += usage.prompt
             one["completion"] += usage.completion
     rows = []
-    for (number, choice), one in sorted(found.items(), key=lambda pair: pair[0][0]):
+    for (number, agent, choice), one in sorted(found.items(), key=lambda pair: pair[0][0]):
         task, name = states.classes[number]
         there = len(one["scores"])
-        row = {"split": split, "task": task, "class": name, "control": choice, "wanted": one["wanted"], "there": there}
+        who = {"agent": agent} if len(voices) > 1 else {}
+        row = {"split": split, "task": task, "class": name, **who, "control": choice}
+        row |= {"wanted": one["wanted"], "there": there}
         if there:
             score, asked = sum(one["scores"]) / there, len(one["asked"])
             row |= {"questions": asked, "score": score, "interval": list(wilson(score * asked, asked))}
@@ -104,7 +107,7 @@ def markdown(protocol: Protocol, table: dict[str, Any], results: Path) -> str:
             "",
             f"Missing: {'; '.join(table['missing'])}.",
             "",
-            f"    {COMMAND}",
+            f"    {protocol.command}",
             "",
             "goes on where this stopped.",
         ]
@@ -116,7 +119,8 @@ def markdown(protocol: Protocol, table: dict[str, Any], results: Path) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    where = f"| {row['split']} | `{row['task']}` / `{row['class']}` | {row['control']} "
+    who = f" ({row['agent']})" if "agent" in row else ""
+    where = f"| {row['split']} | `{row['task']}` / `{row['class']}` | {row['control']}{who} "
     there = f"{where}| {row['there']} of {row['wanted']} |"
     if not row["there"]:
         return f"{there} – | – | – |"

@@ -4,10 +4,10 @@ import json
 import random
 import shutil
 import subprocess
-import sys
 from functools import partial
 
 import pytest
+from published import check_published
 from scripted import Scripted
 
 import hqre_jax.bridge.evaluation._run as evaluation_run
@@ -64,15 +64,6 @@ def says(request) -> Reply:
     """A digit, right or wrong by chance, and a log-probability with many digits."""
     rng = random.Random(repr(request))
     return Reply(f"The answer is {rng.randrange(4, 7)}.", "stop", Usage(20, 0, 3), (-rng.random(), -0.12345))
-
-
-PUBLISH = """
-import pathlib, sys
-from benchmarks.llm import __main__ as command
-protocol, folder = command.read_protocol(), pathlib.Path(sys.argv[1])
-command.unpack(protocol.recording.with_name(command.PACKED), folder)
-command._publish(protocol, protocol.recording, folder)
-"""
 
 
 @pytest.fixture
@@ -238,6 +229,18 @@ def test_hyper_parameters_of_the_code_are_those_of_the_protocol(small):
             _protocol.read_protocol(path)
 
 
+def test_a_protocol_may_name_another_one_for_its_hyper_parameters(small):
+    folder, _, _ = small
+    whole, other = _protocol.read_protocol(folder / "protocol.toml"), folder / "other.toml"
+    for named, said in (("protocol.toml", None), ("team.toml", "grids"), ("no.toml", "cannot be read")):
+        other.write_text(f'{SMALL}grids = "{named}"', encoding="utf-8")
+        if said is None:
+            assert _protocol.read_protocol(other).digest == whole.digest
+            continue
+        with pytest.raises(InputError, match=f"{named}.*{said}"):
+            _protocol.read_protocol(other)
+
+
 def test_a_frozen_protocol_must_be_committed(small):
     folder, _, _ = small
     git = shutil.which("git")
@@ -307,11 +310,7 @@ def test_log_probabilities_are_kept_to_two_digits():
 def test_every_published_number_is_that_of_recording_and_results(tmp_path):
     """Rows of samples from the recording, and all tables from the plays; what they do not have is listed as missing."""
     assert _protocol.read_protocol().recording.stat().st_size <= MOST_BYTES
-    # As users run it: with every annotation checked it would take three times as long.
-    command = [sys.executable, "-c", PUBLISH, str(tmp_path)]
-    subprocess.run(command, cwd=PUBLISHED.parents[1], check=True, stdout=subprocess.DEVNULL)
-    for name in ("table.json", "table.md"):
-        assert (tmp_path / name).read_text(encoding="utf-8") == (PUBLISHED / name).read_text(encoding="utf-8")
+    check_published(tmp_path, _protocol.SHIPPED)
     published = json.loads((PUBLISHED / "table.json").read_text(encoding="utf-8"))
     complete = published["evaluation"] is not None and published["evaluation"]["whole"]
     assert published["missing"] or complete
