@@ -16,7 +16,7 @@ from sphinx.cmd.build import main as sphinx_build
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("docs/**/*.md", "docs/*.png", "docs/scripts/*", "notebooks/*.py", "C*.md")
-PAGES += ("benchmarks/*/table.md", "proofs_check/*/statement.md")
+PAGES += ("benchmarks/**/table.md", "proofs_check/*/statement.md")
 _LINK = re.compile(r"(?<=\]\()(?!\w+:)([^)#\s]+)(?=[)#])")
 
 

@@ -1,20 +1,21 @@
 """Both teams side by side: who answers what, score against tokens, and what adapters are worth to a team."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.llm._protocol import read_protocol
+from benchmarks.llm._protocol import COMMAND, read_protocol
 from benchmarks.llm._results import PACKED, unpack
 from benchmarks.llm._stages import POLICY, RESULTS
 from hqre_jax.bridge.coordination import TeamPolicy, read_policy
+from hqre_jax.bridge.evaluation import read_plan
 from hqre_jax.bridge.report import Data, Resampling, read_evaluation
-from hqre_jax.bridge.report._data import OURS
+from hqre_jax.bridge.report._data import OURS, Plays
 from hqre_jax.bridge.report._statistics import gain
 
 FOLDER = Path(__file__).parent
-TEAMS = ("trained", "untrained")
+TEAMS, PROTOCOL = ("trained", "untrained"), "protocol.toml"
 
 _LEGEND = """\
 Three agents of the embedded model, each with an adapter trained on another class (`trained`), and the same game for
@@ -26,33 +27,62 @@ Probability with which each agent takes each control, and its temperature, in th
 budgets may take another one, solved again at other prices."""
 
 
+@dataclass(frozen=True)
+class _Shipped:
+    """What ships of a team; None for what is not there yet.
+
+    Attributes:
+        policy: DICE-PC's, at the team's own prices.
+        data: The evaluation.
+    """
+
+    policy: TeamPolicy | None
+    data: Data | None
+
+    @property
+    def missing(self) -> str | None:
+        """What is not there, in words."""
+        if self.data is None:
+            return "the policy" if self.policy is None else "the evaluation"
+        return None if self.data.whole else "a part of the evaluation"
+
+
 def build_table() -> dict[str, Any]:
     """Every number, from the results that ship.
 
     Returns:
-        A JSON-like document: the budgets, and by team its policy, its methods, and DICE-PC's gain over each of them.
+        A JSON-like document: by team what is missing, its policy, its methods with DICE-PC's gain over each, and method
+        by method what adapters are worth, once both teams have been evaluated.
     """
     with TemporaryDirectory() as name:
         found = {team: _read(team, Path(name, team)) for team in TEAMS}
-    trained, untrained = (data for _, data in found.values())
-    resampling = Resampling(trained.kinds, trained.plan.seeds)
-    teams = {
-        team: {"policy": _policy(policy), "methods": _methods(data, resampling)}
-        for team, (policy, data) in found.items()
-    }
+    trained, untrained = (one.data if one.missing is None else None for one in found.values())
     worth = [
-        {"method": method, "budget": number, **asdict(gain(*(resampling.means(one.scores) for one in pair)))}
-        for (method, number), ours in trained.plays.items()
-        if (other := untrained.plays.get((method, number))) is not None
-        for pair in [(ours, other)]
+        {"method": method, "budget": budget, **_gain(trained, ours, untrained.plays[method, budget])}
+        for (method, budget), ours in (trained.plays.items() if trained and untrained else ())
+        if untrained and (method, budget) in untrained.plays
     ]
-    return {"budgets": list(trained.plan.budgets), "teams": teams, "worth": worth}
+    return {
+        "budgets": list(read_protocol(FOLDER / TEAMS[0] / PROTOCOL).token_budgets),
+        "missing": {team: one.missing for team, one in found.items() if one.missing is not None},
+        "policies": {team: _policy(one.policy) for team, one in found.items() if one.policy is not None},
+        "methods": {team: _methods(one.data) for team, one in found.items() if one.data is not None},
+        "worth": worth,
+    }
 
 
-def _read(team: str, folder: Path) -> tuple[TeamPolicy, Data]:
-    protocol = read_protocol(FOLDER / team / "protocol.toml")
-    unpack(protocol.recording.with_name(PACKED), folder)
-    return read_policy(folder / POLICY), read_evaluation(folder / RESULTS)
+def _read(team: str, folder: Path) -> _Shipped:
+    unpack(read_protocol(FOLDER / team / PROTOCOL).recording.with_name(PACKED), folder)
+    return _Shipped(
+        read_policy(folder / POLICY) if (folder / POLICY).exists() else None,
+        None if read_plan(folder / RESULTS) is None else read_evaluation(folder / RESULTS),
+    )
+
+
+def _gain(data: Data, ours: Plays, theirs: Plays) -> dict[str, float]:
+    """What some plays are above others of the same questions and seeds."""
+    resampling = Resampling(data.kinds, data.plan.seeds)
+    return asdict(gain(resampling.means(ours.scores), resampling.means(theirs.scores)))
 
 
 def _policy(policy: TeamPolicy) -> list[dict[str, Any]]:
@@ -68,8 +98,8 @@ def _policy(policy: TeamPolicy) -> list[dict[str, Any]]:
     ]
 
 
-def _methods(data: Data, resampling: Resampling) -> list[dict[str, Any]]:
-    rows = []
+def _methods(data: Data) -> list[dict[str, Any]]:
+    resampling, rows = Resampling(data.kinds, data.plan.seeds), list[dict[str, Any]]()
     for method in data.plan.methods:
         for number in range(len(data.plan.budgets)):
             plays, ours = data.plays.get((method, number)), data.plays.get((OURS, number))
@@ -78,7 +108,7 @@ def _methods(data: Data, resampling: Resampling) -> list[dict[str, Any]]:
             row = {"method": method, "budget": number, "tokens": float(resampling.means(plays.tokens)[0])}
             row["score"] = asdict(resampling.estimate(plays.scores))
             if method != OURS and ours is not None:
-                row["behind"] = asdict(gain(resampling.means(ours.scores), resampling.means(plays.scores)))
+                row["behind"] = _gain(data, ours, plays)
             rows.append(row)
     return rows
 
@@ -86,29 +116,30 @@ def _methods(data: Data, resampling: Resampling) -> list[dict[str, Any]]:
 def markdown(table: dict[str, Any]) -> str:
     """The document as Markdown."""
     lines = ["# A team of specialists", "", _LEGEND]
-    for team in TEAMS:
-        lines += ["", f"## Who answers what: {team}", "", *([_POLICY, ""] if team == TEAMS[0] else [])]
-        rows = table["teams"][team]["policy"]
+    for team, what in table["missing"].items():
+        lines += ["", f"Missing of `{team}`: {what}. This goes on with it:", ""]
+        lines += [f"    {COMMAND} --protocol benchmarks/specialists/{team}/{PROTOCOL}"]
+    for number, (team, rows) in enumerate(table["policies"].items()):
         menu = list(rows[0]["probabilities"])
+        lines += ["", f"## Who answers what: {team}", "", *([] if number else [_POLICY, ""])]
         lines += [f"| class | agent | {' | '.join(menu)} | τ |", "| --- | --- |" + " --- |" * (len(menu) + 1)]
         lines += [
             f"| {row['class']} | {row['agent']} | {' | '.join(f'{p:.3f}' for p in row['probabilities'].values())} "
             f"| {row['tau']:.4f} |"
             for row in rows
         ]
-    for number, budget in enumerate(table["budgets"]):
+    teams = table["methods"]
+    for number, budget in enumerate(table["budgets"] if teams else ()):
         lines += ["", f"## Up to {budget:g} tokens a question", ""]
-        lines += ["| method | " + " | ".join(f"{team} | tokens | `{OURS}` less it" for team in TEAMS) + " | adapters |"]
-        lines += ["| --- |" + " --- |" * 7]
-        own = [
-            {row["method"]: row for row in table["teams"][team]["methods"] if row["budget"] == number} for team in TEAMS
-        ]
-        worth = {row["method"]: row for row in table["worth"] if row["budget"] == number}
-        for method in dict.fromkeys(name for rows in own for name in rows):
-            cells = [cell for rows in own for cell in _cells(rows.get(method))]
+        heads = [f"{team} | tokens | `{OURS}` less it" for team in teams]
+        lines += [f"| method | {' | '.join(heads)} | adapters |", "| --- |" + " --- |" * (3 * len(teams) + 1)]
+        rows, worth = [_within(own, number) for own in teams.values()], _within(table["worth"], number)
+        for method in dict.fromkeys(name for own in rows for name in own):
+            cells = [cell for own in rows for cell in _cells(own.get(method))]
             cells.append(_points(worth[method]) if method in worth else "–")
             lines.append(f"| `{method}` | {' | '.join(cells)} |")
-    lines += ["", "`adapters`: points that the trained team is above the untrained one, method for method."]
+    if teams:
+        lines += ["", "`adapters`: points that the trained team is above the untrained one, method for method."]
     return "\n".join(lines) + "\n"
 
 
