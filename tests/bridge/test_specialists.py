@@ -29,6 +29,23 @@ def test_both_teams_side_by_side():
     assert command.MARKDOWN.read_text(encoding="utf-8") == markdown(published)
 
 
+def test_the_page_quotes_the_table():
+    page = " ".join((FOLDER.parents[1] / "docs" / "finetuning.md").read_text(encoding="utf-8").split())
+    table = build_table()
+    answers = {"sum": "adder", "product": "multiplier", "what_is_below": "multiplier"}
+    for row in table["policies"]["trained"]:
+        most = max(row["probabilities"], key=row["probabilities"].__getitem__)
+        speaks = answers[row["class"].split("/")[1]] == row["agent"]
+        assert most == ("step_by_step" if speaks else "abstain")
+    ours, theirs = ({row["method"]: row for row in table["methods"][team] if not row["budget"]} for team in TEAMS)
+    for score in (ours["dice_pc"]["score"], theirs["dice_pc"]["score"], ours["single"]["score"]):
+        assert "{value:.3f} [{low:.3f}, {high:.3f}]".format(**score).replace("0.", ".") in page
+    (worth,) = (row for row in table["worth"] if (row["method"], row["budget"]) == ("dice_pc", 0))
+    for gain in (worth, ours["single"]["behind"], theirs["single"]["behind"]):
+        low, high = (f"{100 * gain[end]:.1f}".replace("-", "−") for end in ("low", "high"))
+        assert f"{100 * abs(gain['value']):.1f} [{low}, {high}]" in page
+
+
 def test_both_teams_play_the_same_game():
     """But for the models: same questions, budgets, methods, menu and prices."""
     ours, theirs = map(read_protocol, PROTOCOLS)
