@@ -57,17 +57,12 @@ def build_table() -> dict[str, Any]:
     with TemporaryDirectory() as name:
         found = {team: _read(team, Path(name, team)) for team in TEAMS}
     trained, untrained = (one.data if one.missing is None else None for one in found.values())
-    worth = [
-        {"method": method, "budget": budget, **_gain(trained, ours, untrained.plays[method, budget])}
-        for (method, budget), ours in (trained.plays.items() if trained and untrained else ())
-        if untrained and (method, budget) in untrained.plays
-    ]
     return {
         "budgets": list(read_protocol(FOLDER / TEAMS[0] / PROTOCOL).token_budgets),
         "missing": {team: one.missing for team, one in found.items() if one.missing is not None},
         "policies": {team: _policy(one.policy) for team, one in found.items() if one.policy is not None},
         "methods": {team: _methods(one.data) for team, one in found.items() if one.data is not None},
-        "worth": worth,
+        "worth": [] if trained is None or untrained is None else _worth(trained, untrained),
     }
 
 
@@ -77,6 +72,15 @@ def _read(team: str, folder: Path) -> _Shipped:
         read_policy(folder / POLICY) if (folder / POLICY).exists() else None,
         None if read_plan(folder / RESULTS) is None else read_evaluation(folder / RESULTS),
     )
+
+
+def _worth(trained: Data, untrained: Data) -> list[dict[str, Any]]:
+    """What each method is better with adapters than without, within each budget that both keep."""
+    return [
+        {"method": method, "budget": budget, **_gain(trained, ours, untrained.plays[method, budget])}
+        for (method, budget), ours in trained.plays.items()
+        if (method, budget) in untrained.plays
+    ]
 
 
 def _gain(data: Data, ours: Plays, theirs: Plays) -> dict[str, float]:
