@@ -21,7 +21,7 @@ CHUNK = 2_000
 _GAMES_PER_RUN, _ATTACKS = 200, 3
 # What the adversaries' work takes on one core, compiling included.
 _ADVERSARY, _ADVERSARY_SECONDS = "adversary", 70.0
-# The part of any statement's seconds that goes into compiling, and that into its figures' programs, which are their own.
+# Parts of any statement's seconds that go into compiling, and into its figures, whose programs are their own.
 _COMPILING, _FIGURES = 0.7, 0.4
 
 
