@@ -23,11 +23,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-# (number of the block, queries, keys, values) -> attended values, each with the axes (token, head, head_width).
+# (queries, keys, values) -> attended values, each with the axes (token, head, head_width).
 Attend = Callable[
-    [int, Float[Array, "token head width"], Float[Array, "token kv_head width"], Float[Array, "token kv_head width"]],
+    [Float[Array, "token head width"], Float[Array, "token kv_head width"], Float[Array, "token kv_head width"]],
     Float[Array, "token head width"],
 ]
+Rotation = Float[Array, "2 token 1 plane"]  # cosine and sine of every token's angles
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ class Architecture:
         }
 
 
+def rotation(shape: Architecture, positions: Int[Array, " token"]) -> Rotation:
+    """Cosine and sine of every token's angles.
+
+    Args:
+        shape: The decoder's.
+        positions: The place of each token in its sequence.
+    """
+    frequencies = jnp.asarray(shape.frequencies, jnp.float32)
+    angles = positions.astype(jnp.float32)[:, None] * frequencies[None]
+    return shape.rotary_magnitude * jnp.stack([jnp.cos(angles), jnp.sin(angles)])[:, :, None]
+
+
 class Linear(eqx.Module):
     """x ↦ x W + b."""
 
@@ -116,6 +129,24 @@ class Block(eqx.Module):
     mlp_norm: Float[Array, " width"]
     mlp: Mlp
 
+    def __call__(
+        self, shape: Architecture, x: Float[Array, "token width"], turns: Rotation, attend: Attend
+    ) -> Float[Array, "token width"]:
+        """The stream after the block.
+
+        Args:
+            shape: The decoder's.
+            x: The stream before it.
+            turns: The `rotation` of the tokens' positions.
+            attend: Who attends to whom.
+        """
+        h = _norm(x, self.attention_norm, shape.norm_epsilon)
+        query = _rotate(_heads(self.attention.query(h), shape.num_heads), turns)
+        key = _rotate(_heads(self.attention.key(h), shape.num_kv_heads), turns)
+        value = _heads(self.attention.value(h), shape.num_kv_heads)
+        x = x + self.attention.output(attend(query, key, value).reshape(len(x), -1))
+        return x + self.mlp(_norm(x, self.mlp_norm, shape.norm_epsilon))
+
 
 class Decoder(eqx.Module):
     """A decoder: token embedding, blocks, final norm, and the map to logits.
@@ -135,14 +166,14 @@ class Decoder(eqx.Module):
     architecture: Architecture = eqx.field(static=True)
 
     def stream(
-        self, tokens: Int[Array, " token"], positions: Int[Array, " token"], attend: Attend
+        self, tokens: Int[Array, " token"], positions: Int[Array, " token"], attend: Callable[[int], Attend]
     ) -> Float[Array, "token width"]:
         """The stream after the last block, normalised; `logits` reads it.
 
         Args:
             tokens: The tokens.
             positions: The place of each in its sequence.
-            attend: Who attends to whom.
+            attend: Who attends to whom, by the number of the block.
         """
         return self.normalised(self.through(self.embedding[tokens], positions, attend))
 
@@ -150,7 +181,7 @@ class Decoder(eqx.Module):
         self,
         x: Float[Array, "token width"],
         positions: Int[Array, " token"],
-        attend: Attend,
+        attend: Callable[[int], Attend],
         start: int = 0,
         stop: int | None = None,
         rematerialise: bool = False,
@@ -160,22 +191,15 @@ class Decoder(eqx.Module):
         Args:
             x: The stream before them; before the first block it is the tokens' embedding.
             positions: The place of each token in its sequence.
-            attend: Who attends to whom.
+            attend: Who attends to whom, by the number of the block.
             start: The first block.
             stop: The block before which to stop; None for none.
             rematerialise: Whether gradients compute a block's inner values again instead of keeping them.
         """
-        shape = self.architecture
-        rotation = _rotation(shape, positions)
+        turns = rotation(self.architecture, positions)
 
         def one(number: int, block: Block, x: Float[Array, "token width"]) -> Float[Array, "token width"]:
-            h = _norm(x, block.attention_norm, shape.norm_epsilon)
-            query = _rotate(_heads(block.attention.query(h), shape.num_heads), rotation)
-            key = _rotate(_heads(block.attention.key(h), shape.num_kv_heads), rotation)
-            value = _heads(block.attention.value(h), shape.num_kv_heads)
-            attended = attend(number, query, key, value)
-            x = x + block.attention.output(attended.reshape(len(x), -1))
-            return x + block.mlp(_norm(x, block.mlp_norm, shape.norm_epsilon))
+            return block(self.architecture, x, turns, attend(number))
 
         for number, block in list(enumerate(self.blocks))[start:stop]:
             layer = partial(one, number)
@@ -285,15 +309,14 @@ def streams(
     return decoder.normalised(x).reshape(below.shape)
 
 
-def _attend_within(trees: TokenTrees) -> Attend:
-    """Every node attends to those of its sequence so far."""
+def _attend_within(trees: TokenTrees) -> Callable[[int], Attend]:
+    """Every node attends to those of its sequence so far, in every block."""
     rows, nodes = trees.tokens.shape
     here = jnp.arange(nodes, dtype=jnp.int32)
     reader, read = here[None, :, None], here[None, None]
     past = (read == reader) | (read < reader) & (reader < trees.ends[:, None])
 
-    def attend(number, query, key, value):
-        del number
+    def attend(query, key, value):
         query, key, value = (x.reshape(rows, nodes, *x.shape[1:]) for x in (query, key, value))
         grouped = query.reshape(rows, nodes, key.shape[2], -1, key.shape[3])
         scores = jnp.einsum("sqhgd,skhd->shgqk", grouped, key, preferred_element_type=jnp.float32)
@@ -301,7 +324,7 @@ def _attend_within(trees: TokenTrees) -> Attend:
         shares = jax.nn.softmax(scores, axis=-1).astype(value.dtype)
         return jnp.einsum("shgqk,skhd->sqhgd", shares, value).reshape(rows * nodes, -1, key.shape[3])
 
-    return attend
+    return lambda number: attend
 
 
 def _heads(x: Float[Array, "token features"], num_heads: int) -> Float[Array, "token head width"]:
@@ -314,16 +337,7 @@ def _norm(x: Float[Array, "token width"], scale: Float[Array, " width"], epsilon
     return y.astype(x.dtype) * scale[None]
 
 
-def _rotation(shape: Architecture, positions: Int[Array, " token"]) -> Float[Array, "2 token 1 plane"]:
-    """Cosine and sine of every token's angles."""
-    frequencies = jnp.asarray(shape.frequencies, jnp.float32)
-    angles = positions.astype(jnp.float32)[:, None] * frequencies[None]
-    return shape.rotary_magnitude * jnp.stack([jnp.cos(angles), jnp.sin(angles)])[:, :, None]
-
-
-def _rotate(
-    x: Float[Array, "token head width"], rotation: Float[Array, "2 token 1 plane"]
-) -> Float[Array, "token head width"]:
-    cosine, sine = rotation.astype(x.dtype)
+def _rotate(x: Float[Array, "token head width"], turns: Rotation) -> Float[Array, "token head width"]:
+    cosine, sine = turns.astype(x.dtype)
     first, second = jnp.split(x, 2, axis=-1)
     return jnp.concatenate([first * cosine - second * sine, second * cosine + first * sine], axis=-1)

@@ -5,14 +5,16 @@ the row's own length wherever that is possible (see `_generation`), and rows mee
 rows are computed alike for the batch sizes that are used.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from hqre_jax.bridge.models._decoder import Decoder
+from hqre_jax.bridge.models._decoder import Architecture, Block, Decoder, rotation
 
 STRETCH = 64  # positions of a prompt that are read at once, and kept together
 _FEW = -1e30  # a score that no softmax sees; finite, so that a row without any is no NaN
@@ -26,8 +28,8 @@ class Stretch(NamedTuple):
         values: Values.
     """
 
-    keys: Float[Array, "layer kv_head width position"]
-    values: Float[Array, "layer kv_head position width"]
+    keys: Float[np.ndarray, "layer kv_head width position"]
+    values: Float[np.ndarray, "layer kv_head position width"]
 
 
 class Memory(NamedTuple):
@@ -71,14 +73,16 @@ def rows_are_alike(decoder: Decoder) -> bool:
     return jax.default_backend() == "cpu" and single and not any(size % 64 for size in sizes)
 
 
-@jax.jit
 def read_stretches(
     decoder: Decoder,
     tokens: Int[Array, "row token"],
-    past: tuple[Memory, ...],
+    past: Sequence[Memory],
     lengths: Int[Array, " row"],
 ) -> tuple[Stretch, ...]:
     """Read one stretch of several prompts.
+
+    Block by block, all by one program: it is compiled once for a size, in a second, where a program of all blocks
+    takes as many times longer as there are blocks.
 
     Args:
         decoder: The weights.
@@ -90,28 +94,54 @@ def read_stretches(
         The keys and values of each, padded to `STRETCH` positions.
     """
     (rows, width), shape = tokens.shape, decoder.architecture
+    x, positions = _begin_stretches(decoder.embedding, tokens, lengths)
+    read: list[Memory] = []
+    for block, before in zip(decoder.blocks, past, strict=True):
+        x, memory = _read_block(shape, block, x, positions, before, lengths)
+        read.append(memory)
+    size = shape.num_layers, shape.num_kv_heads
+    keys = np.zeros((rows, *size, shape.head_width, STRETCH), x.dtype)
+    values = np.zeros((rows, *size, STRETCH, shape.head_width), x.dtype)
+    for number, memory in enumerate(read):
+        keys[:, number, ..., :width], values[:, number, :, :width] = memory
+    return tuple(Stretch(key.copy(), value.copy()) for key, value in zip(keys, values, strict=True))
+
+
+@jax.jit
+def _begin_stretches(
+    embedding: Float[Array, "vocabulary width"], tokens: Int[Array, "row token"], lengths: Int[Array, " row"]
+) -> tuple[Float[Array, "row_token width"], Int[Array, " row_token"]]:
+    """The stream before the first block, and the places of its tokens."""
+    positions = lengths[:, None] + jnp.arange(tokens.shape[1], dtype=jnp.int32)[None]
+    return embedding[tokens.reshape(-1)], positions.reshape(-1)
+
+
+@partial(jax.jit, static_argnames="shape")
+def _read_block(
+    shape: Architecture,
+    block: Block,
+    x: Float[Array, "row_token width"],
+    positions: Int[Array, " row_token"],
+    past: Memory,
+    lengths: Int[Array, " row"],
+) -> tuple[Float[Array, "row_token width"], Memory]:
+    """The stream of all stretches after a block, and what the block keeps of them."""
+    rows, width = len(lengths), len(positions) // len(lengths)
     here = jnp.arange(width, dtype=jnp.int32)
-    before = jnp.arange(past[0].keys.shape[-1], dtype=jnp.int32)[None] < lengths[:, None]
+    before = jnp.arange(past.keys.shape[-1], dtype=jnp.int32)[None] < lengths[:, None]
     # Of each query head that shares a key, the tokens.
     own = jnp.tile(here[:, None] >= here[None], (shape.num_heads // shape.num_kv_heads, 1))
-    kept: list[tuple[Array, Array]] = []
+    kept: list[Memory] = []
 
-    def attend(number, query, key, value):
+    def attend(query, key, value):
         key, value = (x.reshape(rows, width, *x.shape[1:]) for x in (key, value))
-        key, value = key.transpose(0, 2, 3, 1), value.transpose(0, 2, 1, 3)
-        kept.append((key, value))
+        kept.append(Memory(key.transpose(0, 2, 3, 1), value.transpose(0, 2, 1, 3)))
         grouped = query.reshape(rows, width, shape.num_kv_heads, -1, shape.head_width).transpose(0, 2, 3, 1, 4)
         flat = grouped.reshape(rows, shape.num_kv_heads, -1, shape.head_width)
-        memory = Memory(key, value)
-        attended = _attend_twice(flat, past[number], before[:, None, None], memory, own[None, None])
+        attended = _attend_twice(flat, past, before[:, None, None], kept[0], own[None, None])
         return attended.reshape(grouped.shape).transpose(0, 3, 1, 2, 4).reshape(query.shape)
 
-    positions = lengths[:, None] + here[None]
-    decoder.stream(tokens.reshape(-1), positions.reshape(-1), attend)
-    missing = STRETCH - width
-    keys = jnp.pad(jnp.stack([key for key, _ in kept], axis=1), [*[(0, 0)] * 4, (0, missing)])
-    values = jnp.pad(jnp.stack([value for _, value in kept], axis=1), [*[(0, 0)] * 3, (0, missing), (0, 0)])
-    return tuple(Stretch(keys[row], values[row]) for row in range(rows))
+    return block(shape, x, rotation(shape, positions), attend), kept[0]
 
 
 @partial(jax.jit, donate_argnames="written")
@@ -152,7 +182,7 @@ def take_step(
         )
         return attended.reshape(query.shape)
 
-    logits = decoder.logits(decoder.stream(tokens, lengths + step, attend))
+    logits = decoder.logits(decoder.stream(tokens, lengths + step, lambda number: partial(attend, number)))
     chosen = _choose(logits, sampling)
     log_probs = jnp.take_along_axis(logits, chosen[:, None], axis=1)[:, 0] - jax.nn.logsumexp(logits, axis=1)
     return chosen, log_probs, tuple(updated)

@@ -150,7 +150,7 @@ def lay_out(decoder: Decoder, prompts: Sequence[ReadPrompt], num_rows: int, capa
     shape, dtype = decoder.architecture, decoder.embedding.dtype
     stretches = [
         [
-            ((np.asarray(one.keys), np.asarray(one.values)), end - length, length)
+            (one, end - length, length)
             for one, length, end in zip(
                 prompt.stretches, prompt.lengths, itertools.accumulate(prompt.lengths), strict=True
             )
