@@ -12,6 +12,7 @@ from hqre_jax.bridge.coordination import PublicStates, Samples, collect, load_ta
 from hqre_jax.bridge.coordination._collect import BATCH, cells
 from hqre_jax.bridge.evaluation import Evaluation, Plan, digest
 from hqre_jax.bridge.models import AbstractModel, Failure
+from hqre_jax.bridge.models._replay import ReplayModel
 from hqre_jax.bridge.store import read_recorded
 from hqre_jax.bridge.tasks import Item
 from hqre_jax.bridge.tasks._interface import Split
@@ -49,10 +50,10 @@ def pool(protocol: Protocol, answering: Mapping[str, AbstractModel]) -> tuple[Sa
 
 def recorded(protocol: Protocol, archive: Path) -> dict[str, AbstractModel]:
     """The team's models as an archive has them; one that is not in it has said nothing."""
-    there, found = read_recorded(archive).models(), dict[str, AbstractModel]()
+    recording, found = read_recorded(archive), dict[str, AbstractModel]()
     for name in dict.fromkeys(agent.model for agent in protocol.team.agents):
-        if any(shown == name for shown, _ in there):
-            found[name] = models.load(f"replay:{archive}#{name}")
+        if any(shown == name for shown, _ in recording.models()):
+            found[name] = ReplayModel(recording, name)
         else:
             found[name] = models.from_python(lambda request: Failure("missing", "nothing is recorded"), name)
     return found

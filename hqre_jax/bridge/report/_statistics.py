@@ -100,7 +100,8 @@ class Resampling:
             own = values[:, self._classes[c]]
             known = np.isfinite(own)
             total = np.einsum("rs,sr->r", self._seeds, np.where(known, own, 0.0) @ self._questions[c].T)
-            count = np.einsum("rs,sr->r", self._seeds, known @ self._questions[c].T)
+            # Where nothing is missing, every resample is as large as the sample.
+            count = known.size if known.all() else np.einsum("rs,sr->r", self._seeds, known @ self._questions[c].T)
             with np.errstate(invalid="ignore", divide="ignore"):
                 per_class.append(np.where(count > 0, total / count, np.nan))
         return np.mean(per_class, axis=0)

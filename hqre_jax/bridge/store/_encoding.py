@@ -12,10 +12,13 @@ from typing import Any
 from hqre_jax.bridge.models import Controls, Message, Reply, Request, Usage
 from hqre_jax.core._types import InputError
 
+# Made once: archives are spelt a hundred thousand times.
+_SPELLING = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def to_json(value: Any) -> str:
     """The one spelling of a value: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _SPELLING.encode(value)
 
 
 def encode_request(request: Request) -> str:

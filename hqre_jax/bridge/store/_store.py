@@ -184,7 +184,7 @@ class Store:
     def reply(self, key: str) -> Reply | None:
         """The recorded reply of a call; None where there is none."""
         rows = self._rows(f"SELECT {_COLUMNS} FROM calls WHERE key = ?", key)
-        return self._call(rows[0]).reply if rows else None
+        return self._reply(rows[0]) if rows else None
 
     def calls(self) -> Iterator[Call]:
         """Every finished call, in the order in which they were recorded."""
@@ -354,14 +354,17 @@ class Store:
             return self._connection.execute(statement, values).fetchall()
 
     def _call(self, row: tuple[Any, ...]) -> Call:
-        key, model, identity, request, reply, prompt, cached, completion, known, run, began, seconds, sealed = row
+        key, model, identity, request, *_, run, began, seconds, _ = row
+        return Call(key, model, identity, decode_request(request), self._reply(row), run, began, seconds)
+
+    def _reply(self, row: tuple[Any, ...]) -> Reply:
+        key, _, identity, request, reply, prompt, cached, completion, known, *_, sealed = row
         whole = (
             key_of(identity, request) == key and seal(key, reply, (prompt, cached, completion), bool(known)) == sealed
         )
         if not whole:
             raise damaged(self.name, f"call {key[:12]} is not as it was written")
-        usage = Usage(prompt, cached, completion) if known else None
-        return Call(key, model, identity, decode_request(request), decode_reply(reply, usage), run, began, seconds)
+        return decode_reply(reply, Usage(prompt, cached, completion) if known else None)
 
 
 def _marks(row: Sequence[object]) -> str:
