@@ -11,6 +11,7 @@ import pytest
 import hqre_jax.bridge.evaluation._run as evaluation_run
 from hqre_jax.cli import main
 
+pytestmark = pytest.mark.bookkeeping
 PAGE = (Path(__file__).parents[2] / "docs" / "teams.md").read_text(encoding="utf-8")
 
 
