@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
-from hqre_jax.bounds._matrices import affords_exact, double_difference, doubly_centered
-from hqre_jax.core._namespace import Array, add_up, each, namespace
+from hqre_jax.bounds._matrices import affords_exact, doubly_centered, exact_double_difference
+from hqre_jax.core._namespace import Array, add_up, namespace
 from hqre_jax.core._types import InputError
 from hqre_jax.problem import Problem
 
@@ -45,21 +45,28 @@ class Pairs(NamedTuple):
         rows = xp.broadcast_to(self.row_mask[:, None], shape[:3])
         return rows, xp.broadcast_to(self.col_mask[:, None], (*shape[:2], shape[3]))
 
-    def interaction(self, p: Float[Array, " m"], q: Float[Array, " m"]) -> Float[Array, " m"]:
+    def interaction(self, p: Float[Array, "*c m"], q: Float[Array, "*c m"]) -> Float[Array, "*c m"]:
         """``max_k dd(p u_row + q u_col)``, rounded up; a bound on it where the payoffs are doubly `centered`.
+
+        Multipliers may have further axes before the pairs'.
 
         Rounding: each entry of the sum is wrong by at most eps·top, ``top = p max|u_row| + q max|u_col|``; four
         entries make 4 eps·top, the three subtractions another 4, the centring of the payoffs 2: 16 covers them.
         """
         xp = namespace(self.to_row)
-        total = p[:, None, None, None] * self.to_row + q[:, None, None, None] * self.to_col
-        if affords_exact(total.shape):
-            widest = xp.max(double_difference(total, *self._masks()), axis=1)
+        shape = *p.shape[:-1], *self.to_row.shape
+        to_row, to_col = (xp.broadcast_to(payoff, shape) for payoff in (self.to_row, self.to_col))
+        total = p[..., None, None, None] * to_row + q[..., None, None, None] * to_col
+        if affords_exact(self.to_row.shape):
+            masks = (xp.broadcast_to(mask, (*shape[:-2], mask.shape[-1])) for mask in self._masks())
+            widest = xp.max(exact_double_difference(total, *masks), axis=-1)
         else:
             # Row by row first: that the compiler spreads over the cores.
-            widest = 4.0 * xp.max(xp.max(xp.abs(total), axis=3), axis=(1, 2))
-        top = p * xp.max(xp.abs(self.to_row), axis=(1, 2, 3)) + q * xp.max(xp.abs(self.to_col), axis=(1, 2, 3))
-        return widest + 16 * jnp.finfo(total.dtype).eps * top
+            widest = 4.0 * xp.max(xp.max(xp.abs(total), axis=-1), axis=(-1, -2))
+        of_row, of_col = (
+            xp.broadcast_to(xp.max(xp.abs(payoff), axis=(1, 2, 3)), p.shape) for payoff in (self.to_row, self.to_col)
+        )
+        return widest + 16 * jnp.finfo(total.dtype).eps * (p * of_row + q * of_col)
 
 
 class Interactions(NamedTuple):
@@ -97,21 +104,21 @@ class Interactions(NamedTuple):
 
     def common(self, v: Vector) -> Matrix:
         """``C_xy = ¼ Σ_w P(w) max dd(v_x u_i + v_y u_j)``, rounded up; symmetric with zero diagonal."""
-        parts = self.common_parts(v)[None]
-        return self._summed(parts, parts)[0]
+        parts = self.common_parts(v)
+        return self._summed(parts, parts)
 
     def common_parts(self, v: Vector) -> Float[Array, " m"]:
         """What each pair adds to `common`."""
-        return self._weighted(self._widest(v[None], v))[0]
+        return self._weighted(self._widest(v, v))
 
-    def common_and_pull(self, v: Vector) -> tuple[Matrix, Matrix]:
-        """`common`, and ``v_x ∂C_xy/∂v_x − ½ C_xy``.
+    def common_and_pull(self, v: Float[Array, "*c n"]) -> tuple[Float[Array, "*c n n"], Float[Array, "*c n n"]]:
+        """`common`, and ``v_x ∂C_xy/∂v_x − ½ C_xy``, at every vector of multipliers.
 
         A pair's C is homogeneous of degree 1 in ``(v_x, v_y)``: one derivative gives the other, and the second matrix
         is antisymmetric. A difference quotient is enough, for C is piecewise linear.
         """
         step, xp = jnp.finfo(v.dtype).eps ** (1 / 3), namespace(v)
-        widest, nudged = self._widest(xp.array([[1.0], [1 + step]], v.dtype) * v[None], v)
+        widest, nudged = self._widest(xp.stack([v, (1 + step) * v]), xp.stack([v, v]))
         pull = (nudged - widest) / step - 0.5 * widest
         common, pulls = self._summed(*self._weighted(xp.stack([xp.stack([widest, pull]), xp.stack([widest, -pull])])))
         return common, pulls
@@ -119,13 +126,13 @@ class Interactions(NamedTuple):
     def own(self) -> Matrix:
         """``J_xy = ¼ Σ_w P(w) max dd(u_i)``, rounded up: how strongly y moves x."""
         to_row, to_col = self.own_parts()
-        return self._summed(to_row[None], to_col[None])[0]
+        return self._summed(to_row, to_col)
 
     def own_parts(self) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
         """What each pair adds to `own`: in how strongly its column moves its row, and the other way round."""
         xp, dtype = namespace(self.reach), self.reach.dtype
         one = xp.eye(2, dtype=dtype)[:, :, None]
-        seen = [each(xp, g.interaction, *xp.tile(one, g.rows.size)) for g in self.groups]
+        seen = [g.interaction(*xp.tile(one, g.rows.size)) for g in self.groups]
         to_row, to_col = self._weighted(_joined(seen, xp.zeros((2, 0), dtype)))
         return to_row, to_col
 
@@ -133,16 +140,12 @@ class Interactions(NamedTuple):
         """``Λ_xy = ¼ Σ_w P(w|x) max dd(u_i)``, rounded up."""
         return self.own() / self.reach[:, None]
 
-    def _widest(self, of_rows: Float[Array, "k n"], of_cols: Vector) -> Float[Array, "k m"]:
-        """Interactions of all pairs, under k choices of the row players' multipliers."""
-        xp = namespace(of_cols)
+    def _widest(self, of_rows: Float[Array, "*c n"], of_cols: Float[Array, "*c n"]) -> Float[Array, "*c m"]:
+        """Interactions of all pairs, under multipliers of the row players and of the column players."""
+        seen = [g.interaction(of_rows[..., g.rows], of_cols[..., g.cols]) for g in self.groups]
+        return _joined(seen, namespace(of_rows).zeros((*of_rows.shape[:-1], 0), of_rows.dtype))
 
-        def among(group: Pairs) -> Float[Array, "k m"]:
-            return each(xp, lambda p: group.interaction(p, of_cols[group.cols]), of_rows[:, group.rows])
-
-        return _joined([among(group) for group in self.groups], xp.zeros((len(of_rows), 0), of_cols.dtype))
-
-    def _weighted(self, values: Float[Array, "*k m"]) -> Float[Array, "*k m"]:
+    def _weighted(self, values: Float[Array, "*c m"]) -> Float[Array, "*c m"]:
         """``¼ P(w) ·`` of a quantity of every pair; 0 at those that do not count.
 
         Rounded up for the sums over pairs and the handful of products after them: relative errors of terms that are
@@ -153,12 +156,12 @@ class Interactions(NamedTuple):
         share = xp.tile(0.25 * self.law, rows.size // self.law.size) * up
         return values * xp.broadcast_to(xp.where(self.keep[rows] & self.keep[cols], share, 0.0), values.shape)
 
-    def _summed(self, to_row: Float[Array, "k m"], to_col: Float[Array, "k m"]) -> Float[Array, "k n n"]:
-        """Matrices of k quantities of every pair, given as seen from the row and from the column."""
+    def _summed(self, to_row: Float[Array, "*c m"], to_col: Float[Array, "*c m"]) -> Float[Array, "*c n n"]:
+        """Matrices of quantities of every pair, given as seen from the row and from the column."""
         xp, n, (rows, cols) = namespace(to_row), self.keep.size, self.ends()
-        values = xp.concatenate([to_row, to_col], axis=1)
+        values = xp.concatenate([to_row, to_col], axis=-1).reshape(-1, 2 * rows.size)
         slots = xp.concatenate([rows * n + cols, cols * n + rows])
-        return add_up(xp, values.T, slots, n * n).T.reshape(-1, n, n)
+        return add_up(xp, values.T, slots, n * n).T.reshape(*to_row.shape[:-1], n, n)
 
 
 def _joined(parts: Sequence[Array], nothing: Array) -> Array:

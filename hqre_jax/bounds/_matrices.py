@@ -45,6 +45,16 @@ def double_difference(
         return double_difference(xp.swapaxes(matrix, -1, -2), cols, rows)
     if not affords_exact(matrix.shape):
         return 4.0 * xp.max(xp.abs(doubly_centered(matrix, rows, cols)), axis=(-1, -2))
+    return exact_double_difference(matrix, rows, cols)
+
+
+def exact_double_difference(
+    matrix: Float[Array, "*b r c"], rows: Bool[Array, "*b r"], cols: Bool[Array, "*b c"]
+) -> Float[Array, "*b"]:
+    """`double_difference`, whatever it costs."""
+    xp = namespace(matrix)
+    if matrix.shape[-2] > matrix.shape[-1]:
+        return exact_double_difference(xp.swapaxes(matrix, -1, -2), cols, rows)
     gap = matrix[..., :, None, :] - matrix[..., None, :, :]
     above = xp.max(xp.where(cols[..., None, None, :], gap, -xp.inf), axis=-1)
     # The least of C[a] − C[a'] is minus the largest of C[a'] − C[a].

@@ -164,22 +164,22 @@ def _descend(
     at_once = 2 * count * interactions.work <= _AT_ONCE
     steps = max(1, min(_SEARCH_STEPS, _SEARCH_LIMIT // (2 * count * interactions.work + 1)))
 
-    def scale_of(log_v: Vector) -> Matrix:
-        root = xp.sqrt(xp.exp(log_v) * p)
-        return 0.5 / (root[:, None] * root[None, :])
+    def scale_of(log_v: Float[Array, "*c n"]) -> Float[Array, "*c n n"]:
+        root = xp.sqrt(xp.exp(log_v) * xp.broadcast_to(p, log_v.shape))
+        return 0.5 / (root[..., :, None] * root[..., None, :])
 
     if steps == 1:
         # Only the starts can be afforded.
         return starts, each(xp, lambda v: excess + interactions.common(xp.exp(v)) * scale_of(v), starts, at_once=False)
 
-    def matrices_and_pulls(log_v: Vector) -> tuple[Matrix, Matrix]:
+    def matrices_and_pulls(log_v: Float[Array, "*c n"]) -> tuple[Float[Array, "*c n n"], Float[Array, "*c n n"]]:
         common, pull = interactions.common_and_pull(xp.exp(log_v))
         scale = scale_of(log_v)
-        return excess + common * scale, pull * scale
+        return xp.broadcast_to(excess, scale.shape) + common * scale, pull * scale
 
     def step(k, state):
         log_v, z, first, _, _ = state
-        matrix, pull = each(xp, matrices_and_pulls, log_v, at_once=at_once)
+        matrix, pull = matrices_and_pulls(log_v) if at_once else each(xp, matrices_and_pulls, log_v, at_once=False)
         shift = xp.maximum(xp.max(xp.sum(matrix, axis=2), axis=1), tiny)[:, None]
         gradient = z * xp.einsum("kxy,ky->kx", pull, z)
         gradient = xp.where(keep[None, :] & xp.isfinite(gradient), gradient, 0.0)
