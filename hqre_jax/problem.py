@@ -313,7 +313,10 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
     array = as_float_array(value, field, dtype)
     if array.shape != mask.shape:
         raise InputError(field, f"has shape {tuple(array.shape)}, where {mask.shape} (player, state, action) is wanted")
-    array = jnp.where(mask, array, 0.0)
+    plain = in_numpy((array, mask))
+    array, mask = (array, mask) if plain is None else plain
+    xp = namespace(array)
+    array = xp.where(mask, array, 0.0)
     if concrete(array) and concrete(mask):
         p, valid = np.asarray(array, np.float64), np.asarray(mask)
         bad = np.argwhere(valid & ~(np.isfinite(p) & ((p > 0) if interior else (p >= 0))))
@@ -326,8 +329,9 @@ def full_policy(value: Any, mask: ActionMask, dtype: Any, field: str, *, interio
         if len(off):
             i, x = off[0]
             raise InputError(f"{field}[{i}][{x}]", f"sums to {sums[i, x]:.12g}, not to 1")
-    total = jnp.sum(array, axis=-1, keepdims=True)
-    return array / jnp.where(total > 0, total, 1.0)
+    total = xp.sum(array, axis=-1, keepdims=True)
+    array = array / xp.where(total > 0, total, 1.0)
+    return array if plain is None else as_array(array)
 
 
 def tolerance(tol: float | None, problem: Problem) -> Scalar:

@@ -1,17 +1,19 @@
 """What an equilibrium is and how far a policy is from one: functions of a problem and a policy."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
+import numpy as np
 
-from hqre_jax.core._namespace import namespace
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import namespace, placed, repeat_while
+from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.core._simplex import kl, log_sum_exp, probabilities, safe_log
+from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
-from hqre_jax.problem import Entropy, Problem, full_policy, posed
+from hqre_jax.problem import Entropy, Problem, full_policy, is_early, posed
 
 # Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
 _MAX_IMPROVEMENTS = 200
@@ -33,12 +35,27 @@ def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Proble
     return xp.max(xp.abs(gap))
 
 
-@compiled
+def _early_or_compiled(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """The formula of a problem and a log-policy, in numpy for the first few small problems of a size."""
+    program = compiled(formula)
+
+    @functools.wraps(formula)
+    def call(problem: Problem, log_policy: LogPolicy, **options: Any) -> Any:
+        plain = in_numpy((problem, log_policy)) if is_early(problem, formula.__name__) else None
+        if plain is None:
+            return program(problem, log_policy, **options)
+        with np.errstate(all="ignore"):
+            return as_array(formula(*plain, **options))
+
+    return call
+
+
+@_early_or_compiled
 def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
     return residual_between(log_policy, problem.response_logits(log_policy), problem)
 
 
-@compiled
+@_early_or_compiled
 def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
     return problem.policy(problem.response_logits(log_policy))
 
@@ -48,11 +65,11 @@ def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     return _gap(problem.centered(), log_policy)
 
 
-@compiled
+@_early_or_compiled
 def _gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     evaluation = problem.evaluate(log_policy)
     best = problem.log_policy(problem.response_to(evaluation.action_values))
-    return jnp.sum(evaluation.reach * problem.tau * kl(log_policy, best, problem.mask), axis=-1)
+    return namespace(problem.tau).sum(evaluation.reach * problem.tau * kl(log_policy, best, problem.mask), axis=-1)
 
 
 def logit_response(
@@ -258,45 +275,47 @@ def exploitability(
     hard = tau is None and not isinstance(game, Problem)
     if hard and not isinstance(game, Problem):
         # A hard best response uses no temperature; the payoff range stands in for one.
-        tau = jnp.maximum(game.payoff_range(), 1.0)
+        plain = in_numpy(game) if game.speaks_numpy else None
+        width = (game if plain is None else plain).payoff_range()
+        tau = namespace(width).maximum(width, 1.0)
     problem, log_policy = _posed(game, policy, tau, reference, entropy, continuation)
     if not problem.game.beliefs_ignore_own_policy:
         raise InputError("game", "has beliefs that depend on one's own policy: a best response is no decision process")
     if not hard and problem.continuation == "plain" and problem.game.plays_on:
         raise InputError("continuation", '"plain" pays no entropy in continuation values; use "soft", or tau=None')
-    return _exploitability(problem, log_policy, hard)
+    return _exploitability(problem, log_policy, hard=hard)
 
 
-@compiled
+@_early_or_compiled
 def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
-    mask = problem.mask
+    mask, xp = problem.mask, namespace(problem.tau)
 
     def evaluate(candidate: LogPolicy) -> Evaluation:
-        bonus = jnp.zeros_like(problem.tau) if hard else problem.bonus(candidate)
+        bonus = xp.zeros_like(problem.tau) if hard else problem.bonus(candidate)
         return problem.game.evaluate(candidate, bonus, problem.continuation)
 
     def improve(worth: ActionValues) -> LogPolicy:
         if hard:
-            best = jnp.argmax(jnp.where(mask, worth, -jnp.inf), axis=-1)
-            chosen = jnp.arange(mask.shape[-1])[None, None, :] == best[..., None]
-            return jnp.where(mask & ~chosen, -jnp.inf, 0.0)
+            best = xp.argmax(xp.where(mask, worth, -xp.inf), axis=-1)
+            chosen = xp.arange(mask.shape[-1])[None, None, :] == best[..., None]
+            return xp.where(mask & ~chosen, -xp.inf, 0.0).astype(worth.dtype)
         return problem.log_policy(problem.response_to(worth))
 
     def best_value(i: int) -> Scalar:
         def body(carry):
             candidate, evaluation, _, count = carry
-            candidate = candidate.at[i].set(improve(evaluation.action_values)[i])
+            candidate = placed(xp, candidate, i, improve(evaluation.action_values)[i])
             improved = evaluate(candidate)
-            gained = jnp.max(improved.values[i] - evaluation.values[i])
-            rounding = 16 * jnp.finfo(gained.dtype).eps * jnp.max(jnp.abs(improved.values[i]))
+            gained = xp.max(improved.values[i] - evaluation.values[i])
+            rounding = 16 * jnp.finfo(gained.dtype).eps * xp.max(xp.abs(improved.values[i]))
             return candidate, improved, gained > rounding, count + 1
 
-        start = (log_policy, evaluate(log_policy), jnp.asarray(True), 0)
-        _, evaluation, _, _ = jax.lax.while_loop(lambda c: c[2] & (c[3] < _MAX_IMPROVEMENTS), body, start)
+        start = (log_policy, evaluate(log_policy), xp.asarray(True), 0)
+        _, evaluation, _, _ = repeat_while(xp, lambda c: c[2] & (c[3] < _MAX_IMPROVEMENTS), body, start)
         return evaluation.initial_values[i]
 
-    best = jnp.stack([best_value(i) for i in range(mask.shape[0])])
-    return jnp.maximum(best - evaluate(log_policy).initial_values, 0.0)
+    best = xp.stack([best_value(i) for i in range(mask.shape[0])])
+    return xp.maximum(best - evaluate(log_policy).initial_values, 0.0)
 
 
 def soft_values(action_values, problem: Problem) -> StateValues:
@@ -321,4 +340,6 @@ def _posed(game, policy, tau, reference, entropy, continuation) -> tuple[Problem
 
 
 def _log_policy(problem: Problem, policy: Any, field: str) -> LogPolicy:
-    return safe_log(full_policy(policy, problem.mask, problem.game.dtype, field), problem.mask)
+    full = full_policy(policy, problem.mask, problem.game.dtype, field)
+    plain = in_numpy((full, problem.mask))
+    return safe_log(full, problem.mask) if plain is None else as_array(safe_log(*plain))
