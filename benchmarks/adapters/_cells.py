@@ -9,6 +9,8 @@ from hqre_jax.bridge.finetuning.methods import METHODS
 # Reasoning and planning, where the frozen model is right now and then, and far from what it could be.
 CLASSES = (("arithmetic", "sum"), ("arithmetic", "product"), ("blocksworld", "what_is_below"))
 SEEDS, TOKENS, QUESTIONS = 5, 8_000, 100
+# Of a step: questions, and plays of each.
+ASKED, PLAYS = 8, 4
 REFERENCE = "dice"
 ABLATIONS = ("dice_zero", "dice_common")
 _SETTINGS: dict[str, Any] = {
@@ -24,7 +26,7 @@ _SETTINGS: dict[str, Any] = {
             "tau": {"reasoning": 0.05, "answer": 0.02},
         }
     ],
-    "plays": {"questions": 8, "plays": 4},
+    "plays": {"questions": ASKED, "plays": PLAYS},
     "method_settings": {"eta": 1.0, "inner_steps": 2},
     "adapter": {"rank": 8, "last_layers": 10},
     "optimizer": {"learning_rate": 0.004, "decay": 20, "max_norm": 1.0, "groups": 8},

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.adapters._cells import ABLATIONS, CLASSES, QUESTIONS, REFERENCE, SEEDS, TOKENS, Cell
+from benchmarks.adapters._cells import ABLATIONS, ASKED, CLASSES, PLAYS, QUESTIONS, REFERENCE, SEEDS, TOKENS, Cell
 from benchmarks.adapters._record import Record
 from hqre_jax.bridge.finetuning.methods import METHODS
 from hqre_jax.bridge.report import Estimate, Resampling
@@ -16,11 +16,13 @@ Adapters of the embedded model, trained on one class of questions at a time as l
 enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods
 (`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted}
 seeds a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
-questions and seeds drawn again, the same ones for all methods."""
+questions and seeds drawn again, the same ones for all methods. Nats a step: KL(π_k+1 ‖ π_k) of a
+play's tokens, mean of all steps."""
 _HEAD = (
     "method",
     "accuracy",
     f"`{REFERENCE}` less it",
+    "nats a step",
     "tokens a reply",
     "tokens generated",
     "seconds a run",
@@ -71,11 +73,18 @@ def _row(
         "method": method,
         "accuracy": asdict(resampling.estimate(scores)),
         "behind": asdict(Estimate.of(behind[0], behind[1:])),
+        "moved": float(np.mean([_moved(run) for run in runs])),
         "reply": float(np.mean([run["evaluations"][-1]["generated"] for run in runs])) / QUESTIONS,
         "generated": float(np.mean([run["tokens"][-1] for run in runs])),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "diverged": sum(run["ended"] == "diverged" for run in runs),
     }
+
+
+def _moved(run: dict[str, Any]) -> float:
+    """How far a step moves the law of a play, in nats, mean of all steps."""
+    steps = [sum(kind["moved"] * kind["tokens"] for kind in kinds.values()) for kinds in run["kinds"]]
+    return float(np.mean(steps)) / (ASKED * PLAYS)
 
 
 def markdown(table: dict[str, Any]) -> str:
@@ -97,8 +106,15 @@ def markdown(table: dict[str, Any]) -> str:
 
 def _cells_of(row: dict[str, Any]) -> list[str]:
     beside = "" if row["method"] == REFERENCE else _points(row["behind"])
-    measures = f"{row['reply']:.1f}", f"{row['generated']:,.0f}", f"{row['seconds']:.0f}", str(row["diverged"])
-    return [f"`{row['method']}`", _shown(row["accuracy"]), beside, *measures]
+    lengths = f"{row['moved']:.2f}", f"{row['reply']:.1f}", f"{row['generated']:,.0f}"
+    return [
+        f"`{row['method']}`",
+        _shown(row["accuracy"]),
+        beside,
+        *lengths,
+        f"{row['seconds']:.0f}",
+        str(row["diverged"]),
+    ]
 
 
 def _shown(estimate: dict[str, float]) -> str:
