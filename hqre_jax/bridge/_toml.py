@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from hqre_jax.core._types import InputError
 
 _Entry = TypeVar("_Entry")
+# Kinds of documents, each by the tables that no other has.
+_KINDS = {"agents": "a team file", "roles": "a configuration of fine-tuning"}
 
 
 def read_document(source: str | Path | Mapping[str, Any], name: str, hint: str = "") -> "Table":
@@ -63,6 +65,12 @@ class Table:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"{self.name}: {key}", f"is {value!a:.80}; {wanted} is wanted") from None
+
+    def is_of(self, own: str) -> None:
+        """Refuse a document of another kind, by the tables that only such a one has: ``own`` are those of this kind."""
+        for key, kind in _KINDS.items():
+            if key in self.values and own not in self.values:
+                raise InputError(self.name, f"is {kind}, for it has [[{key}]]; {_KINDS[own]} has [[{own}]]")
 
     def tables(self, key: str, what: str) -> "list[Table]":
         """Tables of one kind, one or more."""

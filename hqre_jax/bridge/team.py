@@ -288,6 +288,7 @@ def read_team(source: str | Path | Mapping[str, Any], model: str | None = None) 
 
 
 def _team(table: Table, model: str | None) -> Team:
+    table.is_of("agents")
     version = table.take("version", lambda value: whole(value, 1), f"the number {VERSION}")
     if version > VERSION:
         raise InputError(f"{table.name}: version", f"is {version}, this one reads {VERSION}: upgrade hqre-jax")

@@ -47,6 +47,8 @@ def refuse_folder_of(other: str, folder: Path, what: str) -> None:
 def data_files(name: str, tasks: list[str]) -> dict[str, Path]:
     """Official data files by task: a folder has files called after tasks, a file is called after its own."""
     path = Path(name)
+    if not path.exists():
+        raise InputError("data", f"{name!a} cannot be read: no such file or directory")
     found = {file.stem: file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if file.stem in tasks}
     if not found:
         raise InputError("data", f"{name!a} has no file called after a task that is asked ({', '.join(tasks)})")

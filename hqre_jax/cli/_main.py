@@ -60,12 +60,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stderr.flush()
             os._exit(INTERRUPTED)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read the output has seen enough. What is still buffered must go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has seen enough
+        _forget_output()
         return DONE
+    except OSError as error:
+        if error.filename is not None or error.strerror is None:
+            raise
+        _forget_output()
+        say(f"output: cannot be written: {error.strerror.lower()}")
+        return BAD_INPUT
     except SystemExit as finished:  # --help and --version
         return int(finished.code or 0)
+
+
+def _forget_output() -> None:
+    """What is still buffered and cannot be written must go nowhere, or Python complains on its way out."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(name: str, cache: bool) -> Callable[[Namespace], int]:

@@ -218,6 +218,7 @@ def read_config(
 
 
 def _config(table: Table, limits: Mapping[str, Any]) -> Config:
+    table.is_of("roles")
     if (version := table.take("version", lambda value: whole(value, 1), f"the number {VERSION}")) > VERSION:
         raise InputError(f"{table.name}: version", f"is {version}, this one reads {VERSION}: upgrade hqre-jax")
     steps = table.take("steps", lambda value: whole(value, 1), _COUNT)
@@ -230,8 +231,8 @@ def _config(table: Table, limits: Mapping[str, Any]) -> Config:
         heard = [other.name for other in (roles if rounds > 1 else roles[:k])]
         for name in role.reads:
             if name not in heard:
-                known = ", ".join(heard) or "nobody: it is the first"
-                raise InputError(f"{table.name}: roles[{k}]: reads", f"names {name!a}; before it speaks {known}")
+                before = f"before it speaks {', '.join(heard)}" if heard else "it is the first to speak"
+                raise InputError(f"{table.name}: roles[{k}]: reads", f"names {name!a}; {before}")
     if not any(role.answers for role in roles):
         raise InputError(f"{table.name}: roles", "none of them answers: leave `answers = false` out of one at least")
     budget.values |= limits
@@ -286,7 +287,7 @@ def _role(table: Table) -> Role:
         tau=table.take(
             "tau",
             lambda value: _temperatures(value, kinds),
-            f"a number, 0 or more, or one for each of {', '.join(kinds)}",
+            "a number, 0 or more," if len(kinds) == 1 else f"a number, 0 or more, or a table of {', '.join(kinds)},",
         ),
     )
     table.finish()
@@ -296,7 +297,7 @@ def _role(table: Table) -> Role:
 
 def _part(table: Table, first: bool) -> Part:
     kind = table.take("type", one_of(KINDS), f"one of {', '.join(KINDS)}")
-    part = Part(kind) if first else Part(kind, table.take("after", text, "the words that open the part"))
+    part = Part(kind) if first else Part(kind, table.take("after", text, "a text, the words that open the part,"))
     table.finish()
     return part
 
