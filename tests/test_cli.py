@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,16 @@ def test_version(capsys):
     code, out, err = run(capsys, "--version")
     assert (code, err) == (0, "")
     assert re.fullmatch(r"hqre \d+\.\d+\.\d+\S*\n", out)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+def test_output_that_cannot_be_written_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "hqre_jax", "games"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "hqre: output: cannot be written: no space left on device\n"
 
 
 def test_games_one_a_line(capsys):

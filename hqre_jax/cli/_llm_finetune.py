@@ -42,7 +42,8 @@ def finetune(arguments: Namespace) -> int:
     }
     config = read_config(arguments.config, limits, method=arguments.method, model=arguments.model, **options)
     folder = Path(arguments.out)
-    by_first(lambda: check_folder(folder.parent, "out"))
+    # What is missing on the way there is made once nothing is left to be refused.
+    by_first(lambda: check_folder(next(above for above in folder.parents if above.exists()), "out"))
     by_first(lambda: refuse_folder_of("plan.json", folder, "an evaluation"))
     beside = Path(arguments.config).parent
     near = beside if arguments.model is None else Path()

@@ -21,19 +21,20 @@ A configuration names tasks, roles with the format of their turns, and a tempera
   name = "solver"
   format = [{type = "reasoning"}, {type = "answer", after = "The answer is"}]
   tau = {reasoning = 0.05, answer = 0.02}
-  # adapter = "solver", instructions = "", control = "direct", reads = [], answers = true, price = 0.0
-  # max_tokens = 48               # as many as the control takes, by default
-
-What else may be said, with what it is by default:
+  # adapter = "solver", instructions = "", control = "direct", reads = [], answers = true, max_tokens = 48, price = 0.0
 
   # dtype = "float32" (or "bfloat16"), of the frozen weights
   # [plays] questions = 8, plays = 4, rounds = 1, pool = 100
   # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
-  # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]; last_layers = 10 (of the model's, all by default)
-  # [optimizer] learning_rate = 0.001, decay = 0.0 (gradient steps after which that is halved; 0: never),
-  #   weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false, step_limit = 2.0
+  # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
+  # [optimizer] learning_rate = 0.001, decay = 0, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false,
+  #   step_limit = 2.0
   # [evaluation] questions = 50, every = 10, split = "dev"
-  # [budget] tokens = 1000000, minutes = 60.0 (no limits by default)
+  # [budget] tokens = 1000000, minutes = 60.0
+
+Behind # stands what holds where nothing is said, but for max_tokens (then as many as the control takes) and budgets
+(then none). [adapter] last_layers = 10 adapts the last ten layers and leaves the others out of training; after
+[optimizer] decay = 20 gradient steps the learning rate is half of what it was.
 
 DIR gets finetuning.json, metrics.jsonl, evaluations.jsonl, a checkpoint after every step, and adapters/NAME in PEFT's
 files at the end. The same command goes on where it stopped, whatever stopped it, to the same bits. Exit codes: 0 all

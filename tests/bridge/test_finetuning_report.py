@@ -1,6 +1,7 @@
 """The report of a fine-tuning run: its numbers, its pictures, and text from a configuration that stays text."""
 
 import json
+from pathlib import Path
 
 import finetuning
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from hqre_jax.bridge.evaluation import Lines
 from hqre_jax.bridge.finetuning import Run, read_config, write_report
 from hqre_jax.bridge.models import load
+from hqre_jax.bridge.team import default_team
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
@@ -101,7 +103,9 @@ def test_lines_that_are_none_and_runs_that_diverged(capsys, tmp_path, folder):
     [
         (["missing.toml", "--out", "x"], "missing.toml: cannot be read"),
         (["{folder}/../c.toml", "--out", "x"], "is not TOML"),
-        (["{config}", "--out", "no/such/folder"], "out: cannot write into"),
+        (["{config}", "--out", "{config}/in/a/file"], "out: cannot write into"),
+        (["{team}", "--out", "x"], "is a team file, for it has [[agents]]"),
+        (["{config}", "--out", "x", "--data", "nosuch"], "data: 'nosuch' cannot be read: no such file"),
         (["{config}", "--out", "x", "--steps", "0"], "steps: is 0"),
         (["{config}", "--out", "x", "--budget-tokens", "many"], "budget_tokens: is 'many'"),
         (["{config}", "--out", "x", "--model", "openai:gpt"], "only weights that are here can be trained"),
@@ -112,8 +116,10 @@ def test_lines_that_are_none_and_runs_that_diverged(capsys, tmp_path, folder):
 def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, folder, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.toml").write_text(finetuning.as_toml(finetuning.config()))
-    words = [word.format(folder=folder, config=tmp_path / "c.toml") for word in words]
+    (tmp_path / "team.toml").write_text(default_team())
+    words = [word.format(folder=folder, config=tmp_path / "c.toml", team=tmp_path / "team.toml") for word in words]
     assert main(["llm", "finetune", *words]) == 2
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+    assert not Path("x").exists()
