@@ -195,7 +195,8 @@ def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
     ("words", "blamed", "remedy"),
     [
         (["--theorem", "T0"], "theorem", "there are T1, T2"),
-        (["--games", "0"], "games", "at least 1"),
+        (["--games", "0"], "games", "from 1 to 2^31"),
+        (["--games", "1" + "0" * 399], "games", "from 1 to 2^31"),
         (["--games", "many"], "games", "whole number"),
         (["--seed", "-1"], "seed", "from 0"),
         (["--tau", "1"], "tau", "--game GAME"),

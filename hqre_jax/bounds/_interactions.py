@@ -1,5 +1,6 @@
 """Which decision points interact in games of one simultaneous move, and how strongly (theory.md §3)."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -159,7 +160,8 @@ class Interactions(NamedTuple):
     def _summed(self, to_row: Float[Array, "*c m"], to_col: Float[Array, "*c m"]) -> Float[Array, "*c n n"]:
         """Matrices of quantities of every pair, given as seen from the row and from the column."""
         xp, n, (rows, cols) = namespace(to_row), self.keep.size, self.ends()
-        values = xp.concatenate([to_row, to_col], axis=-1).reshape(-1, 2 * rows.size)
+        # Counted, for of a game of one player there are no pairs to count by.
+        values = xp.concatenate([to_row, to_col], axis=-1).reshape(math.prod(to_row.shape[:-1]), 2 * rows.size)
         slots = xp.concatenate([rows * n + cols, cols * n + rows])
         return add_up(xp, values.T, slots, n * n).T.reshape(*to_row.shape[:-1], n, n)
 
