@@ -69,6 +69,27 @@ def test_every_method_has_its_row():
         assert method.paper.removeprefix("independently specified after ") in PAGE
 
 
+def test_what_is_said_of_adapters_is_in_their_table():
+    classes = json.loads((ROOT / "benchmarks" / "adapters" / "table.json").read_text())["classes"]
+    assert {tuple(one["seeds"]) for one in classes} == {(0,)}  # "so far one of five"
+
+    def accuracy(task_class, method=None):
+        one = next(one for one in classes if one["class"] == task_class)
+        row = next((row for row in one["rows"] if row["method"] == method), None)
+        return f"{(row['accuracy'] if row else one['untrained'])['value']:.2f}".removeprefix("0")
+
+    said = " ".join(PAGE.split())
+    for pieces in (
+        ("On sums it comes from ", ("sum",), " to ", ("sum", "dice"), " and GRPO to ", ("sum", "grpo")),
+        ("on products from ", ("product",), " to ", ("product", "dice"), ", GRPO to ", ("product", "grpo")),
+        ("co-training to ", ("product", "cotrain"), ". SFT"),
+        ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), ", in replies"),
+        ("stayed at ", ("what_is_below", "dice_common"), " to ", ("what_is_below", "dice")),
+        ("in this seed: ", ("sum", "dice_common"), " on sums and ", ("product", "dice_common"), " on products"),
+    ):  # fmt: skip
+        assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
+
+
 def test_quoted_numbers_are_the_tables():
     rows = json.loads((ROOT / "benchmarks" / "finetuning" / "table.json").read_text())["rows"]
 

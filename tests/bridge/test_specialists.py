@@ -72,6 +72,7 @@ def test_what_was_recorded_is_of_the_adapters_that_ship():
         replies = samples.get([(item, Ask(agent.name, "step_by_step"), 0) for item in items])
         scores = record[cell.name]["evaluations"][-1]["scores"]
         there = [k for k, sample in enumerate(replies) if sample.score is not None]
+        assert len(there) == len(items)
         assert [replies[k].score for k in there] == [scores[k] for k in there]
 
 
