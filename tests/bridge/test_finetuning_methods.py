@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hqre_jax.bridge.finetuning._batch import Batch, _texts
 from hqre_jax.bridge.finetuning._config import Optimizer
-from hqre_jax.bridge.finetuning._learner import Learner, _freeze, _signal, make_optimizer
+from hqre_jax.bridge.finetuning._learner import Learner, _signal, make_optimizer
 from hqre_jax.bridge.finetuning._plays import Turn
 from hqre_jax.bridge.finetuning._trees import tree_of
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
@@ -261,10 +261,10 @@ def test_parts_of_a_batch_add_up_to_it(decoder):
     method, batch, found = Dice(Settings()), batch_of_two_questions(decoder), []
     for one in (wanted(), wanted(groups=1, rematerialise=True), wanted(groups=3)):
         learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
-        frozen, penalties, _ = zip(*(_freeze(decoder, adapter, part, method) for part in parts), strict=True)
+        frozen, penalties, _ = learner._frozen(adapter, parts)
         signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
         signals = learner._divided(signal, parts, batch)
-        given = adapter, list(frozen), signals, parts
+        given = adapter, frozen, signals, parts
         found.append((learner._gradient(*given), learner._look(*given, batch)))
     for other in found[1:]:
         for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(other), strict=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -34,18 +35,20 @@ _LEAST = 1e-5
 _Tree = TypeVar("_Tree")
 
 
-class Frozen(NamedTuple):
-    """Streams of what does not change in a step; a vocabulary's worth smaller than their log-probabilities.
+class Frozen(eqx.Module):
+    """What does not change in a step.
 
     Attributes:
-        below: Before the first block that has an adapter, at every node.
-        before: Of the adapter that played, at every state.
-        reference: Of the model without adapter, at every state.
+        below: Stream before the first block that has an adapter, at every node.
+        before: Log-probabilities of the adapter that played, at every state, or its stream there.
+        reference: The same of the model without adapter.
+        as_streams: Whether it is their streams: a vocabulary's worth smaller, and read again for each gradient.
     """
 
     below: Float[Array, "row node width"]
-    before: Float[Array, "row state width"]
-    reference: Float[Array, "row state width"]
+    before: Float[Array, "row state feature"]
+    reference: Float[Array, "row state feature"]
+    as_streams: bool = eqx.field(static=True)
 
 
 class Look(NamedTuple):
@@ -118,8 +121,7 @@ class Learner:
             batch: The turns of its roles.
         """
         parts = self._parts(batch)
-        own = self._whole(adapter)
-        frozen, penalties, played = zip(*(_freeze(self.decoder, own, part, self.method) for part in parts), strict=True)
+        frozen, penalties, played = self._frozen(adapter, parts)
         whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
         signals = self._divided(whole, parts, batch)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
@@ -140,6 +142,17 @@ class Learner:
             new, state = adapter, optimizer
         before = self._joined(played, batch)
         return Learnt(new, state, tuple(losses), tuple(norms), before, last, moved, failure)
+
+    def _frozen(
+        self, adapter: Adapter, parts: list[Part]
+    ) -> tuple[list[Frozen], list[Float[Array, "turn step"]], list[Float[Array, "turn step"]]]:
+        """See `_freeze`, part by part."""
+        own = self._whole(adapter)
+        # One part's log-probabilities are in memory for its gradient anyway; those of many would not fit.
+        as_streams = len(parts) > 1
+        found = [_freeze(self.decoder, own, part, self.method, as_streams) for part in parts]
+        frozen, penalties, played = map(list, zip(*found, strict=True))
+        return frozen, penalties, played  # type: ignore[return-value]
 
     def _parts(self, batch: Batch) -> list[Part]:
         if self._grid is None:
@@ -237,22 +250,25 @@ def _policies(
     adapter: Adapter, decoder: Decoder, frozen: Frozen, texts: Texts, rematerialise: bool = False
 ) -> LogPolicies:
     now = _at_states(with_adapter(decoder, adapter), frozen.below, texts, first_block(adapter), rematerialise)
-    return LogPolicies(*(_log_probs(decoder, stream) for stream in (now, frozen.before, frozen.reference)))
+    before, reference = frozen.before, frozen.reference
+    if frozen.as_streams:
+        before, reference = _log_probs(decoder, before), _log_probs(decoder, reference)
+    return LogPolicies(_log_probs(decoder, now), before, reference)
 
 
-@partial(jax.jit, static_argnames="method")
+@partial(jax.jit, static_argnames=("method", "as_streams"))
 def _freeze(
-    decoder: Decoder, adapter: Adapter, part: Part, method: AbstractMethod
+    decoder: Decoder, adapter: Adapter, part: Part, method: AbstractMethod, as_streams: bool
 ) -> tuple[Frozen, Float[Array, "turn step"], Float[Array, "turn step"]]:
-    """Streams of what does not change; the penalties, and what was decided, under the policy that played."""
+    """What does not change; the penalties, and what was decided, under the policy that played."""
     (texts, turns), start = part, first_block(adapter)
     below = lower_streams(decoder, texts.trees, start)
-    before, reference = (_at_states(one, below, texts, start) for one in (with_adapter(decoder, adapter), decoder))
-    played = _log_probs(decoder, before)
-    held = method.anchored(LogPolicies(played, played, _log_probs(decoder, reference)))
-    kept = at_states(divergence(held.now, held.reference), turns)
-    penalty = jnp.where(turns.mask, turns.tau * kept, 0.0)
-    return Frozen(below, before, reference), penalty, chosen(played, turns)
+    ends = [_at_states(one, below, texts, start) for one in (with_adapter(decoder, adapter), decoder)]
+    played, reference = (_log_probs(decoder, end) for end in ends)
+    held = method.anchored(LogPolicies(played, played, reference))
+    penalty = jnp.where(turns.mask, turns.tau * at_states(divergence(held.now, held.reference), turns), 0.0)
+    before, reference = ends if as_streams else (played, reference)
+    return Frozen(below, before, reference, as_streams), penalty, chosen(played, turns)
 
 
 @partial(jax.jit, static_argnames=("method", "rematerialise"))
