@@ -148,11 +148,10 @@ class Learner:
     ) -> tuple[list[Frozen], list[Float[Array, "turn step"]], list[Float[Array, "turn step"]]]:
         """See `_freeze`, part by part."""
         own = self._whole(adapter)
-        # One part's log-probabilities are in memory for its gradient anyway; those of many would not fit.
+        # One part's log-probabilities are in memory whenever it is looked at; those of many would not fit.
         as_streams = len(parts) > 1
         found = [_freeze(self.decoder, own, part, self.method, as_streams) for part in parts]
-        frozen, penalties, played = map(list, zip(*found, strict=True))
-        return frozen, penalties, played  # type: ignore[return-value]
+        return [one for one, _, _ in found], [one for _, one, _ in found], [one for _, _, one in found]
 
     def _parts(self, batch: Batch) -> list[Part]:
         if self._grid is None:
