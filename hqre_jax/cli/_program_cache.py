@@ -37,6 +37,12 @@ def keep_programs() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def programs_folder() -> Path | None:
+    """Where this process keeps programs; None where it keeps none."""
+    told = jax.config.values["jax_compilation_cache_dir"]
+    return Path(told) if told and jax.config.values["jax_enable_compilation_cache"] else None
+
+
 def cache_folder() -> Path:
     """Where the system wants to have what can be made again.
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from hqre_jax.cli._inputs import number, read_question
 from hqre_jax.cli._interrupts import goes_on_with
+from hqre_jax.cli._program_cache import programs_folder
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.cli._verify_parser import NUM_GAMES, OUT, SEED
 from hqre_jax.core._types import InputError
@@ -80,7 +81,14 @@ def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: 
     try:
         with _progress() as watch:
             ledger = run_ledger(
-                list(statements), folder, games=games, seed=seed, package=_PACKAGE, fresh=arguments.fresh, watch=watch
+                list(statements),
+                folder,
+                games=games,
+                seed=seed,
+                package=_PACKAGE,
+                fresh=arguments.fresh,
+                programs=programs_folder(),
+                watch=watch,
             )
     except RuntimeError as error:
         print(f"hqre: {error}", file=sys.stderr)

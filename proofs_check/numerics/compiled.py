@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hqre_jax.core._programs import known_options
+from proofs_check.numerics.kept import program
 
 # Games of one run of a program: it is compiled for this number, however many there are.
 CHUNK = 50
@@ -25,54 +26,49 @@ _QUICKLY = {
 _BETTER = {"xla_backend_optimization_level": 1, "xla_cpu_use_fusion_emitters": False}
 
 
-def quick_jit(function: Callable[..., Any], *, better: bool = False) -> Callable[..., Any]:
-    """``jax.jit`` for programs that run once or twice.
-
-    Args:
-        function: The function; whatever it differentiates has no maxima but those of `largest`.
-        better: Whether it runs for long enough to be optimised a little.
-    """
-
-    @functools.cache
-    def program() -> Callable[..., Any]:
-        return jax.jit(function, compiler_options=known_options(_BETTER if better else _QUICKLY))
-
-    return functools.wraps(function)(lambda *args: program()(*args))
-
-
 def each_game(function: Callable[..., Any], *, size: int = CHUNK, better: bool = False) -> Callable[..., Any]:
     """A pure function of one game for batches of any number of them: it is compiled for one number only.
 
     Args:
-        function: Of pytrees of arrays; as `quick_jit` demands it.
+        function: Of pytrees of arrays; whatever it differentiates has no maxima but those of `largest`.
         size: That number.
-        better: As of `quick_jit`; large batches are worth it anyway.
+        better: Whether it runs for long enough to be optimised a little; large batches are worth it anyway.
 
     Returns:
         The function of pytrees all of whose arrays have a leading axis (game), keys among them; what it returns is
         on the host.
     """
-    mapped = jax.vmap(function)
-    quick, careful = quick_jit(mapped), quick_jit(mapped, better=True)
+    programs: dict[Any, Callable[..., Any]] = {}
+
+    def of_leaves(structure: Any, keyed: tuple[bool, ...]) -> Callable[..., Any]:
+        """The function of arrays alone: in place of keys that of which they are made."""
+
+        def mapped(*leaves: Any) -> Any:
+            typed = [jax.random.wrap_key_data(x) if key else x for x, key in zip(leaves, keyed, strict=True)]
+            return jax.vmap(function)(*jax.tree.unflatten(structure, typed))
+
+        return mapped
 
     @functools.wraps(function)
     def of_batch(*batched: Any) -> Any:
         leaves, structure = jax.tree.flatten(batched)
-        keyed = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+        keyed = tuple(bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)) for leaf in leaves)
         data = [np.asarray(jax.random.key_data(x) if key else x) for x, key in zip(leaves, keyed, strict=True)]
-        num = len(data[0])
-
-        def run(first: int, run_by: Callable[..., Any]) -> Any:
-            # The last run is filled up, and what fills it forgotten.
-            rows = np.minimum(np.arange(first, first + size), max(num - 1, 0))
-            chosen = [x[rows] if num else np.ones((size, *x.shape[1:]), x.dtype) for x in data]
-            typed = [jax.random.wrap_key_data(x) if key else x for x, key in zip(chosen, keyed, strict=True)]
-            return run_by(*jax.tree.unflatten(structure, typed))
-
+        shapes = tuple(jax.ShapeDtypeStruct((size, *x.shape[1:]), x.dtype) for x in data)
+        mapped, num = of_leaves(structure, keyed), len(data[0])
         if num == 0:
-            return jax.tree.map(lambda x: np.zeros((0, *x.shape[1:]), x.dtype), jax.eval_shape(lambda: run(0, mapped)))
-        program = careful if better or num >= _MANY * size else quick
-        parts = [jax.tree.map(np.asarray, run(first, program)) for first in range(0, num, size)]
+            return jax.tree.map(lambda x: np.zeros((0, *x.shape[1:]), x.dtype), jax.eval_shape(mapped, *shapes))
+        careful = better or num >= _MANY * size
+        kind = structure, keyed, shapes, careful
+        if kind not in programs:
+            programs[kind] = program(mapped, shapes, known_options(_BETTER if careful else _QUICKLY))
+
+        def run(first: int) -> Any:
+            # The last run is filled up, and what fills it forgotten.
+            rows = np.minimum(np.arange(first, first + size), num - 1)
+            return jax.tree.map(np.asarray, programs[kind](*(x[rows] for x in data)))
+
+        parts = [run(first) for first in range(0, num, size)]
         return jax.tree.map(lambda *part: np.concatenate(part)[:num], *parts)
 
     return of_batch

@@ -12,7 +12,7 @@ import numpy as np
 from proofs_check.comparison import Outcome
 from proofs_check.discovery import statements
 from proofs_check.runner.shrink import Counterexample
-from proofs_check.runner.store import PROGRAMS, Configuration, Store
+from proofs_check.runner.store import Configuration, Store
 from proofs_check.runner.tasks import Record, Task, plan
 from proofs_check.runner.workers import records
 from proofs_check.statement import Example, Statement
@@ -152,6 +152,7 @@ def run_ledger(
     seed: int,
     package: str = "proofs_check",
     fresh: bool = False,
+    programs: Path | None = None,
     watch: Callable[[list[Task], list[Task]], Callable[[Record], None]] = lambda done, pending: lambda record: None,
 ) -> Ledger:
     """Check statements, going on where an earlier run of the same ledger was stopped.
@@ -163,6 +164,7 @@ def run_ledger(
         seed: Seed of all randomness.
         package: Where the statements are.
         fresh: Forget what the folder holds.
+        programs: The user's folder of compiled programs, for both workers and for the next run; None to keep none.
         watch: Called once with the tasks that were done before and those that are not; what it returns is called with
             each record as it comes.
 
@@ -182,7 +184,7 @@ def run_ledger(
     resumed = len(known)
     pending = [task for task in tasks if task not in known]
     tell = watch(list(known), pending)
-    for record in records(pending, package, seed, folder / PROGRAMS):
+    for record in records(pending, package, seed, programs):
         store.save(record)
         known[record.task] = record
         tell(record)

@@ -21,7 +21,7 @@ from proofs_check.runner.shrink import Counterexample
 from proofs_check.runner.tasks import Record, Task
 from proofs_check.statement import Example
 
-_MANIFEST, _UNITS, PROGRAMS = "manifest.json", "units", "programs"
+_MANIFEST, _UNITS = "manifest.json", "units"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Store:
             (folder / _UNITS).mkdir(parents=True, exist_ok=True)
             if fresh:
                 (folder / _MANIFEST).unlink(missing_ok=True)
-                for file in (*(folder / _UNITS).glob("*.npz"), *(folder / PROGRAMS).glob("jit_*")):
+                for file in (folder / _UNITS).glob("*.npz"):
                     file.unlink()
             for leftover in [*folder.glob(".*.tmp"), *(folder / _UNITS).glob(".*.tmp")]:
                 leftover.unlink()

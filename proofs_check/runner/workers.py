@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from proofs_check.discovery import statements
+from proofs_check.numerics.kept import keep_programs
+from proofs_check.runner.store import hash_of_sources
 from proofs_check.runner.tasks import Record, Task, run_task
 
 MAX_WORKERS = 2
@@ -38,7 +40,7 @@ def records(
     tasks: Sequence[Task],
     package: str,
     seed: int,
-    programs: Path,
+    programs: Path | None,
 ) -> Iterator[Record]:
     """Do tasks in worker processes.
 
@@ -48,7 +50,7 @@ def records(
         tasks: What is to be done.
         package: Where the statements are; importable in a new process.
         seed: The ledger's seed.
-        programs: Folder in which compiled programs are kept, for the other worker and for the next run.
+        programs: Folder in which compiled programs are kept, for the other worker and for the next run, or None.
 
     Yields:
         Each record as soon as it is there, in no particular order.
@@ -71,7 +73,7 @@ def records(
         channel.send((task, package, seed))
         busy[channel] = group, task
 
-    with _workers(min(num_workers(), len(waiting)), programs) as channels:
+    with _workers(min(num_workers(), len(waiting)), package, programs) as channels:
         for channel in channels:
             hand_out(channel, None)
         while busy:
@@ -89,23 +91,18 @@ def records(
 
 
 @contextmanager
-def _workers(number: int, programs: Path) -> Iterator[list[connection.Connection]]:
+def _workers(number: int, package: str, programs: Path | None) -> Iterator[list[connection.Connection]]:
     """Processes waiting for work, each at the other end of a channel; killed on the way out."""
     context = multiprocessing.get_context("spawn")
     channels, processes = [], []
-    settings = _SETTINGS | {
-        name: os.environ.get(name, value)
-        for name, value in (
-            ("JAX_COMPILATION_CACHE_DIR", str(programs.resolve())),
-            ("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5"),
-        )
-    }
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
+    # The hash of the sources is about no other statements.
+    own = programs if package == __name__.partition(".")[0] else None
+    before = {name: os.environ.get(name) for name in _SETTINGS}
+    os.environ.update(_SETTINGS)
     try:
         for _ in range(number):
             here, there = context.Pipe()
-            process = context.Process(target=_work, args=(there,), daemon=True)
+            process = context.Process(target=_work, args=(there, own), daemon=True)
             process.start()
             there.close()
             channels.append(here)
@@ -130,13 +127,15 @@ def _restore(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def _work(channel: Any) -> None:
+def _work(channel: Any, programs: Path | None) -> None:
     """Life of a worker: tasks in, records out, until the channel closes or the parent is gone."""
     # Ctrl-C goes to every process of a terminal; the parent decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    if programs is not None:
+        keep_programs(programs, hash_of_sources())
     while True:
         try:
             task, package, seed = channel.recv()

@@ -8,35 +8,32 @@ from hqre_jax.core._simplex import mirror_step
 from proofs_check import Example, Experiment, Sides, Statement
 from proofs_check.games.certified import Family, as_certified, posed
 from proofs_check.numerics import accuracy
-from proofs_check.numerics.compiled import quick_jit
+from proofs_check.numerics.compiled import each_game
 
 STEPS, SETTLING = 12, 3000
 
 
-@quick_jit
-def divergences(problem, known, keys):
-    """D_k of mirror descent at the largest step of T2, game by game."""
+@each_game
+def divergences(problem, known, key):
+    """D_k of mirror descent at the largest step of T2."""
 
-    def one(problem, known, key):
-        def update(_, log_policy):
-            logits = mirror_step(log_policy, problem.response_logits(log_policy), known.max_step * problem.tau)
-            return problem.log_policy(logits)
+    def update(_, log_policy):
+        logits = mirror_step(log_policy, problem.response_logits(log_policy), known.max_step * problem.tau)
+        return problem.log_policy(logits)
 
-        star = jax.lax.fori_loop(0, SETTLING, update, problem.log_reference)
+    star = jax.lax.fori_loop(0, SETTLING, update, problem.log_reference)
 
-        def step(log_policy, _):
-            return update(0, log_policy), accuracy.divergence(star, log_policy, problem, known.weights)
+    def step(log_policy, _):
+        return update(0, log_policy), accuracy.divergence(star, log_policy, problem, known.weights)
 
-        start = problem.log_policy(star + 0.1 * jax.random.normal(key, star.shape))
-        return jax.lax.scan(step, start, length=STEPS)[1]
-
-    return jax.vmap(one)(problem, known, keys)
+    start = problem.log_policy(star + 0.1 * jax.random.normal(key, star.shape))
+    return jax.lax.scan(step, start, length=STEPS)[1]
 
 
 def sides(cases, sample):
     """``D⁺ ≤ D/(1 + η·times·κ)`` for games with a positive margin."""
     times, keys = sample
-    path = np.asarray(divergences(cases.problem, cases.known, keys))
+    path = divergences(cases.problem, cases.known, keys)
     q = 1 / (1 + times * np.asarray(cases.known.max_step * cases.known.margin))[:, None]
     bound = q * path[:, :-1]
     return {"D⁺ ≤ D/(1+ηκ)": Sides(path[:, 1:], bound, 1e-6 * bound + 1e-20, np.asarray(cases.known.margin) > 0)}
