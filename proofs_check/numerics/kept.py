@@ -26,7 +26,7 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 
 # Where programs are kept, and the hash of the sources.
 _PLACE: ContextVar[tuple[Path, str] | None] = ContextVar("place", default=None)
-_LIBRARIES = ("jax", "jaxlib", "numpy", "equinox")
+_LIBRARIES = tuple(version(name) for name in ("jax", "jaxlib", "numpy", "equinox"))
 
 
 def keep_programs(folder: Path, sources: str) -> None:
@@ -81,7 +81,7 @@ def _surroundings() -> tuple[Any, ...]:
     """Versions and settings."""
     # Where programs are kept decides nothing.
     settings = {name: repr(value) for name, value in jax.config.values.items() if "cache" not in name}
-    return sys.version, [version(name) for name in _LIBRARIES], settings, os.environ.get("XLA_FLAGS")
+    return sys.version, _LIBRARIES, settings, os.environ.get("XLA_FLAGS")
 
 
 class _Description(pickle.Pickler):
