@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from hqre_jax.bounds import Bounds, bounds, cancelling_scales, interactions_under
+from hqre_jax.bounds import Bounds, Interactions, bounds, cancelling_scales, interactions_under
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete, full_tau
-from hqre_jax.core._types import ActionMask, InputError, checked_choice
+from hqre_jax.core._types import ActionMask, InputError, Scalar, checked_choice
 from hqre_jax.games._game import AbstractGame, is_game
 from hqre_jax.problem import Problem
 
@@ -145,43 +145,52 @@ def _proposals(
     reference: Problem, start: Bounds, price: Float[np.ndarray, "player state"], margin: float, search: bool
 ) -> list[Float[np.ndarray, "player state"]]:
     """Temperatures at w = 1 and, after a search, at the best weights of descents; those of unreached types at w = 1."""
-    interactions = interactions_under(reference, 0)
-    assert interactions is not None
-    keep = np.asarray(interactions.keep)
-    p = np.asarray(interactions.reach)
     # A player without a choice interacts with nobody; any positive number may stand for its price.
     flat = np.where(price.ravel() > 0, price.ravel(), 1.0)
-    given = np.where(keep, np.asarray(start.weights).ravel() / p, 1.0)
-    starts = -np.log(p), np.asarray(cancelling_scales(reference)), np.log(np.maximum(given, np.finfo(float).tiny))
-    base = margin + np.zeros(flat.shape)
-    rest = interactions_under(reference, 1)
-    if rest is not None:
-        base = base + _surplus(reference, 1, -np.log(np.asarray(rest.reach)), flat)[0]
-    level = _surplus(reference, 0, starts[0], flat)[0]
-    best, found = float(np.sum((flat * level)[keep])), level
-    for log_v in starts if search else ():
-        log_v = np.where(keep & np.isfinite(log_v), log_v, 0.0)
-        for k in range(_STEPS):
-            surplus, slope = _surplus(reference, 0, log_v, flat)
-            total = float(np.sum((flat * surplus)[keep]))
-            if total < best:
-                best, found = total, surplus
-            log_v = log_v - 2 * _SHRINKING**k * slope
-    return [(base + surplus).reshape(price.shape) for surplus in ((level, found) if search else (level,))]
-
-
-def _surplus(reference: Problem, law: int, log_v: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    surplus, slope = _surplus_and_slope(reference, law, jnp.asarray(log_v), jnp.asarray(price))
-    return np.asarray(surplus), np.asarray(slope)
+    rest, *levels = _levels(reference, start.weights, jnp.asarray(flat, reference.game.dtype), search)
+    base = margin + np.asarray(rest, np.float64)
+    return [(base + np.asarray(level)).reshape(price.shape) for level in levels]
 
 
 @compiled
+def _levels(
+    reference: Problem, weights: Float[Array, "player state"], price: Float[Array, " n"], search: bool
+) -> tuple[Float[Array, " n"], ...]:
+    """What temperatures exceed the margin by: at unreached points; at the others at w = 1, and after descents.
+
+    These are descents on log w: from w = 1, from the weights that cancel interactions, and from the given ones.
+    """
+    interactions, others = interactions_under(reference, 0), interactions_under(reference, 1)
+    assert interactions is not None
+    keep, p = interactions.keep, interactions.reach
+    level = _surplus_and_slope(interactions, -jnp.log(p), price)[0]
+    rest = jnp.zeros_like(level) if others is None else _surplus_and_slope(others, -jnp.log(others.reach), price)[0]
+    if not search:
+        return rest, level
+    given = jnp.where(keep, weights.ravel() / p, 1.0)
+    starts = (-jnp.log(p), cancelling_scales(reference), jnp.log(jnp.maximum(given, jnp.finfo(given.dtype).tiny)))
+    log_v = jnp.stack([jnp.where(keep & jnp.isfinite(start), start, 0.0) for start in starts])
+
+    def cost(surplus: Float[Array, " n"]) -> Scalar:
+        return jnp.sum(jnp.where(keep, price * surplus, 0.0))
+
+    def descend(state: Any, length: Any) -> tuple[Any, None]:
+        log_v, best = state
+        surplus, slope = _surplus_and_slope(interactions, log_v, price)
+        return (log_v - length * slope, jnp.where(cost(surplus) < cost(best), surplus, best)), None
+
+    def best_from(log_v: Float[Array, " n"]) -> Float[Array, " n"]:
+        return jax.lax.scan(descend, (log_v, level), lengths)[0][1]
+
+    lengths = jnp.asarray(2 * _SHRINKING ** np.arange(_STEPS), level.dtype)
+    found = jax.lax.map(best_from, log_v)
+    return rest, level, found[jnp.argmin(jax.vmap(cost)(found))]
+
+
 def _surplus_and_slope(
-    reference: Problem, law: int, log_v: Float[Array, " n"], price: Float[Array, " n"]
+    interactions: Interactions, log_v: Float[Array, " n"], price: Float[Array, " n"]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """``Σ_y A_xy √(cost_y/cost_x)``, and the slope of its cost in log v, per point relative to the terms it has."""
-    interactions = interactions_under(reference, law)
-    assert interactions is not None
     common, pull = interactions.common_and_pull(jnp.exp(log_v))
     root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * interactions.reach)
     scale = 0.5 * root[:, None] * root[None, :]
