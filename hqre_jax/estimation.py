@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._padding import padded_rows
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_float_array, concrete
 from hqre_jax.core._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues, checked_choice
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, padded_rows, tolerance
+from hqre_jax.problem import Entropy, Problem, tolerance
 from hqre_jax.solving._solution import Solution
 from hqre_jax.solving._solve import solve
 

@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._namespace import Array, namespace
-from hqre_jax.core._padding import cut_down, filled_up
-from hqre_jax.core._programs import compiled, in_numpy, is_familiar, remembered, unnamed, with_fields
+from hqre_jax.core._padding import cut_down, filled_up, padded_rows
+from hqre_jax.core._programs import compiled, compiled_later, in_numpy, is_familiar, remembered, unnamed, with_fields
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
-from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau, real_numbers
+from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau
 from hqre_jax.core._types import (
     ActionMask,
     ActionValues,
@@ -192,21 +192,30 @@ class Problem(eqx.Module):
         return probabilities(self.log_policy(logits), self.mask)
 
 
-def is_early(problem: Problem, what: str) -> bool:
-    """Whether a small problem is one of the first few of its size, before a program is worth its compilation.
-
-    Args:
-        problem: The problem; of a game that speaks numpy, in double precision, that is.
-        what: Which program that would be.
-    """
+def is_small(problem: Problem) -> bool:
+    """Whether its numbers are known and few, in double precision, and of a game that speaks numpy."""
     game = problem.game
     if not game.speaks_numpy or game.num_players < 2 or game.dtype != np.float64:
         return False
     most = _FEW_OF_LONG if game.plays_on else _FEW_NUMBERS
     if sum(leaf.size for leaf in jax.tree.leaves(game) if leaf.dtype == np.float64) > most:
         return False
+    return all(map(concrete, jax.tree.leaves(problem)))
+
+
+def is_early(problem: Problem, what: str) -> bool:
+    """Whether a small problem is one of the first few of its size, before a program is worth its compilation.
+
+    Args:
+        problem: The problem.
+        what: Which program that would be.
+    """
     # As many shapes as share a program share a count.
-    return all(map(concrete, jax.tree.leaves(problem))) and not is_familiar(problem.rounded(), _OFTEN, what)
+    return is_small(problem) and not is_familiar(problem.rounded(), _OFTEN, what)
+
+
+# `compiled`, of formulas of a problem and more; in numpy for the first few small problems of a size.
+early_or_compiled = compiled_later(lambda name, problem, *_: is_early(problem, name))
 
 
 def posed(
@@ -346,25 +355,6 @@ def tolerance_in(tol: float | None, dtype: Any) -> Float[Array | np.ndarray, ""]
     elif concrete(tol) and not (np.ndim(tol) == 0 and np.isreal(tol) and 0 < float(tol) < 1):
         raise InputError("tol", f"is {tol!r}; it must lie strictly between 0 and 1")
     return (np if concrete(tol) else jnp).asarray(tol, dtype)
-
-
-def padded_rows(value: Any, mask: np.ndarray, field: str) -> np.ndarray:
-    """Nested lists without padding, laid into a padded array; padded lists pass as they are."""
-    out = np.zeros(mask.shape)
-    if len(value) != mask.shape[0]:
-        raise InputError(field, f"has {len(value)} players, where the game has {mask.shape[0]}")
-    for i, states in enumerate(value):
-        used = int(mask[i].any(-1).sum())
-        if not isinstance(states, list | tuple | np.ndarray) or len(states) not in (used, mask.shape[1]):
-            raise InputError(f"{field}[{i}]", f"must list {used} information states")
-        for x, row in enumerate(states):
-            place = f"{field}[{i}][{x}]"
-            numbers = np.asarray(real_numbers(row, place), np.float64)
-            last = int(np.flatnonzero(mask[i, x]).max(initial=-1))
-            if numbers.ndim != 1 or not last < len(numbers) <= mask.shape[2]:
-                raise InputError(place, f"must list {last + 1} probabilities")
-            out[i, x, : len(numbers)] = numbers
-    return out
 
 
 def check_zero_sum(game: AbstractGame) -> None:

@@ -1,10 +1,16 @@
 """Least temperatures: certified on return, least where the answer is known, and no gain where none can be."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 
 import hqre_jax as hq
+from hqre_jax import problem as problems
+from hqre_jax.bounds import interactions_under
+from hqre_jax.certificates import _least_temperatures
+from hqre_jax.core import _programs
+from hqre_jax.core._programs import in_numpy
 
 
 def coordination_on(edges, stake=1.0, size=2):
@@ -154,3 +160,24 @@ def test_bad_input_is_refused():
             hq.least_temperatures(other)
     with pytest.raises(hq.InputError, match="weights"):
         hq.least_temperatures(coordination_on([[0, 1]]), weights="best")
+
+
+@pytest.mark.parametrize("kind", ["normal form", "three players", "bayesian"])
+def test_what_numpy_adds_up_programs_do(kind):
+    """The terms of a search in numpy are those of one by a program, wherever it looks."""
+    problem = hq.Problem(random_game(np.random.default_rng(3), kind), 1.0).centered()
+    here, there = (interactions_under(where, 0) for where in (in_numpy(problem), problem))
+    log_v, price = np.random.default_rng(4).normal(size=(2, here.keep.size))
+    early = _least_temperatures._surplus_and_slope(here, log_v, np.exp(price))
+    late = _least_temperatures._compiled_surplus(there, jnp.asarray(log_v), jnp.exp(price))
+    for first, second in zip(early, late, strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["normal form", "three players", "bayesian"])
+def test_scales_in_numpy_are_those_of_programs(monkeypatch, kind):
+    problem = hq.Problem(random_game(np.random.default_rng(3), kind), 1.0)
+    monkeypatch.setattr(_programs, "_ASKED", type(_programs._ASKED)())
+    early = hq.bounds.cancelling_scales(problem)
+    monkeypatch.setattr(problems, "_OFTEN", 0)
+    np.testing.assert_allclose(early, hq.bounds.cancelling_scales(problem), rtol=0, atol=1e-12)

@@ -9,8 +9,7 @@ from hqre_jax.bounds._edgewise import edgewise_constants
 from hqre_jax.bounds._interactions import Interactions, Matrix, Vector, interactions_under, laws_of
 from hqre_jax.bounds._matrices import largest_eigenvalue, perron
 from hqre_jax.core._namespace import Array, each, namespace, product, repeated
-from hqre_jax.core._programs import compiled
-from hqre_jax.problem import Problem
+from hqre_jax.problem import Problem, early_or_compiled
 
 Scalar = Float[Array, ""]
 # Comparisons that the search for weights may cost in all, its largest number of steps, and the comparisons that
@@ -108,7 +107,6 @@ def _constants(interactions: Interactions, tau: Vector) -> tuple[Scalar, Vector,
     return margins[best], weights[best], lipschitz, contraction
 
 
-@compiled
 def cancelling_scales(problem: Problem) -> Vector:
     """Multipliers ``log v`` of decision points that cancel zero-sum interactions of any scale.
 
@@ -126,6 +124,11 @@ def cancelling_scales(problem: Problem) -> Vector:
         >>> jnp.exp(scales[0] - scales[1]).round(3).item()
         4.0
     """
+    return _scales(problem.centered())
+
+
+@early_or_compiled
+def _scales(problem: Problem) -> Vector:
     interactions = interactions_under(problem, 0)
     assert interactions is not None
     return _cancelling(interactions.own())

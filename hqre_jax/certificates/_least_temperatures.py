@@ -6,14 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from hqre_jax.bounds import Bounds, Interactions, bounds, cancelling_scales, interactions_under
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import Array, each, namespace, repeated
+from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.core._temperatures import concrete, full_tau
 from hqre_jax.core._types import ActionMask, InputError, Scalar, checked_choice
 from hqre_jax.games._game import AbstractGame, is_game
-from hqre_jax.problem import Problem
+from hqre_jax.problem import Problem, is_small
 
 # Steps of the descent on the weights, and the factor by which they shrink.
 _STEPS, _SHRINKING = 40, 0.85
@@ -101,7 +102,8 @@ def least_temperatures(
     reference = Problem(game, unit)
     start = bounds(reference)
     common, known = _raised(game, np.where(used, margin + unit - float(start.margin), 1.0), margin)
-    proposals = _proposals(reference, start, price, margin, weights == "joint")
+    with np.errstate(all="ignore"):  # a descent may leave what numbers can hold
+        proposals = _proposals(reference, start, price, margin, weights == "joint")
     found = [_raised(game, np.where(used, tau, 1.0), margin) for tau in proposals]
     if weights == "joint":
         found.append((common, known))
@@ -147,12 +149,17 @@ def _proposals(
     """Temperatures at w = 1 and, after a search, at the best weights of descents; those of unreached types at w = 1."""
     # A player without a choice interacts with nobody; any positive number may stand for its price.
     flat = np.where(price.ravel() > 0, price.ravel(), 1.0)
-    rest, *levels = _levels(reference, start.weights, jnp.asarray(flat, reference.game.dtype), search)
+    # Never of the same game now in numpy and now by a program: the search magnifies the rounding by which they differ.
+    plain = in_numpy(reference) if is_small(reference) else None
+    if plain is None:
+        dtype = reference.game.dtype
+        rest, *levels = _compiled_levels(reference, start.weights, jnp.asarray(flat, dtype), search)
+    else:
+        rest, *levels = _levels(plain, np.asarray(start.weights), flat, search)
     base = margin + np.asarray(rest, np.float64)
     return [(base + np.asarray(level)).reshape(price.shape) for level in levels]
 
 
-@compiled
 def _levels(
     reference: Problem, weights: Float[Array, "player state"], price: Float[Array, " n"], search: bool
 ) -> tuple[Float[Array, " n"], ...]:
@@ -160,40 +167,45 @@ def _levels(
 
     These are descents on log w: from w = 1, from the weights that cancel interactions, and from the given ones.
     """
+    xp = namespace(price)
     interactions, others = interactions_under(reference, 0), interactions_under(reference, 1)
     assert interactions is not None
     keep, p = interactions.keep, interactions.reach
-    level = _surplus_and_slope(interactions, -jnp.log(p), price)[0]
-    rest = jnp.zeros_like(level) if others is None else _surplus_and_slope(others, -jnp.log(others.reach), price)[0]
+    level = _surplus_and_slope(interactions, -xp.log(p), price)[0]
+    rest = xp.zeros_like(level) if others is None else _surplus_and_slope(others, -xp.log(others.reach), price)[0]
     if not search:
         return rest, level
-    given = jnp.where(keep, weights.ravel() / p, 1.0)
-    starts = (-jnp.log(p), cancelling_scales(reference), jnp.log(jnp.maximum(given, jnp.finfo(given.dtype).tiny)))
-    log_v = jnp.stack([jnp.where(keep & jnp.isfinite(start), start, 0.0) for start in starts])
+    given = xp.where(keep, weights.ravel() / p, 1.0)
+    starts = (-xp.log(p), cancelling_scales(reference), xp.log(xp.maximum(given, xp.finfo(given.dtype).tiny)))
+    log_v = xp.stack([xp.where(keep & xp.isfinite(start), start, 0.0) for start in starts])
 
     def cost(surplus: Float[Array, " n"]) -> Scalar:
-        return jnp.sum(jnp.where(keep, price * surplus, 0.0))
+        return xp.sum(xp.where(keep, price * surplus, 0.0))
 
-    def descend(state: Any, length: Any) -> tuple[Any, None]:
+    def descend(k: Any, state: Any) -> Any:
         log_v, best = state
         surplus, slope = _surplus_and_slope(interactions, log_v, price)
-        return (log_v - length * slope, jnp.where(cost(surplus) < cost(best), surplus, best)), None
+        return log_v - lengths[k] * slope, xp.where(cost(surplus) < cost(best), surplus, best)
 
     def best_from(log_v: Float[Array, " n"]) -> Float[Array, " n"]:
-        return jax.lax.scan(descend, (log_v, level), lengths)[0][1]
+        return repeated(xp, _STEPS, descend, (log_v, level))[1]
 
-    lengths = jnp.asarray(2 * _SHRINKING ** np.arange(_STEPS), level.dtype)
-    found = jax.lax.map(best_from, log_v)
-    return rest, level, found[jnp.argmin(jax.vmap(cost)(found))]
+    lengths = xp.asarray(2 * _SHRINKING ** np.arange(_STEPS), level.dtype)
+    found = each(xp, best_from, log_v, at_once=False)
+    return rest, level, found[xp.argmin(each(xp, cost, found))]
+
+
+_compiled_levels = compiled(_levels)
 
 
 def _surplus_and_slope(
     interactions: Interactions, log_v: Float[Array, " n"], price: Float[Array, " n"]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """``Σ_y A_xy √(cost_y/cost_x)``, and the slope of its cost in log v, per point relative to the terms it has."""
-    common, pull = interactions.common_and_pull(jnp.exp(log_v))
-    root = jnp.sqrt(price) / jnp.sqrt(jnp.exp(log_v) * interactions.reach)
+    xp = namespace(interactions.reach)
+    common, pull = interactions.common_and_pull(xp.exp(log_v))
+    root = xp.sqrt(price) / xp.sqrt(xp.exp(log_v) * interactions.reach)
     scale = 0.5 * root[:, None] * root[None, :]
-    terms = jnp.sum(common * scale, axis=1)
-    slope = jnp.sum(pull * scale, axis=1) / jnp.where(terms > 0, terms, 1.0)
-    return jnp.where(interactions.keep, terms / price, 0.0), slope
+    terms = xp.sum(common * scale, axis=1)
+    slope = xp.sum(pull * scale, axis=1) / xp.where(terms > 0, terms, 1.0)
+    return xp.where(interactions.keep, terms / price, 0.0), slope

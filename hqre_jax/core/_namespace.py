@@ -82,6 +82,17 @@ def product(xp: ModuleType, a: Array, b: Array) -> Array:
     return xp.matmul(a, b, precision="highest") if xp is jnp else np.matmul(a, b)
 
 
+def beta_law(xp: ModuleType, a: Array, b: Array | float, x: Array) -> Float[Array, "*b"]:
+    """``I_x(a, b)``, the probability that a Beta(a, b) variable stays below x."""
+    if xp is jnp:
+        return jax.scipy.special.betainc(a, b, x)
+    # Not before it is wanted: it takes a while to import.
+    from scipy.special import betainc
+
+    law: Any = np.asarray(betainc(a, b, x))
+    return law
+
+
 def add_up(
     xp: ModuleType, values: Float[Array, "m *rest"], slots: Int[Array, " m"], count: int
 ) -> Float[Array, "count *rest"]:

@@ -13,7 +13,7 @@ import numpy as np
 from jax.core import eval_context
 from jax.extend.core import get_opaque_trace_state
 
-from hqre_jax.core._temperatures import concrete
+from hqre_jax.core._temperatures import as_array, concrete
 from hqre_jax.core._types import Labels
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -25,6 +25,8 @@ Module = TypeVar("Module", bound=eqx.Module)
 _QUICKLY = {"xla_cpu_use_fusion_emitters": False, "xla_cpu_parallel_codegen_split_count": 1}
 # Bytes of arguments beyond which programs are not small: their loops run longer than it took to compile them better.
 _SMALL = 2**18
+# Questions of one size after which a program is worth its compilation.
+_OFTEN = 30
 
 
 def compiled(function: Function) -> Function:
@@ -72,6 +74,48 @@ def in_numpy(value: Any) -> Any:
     if not all(map(concrete, leaves)) or not _is_small(leaves):
         return None
     return jax.tree.unflatten(structure, map(np.asarray, leaves))
+
+
+def compiled_later(early: Callable[..., bool]) -> Callable[[Function], Function]:
+    """`compiled`, of a formula that runs on numpy arrays too: there where that is done sooner.
+
+    Args:
+        early: ``early(name, *arguments)``: whether this is one of the first few questions of a size, before a program
+            of that name is worth its compilation.
+
+    Returns:
+        The decorator. Positional arguments of the formula are modules and arrays; keywords stay what they are.
+    """
+
+    def decorated(formula: Function) -> Function:
+        program = compiled(formula)
+
+        @functools.wraps(formula)
+        def call(*args: Any, **options: Any) -> Any:
+            plain = in_numpy(args) if early(formula.__name__, *args) else None
+            if plain is None:
+                return program(*args, **options)
+            with np.errstate(all="ignore"):
+                return jax.tree.map(as_array, formula(*plain, **options))
+
+        return call  # type: ignore[return-value]
+
+    return decorated
+
+
+def few_so_far(name: str, *args: Any) -> bool:
+    """Whether these are numbers in double precision, known, and their shapes have not often been asked about.
+
+    Args:
+        name: Of the program that would be.
+        args: Arrays, or modules of arrays.
+    """
+    leaves = jax.tree.leaves(args)
+    return (
+        all(map(concrete, leaves))
+        and all(leaf.dtype == np.float64 for leaf in leaves if leaf.dtype.kind == "f")
+        and not is_familiar(args, _OFTEN, name)
+    )
 
 
 def _optimizes() -> bool:

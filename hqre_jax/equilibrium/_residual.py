@@ -1,19 +1,17 @@
 """What an equilibrium is and how far a policy is from one: functions of a problem and a policy."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 
 from hqre_jax.core._namespace import namespace, placed, repeat_while
-from hqre_jax.core._programs import compiled, in_numpy
+from hqre_jax.core._programs import in_numpy
 from hqre_jax.core._simplex import kl, log_sum_exp, probabilities, safe_log
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy, PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.games._game import AbstractGame, Continuation, Evaluation
-from hqre_jax.problem import Entropy, Problem, full_policy, is_early, posed
+from hqre_jax.problem import Entropy, Problem, early_or_compiled, full_policy, posed
 
 # Howard's policy iteration ends after few rounds; this bound only stops a cycle among ties.
 _MAX_IMPROVEMENTS = 200
@@ -35,27 +33,12 @@ def residual_between(log_policy: LogPolicy, response: LogPolicy, problem: Proble
     return xp.max(xp.abs(gap))
 
 
-def _early_or_compiled(formula: Callable[..., Any]) -> Callable[..., Any]:
-    """The formula of a problem and a log-policy, in numpy for the first few small problems of a size."""
-    program = compiled(formula)
-
-    @functools.wraps(formula)
-    def call(problem: Problem, log_policy: LogPolicy, **options: Any) -> Any:
-        plain = in_numpy((problem, log_policy)) if is_early(problem, formula.__name__) else None
-        if plain is None:
-            return program(problem, log_policy, **options)
-        with np.errstate(all="ignore"):
-            return as_array(formula(*plain, **options))
-
-    return call
-
-
-@_early_or_compiled
+@early_or_compiled
 def _residual(problem: Problem, log_policy: LogPolicy) -> Scalar:
     return residual_between(log_policy, problem.response_logits(log_policy), problem)
 
 
-@_early_or_compiled
+@early_or_compiled
 def _response(problem: Problem, log_policy: LogPolicy) -> Policy:
     return problem.policy(problem.response_logits(log_policy))
 
@@ -65,7 +48,7 @@ def problem_gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     return _gap(problem.centered(), log_policy)
 
 
-@_early_or_compiled
+@early_or_compiled
 def _gap(problem: Problem, log_policy: LogPolicy) -> PerPlayer:
     evaluation = problem.evaluate(log_policy)
     best = problem.log_policy(problem.response_to(evaluation.action_values))
@@ -286,7 +269,7 @@ def exploitability(
     return _exploitability(problem, log_policy, hard=hard)
 
 
-@_early_or_compiled
+@early_or_compiled
 def _exploitability(problem: Problem, log_policy: LogPolicy, hard: bool) -> PerPlayer:
     mask, xp = problem.mask, namespace(problem.tau)
 

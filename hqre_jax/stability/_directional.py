@@ -2,19 +2,18 @@
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import Array, each, namespace
+from hqre_jax.core._programs import compiled_later, few_so_far, in_numpy
 from hqre_jax.core._simplex import log_softmax, log_sum_exp
-from hqre_jax.core._temperatures import as_float_array, concrete, full_tau
+from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau
 from hqre_jax.core._types import (
     ActionMask,
     ActionValues,
     InputError,
-    LogPolicy,
     Policy,
     Scalar,
     StateValues,
@@ -139,7 +138,7 @@ def directional(
     q = full_policy(other, mask, dtype, "other", interior=True)
     eta = checked_step(step, dtype)
     full = full_tau(tau, mask, dtype), full_tau(1.0 if weights is None else weights, mask, dtype, "weights")
-    return _directional(p, q, estimates, other_estimates, *full, eta, mask, checked_level(level))
+    return _directional(p, q, estimates, other_estimates, *full, eta, mask, as_array(checked_level(level), dtype))
 
 
 def checked_step(step: Any, dtype: Any) -> Float[Array, ""]:
@@ -150,7 +149,7 @@ def checked_step(step: Any, dtype: Any) -> Float[Array, ""]:
     return eta
 
 
-@compiled
+@compiled_later(few_so_far)
 def _directional(
     p: Policy,
     q: Policy,
@@ -160,65 +159,70 @@ def _directional(
     weights: StateValues,
     eta: Scalar,
     mask: ActionMask,
-    level: float,
+    level: Scalar,
 ) -> Directional:
-    direction = jnp.where(mask, p - q, 0.0)
-    log_ratio = jnp.where(mask, jnp.log(jnp.where(mask, p, 1.0)) - jnp.log(jnp.where(mask, q, 1.0)), 0.0)
-    divergence = jnp.sum(direction * log_ratio, axis=-1)
-    weights = jnp.where(jnp.any(mask, axis=-1), weights, 0.0)
+    xp = namespace(p)
+    direction = xp.where(mask, p - q, 0.0)
+    log_ratio = xp.where(mask, xp.log(xp.where(mask, p, 1.0)) - xp.log(xp.where(mask, q, 1.0)), 0.0)
+    divergence = xp.sum(direction * log_ratio, axis=-1)
+    weights = xp.where(xp.any(mask, axis=-1), weights, 0.0)
 
     def pairing(coefficients: ActionValues) -> Interval:
         return linear_interval(((coefficients, estimates), (-coefficients, other)), level)
 
-    total = jnp.sum(weights * divergence)
-    heat = jnp.sum(weights * tau * divergence)
+    total = xp.sum(weights * divergence)
+    heat = xp.sum(weights * tau * divergence)
     pull = pairing(weights[..., None] * direction)
     margin = pull.affine(-1 / total, heat / total)
     # η may be infinite: both sides are divided by 1 + η.
-    slow, fast = 1 / (1 + eta), jnp.where(jnp.isinf(eta), 1.0, eta / (1 + eta))
+    slow, fast = 1 / (1 + eta), xp.where(xp.isinf(eta), 1.0, eta / (1 + eta))
     damped = slow * total + fast * heat
     ratio = pull.affine(fast / damped, slow * total / damped)
-    points = jnp.eye(tau.size, dtype=tau.dtype).reshape(tau.size, *tau.shape, 1)
-    each = jax.vmap(pairing)(points * direction[None])
-    each = jax.tree.map(lambda x: x.reshape(tau.shape), each)
-    terms = each.affine(-jnp.ones_like(tau), tau * divergence)
+    alone = each(xp, lambda point: pairing(point * direction), _points(tau))
+    alone = Interval(*(part.reshape(tau.shape) for part in alone))
+    terms = alone.affine(-xp.ones_like(tau), tau * divergence)
     own = slow * divergence + fast * tau * divergence
-    own = jnp.where(divergence > 0, own, jnp.nan)
-    ratios = each.affine(fast / own, slow * divergence / own)
-    moved = jnp.sqrt(jnp.sum(weights * jnp.sum(jnp.abs(direction), axis=-1) ** 2))
+    own = xp.where(divergence > 0, own, xp.nan)
+    ratios = alone.affine(fast / own, slow * divergence / own)
+    moved = xp.sqrt(xp.sum(weights * xp.sum(xp.abs(direction), axis=-1) ** 2))
     steepness = _half_spans(estimates, other, mask, level)
-    lipschitz = Interval(*(jnp.sqrt(jnp.sum(weights * part**2)) / moved for part in steepness))
+    lipschitz = Interval(*(xp.sqrt(xp.sum(weights * part**2)) / moved for part in steepness))
     return Directional(margin, ratio, lipschitz, terms, ratios, total)
 
 
+def _points(table: StateValues) -> Float[Array, "point player state 1"]:
+    """For each decision point an array that is 1 there and 0 elsewhere."""
+    return namespace(table).eye(table.size, dtype=table.dtype).reshape(table.size, *table.shape, 1)
+
+
 def _half_spans(
-    estimates: ActionValueEstimates, other: ActionValueEstimates, mask: ActionMask, level: float
+    estimates: ActionValueEstimates, other: ActionValueEstimates, mask: ActionMask, level: Scalar
 ) -> Interval:
     """``½ span(Q̂ − Q̂')`` of each decision point, with ends that hold at all points at once."""
-    players, states, actions = mask.shape
+    xp, (players, states, actions) = namespace(estimates.mean), mask.shape
     points = players * states
     shift = (estimates.mean - other.mean).reshape(points, actions)
     valid = mask.reshape(points, actions)
-    pairs = valid[:, :, None] & valid[:, None, :] & ~jnp.eye(actions, dtype=bool)[None]
-    variance = jnp.zeros((points, actions, actions), shift.dtype)
-    squares, total, blind = variance, variance, jnp.zeros((points, actions), bool)
+    pairs = valid[:, :, None] & valid[:, None, :] & ~xp.eye(actions, dtype=bool)[None]
+    variance = xp.zeros((points, actions, actions), shift.dtype)
+    squares, total, blind = variance, variance, xp.zeros((points, actions), bool)
     bias = (estimates.bias + other.bias).reshape(points, actions)
     for part in (estimates, other):
         blocks = part.covariance.reshape(points, actions, points, actions)
-        blocks = jnp.moveaxis(jnp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
-        own = jnp.diagonal(blocks, axis1=1, axis2=2)
-        freedom = jnp.maximum(part.count.reshape(points, actions) - 1, 1)
+        blocks = xp.moveaxis(xp.diagonal(blocks, axis1=0, axis2=2), -1, 0)
+        own = xp.diagonal(blocks, axis1=1, axis2=2)
+        freedom = xp.maximum(part.count.reshape(points, actions) - 1, 1)
         variance = variance + own[:, :, None] + own[:, None, :] - 2 * blocks
         total = total + own[:, :, None] + own[:, None, :]
         squares = squares + (own**2 / freedom)[:, :, None] + (own**2 / freedom)[:, None, :]
         blind = blind | (part.count.reshape(points, actions) < 2)
-    variance = jnp.where(blind[:, :, None] | blind[:, None, :], jnp.inf, jnp.maximum(variance, 0.0))
-    freedom = jnp.where(squares > 0, total**2 / jnp.where(squares > 0, squares, 1.0), 1e6)
+    variance = xp.where(blind[:, :, None] | blind[:, None, :], xp.inf, xp.maximum(variance, 0.0))
+    freedom = xp.where(squares > 0, total**2 / xp.where(squares > 0, squares, 1.0), 1e6)
     count = max(1, points * actions * (actions - 1) // 2)
-    gaps = interval(shift[:, :, None] - shift[:, None, :], variance, jnp.minimum(freedom, 1e6), 1 - (1 - level) / count)
+    gaps = interval(shift[:, :, None] - shift[:, None, :], variance, xp.minimum(freedom, 1e6), 1 - (1 - level) / count)
     gaps = gaps.widened(bias[:, :, None] + bias[:, None, :])
     # One of (a, b) and (b, a) is positive; the other adds nothing to a largest one.
-    widest = (jnp.max(jnp.where(pairs, part, 0.0), axis=(1, 2)) for part in gaps)
+    widest = (xp.max(xp.where(pairs, part, 0.0), axis=(1, 2)) for part in gaps)
     return Interval(*(0.5 * part.reshape(players, states) for part in widest))
 
 
@@ -267,34 +271,34 @@ def soft_gap(
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy")
     rho = None if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
-    count = jnp.maximum(jnp.sum(mask, axis=-1, keepdims=True), 1)
-    log_rho = jnp.log(jnp.where(mask, 1 / count if rho is None else rho, 1.0))
-    return _soft_gap(p, estimates, full_tau(tau, mask, dtype), log_rho, mask, checked_level(level))
+    return _soft_gap(p, estimates, full_tau(tau, mask, dtype), rho, mask, as_array(checked_level(level), dtype))
 
 
-@compiled
+@compiled_later(few_so_far)
 def _soft_gap(
-    p: Policy, estimates: ActionValueEstimates, tau: StateValues, log_rho: LogPolicy, mask: ActionMask, level: float
+    p: Policy, estimates: ActionValueEstimates, tau: StateValues, rho: Policy | None, mask: ActionMask, level: Scalar
 ) -> Interval:
-    mean = jnp.where(mask, estimates.mean, 0.0)
-    logits = jnp.where(mask, mean / tau[..., None] + log_rho, 0.0)
-    best = jnp.where(mask, jnp.exp(log_softmax(logits, mask)), 0.0)
-    divergence = jnp.sum(p * (jnp.where(p > 0, jnp.log(jnp.where(p > 0, p, 1.0)), 0.0) - log_rho), axis=-1)
-    gap = tau * log_sum_exp(logits, mask) - jnp.sum(p * mean, axis=-1) + tau * divergence
-    points = jnp.eye(tau.size, dtype=tau.dtype).reshape(tau.size, *tau.shape, 1)
+    xp = namespace(p)
+    uniform = 1 / xp.maximum(xp.sum(mask, axis=-1, keepdims=True), 1)
+    log_rho = xp.log(xp.where(mask, uniform if rho is None else rho, 1.0))
+    mean = xp.where(mask, estimates.mean, 0.0)
+    logits = xp.where(mask, mean / tau[..., None] + log_rho, 0.0)
+    best = xp.where(mask, xp.exp(log_softmax(logits, mask)), 0.0)
+    divergence = xp.sum(p * (xp.where(p > 0, xp.log(xp.where(p > 0, p, 1.0)), 0.0) - log_rho), axis=-1)
+    gap = tau * log_sum_exp(logits, mask) - xp.sum(p * mean, axis=-1) + tau * divergence
 
     def at(point: Float[Array, "player state 1"]) -> tuple[Interval, Scalar]:
         own = (point * best).ravel()
-        spread = jnp.diag(own) - jnp.outer(own, own)
-        return linear_interval(((point * (best - p), estimates),), level), 0.5 * jnp.sum(spread * estimates.covariance)
+        spread = xp.diag(own) - xp.outer(own, own)
+        return linear_interval(((point * (best - p), estimates),), level), 0.5 * xp.sum(spread * estimates.covariance)
 
-    lines, excess = jax.vmap(at)(points)
+    lines, excess = each(xp, at, _points(tau))
     # Cells that were not seen leave the gap unknown even where the response would not use them.
-    blind = jnp.any(mask & ~estimates.known(), axis=-1)
+    blind = xp.any(mask & ~estimates.known(), axis=-1)
     gap = gap - excess.reshape(tau.shape) / tau
     low, high = ((end - lines.estimate).reshape(tau.shape) for end in (lines.lower, lines.upper))
-    far = jnp.where(blind, jnp.inf, 0.0)
-    return Interval(gap, jnp.maximum(gap + low - far, 0.0), gap + high + far)
+    far = xp.where(blind, xp.inf, 0.0)
+    return Interval(gap, xp.maximum(gap + low - far, 0.0), gap + high + far)
 
 
 def effective_temperature(
@@ -331,21 +335,24 @@ def effective_temperature(
     mask = _mask_of(policy, policy, action_mask, estimates=estimates)
     dtype = estimates.mean.dtype
     p = full_policy(policy, mask, dtype, "policy", interior=True)
-    rho = p * 0 + 1 if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
-    ratio = jnp.where(mask, jnp.log(jnp.where(mask, p, 1.0)) - jnp.log(jnp.where(mask, rho, 1.0)), 0.0)
-    return _effective(p, ratio, estimates, checked_level(level))
+    rho = None if reference is None else full_policy(reference, mask, dtype, "reference", interior=True)
+    return _effective(p, rho, estimates, mask, as_array(checked_level(level), dtype))
 
 
-@compiled
-def _effective(p: Policy, ratio: LogPolicy, estimates: ActionValueEstimates, level: float) -> Interval:
-    centred = ratio - jnp.sum(p * ratio, axis=-1, keepdims=True)
-    spread = jnp.sum(p * centred**2, axis=-1)
+@compiled_later(few_so_far)
+def _effective(
+    p: Policy, rho: Policy | None, estimates: ActionValueEstimates, mask: ActionMask, level: Scalar
+) -> Interval:
+    xp = namespace(p)
+    ratio = xp.where(mask, xp.log(xp.where(mask, p, 1.0)), 0.0)
+    ratio = ratio if rho is None else ratio - xp.where(mask, xp.log(xp.where(mask, rho, 1.0)), 0.0)
+    centred = ratio - xp.sum(p * ratio, axis=-1, keepdims=True)
+    spread = xp.sum(p * centred**2, axis=-1)
     # Rounding makes no spread: below it π is ρ.
-    spread = jnp.where(spread > 64 * jnp.finfo(p.dtype).eps ** 2, spread, jnp.nan)
-    points = jnp.eye(spread.size, dtype=p.dtype).reshape(spread.size, *spread.shape, 1)
-    form = p * centred / jnp.where(jnp.isnan(spread), 1.0, spread)[..., None]
-    each = jax.vmap(lambda point: linear_interval(((point * form, estimates),), level))(points)
-    return Interval(*(jnp.where(jnp.isnan(spread), jnp.nan, part.reshape(spread.shape)) for part in each))
+    spread = xp.where(spread > 64 * jnp.finfo(p.dtype).eps ** 2, spread, xp.nan)
+    form = p * centred / xp.where(xp.isnan(spread), 1.0, spread)[..., None]
+    alone = each(xp, lambda point: linear_interval(((point * form, estimates),), level), _points(spread))
+    return Interval(*(xp.where(xp.isnan(spread), xp.nan, part.reshape(spread.shape)) for part in alone))
 
 
 def _mask_of(policy: Any, other: Any, action_mask: Any, **estimates: ActionValueEstimates) -> ActionMask:
@@ -358,7 +365,8 @@ def _mask_of(policy: Any, other: Any, action_mask: Any, **estimates: ActionValue
             shapes = arrays[0].shape, arrays[1].shape
             wanted = "one (player, information state, action) is wanted"
             raise InputError("policy", f"and other have shapes {shapes}; {wanted}")
-        mask = (arrays[0] > 0) | (arrays[1] > 0)
+        arrays = in_numpy(arrays) or arrays
+        mask = jnp.asarray((arrays[0] > 0) | (arrays[1] > 0))
     for name, given in estimates.items():
         shape = checked_kind(given, ActionValueEstimates, name).mean.shape
         if shape != mask.shape:

@@ -3,12 +3,12 @@
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import Array, add_up, namespace
+from hqre_jax.core._programs import compiled_later, few_so_far
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
 from hqre_jax.core._types import ActionValues, InputError, Scalar
 from hqre_jax.rollouts._observations import check_within, checked_mask, checked_plays, checked_range
@@ -66,13 +66,11 @@ class ActionValueEstimates(eqx.Module):
         for name, part in parts.items():
             if part.shape != mean.shape:
                 raise InputError(name, f"has shape {part.shape}, where that of mean, {mean.shape}, is wanted")
-            if concrete(part) and not bool(jnp.all(part >= 0)):
+            if concrete(part) and not np.all(np.asarray(part) >= 0):
                 raise InputError(name, "has an entry that is negative or no number")
-        if mean.ndim != 3 or (concrete(mean) and not bool(jnp.all(jnp.isfinite(mean)))):
+        if mean.ndim != 3 or (concrete(mean) and not np.isfinite(np.asarray(mean)).all()):
             raise InputError("mean", "must be finite numbers, (player, information state, action)")
-        squares = parts["variance"] / jnp.maximum(parts["count"], 1)
-        mean = jnp.where(parts["count"] > 0, mean, 0.0)
-        return cls(mean, jnp.diag(squares.ravel()), parts["count"], jnp.zeros_like(mean))
+        return cls(*_independent(mean, parts["variance"], parts["count"]))
 
     @classmethod
     def from_rollouts(
@@ -123,21 +121,29 @@ class ActionValueEstimates(eqx.Module):
         stated = checked_range(payoff_range)
         width = jnp.asarray(np.nan if stated is None else stated[1] - stated[0], payoffs.dtype)
         if cluster is None:
-            return _means(actions, states, payoffs, mask, width, None, len(actions))
+            return _means(actions, states, payoffs, mask, width, None, num_clusters=len(actions))
         given = np.asarray(real_numbers(cluster, "cluster"))
         if given.shape != actions.shape[:1]:
             raise InputError(
                 "cluster", f"has shape {given.shape}, where one number for each of {len(actions)} is wanted"
             )
         number = np.unique(given, return_inverse=True)[1]
-        return _means(actions, states, payoffs, mask, width, jnp.asarray(number), int(number.max(initial=-1)) + 1)
+        clusters = int(number.max(initial=-1)) + 1
+        return _means(actions, states, payoffs, mask, width, jnp.asarray(number), num_clusters=clusters)
 
     def known(self) -> Bool[Array, "player state action"]:
         """Cells with two payoffs or more."""
         return self.count >= 2
 
 
-@compiled
+@compiled_later(few_so_far)
+def _independent(mean: ActionValues, variance: ActionValues, count: ActionValues) -> tuple[Any, ...]:
+    xp = namespace(mean)
+    squares = variance / xp.maximum(count, 1)
+    return xp.where(count > 0, mean, 0.0), xp.diag(squares.ravel()), count, xp.zeros_like(mean)
+
+
+@compiled_later(few_so_far)
 def _means(
     actions: Int[Array, "rollout player"],
     states: Int[Array, "rollout player"],
@@ -145,44 +151,40 @@ def _means(
     mask: Bool[Array, "player state action"],
     width: Scalar,
     cluster: Int[Array, " rollout"] | None,
+    *,
     num_clusters: int,
 ) -> ActionValueEstimates:
-    players, num_states, num_actions = mask.shape
-    acted = (actions >= 0) & jnp.isfinite(payoffs)
-    cells = (jnp.arange(players)[None, :] * num_states + states) * num_actions + actions
-    seen = jax.nn.one_hot(jnp.where(acted, cells, -1), mask.size, dtype=payoffs.dtype)
-    total = jnp.sum(seen * jnp.where(acted, payoffs, 0.0)[..., None], axis=1)
-    seen = jnp.sum(seen, axis=1)
-    count = jnp.sum(seen, axis=0)
-    mean = jnp.sum(total, axis=0) / jnp.maximum(count, 1)
-    pull = (total - seen * mean[None]) / jnp.sqrt(jnp.maximum(count * (count - 1), 1))[None]
+    xp, (players, num_states, num_actions) = namespace(payoffs), mask.shape
+    # Of an action that is not known it is known where it was taken: it may have been any, and stands for the first.
+    cells = (xp.arange(players)[None, :] * num_states + states) * num_actions + xp.maximum(actions, 0)
+    there = cells[:, :, None] == xp.arange(mask.size)[None, None, :]
+    acted = (actions >= 0) & xp.isfinite(payoffs)
+    seen = there & acted[:, :, None]
+    paid = payoffs[:, :, None]
+    total = xp.sum(xp.where(seen, paid, 0.0), axis=1)
+    times = xp.sum(seen, axis=1).astype(payoffs.dtype)
+    count = xp.sum(times, axis=0)
+    mean = xp.sum(total, axis=0) / xp.maximum(count, 1)
+    pull = (total - times * mean[None]) / xp.sqrt(xp.maximum(count * (count - 1), 1))[None]
     if cluster is not None:
-        pull = jax.ops.segment_sum(pull, cluster, num_clusters)
-    covariance = jnp.einsum("kc,kd->cd", pull, pull)
-    bias = _bias(acted, actions, states, payoffs, count.reshape(mask.shape), width)
-    return ActionValueEstimates(mean.reshape(mask.shape), covariance, count.reshape(mask.shape), bias)
+        pull = add_up(xp, pull, cluster, num_clusters)
+    covariance = xp.einsum("kc,kd->cd", pull, pull)
+    # The share of the payoffs of each cell that are missing, times their range.
+    low = xp.min(xp.where(seen, paid, xp.inf), axis=(0, 1), initial=xp.inf)
+    high = xp.max(xp.where(seen, paid, -xp.inf), axis=(0, 1), initial=-xp.inf)
+    lost = xp.sum(there & xp.isnan(paid), axis=(0, 1)).astype(payoffs.dtype)
+    lost = lost + xp.where((count > 0) & ~(high > low), _RARE, 0.0)
+    own = (players, num_states * num_actions)
+    spread = xp.max(high.reshape(own), axis=1) - xp.min(low.reshape(own), axis=1)
+    span = xp.where(xp.isnan(width), xp.where(xp.isfinite(spread), spread, xp.inf), width)
+    span = xp.broadcast_to(span[:, None], own).ravel()
+    bias = xp.where(lost > 0, span * lost / xp.maximum(lost + count, 1), 0.0)
+    return ActionValueEstimates(
+        mean.reshape(mask.shape), covariance, count.reshape(mask.shape), bias.reshape(mask.shape)
+    )
 
 
-def _bias(acted, actions, states, payoffs, count: ActionValues, width: Scalar) -> ActionValues:
-    """The share of the payoffs of each cell that are missing, times their range."""
-    players, num_states = count.shape[:2]
-    player = jnp.broadcast_to(jnp.arange(players), actions.shape)
-    least = jnp.where(acted, payoffs, jnp.inf)
-    largest = jnp.where(acted, payoffs, -jnp.inf)
-    # Of an action that is not known it is known where it was taken: it may have been any.
-    unknown = jnp.isnan(payoffs)
-    cell = player, states, jnp.maximum(actions, 0)
-    lost = jnp.zeros(count.shape).at[cell].add((unknown & (actions >= 0)).astype(float))
-    lost = lost + jnp.zeros((players, num_states, 1)).at[player, states, 0].add((unknown & (actions < 0)).astype(float))
-    low = jnp.full(count.shape, jnp.inf).at[cell].min(least)
-    high = jnp.full(count.shape, -jnp.inf).at[cell].max(largest)
-    lost = lost + jnp.where((count > 0) & ~(high > low), _RARE, 0.0)
-    seen = jnp.max(largest, axis=0, initial=-jnp.inf) - jnp.min(least, axis=0, initial=jnp.inf)
-    span = jnp.where(jnp.isnan(width), jnp.where(jnp.isfinite(seen), seen, jnp.inf), width)[:, None, None]
-    return jnp.where(lost > 0, span * lost / jnp.maximum(lost + count, 1), 0.0)
-
-
-def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...], level: float) -> Interval:
+def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...], level: Scalar | float) -> Interval:
     """Confidence interval of ``Σ_k ⟨c_k, Q_k⟩`` from independent estimates of each Q_k.
 
     The variance ``Σ_k c_kᵀ Σ_k c_k`` is exact for a linear form. Degrees of freedom after Welch and Satterthwaite,
@@ -206,18 +208,19 @@ def linear_interval(forms: tuple[tuple[ActionValues, ActionValueEstimates], ...]
         >>> print(hq.stability.linear_interval(((jnp.array([[[1.0, -1.0]]]), seen),), 0.95))
         2 [1.721, 2.279]
     """
-    value = variance = total = squares = bias = jnp.zeros((), forms[0][0].dtype)
-    blind = jnp.zeros((), bool)
+    xp = namespace(forms[0][0])
+    value = variance = total = squares = bias = xp.zeros((), forms[0][0].dtype)
+    blind = xp.zeros((), bool)
     for coefficients, estimates in forms:
         flat, count = coefficients.ravel(), estimates.count.ravel()
-        blind = blind | jnp.any((flat != 0) & (count < 2))
-        parts = flat**2 * jnp.diagonal(estimates.covariance)
+        blind = blind | xp.any((flat != 0) & (count < 2))
+        parts = flat**2 * xp.diagonal(estimates.covariance)
         value = value + flat @ estimates.mean.ravel()
-        bias = bias + jnp.sum(jnp.where(flat != 0, jnp.abs(flat) * estimates.bias.ravel(), 0.0))
+        bias = bias + xp.sum(xp.where(flat != 0, xp.abs(flat) * estimates.bias.ravel(), 0.0))
         variance = variance + flat @ estimates.covariance @ flat
-        total = total + jnp.sum(parts)
-        squares = squares + jnp.sum(parts**2 / jnp.maximum(count - 1, 1))
-    freedom = jnp.where(squares > 0, total**2 / jnp.where(squares > 0, squares, 1.0), 1e6)
+        total = total + xp.sum(parts)
+        squares = squares + xp.sum(parts**2 / xp.maximum(count - 1, 1))
+    freedom = xp.where(squares > 0, total**2 / xp.where(squares > 0, squares, 1.0), 1e6)
     # Where covariances cancel, rounding may leave less than nothing.
-    variance = jnp.where(blind, jnp.inf, jnp.maximum(variance, 0.0))
-    return interval(value, variance, jnp.minimum(freedom, 1e6), level).widened(bias)
+    variance = xp.where(blind, xp.inf, xp.maximum(variance, 0.0))
+    return interval(value, variance, xp.minimum(freedom, 1e6), level).widened(bias)

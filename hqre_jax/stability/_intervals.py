@@ -1,10 +1,13 @@
 """Confidence intervals of linear forms in estimated means: Student's quantile at Welch and Satterthwaite's degrees."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
+
+from hqre_jax.core._namespace import Array, beta_law, namespace, repeated
+from hqre_jax.core._programs import compiled_later, few_so_far
+from hqre_jax.core._temperatures import as_array
 
 _BISECTIONS = 60
 
@@ -32,7 +35,8 @@ class Interval(NamedTuple):
     def affine(self, factor: Float[Array, "*b"], shift: Float[Array, "*b"]) -> "Interval":
         """``factor·x + shift``, for factors of either sign."""
         ends = factor * self.lower + shift, factor * self.upper + shift
-        return Interval(factor * self.estimate + shift, jnp.minimum(*ends), jnp.maximum(*ends))
+        xp = namespace(*ends)
+        return Interval(factor * self.estimate + shift, xp.minimum(*ends), xp.maximum(*ends))
 
     def widened(self, by: Float[Array, "*b"]) -> "Interval":
         """Both ends moved outwards."""
@@ -43,7 +47,10 @@ class Interval(NamedTuple):
 
 
 def interval(
-    estimate: Float[Array, "*b"], variance: Float[Array, "*b"], freedom: Float[Array, "*b"], level: float
+    estimate: Float[Array, "*b"],
+    variance: Float[Array, "*b"],
+    freedom: Float[Array, "*b"],
+    level: Float[Array, ""] | float,
 ) -> Interval:
     """``estimate ± t·√variance`` at the two-sided confidence level.
 
@@ -62,11 +69,10 @@ def interval(
         >>> print(hq.stability.interval(jnp.array(1.0), jnp.array(0.01), jnp.array(30.0), 0.95))
         1 [0.7958, 1.204]
     """
-    half = student_quantile(0.5 * (1 + level), freedom) * jnp.sqrt(variance)
+    half = student_quantile(0.5 * (1 + level), freedom) * namespace(variance).sqrt(variance)
     return Interval(estimate, estimate - half, estimate + half)
 
 
-@jax.jit
 def student_quantile(probability: Float[Array, ""] | float, freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """The t with ``P(T ≤ t) = probability`` for Student's T, by bisection; ``P(T > t) = ½ I_{ν/(ν+t²)}(ν/2, ½)``.
 
@@ -83,16 +89,27 @@ def student_quantile(probability: Float[Array, ""] | float, freedom: Float[Array
         >>> print(hq.stability.student_quantile(0.975, jnp.array([1.0, 30.0])).round(3))
         [12.706  2.042]
     """
-    nu = jnp.maximum(freedom, 1.0)
+    if namespace(freedom) is np:
+        known: Any = np.asarray(probability)
+        return _quantile(known, freedom)
+    return _early_or_compiled(as_array(probability, freedom.dtype), freedom)
+
+
+def _quantile(probability: Float[Array, ""], freedom: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    xp = namespace(freedom)
+    nu = xp.maximum(freedom, 1.0)
     # ν = 1 (Cauchy) has the heaviest tail of those allowed: its quantile is an upper end.
-    low, high = jnp.zeros_like(nu), jnp.full_like(nu, 1.001 * jnp.tan(jnp.pi * (probability - 0.5)))
+    low, high = xp.zeros_like(nu), xp.full_like(nu, 1.001 * xp.tan(xp.pi * (probability - 0.5)))
 
     def halve(_, ends):
         low, high = ends
         middle = 0.5 * (low + high)
-        beyond = 0.5 * jax.scipy.special.betainc(nu / 2, 0.5, nu / (nu + middle**2))
+        beyond = 0.5 * beta_law(xp, nu / 2, 0.5, nu / (nu + middle**2))
         short = beyond > 1 - probability
-        return jnp.where(short, middle, low), jnp.where(short, high, middle)
+        return xp.where(short, middle, low), xp.where(short, high, middle)
 
-    low, high = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
+    low, high = repeated(xp, _BISECTIONS, halve, (low, high))
     return 0.5 * (low + high)
+
+
+_early_or_compiled = compiled_later(few_so_far)(_quantile)

@@ -3,7 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._programs import compiled_later, few_so_far
 from hqre_jax.core._temperatures import as_float_array
 from hqre_jax.core._types import InputError, StateValues
 
@@ -30,11 +33,16 @@ def oscillation_index(policies: Any) -> StateValues:
         >>> print(hq.stability.oscillation_index(to_and_fro).round(3))
         [[-1.]]
     """
-    steps = _steps(policies, 3)
-    length = jnp.linalg.norm(steps, axis=-1)
-    turns = jnp.sum(jnp.sum(steps[1:] * steps[:-1], axis=-1), axis=0)
-    sizes = jnp.sum(length[1:] * length[:-1], axis=0)
-    return jnp.where(sizes > 0, turns / jnp.where(sizes > 0, sizes, 1.0), 0.0)
+    return _oscillation(_path(policies, 3))
+
+
+@compiled_later(few_so_far)
+def _oscillation(path: Float[Array, "time player state action"]) -> StateValues:
+    xp, steps = namespace(path), path[1:] - path[:-1]
+    length = xp.linalg.norm(steps, axis=-1)
+    turns = xp.sum(xp.sum(steps[1:] * steps[:-1], axis=-1), axis=0)
+    sizes = xp.sum(length[1:] * length[:-1], axis=0)
+    return xp.where(sizes > 0, turns / xp.where(sizes > 0, sizes, 1.0), 0.0)
 
 
 def drift_index(policies: Any) -> StateValues:
@@ -58,17 +66,22 @@ def drift_index(policies: Any) -> StateValues:
         >>> print(hq.stability.drift_index(to_and_fro).round(3))
         [[3.]]
     """
-    steps = _steps(policies, 2)
-    length = jnp.sum(jnp.linalg.norm(steps, axis=-1), axis=0)
-    far = jnp.linalg.norm(jnp.sum(steps, axis=0), axis=-1)
+    return _drift(_path(policies, 2))
+
+
+@compiled_later(few_so_far)
+def _drift(path: Float[Array, "time player state action"]) -> StateValues:
+    xp, steps = namespace(path), path[1:] - path[:-1]
+    length = xp.sum(xp.linalg.norm(steps, axis=-1), axis=0)
+    far = xp.linalg.norm(xp.sum(steps, axis=0), axis=-1)
     # What is left of a sum of K steps that cancel is rounding.
     lost = far <= len(steps) * jnp.finfo(steps.dtype).eps
-    return jnp.where(length > 0, jnp.where(lost, jnp.inf, length / jnp.where(lost, 1.0, far)), 1.0)
+    return xp.where(length > 0, xp.where(lost, xp.inf, length / xp.where(lost, 1.0, far)), 1.0)
 
 
-def _steps(policies: Any, least: int):
+def _path(policies: Any, least: int) -> Float[Array, "time player state action"]:
     array = as_float_array(policies, "policies")
     if array.ndim != 4 or len(array) < least:
         wanted = f"at least {least} policies, (time, player, information state, action), are wanted"
         raise InputError("policies", f"have shape {array.shape}; {wanted}")
-    return array[1:] - array[:-1]
+    return array
