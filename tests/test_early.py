@@ -10,7 +10,7 @@ from hqre_jax import problem as problems
 from hqre_jax.core import _programs
 from hqre_jax.core._programs import in_numpy
 from hqre_jax.solvers.continuation._curve import equation_with_jacobian
-from hqre_jax.solving import _early
+from hqre_jax.solving import _branch, _early
 
 SAID = ("log_policy", "policy", "values", "initial_values", "residual")
 CODES = ("num_steps", "result_code", "selection_code")
@@ -134,10 +134,56 @@ def test_answers_are_those_of_programs(counted_programs, by_programs, game, tau,
     assert float(hq.residual(early.problem, early.policy)) <= 1e-12
 
 
+@pytest.mark.parametrize(
+    ("game", "tau"),
+    [
+        (hq.load_game("stag_hunt"), 0.3),
+        (hq.load_game("group_polymatrix"), [0.01, 0.01, 1.0]),  # two folds
+        (hq.load_game("kuhn_poker"), 0.05),
+        (hq.load_game("big_match"), 0.5),
+    ],
+)
+def test_branches_are_those_of_programs(counted_programs, monkeypatch, game, tau):
+    hq.bounds.bounds(hq.Problem(game, tau))
+    with counted_programs() as compiling:
+        early = hq.trace_branch(game, np.inf, tau)
+    assert not {"jit(_begin)", "jit(_stretch)", "jit(_corrected)", "jit(_goal)"} & set(compiling), compiling
+    monkeypatch.setattr(problems, "_OFTEN", 0)
+    with counted_programs() as compiling:
+        late = hq.trace_branch(game, np.inf, tau)
+    assert {"jit(_begin)", "jit(_stretch)"} <= set(compiling)
+    assert (early.result, early.num_bifurcations) == (late.result, late.num_bifurcations)
+    for name in ("scales", "taus", "policies"):
+        np.testing.assert_allclose(getattr(early, name), getattr(late, name), rtol=1e-12, atol=1e-12, err_msg=name)
+    assert [fold.scale for fold in early.folds] == pytest.approx([fold.scale for fold in late.folds], rel=1e-12)
+
+
+def test_folds_are_those_of_programs(monkeypatch):
+    """Of a given branch, which ends where numpy and programs look for them alike."""
+    game, tau = hq.load_game("group_polymatrix"), [0.01, 0.01, 1.0]
+    early = hq.trace_branch(game, np.inf, tau)
+    monkeypatch.setattr(_branch, "is_small", lambda problem: False)
+    late = hq.trace_branch(game, np.inf, tau)
+    assert len(early.folds) == 2
+    for first, second in zip(early.folds, late.folds, strict=True):
+        np.testing.assert_allclose(first.policy, second.policy, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(first.tau, second.tau, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["stag_hunt", "kuhn_poker", "big_match", "public_good_private_costs"])
+def test_planted_games_are_those_of_programs(monkeypatch, name):
+    game = hq.load_game(name)
+    policy = hq.games.random.random_policy(jax.random.key(0), game)
+    early = hq.games.manufactured.manufactured(game, policy, 0.7)
+    monkeypatch.setattr(problems, "_OFTEN", 0)
+    late = hq.games.manufactured.manufactured(game, policy, 0.7)
+    np.testing.assert_allclose(early.payoffs, late.payoffs, rtol=0, atol=1e-12)
+
+
 def test_what_numpy_does_not_settle_programs_do(monkeypatch, by_programs):
     """Few steps, a method that does not converge, no solution within the steps asked for: the same is said."""
     game = random_game((3, 3), 2)
-    monkeypatch.setattr(_early, "_MOST_STEPS", 2)
+    monkeypatch.setattr(_early, "MOST_EARLY_STEPS", 2)
     assert hq.solve(game, 0.05).successful
     with pytest.raises(hq.SolveError) as early:
         hq.solve(game, 0.05, max_steps=3)

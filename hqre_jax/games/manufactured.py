@@ -21,8 +21,9 @@ from typing import Any, TypeVar
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._types import ActionValues, InputError, LogPolicy
@@ -30,7 +31,7 @@ from hqre_jax.games import ExtensiveFormGame, PolymatrixGame
 from hqre_jax.games._checks import expect_shape, finite
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.games._world_states import AbstractWorldStateGame, legal_actions, with_payoffs
-from hqre_jax.problem import Entropy, Problem, full_policy
+from hqre_jax.problem import Entropy, Problem, early_or_compiled, full_policy
 
 Game = TypeVar("Game", bound=AbstractGame)
 
@@ -86,7 +87,7 @@ def manufactured(
     raise InputError("game", f"is a {type(game).__name__}, whose payoffs cannot be corrected")
 
 
-@compiled
+@early_or_compiled
 def _payments(
     problem: Problem, log_policy: LogPolicy, targets: Float[Array, "player target"] | None
 ) -> tuple[ActionValues, Float[Array, "player target"] | None]:
@@ -103,9 +104,10 @@ def _payments(
         if problem.continuation == "zero_sum":
             shift = 0.5 * (shift - shift[::-1])  # opposite to the last bit, as payoffs must be
     wanted = problem.tau[..., None] * (log_policy - problem.log_reference)
-    missing = jnp.where(problem.mask, wanted - evaluation.action_values, 0.0)
-    mean = jnp.sum(problem.policy(log_policy) * missing, axis=-1, keepdims=True)
-    return jnp.where(problem.mask, missing - mean, 0.0), shift
+    xp = namespace(wanted)
+    missing = xp.where(problem.mask, wanted - evaluation.action_values, 0.0)
+    mean = xp.sum(problem.policy(log_policy) * missing, axis=-1, keepdims=True)
+    return xp.where(problem.mask, missing - mean, 0.0), shift
 
 
 def _targets(problem: Problem, values: Any) -> Float[Array, "player target"]:

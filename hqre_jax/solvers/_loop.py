@@ -10,14 +10,16 @@ from jaxtyping import Int
 
 from hqre_jax.core._checkpoint import fingerprint, load_checkpoint, save_checkpoint
 from hqre_jax.core._namespace import Array, namespace, repeat_while
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
-from hqre_jax.problem import Problem
+from hqre_jax.problem import Problem, is_early
 from hqre_jax.solvers._solver import AbstractSolver
 
 _STRETCH = 64
+# Steps that take numpy about as long as a program takes to compile.
+MOST_EARLY_STEPS = 300
 
 
 def iterate(
@@ -117,6 +119,11 @@ def record(
         Final state, result code, number of steps, and the observations stacked along a first axis of length
         steps + 1 (the start included), as numpy arrays.
     """
+    if solver.speaks_numpy and is_early(problem, f"record {solver.name}"):
+        plain = in_numpy((problem, log_policy, tol, max_steps))
+        early = None if plain is None else _record_early(solver, observe, *plain)
+        if early is not None:
+            return early
     state, start = _begin(solver, problem, log_policy, observe)
     pieces = [jax.tree.map(lambda x: np.asarray(x)[None], start)]
     steps, code, finished = as_array(0, int), as_array(0, int), False
@@ -126,6 +133,21 @@ def record(
         pieces.append(jax.tree.map(lambda x, keep=keep: np.asarray(x)[keep], seen))
     trace = jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
     return state, code, steps, trace
+
+
+def _record_early(solver, observe, problem, log_policy, tol, max_steps) -> Any:
+    """`record` in numpy; None where that takes long."""
+    with np.errstate(all="ignore"):
+        state, steps = solver.init(problem, log_policy), 0
+        seen = [observe(solver, problem, state)]
+        while not solver.terminate(problem, state, tol)[0] and steps < max_steps:
+            if steps == MOST_EARLY_STEPS:
+                return None
+            state, steps = solver.step(problem, state), steps + 1
+            seen.append(observe(solver, problem, state))
+        code = verdict(solver, problem, state, tol)
+    trace = jax.tree.map(lambda *parts: np.stack(parts), *seen)
+    return jax.tree.map(as_array, state), as_array(code), as_array(steps, int), trace
 
 
 def resume(

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from hqre_jax.core._programs import compiled
+from hqre_jax.core._namespace import namespace
+from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array, real_numbers
 from hqre_jax.core._types import InputError, Scalar
 from hqre_jax.games._game import AbstractGame, Continuation
-from hqre_jax.problem import Entropy, Problem, posed, tolerance
+from hqre_jax.problem import Entropy, Problem, early_or_compiled, is_small, posed, tolerance
 from hqre_jax.solvers._loop import record
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solvers.continuation._branch import State, Stride, unit_along
@@ -229,17 +229,19 @@ def _reported(scales: np.ndarray, first: float) -> np.ndarray:
     return np.arange(0 if first == 0 else start, len(scales))
 
 
-@compiled
+@early_or_compiled
 def _goal(problem: Problem) -> Scalar:
     return rationality(problem)
 
 
-@compiled
 def _corrected(problem, point, tangent, length):
-    solver, no = PrincipalBranch(), jnp.asarray(False)
+    solver, no = PrincipalBranch(), namespace(point).asarray(False)
     stride = Stride(length, begins=no, landing=no, arrived=no)
     there = solver.correct(problem, solver.begin(problem, point), point + length * tangent, tangent, stride)
     return there, unit_along(there.onwards, tangent)
+
+
+_compiled_correction = compiled(_corrected)
 
 
 def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -> Fold:
@@ -247,14 +249,20 @@ def _fold(problem: Problem, trace: dict, k: int, goal: float, tau: np.ndarray) -
 
     From point k on, steps that fail or go beyond the turn are halved; all others are taken.
     """
-    point, tangent = jnp.asarray(trace["point"][k]), jnp.asarray(trace["tangent"][k])
+    point, tangent = trace["point"][k], trace["tangent"][k]
+    plain = in_numpy(problem) if is_small(problem) else None
+    if plain is None:
+        correct, point, tangent = _compiled_correction, as_array(point), as_array(tangent)
+    else:
+        correct, problem = _corrected, plain
     length = float((trace["point"][k + 1] - trace["point"][k]) @ trace["tangent"][k])
     shortest = _FOLD_PRECISION * max(1.0, length)
     rising = float(tangent[-1]) > 0
     for _ in range(_FOLD_STEPS):
         if length <= shortest:
             break
-        there, onwards = _corrected(problem, point, tangent, jnp.asarray(length, point.dtype))
+        with np.errstate(all="ignore"):
+            there, onwards = correct(problem, point, tangent, namespace(point).asarray(length, point.dtype))
         if bool(there.good) and (float(onwards[-1]) > 0) == rising:
             point, tangent = there.point, onwards
         else:

@@ -12,15 +12,13 @@ from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.problem import Problem, is_early
 from hqre_jax.solvers import KrylovBranch
-from hqre_jax.solvers._loop import iterate
+from hqre_jax.solvers._loop import MOST_EARLY_STEPS, iterate
 from hqre_jax.solvers._solver import AbstractSolver
 from hqre_jax.solving._choice import choice
 from hqre_jax.solving._steps import answer_of, found_by
 
 # Padded policy entries up to which numpy's dense Jacobians cost less than programs with Krylov iterations.
 _DENSE = 256
-# Steps that take numpy about as long as a program takes to compile.
-_MOST_STEPS = 300
 
 
 def early_answer(
@@ -49,7 +47,7 @@ def early_answer(
             continue
         if not chosen.speaks_numpy:
             break
-        limit = min(chosen.default_max_steps if max_steps is None else int(max_steps), _MOST_STEPS)
+        limit = min(chosen.default_max_steps if max_steps is None else int(max_steps), MOST_EARLY_STEPS)
         with np.errstate(all="ignore"):
             found = found_by(chosen, plain, *iterate(chosen, plain, first, tol, limit), tol)
             if found.code == RESULTS.successful.code and (method is not None or unique or found.on_branch):

@@ -14,7 +14,7 @@ from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._simplex import log_softmax, safe_log
 from hqre_jax.core._types import LogPolicy, Scalar
 from hqre_jax.equilibrium._implicit_gradient import reattach
-from hqre_jax.problem import Problem, full_policy
+from hqre_jax.problem import Problem, early_or_compiled, full_policy
 from hqre_jax.solvers._solver import AbstractSolver, Evidence
 
 
@@ -98,4 +98,4 @@ def answer_of(problem: Problem, centered: Problem, found: Found, unique: Bool[Ar
     }
 
 
-finish = compiled(answer_of)
+finish = early_or_compiled(answer_of)
