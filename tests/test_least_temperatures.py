@@ -169,7 +169,7 @@ def test_what_numpy_adds_up_programs_do(kind):
     here, there = (interactions_under(where, 0) for where in (in_numpy(problem), problem))
     log_v, price = np.random.default_rng(4).normal(size=(2, here.keep.size))
     early = _least_temperatures._surplus_and_slope(here, log_v, np.exp(price))
-    late = _least_temperatures._compiled_surplus(there, jnp.asarray(log_v), jnp.exp(price))
+    late = _least_temperatures._surplus_and_slope(there, jnp.asarray(log_v), jnp.exp(price))
     for first, second in zip(early, late, strict=True):
         np.testing.assert_allclose(first, second, rtol=1e-12, atol=1e-12)
 

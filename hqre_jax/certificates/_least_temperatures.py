@@ -150,12 +150,9 @@ def _proposals(
     # A player without a choice interacts with nobody; any positive number may stand for its price.
     flat = np.where(price.ravel() > 0, price.ravel(), 1.0)
     # Never of the same game now in numpy and now by a program: the search magnifies the rounding by which they differ.
-    plain = in_numpy(reference) if is_small(reference) else None
-    if plain is None:
-        dtype = reference.game.dtype
-        rest, *levels = _compiled_levels(reference, start.weights, jnp.asarray(flat, dtype), search)
-    else:
-        rest, *levels = _levels(plain, np.asarray(start.weights), flat, search)
+    question = reference, start.weights, jnp.asarray(flat, reference.game.dtype)
+    plain = in_numpy(question) if is_small(reference) else None
+    rest, *levels = _levels(*plain, search=search) if plain else _compiled_levels(*question, search=search)
     base = margin + np.asarray(rest, np.float64)
     return [(base + np.asarray(level)).reshape(price.shape) for level in levels]
 
