@@ -25,7 +25,8 @@ A configuration names tasks, roles with the format of their turns, and a tempera
 
   # dtype = "float32" (or "bfloat16"), of the frozen weights
   # [plays] questions = 8, plays = 4, rounds = 1, pool = 100
-  # [method_settings] eta = 1.0, inner_steps = 4, continuation = "soft", entropy = "kl", beta = 0.04, clip = 0.2
+  # [method_settings] eta = 1.0, inner_steps = 4, exploration = 0.0, continuation = "soft", entropy = "kl", beta = 0.04,
+  #   clip = 0.2
   # [adapter] rank = 8, alpha = 16.0, targets = ["q_proj", "v_proj"]
   # [optimizer] learning_rate = 0.001, decay = 0, weight_decay = 0.0, max_norm = 0.0, groups = 4, rematerialise = false,
   #   step_limit = 2.0

@@ -321,6 +321,7 @@ def _settings(table: Table) -> Settings:
     settings = Settings(
         eta=table.take("eta", _positive, "a number above 0", usual.eta),
         inner_steps=table.take("inner_steps", lambda value: whole(value, 1), _COUNT, usual.inner_steps),
+        exploration=table.take("exploration", amount, _AMOUNT, usual.exploration),
         continuation=table.take("continuation", one_of(("soft", "plain")), '"soft" or "plain"', usual.continuation),
         entropy=table.take("entropy", one_of(("kl", "shannon")), '"kl" or "shannon"', usual.entropy),
         beta=table.take("beta", amount, _AMOUNT, usual.beta),

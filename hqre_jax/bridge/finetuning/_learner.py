@@ -287,7 +287,8 @@ def _look(
 ) -> Look:
     policies, turns = _policies(adapter, decoder, frozen, part.texts), part.turns
     eta = jnp.asarray(method.settings.eta, policies.now.dtype)
-    left, whole = mirror_distance(method.anchored(policies), signal.advantages, turns, eta)
+    held, exploration = method.anchored(policies), method.settings.exploration
+    left, whole = mirror_distance(held, signal.advantages, turns, eta, exploration)
     return Look(
         at_states(divergence(policies.now, policies.reference), turns),
         at_states(divergence(policies.now, policies.before), turns),

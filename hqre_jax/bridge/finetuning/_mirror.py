@@ -11,8 +11,12 @@ of the maximum is *exactly* ``(1/η + τ) KL(π ‖ π*)``, so that divergence i
 ``Â = Q − baseline`` where Q leaves the penalty of the decision itself out and has those of the decisions to come: the
 agent's own ("soft") or none ("plain"), as in a Markov game's continuation values. Nothing is normalised or clipped.
 
+Plays show Q of the tokens that were taken, each weighted by 1/π_k: without bias, and without bound where a rare token
+was taken. With implicit exploration γ > 0 the weight is 1/(π_k + γ), so that a token that nobody would take again is
+worth what is to be expected anyway; γ = 0 is the unbiased estimate.
+
 Source: the update of mirror descent with two divergences (theory, T2); Tomar et al. 2022 (arXiv 2005.09814) for several
-gradient steps per mirror step.
+gradient steps per mirror step; Neu 2015 (arXiv 1506.03271) for implicit exploration.
 """
 
 import jax
@@ -65,18 +69,23 @@ def baseline(values: Float[Array, "turn step"], turns: Turns) -> Float[Array, "t
 
 
 def mirror_terms(
-    policies: LogPolicies, advantages: Float[Array, "turn step"], turns: Turns, eta: Float[Array, ""]
+    policies: LogPolicies,
+    advantages: Float[Array, "turn step"],
+    turns: Turns,
+    eta: Float[Array, ""],
+    exploration: float = 0.0,
 ) -> Float[Array, "turn step"]:
     """What each decision adds to the objective that a mirror step maximises.
 
-    ``(π_φ/π_k)(a) Â − (1/η) KL(π_φ ‖ π_k) − τ KL(π_φ ‖ ρ)``: with a drawn from π_k, and states as π_k visits them, the
-    expectation of the sum over decisions is the objective; the ratio is neither clipped nor normalised.
+    ``π_φ/(π_k + γ)(a) Â − (1/η) KL(π_φ ‖ π_k) − τ KL(π_φ ‖ ρ)``: with a drawn from π_k, and states as π_k visits them,
+    the expectation of the sum over decisions is the objective where γ = 0; the ratio is neither clipped nor normalised.
 
     Args:
         policies: Log-probabilities; those before and of the reference are constants.
         advantages: Â.
         turns: The turns.
         eta: η, units of 1/score.
+        exploration: γ.
 
     Returns:
         One term for each decision, units of score; those where nothing is decided are to be masked.
@@ -97,9 +106,14 @@ def mirror_terms(
         >>> print(mirror_terms(moved, advantages, turns, eta)[:, 0].round(3))
         [ 1.311 -0.689]
     """
-    ratio = jnp.exp(chosen(policies.now, turns) - chosen(policies.before, turns))
+    ratio = jnp.exp(chosen(policies.now, turns) - _log_drawn(policies, turns, exploration))
     moved, held = (at_states(divergence(policies.now, q), turns) for q in (policies.before, policies.reference))
     return ratio * advantages - moved / eta - turns.tau * held
+
+
+def _log_drawn(policies: LogPolicies, turns: Turns, exploration: float) -> Float[Array, "turn step"]:
+    """``log(π_k + γ)`` of the token that was taken: exactly its log-probability where γ = 0."""
+    return jnp.logaddexp(chosen(policies.before, turns), jnp.log(exploration))
 
 
 def exact_step(
@@ -134,21 +148,23 @@ def exact_step(
 
 
 def sampled_values(
-    advantages: Float[Array, "turn step"], policies: LogPolicies, turns: Turns
+    advantages: Float[Array, "turn step"], policies: LogPolicies, turns: Turns, exploration: float = 0.0
 ) -> Float[Array, "row state token"]:
-    """Q of every token at every state, as the plays show it: ``Σ 1[a = taken] Â / π_k(a)`` over the number of visits.
+    """Q of every token at every state, as the plays show it: ``Σ 1[a = taken] Â / (π_k(a) + γ)`` over visits.
 
-    Unbiased given the state, zero for tokens that nobody took; the objective of the plays is exactly the expected
-    objective with these values, so `exact_step` of them is what its maximiser would be, were every state free.
+    Unbiased given the state where γ = 0, else at most the largest advantage over γ; zero for tokens that nobody took.
+    The objective of the plays is exactly the expected objective with these values, so `exact_step` of them is what its
+    maximiser would be, were every state free.
 
     Args:
         advantages: Â.
         policies: Log-probabilities.
         turns: The turns.
+        exploration: γ.
     """
     rows, num_states, vocabulary = policies.before.shape
     weight = jnp.where(turns.mask, turns.weight[:, None], 0.0)
-    added = weight * advantages * jnp.exp(-chosen(policies.before, turns))
+    added = weight * advantages * jnp.exp(-_log_drawn(policies, turns, exploration))
 
     def of_row(states: Array, actions: Array, weight: Array, added: Array) -> Array:
         visits = jnp.zeros(num_states, weight.dtype).at[states].add(weight)
@@ -159,7 +175,11 @@ def sampled_values(
 
 
 def mirror_distance(
-    policies: LogPolicies, advantages: Float[Array, "turn step"], turns: Turns, eta: Float[Array, ""]
+    policies: LogPolicies,
+    advantages: Float[Array, "turn step"],
+    turns: Turns,
+    eta: Float[Array, ""],
+    exploration: float = 0.0,
 ) -> tuple[Float[Array, "turn step"], Float[Array, "turn step"]]:
     """``KL(π_φ ‖ π*)`` at every decision, and the same of π_k: how far the step was, and how much of it is left.
 
@@ -168,6 +188,7 @@ def mirror_distance(
         advantages: Â.
         turns: The turns.
         eta: η, units of 1/score.
+        exploration: γ.
 
     Returns:
         Distances of π_φ and of π_k, nats.
@@ -186,7 +207,7 @@ def mirror_distance(
         >>> print(whole[:, 0].round(3), bool((left < 1e-6).all()))  # the exact step leaves nothing of the distance
         [0.207 0.207] True
     """
-    values = sampled_values(advantages, policies, turns)
+    values = sampled_values(advantages, policies, turns, exploration)
     rows, num_states = values.shape[:2]
     # Decisions at one state have one temperature.
     tau = jax.vmap(lambda states, tau: jnp.zeros(num_states, tau.dtype).at[states].max(tau))(

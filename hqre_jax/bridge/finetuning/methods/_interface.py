@@ -21,6 +21,7 @@ class Settings:
     Attributes:
         eta: η of the mirror step, units of 1/score.
         inner_steps: Gradient steps on the plays of one step.
+        exploration: γ of the mirror step's estimate of Q: what was taken counts 1/(π_k + γ); 0 for no bias.
         continuation: Whether penalties of decisions to come count in Q: "soft" (the role's own) or "plain" (none).
         entropy: What temperatures weigh: "kl" to the model without adapter, or "shannon" entropy.
         beta: Weight of the KL to the reference in baselines that have one for all tokens.
@@ -35,6 +36,7 @@ class Settings:
 
     eta: float = 1.0
     inner_steps: int = 4
+    exploration: float = 0.0
     continuation: Literal["soft", "plain"] = "soft"
     entropy: Literal["kl", "shannon"] = "kl"
     beta: float = 0.04

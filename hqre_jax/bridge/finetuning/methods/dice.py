@@ -30,7 +30,8 @@ class AbstractMirror(AbstractMethod):
 
     def losses(self, policies: LogPolicies, signal: Signal, turns: Turns) -> Float[Array, "turn step"]:
         """See `AbstractMethod.losses`."""
-        return -mirror_terms(policies, signal.advantages, turns, jnp.asarray(self.settings.eta))
+        eta, exploration = jnp.asarray(self.settings.eta), self.settings.exploration
+        return -mirror_terms(policies, signal.advantages, turns, eta, exploration)
 
 
 class Dice(AbstractMirror):
