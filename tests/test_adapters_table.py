@@ -3,9 +3,11 @@
 import copy
 import json
 
+import numpy as np
+
 from benchmarks.adapters import __main__ as command
-from benchmarks.adapters._cells import QUESTIONS, TOKENS, all_cells
-from benchmarks.adapters._record import read_record, write_record
+from benchmarks.adapters._cells import CHOSEN, QUESTIONS, TOKENS, choice_cells, chosen_cell, table_cells
+from benchmarks.adapters._record import evaluations, read_record, write_record
 from benchmarks.adapters._table import build_table, markdown
 
 
@@ -19,21 +21,30 @@ def test_every_published_number_follows_from_the_record():
 
 def test_recorded_runs_are_those_of_the_protocol(tmp_path):
     """Same settings, equal budgets, equal questions; and one run more or less is another table."""
-    record, cells = read_record(command.RECORD), {cell.name: cell for cell in all_cells()}
+    record = read_record(command.RECORD)
+    cells = {cell.name: cell for cell in [*choice_cells(), *table_cells()]}
     for name, line in record.items():
-        assert line["digest"] == cells[name].config.digest
+        assert line["digest"] == cells[name].config("test").digest
         assert line["tokens"][-1] <= TOKENS
-        assert {one["split"] for one in line["evaluations"]} == {"test"}
-        assert line["evaluations"][-1]["tokens"] == line["tokens"][-1]
         assert all(len(one["scores"]) == QUESTIONS for one in line["evaluations"])
         others = [other for other in record.values() if other["run"].split("-")[0] == name.split("-")[0]]
-        assert {tuple(other["evaluations"][0]["scores"]) for other in others} == {
-            tuple(line["evaluations"][0]["scores"])
-        }  # the model that nobody has trained yet
+        for split in {one["split"] for one in line["evaluations"]}:
+            first, last = evaluations(line, split)
+            assert (first["tokens"], last["tokens"]) == (0, line["tokens"][-1])
+            untrained = [tuple(found[0]["scores"]) for other in others if (found := evaluations(other, split))]
+            assert set(untrained) == {tuple(first["scores"])}  # the model that nobody has trained yet
     write_record(tmp_path / "runs.jsonl", record)
     assert read_record(tmp_path / "runs.jsonl") == record
     for kind in build_table(record)["classes"]:
         other = copy.deepcopy(record)
-        name = f"{kind['class']}-dice-{kind['seeds'][0]}"
-        other[name]["evaluations"][-1]["scores"] = [0.0] * QUESTIONS
+        name = chosen_cell(kind["task"], kind["class"], "dice", kind["seeds"][0]).name
+        evaluations(other[name], "test")[-1]["scores"] = [0.0] * QUESTIONS
         assert build_table(other) != build_table(record)
+
+
+def test_settings_are_those_that_dev_chose():
+    """The best mean, the first one of equals, for every method that has such a choice."""
+    rows = build_table(read_record(command.RECORD))["choice"]
+    assert {row["method"] for row in rows} == set(CHOSEN)
+    for row in rows:
+        assert row["chosen"] == int(np.argmax([candidate["mean"] for candidate in row["candidates"]]))

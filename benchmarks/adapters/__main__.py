@@ -1,8 +1,9 @@
 """``python -m benchmarks.adapters``: train what is missing, keep what it came to, then write and print the table.
 
-Runs that are recorded beside this package are taken as they are, so everything goes on where it stopped, in the middle
-of a run as well; whatever stops it, the same command goes on again. Exit code 1 where runs are missing, 130 where it
-was interrupted.
+First come the runs that the dev split chooses each method's gradient steps between, then those of the table. Runs that
+are recorded beside this package are taken as they are, so everything goes on where it stopped, in the middle of a run
+as well; whatever stops it, the same command goes on again. Exit code 1 where runs are missing, 130 where it was
+interrupted.
 """
 
 import argparse
@@ -12,11 +13,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.adapters._cells import all_cells
-from benchmarks.adapters._record import Record, line_of, read_record, write_record
+from benchmarks.adapters._cells import Cell, choice_cells, table_cells
+from benchmarks.adapters._record import Record, evaluations, is_recorded, line_of, read_record, write_record
 from benchmarks.adapters._table import build_table, markdown
 from hqre_jax.bridge.finetuning import Run
 from hqre_jax.bridge.models import LocalModel, load
+from hqre_jax.bridge.tasks._interface import Split
 from hqre_jax.cli._program_cache import keep_programs
 
 FOLDER = Path(__file__).parent
@@ -47,27 +49,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     TABLE.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="ascii")
     MARKDOWN.write_text(markdown(table), encoding="utf-8")
     print(markdown(table), end="")
-    return code or int(any(cell.name not in record for cell in all_cells()))
+    return code or int(any(not is_recorded(record, *run) for run in _runs()))
+
+
+def _runs() -> list[tuple[Cell, Split]]:
+    """What dev chooses between, then what is judged on test."""
+    return [(cell, "dev") for cell in choice_cells()] + [(cell, "test") for cell in table_cells()]
 
 
 def _train(record: Record, seconds: float | None, out: Path) -> None:
     keep_programs()
     began, model = time.monotonic(), None
-    cells = [cell for cell in all_cells() if record.get(cell.name, {}).get("digest") != cell.config.digest]
+    digests = {cell.name: cell.config(split).digest for cell, split in _runs()}
     # What was recorded under another protocol is no part of this one.
-    for cell in cells:
-        record.pop(cell.name, None)
-    for number, cell in enumerate(cells):
+    for name in [name for name, line in record.items() if digests.get(name) != line["digest"]]:
+        del record[name]
+    missing = [run for run in _runs() if not is_recorded(record, *run)]
+    for number, (cell, split) in enumerate(missing):
         if seconds is not None and time.monotonic() - began > seconds:
             return
-        print(f"{cell.name} ({number + 1} of {len(cells)})", file=sys.stderr, flush=True)
+        print(f"{cell.name}, {split} ({number + 1} of {len(missing)})", file=sys.stderr, flush=True)
+        config = cell.config(split)
         if model is None:
-            model = load(cell.config.model)
+            model = load(config.model)
             assert isinstance(model, LocalModel)
-        ended = Run(cell.config, model, out / cell.name).run()
+        ended = Run(config, model, out / cell.name).run()
         # A run that diverges keeps what it had learnt, and that is what its method comes to.
         if ended.how in ("done", "budget", "diverged"):
-            record[cell.name] = line_of(cell, out / cell.name) | {"ended": ended.how}
+            line = line_of(cell, out / cell.name) | {"ended": ended.how}
+            known = record.get(cell.name, {"digest": None})
+            if known["digest"] == line["digest"]:  # the same run to the last bit, judged where its folder was
+                other = [one for one in known["evaluations"] if not evaluations(line, one["split"])]
+                line["evaluations"] = other + line["evaluations"]
+            record[cell.name] = line
             write_record(RECORD, record)
 
 

@@ -6,18 +6,38 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.adapters._cells import ABLATIONS, ASKED, CLASSES, PLAYS, QUESTIONS, REFERENCE, SEEDS, TOKENS, Cell
-from benchmarks.adapters._record import Record
+from benchmarks.adapters._cells import (
+    ABLATIONS,
+    ASKED,
+    CANDIDATES,
+    CHOSEN,
+    CLASSES,
+    MAX_NORM,
+    PLAYS,
+    QUESTIONS,
+    REFERENCE,
+    SEEDS,
+    TOKENS,
+    cell_of,
+    chosen_cell,
+)
+from benchmarks.adapters._record import Record, evaluations, is_recorded
 from hqre_jax.bridge.finetuning.methods import METHODS
 from hqre_jax.bridge.report import Estimate, Resampling
+from hqre_jax.bridge.tasks._interface import Split
 
 _LEGEND = """\
 Adapters of the embedded model, trained on one class of questions at a time as long as {tokens:,} generated tokens are
-enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods
-(`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted}
-seeds a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
-questions and seeds drawn again, the same ones for all methods. Nats a step: KL(π_k+1 ‖ π_k) of a
-play's tokens, mean of all steps."""
+enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods, with settings
+chosen as below (`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split.
+Of {wanted} seeds a class has those that are trained by every method so far, and a class without any is missing.
+Brackets: 95 %, questions and seeds drawn again, the same ones for all methods. Nats a step: KL(π_k+1 ‖ π_k) of a play's
+tokens, mean of all steps."""
+_CHOICE = """\
+Accuracy on {questions} questions of the dev split after {tokens:,} tokens, first seed; the best mean is taken, the
+first of equals. η is 1 and the exploration γ is 0 where nothing else is said. The ablations take the settings of
+`{reference}`, and `reinforce` takes one gradient step. Largest gradient: the longest of all, before it is shortened to
+{max_norm:g}."""
 _HEAD = (
     "method",
     "accuracy",
@@ -35,13 +55,35 @@ def build_table(record: Record) -> dict[str, Any]:
     classes = [_class(record, *kind) for kind in CLASSES]
     return {
         "seeds": SEEDS, "tokens": TOKENS, "questions": QUESTIONS, "classes": [one for one in classes if one["seeds"]],
+        "choice": [_choice(record, method) for method in CHOSEN],
     }  # fmt: skip
+
+
+def _choice(record: Record, method: str) -> dict[str, Any]:
+    """What a method came to on dev with each of its candidates; None where a run is missing."""
+    rows = []
+    for number, settings in enumerate(CANDIDATES[method]):
+        cells = [cell_of(*kind, method, number, 0) for kind in CLASSES]
+        runs = [record[cell.name] if is_recorded(record, cell, "dev") else None for cell in cells]
+        accuracy = [run and float(np.mean(_scores([run], split="dev"))) for run in runs]
+        largest = [max(run["gradients"]) for run in runs if run]
+        rows.append(
+            {
+                "settings": dict(settings),
+                "accuracy": accuracy,
+                "mean": None if None in accuracy else float(np.mean(accuracy)),
+                "gradient": max(largest) if None not in accuracy else None,
+            }
+        )
+    return {"method": method, "candidates": rows, "chosen": CHOSEN[method]}
 
 
 def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
     runs = {
         method: {
-            seed: record[name] for seed in range(SEEDS) if (name := Cell(task, task_class, method, seed).name) in record
+            seed: record[cell.name]
+            for seed in range(SEEDS)
+            if is_recorded(record, cell := chosen_cell(task, task_class, method, seed), "test")
         }
         for method in METHODS
     }
@@ -59,9 +101,9 @@ def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
     return found | {"untrained": untrained, "rows": rows, "best_baseline": best}
 
 
-def _scores(runs: list[dict[str, Any]], place: int = -1) -> Float[np.ndarray, "seed question"]:
+def _scores(runs: list[dict[str, Any]], place: int = -1, split: Split = "test") -> Float[np.ndarray, "seed question"]:
     """Of the last policy of each run, or the first one."""
-    return np.array([run["evaluations"][place]["scores"] for run in runs])
+    return np.array([evaluations(run, split)[place]["scores"] for run in runs])
 
 
 def _row(
@@ -74,7 +116,7 @@ def _row(
         "accuracy": asdict(resampling.estimate(scores)),
         "behind": asdict(Estimate.of(behind[0], behind[1:])),
         "moved": float(np.mean([_moved(run) for run in runs])),
-        "reply": float(np.mean([run["evaluations"][-1]["generated"] for run in runs])) / QUESTIONS,
+        "reply": float(np.mean([evaluations(run, "test")[-1]["generated"] for run in runs])) / QUESTIONS,
         "generated": float(np.mean([run["tokens"][-1] for run in runs])),
         "seconds": float(np.mean([run["seconds"] for run in runs])),
         "diverged": sum(run["ended"] == "diverged" for run in runs),
@@ -101,7 +143,25 @@ def markdown(table: dict[str, Any]) -> str:
         lines += [f"| {' | '.join(_cells_of(row))} |" for row in one["rows"]]
         best = next(row for row in one["rows"] if row["method"] == one["best_baseline"])
         lines += ["", f"`{REFERENCE}` less the best baseline, `{best['method']}`: {_points(best['behind'])} points."]
+    told = {key: table[key] for key in ("tokens", "questions")} | {"reference": REFERENCE, "max_norm": MAX_NORM}
+    names = [task_class for _, task_class in CLASSES]
+    lines += ["", "## Settings", "", _CHOICE.format(**told), ""]
+    lines += [f"| method | gradient steps, settings | {' | '.join(names)} | mean | largest gradient |"]
+    lines += ["|" + " --- |" * (4 + len(names))]
+    for method in table["choice"]:
+        for number, row in enumerate(method["candidates"]):
+            mark = "**" if number == method["chosen"] else ""
+            shown = ["" if value is None else f"{value:.2f}" for value in row["accuracy"]]
+            mean = "" if row["mean"] is None else f"{mark}{row['mean']:.3f}{mark}"
+            largest = "" if row["gradient"] is None else f"{row['gradient']:.3g}"
+            lines.append(f"| `{method['method']}` | {' | '.join([_said(row['settings']), *shown, mean, largest])} |")
     return "\n".join(lines) + "\n"
+
+
+def _said(settings: dict[str, float]) -> str:
+    symbols = {"eta": "η", "exploration": "γ"}
+    others = [f"{symbols[name]} = {value:g}" for name, value in settings.items() if name in symbols]
+    return ", ".join([str(settings["inner_steps"]), *others])
 
 
 def _cells_of(row: dict[str, Any]) -> list[str]:
