@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax.bridge.finetuning._mirror import exact_step, mirror_distance, sampled_values
+from hqre_jax.bridge.finetuning._mirror import exact_step, mirror_distance, mirror_terms, sampled_values
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns, at_states, divergence
 from hqre_jax.bridge.finetuning.methods import Dice, DiceZero, Settings
 from hqre_jax.problem import Problem
@@ -131,7 +131,8 @@ def test_without_temperatures_only_the_last_policy_holds_the_step():
     np.testing.assert_allclose(step, jax.nn.log_softmax(before + ETA * values), atol=1e-12)
 
 
-def test_what_a_policy_falls_short_of_is_its_divergence_from_the_exact_step():
+@pytest.mark.parametrize("exploration", [0.0, 0.2])
+def test_what_a_policy_falls_short_of_is_its_divergence_from_the_exact_step(exploration):
     """J(π*) − J(π) = (1/η + τ) KL(π ‖ π*), summed over visits, with the values that the plays themselves show."""
     states, actions = RNG.integers(0, 3, size=(7, 2)), RNG.integers(0, VOCABULARY, size=(7, 2))
     tables = [log_policies(3, VOCABULARY) for _ in range(3)]
@@ -140,15 +141,28 @@ def test_what_a_policy_falls_short_of_is_its_divergence_from_the_exact_step():
     turns = turns_of(states, actions, states, tau, np.zeros(7), 0.0, np.ones(7))
     policies = LogPolicies(*(table[None] for table in tables))
     advantages, eta = jnp.asarray(RNG.normal(size=(7, 2))), jnp.asarray(ETA)
-    method = Dice(Settings(eta=ETA))
+    method = Dice(Settings(eta=ETA, exploration=exploration))
     signal = method.signal(turns, jnp.zeros((7, 2)))._replace(advantages=advantages)
 
     def objective(now):
         return -np.sum(method.losses(policies._replace(now=now), signal, turns))
 
-    exact = exact_step(policies.before, policies.reference, sampled_values(advantages, policies, turns), taus, eta)
-    left, whole = mirror_distance(policies, advantages, turns, eta)
+    values = sampled_values(advantages, policies, turns, exploration)
+    exact = exact_step(policies.before, policies.reference, values, taus, eta)
+    left, whole = mirror_distance(policies, advantages, turns, eta, exploration)
     np.testing.assert_allclose(objective(exact) - objective(policies.now), np.sum((1 / ETA + tau) * left), rtol=1e-10)
     np.testing.assert_allclose(
         objective(exact) - objective(policies.before), np.sum((1 / ETA + tau) * whole), rtol=1e-10
     )
+
+
+def test_exploration_bounds_what_a_rare_token_is_worth():
+    """Â/(π_k + γ) is at most max|Â|/γ, and without exploration the 1/π_k that is right in the mean."""
+    before = jnp.log(jnp.asarray([[[1e-6, 0.3, 0.7 - 1e-6]]]))
+    turns = turns_of([[0]], [[0]], [[0]], [[0.1]], np.zeros(1), 0.0, np.ones(1))
+    policies, advantages = LogPolicies(before, before, before), jnp.asarray([[0.8]])
+    for exploration, worth in ((0.0, 0.8e6), (0.1, 0.8 / (1e-6 + 0.1))):
+        values = sampled_values(advantages, policies, turns, exploration)
+        np.testing.assert_allclose(values, [[[worth, 0.0, 0.0]]], rtol=1e-12)
+        (term,) = mirror_terms(policies, advantages, turns, jnp.asarray(ETA), exploration)
+        np.testing.assert_allclose(term, 1e-6 * worth, rtol=1e-9)  # who stays pays no divergence
