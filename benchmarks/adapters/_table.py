@@ -36,8 +36,8 @@ tokens, mean of all steps."""
 _CHOICE = """\
 Accuracy on {questions} questions of the dev split after {tokens:,} tokens, first seed; the best mean is taken, the
 first of equals. η is 1 and the exploration γ is 0 where nothing else is said. The ablations take the settings of
-`{reference}`, and `reinforce` takes one gradient step. Largest gradient: the longest of all, before it is shortened to
-{max_norm:g}."""
+`{reference}`, other methods two gradient steps, and `reinforce` takes one. Largest gradient: the longest of all, before
+it is shortened to {max_norm:g}."""
 _HEAD = (
     "method",
     "accuracy",
