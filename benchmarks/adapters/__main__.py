@@ -1,6 +1,6 @@
 """``python -m benchmarks.adapters``: train what is missing, keep what it came to, then write and print the table.
 
-First come the runs that the dev split chooses each method's gradient steps between, then those of the table. Runs that
+First come the runs by which the dev split chooses the settings of DICE-FT, then those of the table. Runs that
 are recorded beside this package are taken as they are, so everything goes on where it stopped, in the middle of a run
 as well; whatever stops it, the same command goes on again. Exit code 1 where runs are missing, 130 where it was
 interrupted.

@@ -1,7 +1,7 @@
 """What is compared: a class of questions, a method and a seed, each a fine-tuning run of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hqre_jax.bridge.finetuning import Config, read_config
@@ -17,23 +17,18 @@ ASKED, PLAYS = 8, 4
 MAX_NORM = 1.0
 REFERENCE = "dice"
 ABLATIONS = ("dice_zero", "dice_common")
-# Settings of a method that the dev split chooses between by the mean over the classes, first seed; the first of equals.
-# The ablations take what they are ablations of, others the usual steps; REINFORCE takes one whatever is asked for.
-_STEPS = ({"inner_steps": 2}, {"inner_steps": 8})
-CANDIDATES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
-    "dice": (
-        *_STEPS,
-        {"inner_steps": 2, "eta": 4.0},
-        {"inner_steps": 8, "exploration": 0.1},
-        {"inner_steps": 8, "eta": 2.0, "exploration": 0.03},
-        {"inner_steps": 8, "eta": 4.0, "exploration": 0.1},
-    ),
-    "grpo": _STEPS,
-    "cotrain": _STEPS,
-    "raft": _STEPS,
-}
+# Settings of DICE-FT that the dev split chooses between by the mean over the classes, first seed; the first of equals.
+_USUAL: Mapping[str, float] = {"inner_steps": 2}
+CANDIDATES: tuple[Mapping[str, float], ...] = (
+    _USUAL,
+    {"inner_steps": 2, "eta": 4.0},
+    {"inner_steps": 8},
+    {"inner_steps": 8, "exploration": 0.1},
+    {"inner_steps": 8, "eta": 2.0, "exploration": 0.03},
+    {"inner_steps": 8, "eta": 4.0, "exploration": 0.1},
+)
 # The number of the one that was chosen.
-CHOSEN: Mapping[str, int] = {"dice": 0, "grpo": 0, "cotrain": 0, "raft": 0}
+CHOSEN = 0
 _SETTINGS: dict[str, Any] = {
     "version": 1,
     "model": "smollm2-135m",
@@ -96,35 +91,28 @@ class Cell:
         )
 
 
-def label(settings: Mapping[str, Any]) -> str:
+def label(settings: Mapping[str, float]) -> str:
     """Settings in short: gradient steps, and what is not as usual."""
     others = [f"{name}{value:g}" for name, value in settings.items() if name != "inner_steps"]
     return "_".join([str(settings["inner_steps"]), *others])
 
 
-def cell_of(task: str, task_class: str, method: str, number: int, seed: int) -> Cell:
-    """The run of a method with one of its candidates."""
-    settings = CANDIDATES.get(method, _STEPS[:1])[number]
+def table_cell(task: str, task_class: str, method: str, seed: int) -> Cell:
+    """A run of the table."""
+    settings = CANDIDATES[CHOSEN] if method in (REFERENCE, *ABLATIONS) else _USUAL
     return Cell(task, task_class, method, tuple(settings.items()), seed)
 
 
-def chosen_cell(task: str, task_class: str, method: str, seed: int) -> Cell:
-    """The run of a method with the settings that were chosen for it."""
-    if method in ABLATIONS:
-        return replace(chosen_cell(task, task_class, REFERENCE, seed), method=method)
-    return cell_of(task, task_class, method, CHOSEN.get(method, 0), seed)
-
-
 def table_cells() -> list[Cell]:
-    """Every run of the table, seed by seed: whatever stops them, whole seeds are a table."""
-    return [chosen_cell(*kind, method, seed) for seed in range(SEEDS) for method in METHODS for kind in CLASSES]
+    """Every run of the table, seed by seed and class by class: whatever stops them, what is whole is a table."""
+    return [table_cell(*kind, method, seed) for seed in range(SEEDS) for kind in CLASSES for method in METHODS]
+
+
+def choice_cell(task: str, task_class: str, number: int) -> Cell:
+    """A run that the dev split chooses by."""
+    return Cell(task, task_class, REFERENCE, tuple(CANDIDATES[number].items()), 0)
 
 
 def choice_cells() -> list[Cell]:
     """Every run that the dev split chooses between."""
-    return [
-        cell_of(*kind, method, number, 0)
-        for method, candidates in CANDIDATES.items()
-        for number in range(len(candidates))
-        for kind in CLASSES
-    ]
+    return [choice_cell(*kind, number) for number in range(len(CANDIDATES)) for kind in CLASSES]

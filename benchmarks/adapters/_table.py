@@ -18,8 +18,8 @@ from benchmarks.adapters._cells import (
     REFERENCE,
     SEEDS,
     TOKENS,
-    cell_of,
-    chosen_cell,
+    choice_cell,
+    table_cell,
 )
 from benchmarks.adapters._record import Record, evaluations, is_recorded
 from hqre_jax.bridge.finetuning.methods import METHODS
@@ -28,15 +28,15 @@ from hqre_jax.bridge.tasks._interface import Split
 
 _LEGEND = """\
 Adapters of the embedded model, trained on one class of questions at a time as long as {tokens:,} generated tokens are
-enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods, with settings
-chosen as below (`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split.
-Of {wanted} seeds a class has those that are trained by every method so far, and a class without any is missing.
-Brackets: 95 %, questions and seeds drawn again, the same ones for all methods. Nats a step: KL(π_k+1 ‖ π_k) of a play's
-tokens, mean of all steps."""
+enough for another step; the same prompts, plays of a step, optimiser and evaluation for all methods
+(`benchmarks/adapters/_cells.py`). Accuracy: greedy replies to {questions} questions of the test split. Of {wanted}
+seeds a class has those that are trained by every method so far, and a class without any is missing. Brackets: 95 %,
+questions and seeds drawn again, the same ones for all methods. Nats a step: KL(π_k+1 ‖ π_k) of a
+play's tokens, mean of all steps."""
 _CHOICE = """\
-Accuracy on {questions} questions of the dev split after {tokens:,} tokens, first seed; the best mean is taken, the
-first of equals. η is 1 and the exploration γ is 0 where nothing else is said. The ablations take the settings of
-`{reference}`, other methods two gradient steps, and `reinforce` takes one. Largest gradient: the longest of all, before
+Accuracy on {questions} questions of the dev split after {tokens:,} tokens, first seed; the best mean is taken, here and
+for the ablations. Other methods have two gradient steps as well, but `reinforce`, which has one, and nothing was chosen
+for them. η is 1 and the exploration γ is 0 where nothing else is said. Largest gradient: the longest one of all, before
 it is shortened to {max_norm:g}."""
 _HEAD = (
     "method",
@@ -55,27 +55,20 @@ def build_table(record: Record) -> dict[str, Any]:
     classes = [_class(record, *kind) for kind in CLASSES]
     return {
         "seeds": SEEDS, "tokens": TOKENS, "questions": QUESTIONS, "classes": [one for one in classes if one["seeds"]],
-        "choice": [_choice(record, method) for method in CHOSEN],
+        "choice": [_choice(record, number) for number in range(len(CANDIDATES))],
     }  # fmt: skip
 
 
-def _choice(record: Record, method: str) -> dict[str, Any]:
-    """What a method came to on dev with each of its candidates; None where a run is missing."""
-    rows = []
-    for number, settings in enumerate(CANDIDATES[method]):
-        cells = [cell_of(*kind, method, number, 0) for kind in CLASSES]
-        runs = [record[cell.name] if is_recorded(record, cell, "dev") else None for cell in cells]
-        accuracy = [run and float(np.mean(_scores([run], split="dev"))) for run in runs]
-        largest = [max(run["gradients"]) for run in runs if run]
-        rows.append(
-            {
-                "settings": dict(settings),
-                "accuracy": accuracy,
-                "mean": None if None in accuracy else float(np.mean(accuracy)),
-                "gradient": max(largest) if None not in accuracy else None,
-            }
-        )
-    return {"method": method, "candidates": rows, "chosen": CHOSEN[method]}
+def _choice(record: Record, number: int) -> dict[str, Any]:
+    """What a candidate came to on dev."""
+    runs = [record[choice_cell(*kind, number).name] for kind in CLASSES]
+    accuracy = [float(np.mean(_scores([run], split="dev"))) for run in runs]
+    return {
+        "settings": dict(CANDIDATES[number]),
+        "accuracy": accuracy,
+        "mean": float(np.mean(accuracy)),
+        "gradient": max(max(run["gradients"]) for run in runs),
+    }
 
 
 def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
@@ -83,7 +76,7 @@ def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
         method: {
             seed: record[cell.name]
             for seed in range(SEEDS)
-            if is_recorded(record, cell := chosen_cell(task, task_class, method, seed), "test")
+            if is_recorded(record, cell := table_cell(task, task_class, method, seed), "test")
         }
         for method in METHODS
     }
@@ -143,19 +136,21 @@ def markdown(table: dict[str, Any]) -> str:
         lines += [f"| {' | '.join(_cells_of(row))} |" for row in one["rows"]]
         best = next(row for row in one["rows"] if row["method"] == one["best_baseline"])
         lines += ["", f"`{REFERENCE}` less the best baseline, `{best['method']}`: {_points(best['behind'])} points."]
-    told = {key: table[key] for key in ("tokens", "questions")} | {"reference": REFERENCE, "max_norm": MAX_NORM}
     names = [task_class for _, task_class in CLASSES]
-    lines += ["", "## Settings", "", _CHOICE.format(**told), ""]
-    lines += [f"| method | gradient steps, settings | {' | '.join(names)} | mean | largest gradient |"]
-    lines += ["|" + " --- |" * (4 + len(names))]
-    for method in table["choice"]:
-        for number, row in enumerate(method["candidates"]):
-            mark = "**" if number == method["chosen"] else ""
-            shown = ["" if value is None else f"{value:.2f}" for value in row["accuracy"]]
-            mean = "" if row["mean"] is None else f"{mark}{row['mean']:.3f}{mark}"
-            largest = "" if row["gradient"] is None else f"{row['gradient']:.3g}"
-            lines.append(f"| `{method['method']}` | {' | '.join([_said(row['settings']), *shown, mean, largest])} |")
+    legend = _CHOICE.format(tokens=table["tokens"], questions=table["questions"], max_norm=MAX_NORM)
+    lines += ["", f"## Settings of `{REFERENCE}`", "", legend, ""]
+    lines += [f"| gradient steps, settings | {' | '.join(names)} | mean | largest gradient |"]
+    lines += ["|" + " --- |" * (3 + len(names))]
+    for number, row in enumerate(table["choice"]):
+        mark = "**" if number == CHOSEN else ""
+        shown = [f"{value:.2f}" for value in row["accuracy"]]
+        mean = f"{mark}{row['mean']:.3f}{mark}"
+        lines.append(f"| {' | '.join([_said(row['settings']), *shown, mean, _rounded(row['gradient'])])} |")
     return "\n".join(lines) + "\n"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _said(settings: dict[str, float]) -> str:

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from benchmarks.adapters.__main__ import RECORD
-from benchmarks.adapters._cells import CLASSES, REFERENCE, Cell
+from benchmarks.adapters._cells import CLASSES, REFERENCE, Cell, table_cell
 from benchmarks.adapters._record import line_of, read_record
 from hqre_jax.bridge.models._adapter_files import CONFIG, WEIGHTS
 from hqre_jax.core._types import InputError
@@ -16,7 +16,7 @@ SEED = 0
 
 def cells() -> list[Cell]:
     """The runs that the adapters come from."""
-    return [Cell(*kind, REFERENCE, SEED) for kind in CLASSES]
+    return [table_cell(*kind, REFERENCE, SEED) for kind in CLASSES]
 
 
 def take_over(runs: Path, shipped: Path = SHIPPED) -> None:

@@ -78,7 +78,7 @@ def test_what_was_recorded_is_of_the_adapters_that_ship():
 
 def test_adapters_are_taken_over_from_the_recorded_runs_alone(capsys, monkeypatch, tmp_path):
     assert command.main(["--adapters", str(tmp_path)]) == 2
-    assert "sum-dice-0: holds no run that has ended" in capsys.readouterr().err
+    assert "sum-dice-2-0: holds no run that has ended" in capsys.readouterr().err
     for cell in _adapters.cells():
         folder = tmp_path / cell.name / "adapters" / "solver"
         folder.mkdir(parents=True)
