@@ -90,6 +90,22 @@ def test_what_is_said_of_adapters_is_in_their_table():
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
 
 
+def test_what_is_said_of_settings_is_in_the_table():
+    rows = json.loads((ROOT / "benchmarks" / "adapters" / "table.json").read_text())["choice"]
+    accuracy = [[f"{value:.2f}".removeprefix("0") for value in row["accuracy"]] for row in rows]
+    two, eight, explored = accuracy[0], accuracy[2], accuracy[5]
+    said = " ".join(PAGE.split())
+    for piece in (
+        f"learn sums to {eight[0]} and products to {eight[1]}, where two reach {two[0]} and {two[1]};",
+        f"(what is below: {two[2]} to {eight[2]}), with gradients of up to {rows[2]['gradient']:,.0f} from",
+        f"nothing is unlearnt ({explored[2]} at η = 4), and sums and products are learnt more slowly ({explored[0]} and "
+        f"{explored[1]})",
+    ):
+        assert piece in said
+    assert rows[5]["settings"] == {"inner_steps": 8, "eta": 4.0, "exploration": 0.1}
+    assert max(row["gradient"] for row in rows if row["settings"].get("exploration") == 0.1) < 2.8
+
+
 def test_quoted_numbers_are_the_tables():
     rows = json.loads((ROOT / "benchmarks" / "finetuning" / "table.json").read_text())["rows"]
 

@@ -6,7 +6,7 @@ import pytest
 from published import check_published
 
 from benchmarks.adapters.__main__ import RECORD
-from benchmarks.adapters._record import read_record
+from benchmarks.adapters._record import evaluations, read_record
 from benchmarks.llm._protocol import read_protocol
 from benchmarks.llm._stages import pool, questions, recorded
 from benchmarks.specialists import __main__ as command
@@ -70,7 +70,7 @@ def test_what_was_recorded_is_of_the_adapters_that_ship():
         assert (folder / WEIGHTS).stat().st_size <= 5_000_000
         items = asked[states.classes.index((cell.task, cell.task_class))]
         replies = samples.get([(item, Ask(agent.name, "step_by_step"), 0) for item in items])
-        scores = record[cell.name]["evaluations"][-1]["scores"]
+        scores = evaluations(record[cell.name], "test")[-1]["scores"]
         there = [k for k, sample in enumerate(replies) if sample.score is not None]
         assert len(there) == len(items)
         assert [replies[k].score for k in there] == [scores[k] for k in there]
