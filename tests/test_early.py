@@ -8,12 +8,13 @@ import pytest
 import hqre_jax as hq
 from hqre_jax import problem as problems
 from hqre_jax.core import _programs
-from hqre_jax.core._programs import in_numpy
+from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.solvers.continuation._curve import equation_with_jacobian
 from hqre_jax.solving import _branch, _early
 
 SAID = ("log_policy", "policy", "values", "initial_values", "residual")
 CODES = ("num_steps", "result_code", "selection_code")
+derivatives = compiled(equation_with_jacobian)
 MASK = [[[True, True, False]], [[True, True, True]]]
 
 
@@ -89,7 +90,7 @@ def same_jacobian(problem, atol=1e-14):
     problem = problem.centered()
     valid = np.append(np.asarray(problem.mask).ravel(), True)
     point = np.where(valid, np.random.default_rng(1).normal(size=valid.size), 0.0)
-    derived = equation_with_jacobian(problem, jnp.asarray(point))
+    derived = derivatives(problem, jnp.asarray(point))
     for written, wanted in zip(equation_with_jacobian(in_numpy(problem), point), derived, strict=True):
         np.testing.assert_allclose(written, wanted, rtol=0, atol=atol)
 
