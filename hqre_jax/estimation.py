@@ -12,7 +12,7 @@ from hqre_jax.core._padding import padded_rows
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionMask, ActionValues, InputError, LogPolicy, Scalar, StateValues, checked_choice
+from hqre_jax.core._types import ActionMask, ActionValues, InputError, Scalar, StateValues, checked_choice
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, tolerance
 from hqre_jax.solving._solution import Solution
@@ -91,12 +91,18 @@ class _Point(NamedTuple):
     log_likelihood: Scalar
     score: Float[Array, " parameter"]
     curvature: Float[Array, "parameter parameter"]
+    solution: Solution
+    slopes: Float[Array, "player state action parameter"]
 
 
 class _Climb(NamedTuple):
+    """The highest point so far, where to look next, and whether that step is the last one."""
+
     point: _Point
+    theta: Float[Array, " parameter"]
     damping: Scalar
     num_steps: Int[Array, ""]
+    settled: Bool[Array, ""]
     done: Bool[Array, ""]
 
 
@@ -192,23 +198,26 @@ def _fit(game: AbstractGame, counts: ActionValues, sharing: str, options: dict[s
     def solved(theta):
         return solve(game, tau_of(theta), solver="principal_branch", throw=False, **options)
 
-    def log_likelihood(solution):
+    def height(theta) -> tuple[Scalar, Solution]:
+        solution = solved(theta)
         total = jnp.sum(jnp.where(counts > 0, counts * solution.log_policy, 0.0))
-        return jnp.where(solution.successful, total, -jnp.inf)
-
-    def height(theta) -> Scalar:
-        return log_likelihood(solved(theta))
+        return jnp.where(solution.successful, total, -jnp.inf), solution
 
     def look(theta) -> _Point:
         def slope(theta):
-            value, score = jax.value_and_grad(height)(theta)
-            return score, (value, score)
+            (value, solution), score = jax.value_and_grad(height, has_aux=True)(theta)
+            return (score, solution.log_policy), (value, score, solution)
 
-        bend, (value, score) = jax.jacfwd(slope, has_aux=True)(theta)
-        return _Point(theta, value, score, -0.5 * (bend + bend.T))
+        (bend, slopes), (value, score, solution) = jax.jacfwd(slope, has_aux=True)(theta)
+        return _Point(theta, value, score, -0.5 * (bend + bend.T), solution, slopes)
 
-    def step(climb: _Climb) -> _Climb:
-        point = climb.point
+    def step(climb: _Climb, peak: Bool[Array, ""]) -> _Climb:
+        before, there, begins = climb.point, look(climb.theta), climb.num_steps < 0
+        there = there._replace(log_likelihood=jnp.where(peak, there.log_likelihood, -jnp.inf))
+        rounding = _LOSS_ROUNDING * jnp.finfo(game.dtype).eps * jnp.abs(before.log_likelihood)
+        better = begins | (there.log_likelihood > before.log_likelihood - rounding)
+        point = jax.tree.map(lambda new, old: jnp.where(better, new, old), there, before)
+        damping = jnp.where(better, jnp.where(climb.damping < 1, 0.0, climb.damping / 10), climb.damping * 10 + 1)
         # A blocked parameter stays where it is.
         free = ~_blocked(point, low, high)
         score = jnp.where(free, point.score, 0.0)
@@ -217,43 +226,36 @@ def _fit(game: AbstractGame, counts: ActionValues, sharing: str, options: dict[s
         steep = sizes > _FLAT * jnp.max(sizes)
         along = axes.T @ score
         full = jnp.where(steep, along / jnp.where(steep, sizes, 1.0), 0.0)
-        move = axes @ (full / (1 + climb.damping))
-        there = look(jnp.clip(point.theta + jnp.clip(move, -2.0, 2.0), low, high))
+        move = axes @ (full / (1 + damping))
+        onwards = jnp.clip(point.theta + jnp.clip(move, -2.0, 2.0), low, high)
         settled = 0.5 * jnp.sum(along * full) <= least_gain
-        rounding = _LOSS_ROUNDING * jnp.finfo(game.dtype).eps * jnp.abs(point.log_likelihood)
-        better = there.log_likelihood > point.log_likelihood - rounding
-        kept = jax.tree.map(lambda new, old: jnp.where(better, new, old), there, point)
-        damping = jnp.where(better, jnp.where(climb.damping < 1, 0.0, climb.damping / 10), climb.damping * 10 + 1)
-        return _Climb(kept, damping, climb.num_steps + 1, settled)
+        return _Climb(point, onwards, damping, climb.num_steps + 1, settled, climb.settled)
 
     def going(climb: _Climb) -> Bool[Array, ""]:
         possible = jnp.isfinite(climb.point.log_likelihood) & (climb.damping <= _LARGEST_DAMPING)
-        return ~climb.done & possible & (climb.num_steps < _MAX_STEPS)
+        return (climb.num_steps < 0) | (~climb.done & possible & (climb.num_steps < _MAX_STEPS))
 
     def climbed(start) -> _Climb:
         theta, peak = start
-        first = look(jnp.full(num, theta))
-        first = first._replace(log_likelihood=jnp.where(peak, first.log_likelihood, -jnp.inf))
-        begun = _Climb(first, jnp.zeros((), game.dtype), jnp.asarray(0), jnp.asarray(False))
-        return jax.lax.while_loop(going, step, begun)
-
-    def seen(theta) -> tuple[LogPolicy, Solution]:
-        solution = solved(theta)
-        return solution.log_policy, solution
+        # One look in the program serves the beginning as well: programs are as large as what they solve, and how often.
+        theta, no = jnp.full(num, theta), jnp.asarray(False)
+        nowhere = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(look, theta))
+        begun = _Climb(nowhere, theta, jnp.zeros((), game.dtype), jnp.asarray(-1), no, no)
+        return jax.lax.while_loop(going, lambda climb: step(climb, peak), begun)
 
     grid = jnp.linspace(low, high, _GRID)
-    heights = jax.lax.map(lambda theta: height(jnp.full(num, theta)), grid)
+    heights = jax.lax.map(lambda theta: height(jnp.full(num, theta))[0], grid)
     walls = jnp.pad(heights, 1, constant_values=-jnp.inf)
     peaks = (heights >= walls[:-2]) & (heights >= walls[2:])
     starts = jax.lax.top_k(jnp.where(peaks, heights, -jnp.inf), _STARTS)[1]
     climbs = jax.lax.map(climbed, (grid[starts], peaks[starts]))
     best = jnp.argmax(climbs.point.log_likelihood)
     climb = jax.tree.map(lambda each: each[best], climbs)
-    slopes, solution = jax.jacfwd(seen, has_aux=True)(climb.point.theta)
+    solution, slopes = climb.point.solution, climb.point.slopes
     expected = jnp.sum(counts, axis=-1, keepdims=True) * solution.policy
     information = jnp.einsum("ixa,ixap,ixaq->pq", expected, slopes, slopes)
     bound = jnp.where(climb.point.theta <= low, -1, jnp.where(climb.point.theta >= high, 1, 0))
-    return _report(climb, information, bound, solution)
+    return _report(climb, information, bound)
 
 
 def _blocked(point: _Point, low: Scalar, high: Scalar) -> Bool[Array, " parameter"]:
@@ -265,7 +267,6 @@ def _report(
     climb: _Climb,
     information: Float[Array, "parameter parameter"],
     bound: Int[Array, " parameter"],
-    solution: Solution,
 ) -> TemperatureFit:
     point = climb.point
     known = jnp.diagonal(information) > 0
@@ -277,13 +278,13 @@ def _report(
     unfinished = jnp.where(stuck, RESULTS.diverged.code, RESULTS.max_steps_reached.code)
     code = jnp.where(climb.done, RESULTS.successful.code, unfinished)
     return TemperatureFit(
-        tau=solution.tau,
+        tau=point.solution.tau,
         estimates=estimates,
         standard_errors=jnp.where(bound != 0, jnp.nan, estimates * jnp.sqrt(jnp.diagonal(covariance))),
         covariance=covariance,
         bound=bound,
         log_likelihood=point.log_likelihood,
-        solution=solution,
+        solution=point.solution,
         num_steps=climb.num_steps,
         result_code=jnp.where(jnp.isfinite(point.log_likelihood), code, RESULTS.nonfinite.code),
     )
