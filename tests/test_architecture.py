@@ -1,6 +1,7 @@
 """Imports run downwards only, from floor to floor, and everything has its room."""
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -63,7 +64,12 @@ def module_name(file: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_modules(file: Path) -> Iterator[tuple[str, str]]:
+@functools.cache
+def imported_modules(file: Path) -> tuple[tuple[str, str], ...]:
+    return tuple(_imported_modules(file))
+
+
+def _imported_modules(file: Path) -> Iterator[tuple[str, str]]:
     """Every import of a file, those inside functions too, as (module, name), relative ones made absolute."""
     package = module_name(file).split(".")[: None if file.name == "__init__.py" else -1]
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), str(file))):
