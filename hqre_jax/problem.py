@@ -12,7 +12,16 @@ from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._padding import cut_down, filled_up, padded_rows
-from hqre_jax.core._programs import compiled, compiled_later, in_numpy, is_familiar, remembered, unnamed, with_fields
+from hqre_jax.core._programs import (
+    compiled,
+    compiled_later,
+    in_numpy,
+    is_familiar,
+    make_familiar,
+    remembered,
+    unnamed,
+    with_fields,
+)
 from hqre_jax.core._simplex import kl, log_softmax, probabilities
 from hqre_jax.core._temperatures import as_array, as_float_array, concrete, full_tau
 from hqre_jax.core._types import (
@@ -212,6 +221,16 @@ def is_early(problem: Problem, what: str) -> bool:
     """
     # As many shapes as share a program share a count.
     return is_small(problem) and not is_familiar(problem.rounded(), _OFTEN, what)
+
+
+def leave_to_programs(problem: Problem, what: str) -> None:
+    """Have no problem of this size be early any more: one of them took so long that a program was compiled for it.
+
+    Args:
+        problem: The problem.
+        what: Which program that is.
+    """
+    make_familiar(problem.rounded(), _OFTEN, what)
 
 
 # `compiled`, of formulas of a problem and more; in numpy for the first few small problems of a size.

@@ -186,6 +186,10 @@ def test_what_numpy_does_not_settle_programs_do(monkeypatch, by_programs):
     game = random_game((3, 3), 2)
     monkeypatch.setattr(_early, "MOST_EARLY_STEPS", 2)
     assert hq.solve(game, 0.05).successful
+    # Once is enough: now there is a program.
+    assert not problems.is_early(hq.Problem(game, 0.05), "auto")
+    assert problems.is_early(hq.Problem(game, 0.05), "newton")
+    _programs._ASKED.clear()
     with pytest.raises(hq.SolveError) as early:
         hq.solve(game, 0.05, max_steps=3)
     with pytest.raises(hq.SolveError) as late:

@@ -161,10 +161,20 @@ def is_familiar(value: Any, often: int, what: str = "") -> bool:
         often: From when on a program of its own is worth its compilation.
         what: Which program that would be.
     """
-    leaves, structure = jax.tree.flatten(unnamed(value))
-    kind = what, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    kind = _kind(value, what)
     _ASKED[kind] += 1
     return _ASKED[kind] > often
+
+
+def make_familiar(value: Any, often: int, what: str = "") -> None:
+    """Have all of this structure and these shapes be familiar from now on, see `is_familiar`."""
+    kind = _kind(value, what)
+    _ASKED[kind] = max(_ASKED[kind], often)
+
+
+def _kind(value: Any, what: str) -> Any:
+    leaves, structure = jax.tree.flatten(unnamed(value))
+    return what, structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
 
 
 # How often each was asked about.

@@ -14,7 +14,7 @@ from hqre_jax.core._programs import compiled, in_numpy
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
-from hqre_jax.problem import Problem, is_early
+from hqre_jax.problem import Problem, is_early, leave_to_programs
 from hqre_jax.solvers._solver import AbstractSolver
 
 _STRETCH = 64
@@ -119,11 +119,13 @@ def record(
         Final state, result code, number of steps, and the observations stacked along a first axis of length
         steps + 1 (the start included), as numpy arrays.
     """
-    if solver.speaks_numpy and is_early(problem, f"record {solver.name}"):
+    name = f"record {solver.name}"
+    if solver.speaks_numpy and is_early(problem, name):
         plain = in_numpy((problem, log_policy, tol, max_steps))
         early = None if plain is None else _record_early(solver, observe, *plain)
         if early is not None:
             return early
+        leave_to_programs(problem, name)
     state, start = _begin(solver, problem, log_policy, observe)
     pieces = [jax.tree.map(lambda x: np.asarray(x)[None], start)]
     steps, code, finished = as_array(0, int), as_array(0, int), False

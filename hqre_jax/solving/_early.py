@@ -10,7 +10,7 @@ from hqre_jax.core._programs import in_numpy
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._temperatures import as_array
 from hqre_jax.core._types import LogPolicy, Scalar
-from hqre_jax.problem import Problem, is_early
+from hqre_jax.problem import Problem, is_early, leave_to_programs
 from hqre_jax.solvers import KrylovBranch
 from hqre_jax.solvers._loop import MOST_EARLY_STEPS, iterate
 from hqre_jax.solvers._solver import AbstractSolver
@@ -37,7 +37,8 @@ def early_answer(
         The name of the method that succeeded and what a solution says, as programs would up to rounding; None where
         the problem is not one of the first few small ones of its size, or where no method succeeded in a few steps.
     """
-    if not (method is None or method.speaks_numpy) or not is_early(problem, "auto" if method is None else method.name):
+    name = "auto" if method is None else method.name
+    if not (method is None or method.speaks_numpy) or not is_early(problem, name):
         return None
     centered = problem.centered()
     unique = bounds(centered).unique
@@ -52,4 +53,5 @@ def early_answer(
             found = found_by(chosen, plain, *iterate(chosen, plain, first, tol, limit), tol)
             if found.code == RESULTS.successful.code and (method is not None or unique or found.on_branch):
                 return chosen.name, jax.tree.map(as_array, answer_of(given, plain, found, unique))
+    leave_to_programs(problem, name)
     return None

@@ -98,8 +98,8 @@ def test_what_is_said_of_settings_is_in_the_table():
     for piece in (
         f"learn sums to {eight[0]} and products to {eight[1]}, where two reach {two[0]} and {two[1]};",
         f"(what is below: {two[2]} to {eight[2]}), with gradients of up to {rows[2]['gradient']:,.0f} from",
-        f"nothing is unlearnt ({explored[2]} at η = 4), and sums and products are learnt more slowly ({explored[0]} and "
-        f"{explored[1]})",
+        f"nothing is unlearnt ({explored[2]} at η = 4),",
+        f"and sums and products are learnt more slowly ({explored[0]} and {explored[1]})",
     ):
         assert piece in said
     assert rows[5]["settings"] == {"inner_steps": 8, "eta": 4.0, "exploration": 0.1}
