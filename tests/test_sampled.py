@@ -7,6 +7,7 @@ import pytest
 from host_games import Crashing, HostBayesian
 
 import hqre_jax as hq
+from hqre_jax.core._programs import compiled
 from hqre_jax.sampled import Moments, half_widths
 
 KEY = jax.random.key(31)
@@ -31,7 +32,12 @@ def truth(game, continuation, policy):
     """Exact action values of a policy."""
     problem = hq.Problem(game, TAU, continuation=continuation)
     log_policy = jnp.where(game.action_mask, jnp.log(jnp.where(game.action_mask, policy, 1.0)), 0.0)
-    return np.asarray(problem.evaluate(log_policy).action_values), problem, log_policy
+    return np.asarray(action_values(problem, log_policy)), problem, log_policy
+
+
+@compiled
+def action_values(problem, log_policy):
+    return problem.evaluate(log_policy).action_values
 
 
 def z_scores(estimate, exact, mask):
