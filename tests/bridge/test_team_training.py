@@ -1,5 +1,7 @@
 """From an empirical game to a policy: temperatures, selection, certificates, budgets, and learning by play."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -73,6 +75,21 @@ def test_least_temperatures_certify_and_low_ones_do_not(pool):
     x = next(x for x, stage in enumerate(certificate.stages) if str(stage.verdict) == "not_unique")
     stage = stage_games(game.game, low.values)[x]
     assert len(find_equilibria(stage, low.tau[:, x : x + 1], num_starts=16)) >= 2
+
+
+def test_the_grid_wants_a_question_for_each_of_its_parts():
+    samples, _ = samples_of(DOCUMENT, dice(CHANCES))
+    _, items = game_items(samples, count=1)
+    with pytest.raises(hq.InputError, match=r'"grid" wants 2 questions of letters/easy .* is 1: .*"least"'):
+        train_offline(TeamGame.from_samples(samples, items))
+
+
+def test_a_price_wants_token_counts():
+    says = dice(CHANCES)
+    samples, _ = samples_of(DOCUMENT, lambda request: dataclasses.replace(says(request), usage=None))
+    _, items = game_items(samples)
+    with pytest.raises(hq.InputError, match="no play says what 'direct' costs agent 'agent 1': every call"):
+        train_offline(TeamGame.from_samples(samples, items), 0.1)
 
 
 def test_play_is_judged_where_entries_of_the_menu_fit_some_classes_alone():

@@ -336,8 +336,9 @@ class TeamGame:
         for i, k in np.argwhere(self.states.mask.any(1) & (anywhere <= 0)):
             agent = self.states.team.agents[i]
             if not agent.price.is_nothing:
-                raise InputError("samples", f"do not say what {agent.choices[k].name} costs {agent.name}: no call was "
-                                 "answered with token counts; collect more, or set its price to 0")  # fmt: skip
+                whose = f"{agent.choices[k].name!r} costs agent {agent.name!r}"
+                raise InputError("samples", f"no play says what {whose}: every call failed, or had no token counts; "
+                                 "collect more, or set its price to 0")  # fmt: skip
         return np.where(paid > 0, cost / np.where(paid > 0, paid, 1.0), average[:, None])
 
     def _legal(self) -> np.ndarray:

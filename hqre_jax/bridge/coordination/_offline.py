@@ -282,6 +282,10 @@ def _held_out(
     game: TeamGame, factors: Sequence[float], folds: int, seed: int, say: Callable[[str], None]
 ) -> dict[float, float]:
     """What policies of each factor are worth to the team on questions that they were not fitted to."""
+    for name, replies in zip(game.states.classes, game.replies, strict=True):
+        if len(replies.answers) < folds:
+            raise InputError("temperatures", f'"grid" wants {folds} questions of {"/".join(name)} or more, and there '
+                             f'is {len(replies.answers)}: add questions, or take "least"')  # fmt: skip
     rng = np.random.default_rng(seed)
     parts = [rng.permutation(len(replies.answers)) % folds for replies in game.replies]
     worth = dict.fromkeys(factors, 0.0)
