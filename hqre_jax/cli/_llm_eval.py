@@ -58,6 +58,9 @@ def evaluate(arguments: Namespace) -> int:
     elif result.missing:
         why = "" if result.why is None else f": {result.why}"
         say(f"{result.missing} plays are missing because a call failed; the same command tries them again{why}")
+    elif all("why_not" in row for row in rows):
+        say("no method keeps these budgets, the table says what each would need: "
+            "raise --token-budgets, with another --out")  # fmt: skip
     else:
         say(f"next: hqre llm report {arguments.out}")
     return 1 if stopped or result.broken or result.missing or result.notes else 0

@@ -87,6 +87,17 @@ def test_an_evaluation_and_its_report(capsys, model, tmp_path):
     assert json.loads(out) == json.loads((tmp_path / "results" / "report.json").read_text())
 
 
+def test_budgets_that_nothing_keeps_are_said_to_be_too_small(capsys, model):
+    code, out, err = run(capsys, *EVAL, "--baselines", "single", "--token-budgets", "5")
+    assert code == 0
+    assert "single: the cheapest needs 22.0, the budget is 5 tokens a question" in out
+    assert err.startswith("hqre: no method keeps these budgets, the table says what each would need")
+    assert "next:" not in err
+    code, out, err = run(capsys, "report", "results")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("hqre: DIR: 'results' holds no results: no method keeps its budgets; `hqre llm eval` says")
+
+
 @pytest.mark.parametrize(
     ("more", "names"),
     [

@@ -28,7 +28,7 @@ def accuracy_rows(folder: Path, resamples: int = RESAMPLES) -> list[dict[str, An
         resamples: Behind each interval.
 
     Returns:
-        A row for each method and budget; none where nothing was played yet.
+        A row for each method and budget; none where nothing was played yet and something will be.
 
     Raises:
         InputError: There is no evaluation in the folder, or something in it is not as it was written.
@@ -53,7 +53,9 @@ def accuracy_rows(folder: Path, resamples: int = RESAMPLES) -> list[dict[str, An
         [('dice_pc', 1.0, 0), ('single', 0.5, 0)]
     """
     data = read_evaluation(folder)
-    return accuracy(data, Resampling(data.kinds, data.plan.seeds, resamples)) if data.plays else []
+    if not data.plays and not data.nothing_fits:
+        return []
+    return accuracy(data, Resampling(data.kinds, data.plan.seeds, resamples))
 
 
 def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
@@ -67,7 +69,8 @@ def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
         What ``report.json`` says.
 
     Raises:
-        InputError: There is no evaluation in the folder, nothing was played yet, or the folder cannot be written to.
+        InputError: There is no evaluation in the folder, nothing was played yet or will be, or the folder cannot be
+            written to.
 
     Example:
         >>> import dataclasses
@@ -91,6 +94,9 @@ def write_report(folder: Path, resamples: int = RESAMPLES) -> dict[str, Any]:
         [('dice_pc', 1.0), ('single', 0.5)]
     """
     data = read_evaluation(folder)
+    if data.nothing_fits:
+        raise InputError("DIR", f"{str(folder)!a} holds no results: no method keeps its budgets; `hqre llm eval` says "
+                         "what each would need: raise --token-budgets, with another --out")  # fmt: skip
     if not data.plays:
         raise InputError("DIR", f"{str(folder)!a} holds no results yet: let `hqre llm eval` go on")
     found = tables(data, Resampling(data.kinds, data.plan.seeds, resamples))

@@ -76,6 +76,12 @@ class Data:
         """Class of methods of each method."""
         return dict(zip(self.plan.methods, self.plan.families, strict=True))
 
+    @property
+    def nothing_fits(self) -> bool:
+        """Whether all is known of dev, and no method keeps any of the budgets there."""
+        every = [self.settings.get((method, seed)) for method in self.plan.methods for seed in range(self.plan.seeds)]
+        return all(own is not None and all(chosen is None for chosen in own["chosen"]) for own in every)
+
 
 def read_evaluation(folder: Path) -> Data:
     """Everything in a folder.
