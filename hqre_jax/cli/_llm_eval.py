@@ -41,6 +41,7 @@ def evaluate(arguments: Namespace) -> int:
         with progress() as show:
             result = run.run(plan, show)
         stopped = next((model.stopped for model in models.values() if model.stopped), None) or result.stopped
+        bought = any(model.store.charged(model.run) for model in models.values())
     rows = _rows(folder)
     if arguments.format == "json":
         left = {"missing": result.missing, "stopped": stopped, "broken": result.broken, "notes": result.notes}
@@ -51,8 +52,9 @@ def evaluate(arguments: Namespace) -> int:
     for note in result.notes:
         say(note)
     if stopped:
-        say(f"budget: {stopped}; what was bought is kept in {arguments.store} and what was judged in {arguments.out}, "
-            "and the same command goes on")  # fmt: skip
+        kept = f"what was bought is kept in {arguments.store} and what was judged in {arguments.out}"
+        further = "and the same command goes on" if bought else "and nothing was bought now: raise it"
+        say(f"budget: {stopped}; {kept}, {further}")
     elif result.broken:
         say(f"{result.broken}; what was bought is kept in {arguments.store}, and the same command goes on")
     elif result.missing:

@@ -59,7 +59,8 @@ def collect(arguments: Namespace) -> int:
         rows = {"samples": f"{found.done} of {found.total}", "bought now": tokens, "failed": f"{failed}"}
         sys.stdout.write(rendered([facts(rows)]))
     if stopped:
-        say(f"budget: the budget of {stopped} is spent; {ended}")
+        further = ended if spent["calls"] else "nothing was bought: raise it"
+        say(f"budget: the budget of {stopped} allows no more calls; {further}")
     elif found.unreachable:
         say(f"connection: {found.failures[0].detail}; is it running? {ended[0].upper()}{ended[1:]}")
     elif failed:

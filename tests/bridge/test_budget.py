@@ -103,7 +103,7 @@ def test_money_is_exact_and_computed_when_asked(path, tmp_path):
         # The dearest question may cost 91 prompt tokens and 256 others; three are certain to fit, two more turn out to.
         run = StoredModel(echo(), store, Budget(money="3", prices=prices))
         results = run.generate([request(f"another {k}") for k in range(20)])
-        assert run.stopped == "3 USD"
+        assert run.stopped.startswith("3 USD (with the next call up to 3.")
         bought = sum(isinstance(result, Reply) for result in results)
         most = (
             Decimal(run.most_prompt_tokens(request("another 10").messages)) * 1000 + 256 * Decimal("10000.5")

@@ -250,7 +250,7 @@ def test_budget_is_exact():
         results = model.generate(request)
     bought = [result for result in results if isinstance(result, Reply)]
     assert len(bought) == len(server.seen) == 1 + (400 - 200) // 15
-    assert model.stopped == "400 tokens"
+    assert model.stopped == "400 tokens (with the next call up to 410)"
     assert {result.kind for result in results if isinstance(result, Failure)} == {"budget"}
 
 

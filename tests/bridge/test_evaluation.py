@@ -127,12 +127,12 @@ def test_a_budget_ends_it_and_a_failed_call_is_tried_again(tmp_path, monkeypatch
 
     def spent(request: Request) -> Reply | Failure:
         if "test" in request.messages[-1].content:
-            return Failure("budget", "the budget of 5 calls is spent")
+            return Failure("budget", "the budget of 5 calls allows no more calls")
         return skilled(request)
 
     run, plan, _ = evaluation(tmp_path, spent, ("single",))
     result = run.run(plan, silent)
-    assert result.stopped == "the budget of 5 calls is spent"
+    assert result.stopped == "the budget of 5 calls allows no more calls"
     assert read_records(tmp_path) == {}
 
     def flaky(request: Request) -> Reply | Failure:

@@ -197,7 +197,7 @@ def test_a_budget_ends_the_run_and_keeps_what_was_bought(capsys, says):
     assert code == 1
     assert document["stopped"] == "2 calls"
     assert [exchange["reply"] for exchange in document["exchanges"]] == ["x", "x", None]
-    assert err == "hqre: budget: the budget of 2 calls is spent; what was bought is kept in s.sqlite\n"
+    assert err == "hqre: budget: the budget of 2 calls allows no more calls; what was bought is kept in s.sqlite\n"
     with Store("s.sqlite", read_only=True) as store:
         assert len(store) == 2
 

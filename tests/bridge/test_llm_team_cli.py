@@ -90,7 +90,7 @@ def test_from_a_team_file_to_a_policy_that_plays(capsys, team):
 def test_collecting_goes_on_where_a_budget_ended_it(capsys, team):
     code, out, err = run(capsys, *COLLECT, "--budget-calls", "10", "--format", "json")
     assert (code, json.loads(out)["samples"], json.loads(out)["stopped"]) == (1, 10, "10 calls")
-    assert err.startswith("hqre: budget: the budget of 10 calls is spent; what was bought is kept in s.sqlite")
+    assert err.startswith("hqre: budget: the budget of 10 calls allows no more calls; what was bought is kept in")
     code, out, err = run(capsys, *TRAIN)
     assert (code, out) == (2, "")
     assert err.startswith("hqre: s.sqlite: holds 1 samples of each question and control, and a play may need 4"), err
@@ -98,6 +98,12 @@ def test_collecting_goes_on_where_a_budget_ended_it(capsys, team):
     assert len(team.asked) == 32
     with Store("s.sqlite", read_only=True) as store:
         assert len(store) == 32
+
+
+def test_a_budget_below_one_call_is_to_be_raised(capsys, team):
+    code, _, err = run(capsys, *COLLECT, "--budget-tokens", "20")
+    assert (code, team.asked) == (1, [])
+    assert re.search(r"20 tokens \(with the next call up to \d{3}\) allows no more calls; nothing was bought", err)
 
 
 def test_too_few_samples_are_not_bought(capsys, team):

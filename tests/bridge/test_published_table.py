@@ -271,7 +271,7 @@ def test_whatever_stops_it_the_same_command_goes_on(capsys, small, without_margi
     assert "| dev | `arithmetic` / `sum` | direct | 0 of 20 | – | – | – |" in out
     code, out, err = run(capsys, words, "--seconds", "1e-9")
     assert (code, model.asked) == (1, [])
-    assert "the budget of 1e-09 seconds is spent" in err
+    assert "the budget of 1e-09 seconds allows no more calls" in err
 
     def impatient(request):
         if len(model.asked) > 20:

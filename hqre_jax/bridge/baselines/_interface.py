@@ -69,7 +69,7 @@ class BudgetEnded(Exception):
         ...     find_methods(["single"])[0].measure(dev, samples, budget=500, seed=0)
         ... except BudgetEnded as why:
         ...     print(why)
-        the budget of 0 calls is spent
+        the budget of 0 calls allows no more calls
     """
 
 
@@ -354,11 +354,11 @@ def check_budget(samples: Samples) -> None:
         >>> check_budget(samples)
         Traceback (most recent call last):
             ...
-        hqre_jax.bridge.baselines._interface.BudgetEnded: the budget of 1 calls is spent
+        hqre_jax.bridge.baselines._interface.BudgetEnded: the budget of 1 calls allows no more calls
     """
     for model in samples.models.values():
         if isinstance(model, StoredModel) and model.stopped is not None:
-            raise BudgetEnded(f"the budget of {model.stopped} is spent")
+            raise BudgetEnded(f"the budget of {model.stopped} allows no more calls")
 
 
 def by_class(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:

@@ -62,7 +62,7 @@ class Budget:
             seconds: Since the run began.
 
         Returns:
-            The limit that would be passed, in words.
+            The limit that would be passed, in words; of tokens and money also how far it would be.
         """
         total = Tally()
         for tally in spent.values():
@@ -70,7 +70,7 @@ class Budget:
         if self.calls is not None and total.calls > self.calls:
             return f"{self.calls} calls"
         if self.tokens is not None and total.prompt + total.completion > self.tokens:
-            return f"{self.tokens} tokens"
+            return f"{self.tokens} tokens (with the next call up to {total.prompt + total.completion})"
         if self.seconds is not None and seconds > self.seconds:
             return f"{self.seconds:g} seconds"
         if self.money is not None:
@@ -78,5 +78,5 @@ class Budget:
             today = datetime.now(UTC).date()
             cost = sum((self.prices.cost(model, tally, today) for model, tally in spent.items()), Decimal(0))
             if cost > Decimal(str(self.money)):
-                return f"{self.money} {self.prices.currency}"
+                return f"{self.money} {self.prices.currency} (with the next call up to {cost.normalize():f})"
         return None

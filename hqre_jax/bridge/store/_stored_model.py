@@ -94,7 +94,7 @@ class StoredModel(AbstractModel):
             elif claims.refusal and not claims.under_way:
                 # Nothing under way could still turn out cheaper than its most: this is the end of the run.
                 self.stopped = claims.refusal
-                failure = Failure("budget", f"the budget of {claims.refusal} is spent")
+                failure = Failure("budget", f"the budget of {claims.refusal} allows no more calls")
                 for key in wanted:
                     yield from ((place, failure) for place in places[key])
                 return
