@@ -309,6 +309,8 @@ def test_logged_propensities_tell_the_policy():
     rng = np.random.default_rng(7)
     log = log_of(PAYOFFS, P, 300, rng)
     np.testing.assert_allclose(Plays.of(log, 2, 0.0).policy(MASK, "log"), P, rtol=1e-9)
+    never_drawn = Plays.of(log, 2, 0.0).policy(np.ones((2, 1, 4), bool), "log")[..., 3]
+    np.testing.assert_allclose(never_drawn, 0.0, atol=1e-9)
     mixed = RolloutLog.concatenate([log, log_of(PAYOFFS, Q, 300, rng, run=1)])
     with pytest.raises(InputError, match="mixes policies"):
         hq.diagnose_logs([log, mixed], 0.5)

@@ -106,9 +106,10 @@ class Plays(NamedTuple):
         np.minimum.at(low, cell, value)
         np.maximum.at(high, cell, value)
         seen = np.isfinite(low)
-        if np.any((high - low)[seen] > _SAME):
+        low, high = low[seen], high[seen]
+        if np.any(high - low > _SAME):
             raise InputError(name, "mixes policies: log_propensity differs at one action; split it where play changed")
-        policy.flat[seen] = np.exp(0.5 * (low + high)[seen])
+        policy.flat[seen] = np.exp(0.5 * (low + high))
         unseen = mask & np.isnan(policy)
         rest = np.maximum(1 - np.nansum(policy, axis=-1, keepdims=True), 0.0)
         certain = np.argwhere(np.nansum(policy, axis=-1) > 1 + len(policy.T) * _SAME)
