@@ -351,6 +351,9 @@ def test_rigorous_answers_carry_their_proofs(capsys):
     assert [proof["kind"] for proof in several["proofs"]] == ["krawczyk", "krawczyk"]
     one = document(capsys, "certify", "matching_pennies", "--tau", "0.5", "--rigorous")
     assert (one["verdict"], [proof["kind"] for proof in one["proofs"]]) == ("unique", ["margin"])
+    exhausted = document(capsys, "certify", "stag_hunt", "--tau", "1", "--rigorous")
+    assert (exhausted["verdict"], exhausted["proofs"]) == ("undecided", [])
+    assert exhausted["reason"].endswith("no proof with outward rounding, a higher τ, where the margin is positive, has")
 
 
 def test_names_in_a_file_do_not_act_on_the_terminal(capsys, tmp_path):

@@ -33,6 +33,7 @@ _DISTINCT = 1e-6
 _Starts = Float[Array, "start player state action"]
 # How many separate candidates are put to the test.
 _MAX_CANDIDATES = 12
+_EXHAUSTED = "boxes cover all policies and every HQRE in them has index +1, so there is exactly one"
 
 
 def certify(
@@ -71,7 +72,7 @@ def certify(
         key: Typed PRNG key of the random starts; a fixed one by default.
         rigorous: Whether the verdict must be proved with outward rounding (needs python-flint): ``unique`` by the
             bounds in interval arithmetic, ``not_unique`` by disjoint Krawczyk boxes about the witnesses. What
-            cannot be proved so is ``undecided``; the proofs hang on the certificate.
+            cannot be proved so (exhaustion never can) is ``undecided``; the proofs hang on the certificate.
 
     Returns:
         The `Certificate`. Games of more than 512 padded policy entries are not searched; the reason says so.
@@ -103,8 +104,7 @@ def _searched(problem: Problem, num_starts: int, key: Any) -> Certificate:
     if can_exhaust(problem):
         exhausted = exhaust(problem)
         if exhausted.unique:
-            reason = "boxes cover all policies and every HQRE in them has index +1, so there is exactly one"
-            return dataclasses.replace(certificate, verdict=Verdict.unique, reason=reason)
+            return dataclasses.replace(certificate, verdict=Verdict.unique, reason=_EXHAUSTED)
         hints = exhausted.hints
     size = problem.mask.size
     if size > SEARCH_LIMIT:
@@ -141,6 +141,9 @@ def _proved(problem: Problem, certificate: Certificate) -> Certificate:
     if certificate.verdict == Verdict.undecided:
         return certificate
     reason = f"found {certificate.verdict} in float64, which could not be proved with outward rounding"
+    if certificate.reason == _EXHAUSTED:
+        reason = f"found unique in float64: {certificate.reason}; this has no proof with outward rounding, a higher τ, "
+        reason += "where the margin is positive, has"
     return dataclasses.replace(certificate, verdict=Verdict.undecided, witnesses=(), reason=reason)
 
 

@@ -148,7 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_game(certify)
     _add_temperatures(certify)
     _add_problem(certify)
-    _add_rigorous(certify, "the verdict")
+    _add_rigorous(certify, "the verdict, or else it is undecided")
     _add_output(certify)
     trace = command("trace", "follow the principal branch as temperatures fall", _TRACE)
     _add_game(trace)
