@@ -88,6 +88,13 @@ def test_what_is_said_of_adapters_is_in_their_table():
         ("in this seed: ", ("sum", "dice_common"), " on sums and ", ("product", "dice_common"), " on products"),
     ):  # fmt: skip
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
+    behind = {
+        one["class"]: {row["method"] for row in one["rows"] if row["behind"] and row["behind"]["low"] > 0}
+        for one in classes
+    }
+    assert "SFT is behind it in both, REINFORCE on sums; on products REINFORCE and RAFT are level with it." in said
+    assert behind["sum"] & {"sft", "reinforce"} == {"sft", "reinforce"}
+    assert behind["product"] & {"sft", "reinforce", "raft"} == {"sft"}
 
 
 def test_what_is_said_of_settings_is_in_the_table():
