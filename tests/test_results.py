@@ -70,6 +70,11 @@ def test_every_ending_is_named_and_says_what_helps(ending):
     assert "\n" not in message
 
 
+def test_the_most_robust_solver_is_not_told_to_try_itself():
+    with pytest.raises(hq.SolveError, match=r"raise max_steps\.$"):
+        solve(LOPSIDED, 0.2, solver="principal_branch", max_steps=1)
+
+
 def test_every_result_has_an_ending():
     assert set(ENDINGS) | {"successful"} == set(hq.RESULTS)
 

@@ -11,11 +11,11 @@ from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import InputError
 
 
-def judged(result: RESULTS) -> int:
+def judged(result: RESULTS, solver: str) -> int:
     """The exit code; what is not a success is said on stderr."""
     if result == RESULTS.successful:
         return DONE
-    say(f"{result}: {result.message}")
+    say(f"{result}: {result.message_of(solver)}")
     return NOT_REACHED
 
 

@@ -32,7 +32,7 @@ def run_solve(arguments: Namespace) -> int:
         if arguments.rigorous:
             none = "none: no box could be shown to hold exactly one"
             show(f"proof         {proved['statement'] if proved else none}\n")
-    return judged(sol.result)
+    return judged(sol.result, sol.solver)
 
 
 # What most questions do without is loaded where it is wanted: the first answer comes sooner.

@@ -31,7 +31,7 @@ def run_trace(arguments: Namespace) -> int:
         show(strict_json(branch_document(branch)) + "\n")
     else:
         show(rendered(branch_tables(branch)))
-    return judged(branch.result)
+    return judged(branch.result, "principal_branch")
 
 
 def branch_document(branch: Branch) -> dict[str, Any]:

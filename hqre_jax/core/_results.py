@@ -34,6 +34,10 @@ class RESULTS(StrEnum):
         """What happened and what to do about it, in one line."""
         return _MESSAGES[self]
 
+    def message_of(self, solver: str) -> str:
+        """The message about what a solver did: it does not advise that solver."""
+        return (_OF_THE_MOST_ROBUST if solver == "principal_branch" else _MESSAGES).get(self, self.message)
+
 
 _MESSAGES = {
     RESULTS.successful: "The residual is within the tolerance.",
@@ -50,6 +54,10 @@ _MESSAGES = {
         "a smaller step, or raise tau."
     ),
     RESULTS.nonfinite: "A payoff is no finite number, or one overflowed: mend it, or rescale payoffs and tau together.",
+}
+_OF_THE_MOST_ROBUST = {
+    RESULTS.max_steps_reached: "The steps ran out before the end of the branch: raise max_steps.",
+    RESULTS.diverged: "No step along the branch made progress: raise tau.",
 }
 
 

@@ -93,7 +93,8 @@ class BranchError(RuntimeError):
     def __init__(self, branch: Branch):
         self.branch = branch
         reached = float(branch.scales[-1])
-        super().__init__(f"{branch.result}: the branch was followed to tau_to/{reached:.3g}. {branch.result.message}")
+        why = branch.result.message_of("principal_branch")
+        super().__init__(f"{branch.result}: the branch was followed to tau_to/{reached:.3g}. {why}")
 
 
 def trace_branch(

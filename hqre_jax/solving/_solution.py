@@ -54,7 +54,7 @@ class SolveError(RuntimeError):
         super().__init__(
             f"{solution.result}: residual {float(solution.residual):.3g}{solution.how_sure()} after "
             f"{int(solution.num_steps)} steps of "
-            f"{solution.solver}. {solution.result.message}"
+            f"{solution.solver}. {solution.result.message_of(solution.solver)}"
         )
 
 
