@@ -84,7 +84,8 @@ class EndpointModel(AbstractConcurrentModel):
             raise InputError("concurrency, timeout", f"are {concurrency}, {timeout}; both must be positive")
         self.base_url = _checked(base_url or os.environ.get(BASE) or _OFFICIAL)
         if self.base_url == _OFFICIAL and not os.environ.get(KEY):
-            raise InputError(KEY, "is not set in the environment: the endpoint's key is wanted there")
+            raise InputError(KEY, "is not set in the environment: OpenAI's endpoint wants it; for a server of your own "
+                             f"give its address, base_url (--base-url, or {BASE})")  # fmt: skip
         self.name = f"openai:{name}"
         self.identity = f"openai:{name} at {self.base_url}" + (" with log-probabilities" if log_probs else "")
         self.concurrency = concurrency
