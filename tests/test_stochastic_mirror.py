@@ -204,5 +204,5 @@ def test_checkpoints_of_other_questions_are_refused(tmp_path):
     with pytest.raises(hq.InputError, match="belongs to another question"):
         hq.solve(PENNIES, 0.6, solver=solver, max_steps=1, throw=False)
     path.write_bytes(b"no checkpoint")
-    with pytest.raises(hq.InputError, match="cannot be read"):
+    with pytest.raises(hq.InputError, match="cannot be read: it is damaged, or no checkpoint; remove it"):
         hq.solve(PENNIES, 0.5, solver=solver, max_steps=1, throw=False)

@@ -125,8 +125,9 @@ def load_checkpoint(path: str | Path, like: Any, question: str) -> Any:
                 stored = {name: archive[name] for name in archive.files}
             asked = str(stored.pop(_FINGERPRINT, ""))
     except Exception as error:
-        why = " ".join(str(error).split())[:80] or type(error).__name__
-        raise InputError("checkpoint", f"{path} cannot be read ({why}); remove it to begin anew") from None
+        said = getattr(error, "strerror", None)
+        why = said.lower() if said else "it is damaged, or no checkpoint; remove it to begin anew"
+        raise InputError("checkpoint", f"{path} cannot be read: {why}") from None
     wanted = {f"leaf_{k}": _plain(leaf) for k, leaf in enumerate(leaves)}
     if asked != question or {name: _form(array) for name, array in stored.items()} != {
         name: _form(array) for name, array in wanted.items()

@@ -119,8 +119,10 @@ class ExtensiveFormGame(AbstractGame):
         """
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(str(path), f"cannot be read: {error}") from None
+        except UnicodeDecodeError:
+            raise InputError(str(path), "is not UTF-8 text") from None
+        except OSError as error:
+            raise InputError(str(path), f"cannot be read: {(error.strerror or str(error)).lower()}") from None
         return cls(**_efg.parse_efg(text, str(path)))
 
     @property

@@ -215,6 +215,9 @@ def test_damaged_files(tmp_path):
     (copy / "config.json").write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"config\.json cannot be read"):
         models.load(f"hf:{copy}")
+    (copy / "config.json").unlink()
+    with pytest.raises(InputError, match=r"there is no Hugging Face model in .*: config\.json is missing$"):
+        models.load(f"hf:{copy}")
     for damage in (b"", b"GGUF", b"GGUF" + b"\xff" * 100, b"something else entirely, of some length"):
         file = tmp_path / "damaged.gguf"
         file.write_bytes(damage)

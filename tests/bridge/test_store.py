@@ -235,6 +235,8 @@ def test_newer_and_foreign_files_are_refused(path, tmp_path):
     before = other.read_bytes()
     refused(other, "another program's")
     assert other.read_bytes() == before
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        Store(tmp_path)
     with pytest.raises(InputError, match="there is no such store"):
         Store(tmp_path / "none.sqlite", read_only=True)
     with pytest.raises(InputError, match="does not exist"):

@@ -76,6 +76,17 @@ def test_what_is_no_game_file(tmp_path):
         assert "\n" not in str(caught.value)
 
 
+def test_what_is_no_tree_file(tmp_path):
+    (tmp_path / "bytes.efg").write_bytes(b"\xff")
+    for name, problem in (
+        ("absent.efg", "cannot be read: no such file or directory"),
+        ("bytes.efg", "is not UTF-8 text"),
+    ):
+        with pytest.raises(InputError) as caught:
+            games.ExtensiveFormGame.from_efg(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: {problem}"
+
+
 def test_unreadable_file(tmp_path, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))

@@ -12,6 +12,7 @@ from hqre_jax.bridge.models._decoder import Architecture
 from hqre_jax.bridge.models._rotary import rotary_frequencies
 from hqre_jax.bridge.models._tokenizer import Tokenizer, read_description
 from hqre_jax.core._types import InputError
+from hqre_jax.io._files import reason
 
 _FAMILIES = ("llama", "qwen2")
 # Names in the folder, and here.
@@ -146,8 +147,10 @@ class ModelFolder:
             return default
         try:
             value = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise InputError("model", f"there is no Hugging Face model in {self.path}: {name} is missing") from None
         except (OSError, ValueError) as error:
-            raise InputError("model", f"{file} cannot be read: {error}") from error
+            raise InputError("model", f"{file} cannot be read: {reason(error)}") from error
         if not isinstance(value, dict):
             raise InputError("model", f"{file} should hold an object")
         return value

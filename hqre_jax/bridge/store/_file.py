@@ -48,6 +48,8 @@ def open_database(path: Path, read_only: bool) -> sqlite3.Connection:
     Raises:
         InputError: The file cannot be opened, is damaged, belongs to another program, or is newer than this one.
     """
+    if path.is_dir():
+        raise InputError(str(path), "is a folder; name a file")
     if read_only and not path.is_file():
         raise InputError(str(path), "there is no such store")
     if not path.parent.is_dir():
