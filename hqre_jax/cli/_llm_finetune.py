@@ -12,15 +12,15 @@ from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._llm_options import data_files, progress, refuse_folder_of, say, whole
 from hqre_jax.cli._tables import facts, rendered
 from hqre_jax.core._text import harmless
-from hqre_jax.core._types import InputError
+from hqre_jax.core._types import InputError, checked_choice
 
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from hqre_jax.bridge.models._endpoint import EndpointModel
 
-# Models whose weights are somebody else's.
-_ELSEWHERE = ("openai:", "replay:")
+# Models whose weights are here.
+_HERE = ("smollm2-135m", "hf:")
 
 
 def finetune(arguments: Namespace) -> int:
@@ -32,10 +32,13 @@ def finetune(arguments: Namespace) -> int:
     import jax
 
     from hqre_jax.bridge.finetuning import Run, read_config
+    from hqre_jax.bridge.finetuning.methods import METHODS
     from hqre_jax.bridge.models import LocalModel, by_first, join_processes, load
 
     join_processes()
     limits = _limits(arguments)
+    if arguments.method is not None:
+        checked_choice(arguments.method, tuple(METHODS), "method")
     options = {
         name: None if getattr(arguments, name) is None else whole(arguments, name, least)
         for name, least in (("seed", 0), ("steps", 1))
@@ -47,10 +50,15 @@ def finetune(arguments: Namespace) -> int:
     by_first(lambda: refuse_folder_of("plan.json", folder, "an evaluation"))
     beside = Path(arguments.config).parent
     near = beside if arguments.model is None else Path()
-    model = None if config.model.startswith(_ELSEWHERE) else load(config.model, folder=near, dtype=config.dtype)
-    if not isinstance(model, LocalModel):
+    where = "model" if arguments.model is not None else f"{arguments.config}: model"
+    if not config.model.startswith(_HERE):
         wanted = "only weights that are here can be trained: smollm2-135m, hf:PATH"
-        raise InputError("model", f"is {config.model!a}; {wanted}")
+        raise InputError(where, f"is {config.model!a}; {wanted}")
+    try:
+        model = load(config.model, folder=near, dtype=config.dtype)
+    except InputError as error:
+        raise InputError(where if error.field == "model" else error.field, error.problem) from None
+    assert isinstance(model, LocalModel)
     official = {} if arguments.data is None else data_files(arguments.data, [task.name for task in config.tasks])
     try:
         run = Run(config, model, folder, beside, _grid(arguments), _rollouts(arguments), official)
@@ -122,6 +130,9 @@ def _limits(arguments: Namespace) -> dict[str, Any]:
         "tokens": number(arguments.budget_tokens, "budget_tokens", int, "a whole number, 1 or more,"),
         "minutes": number(arguments.budget_minutes, "budget_minutes", float, "a number above 0"),
     }
+    for name, value in found.items():
+        if value is not None and not 0 < value < float("inf"):
+            raise InputError(f"budget_{name}", f"is {value}; a number above 0 is wanted")
     return {name: value for name, value in found.items() if value is not None}
 
 

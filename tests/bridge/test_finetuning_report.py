@@ -108,7 +108,10 @@ def test_lines_that_are_none_and_runs_that_diverged(capsys, tmp_path, folder):
         (["{config}", "--out", "x", "--data", "nosuch"], "data: 'nosuch' cannot be read: no such file"),
         (["{config}", "--out", "x", "--steps", "0"], "steps: is 0"),
         (["{config}", "--out", "x", "--budget-tokens", "many"], "budget_tokens: is 'many'"),
-        (["{config}", "--out", "x", "--model", "openai:gpt"], "only weights that are here can be trained"),
+        (["{config}", "--out", "x", "--model", "openai:gpt"], "hqre: model: is 'openai:gpt'; only weights that"),
+        (["of_an_endpoint.toml", "--out", "x"], "of_an_endpoint.toml: model: is 'openai:gpt'; only weights"),
+        (["{config}", "--out", "x", "--method", "foo"], "hqre: method: is 'foo'; it must be"),
+        (["{config}", "--out", "x", "--budget-minutes=-1"], "hqre: budget_minutes: is -1.0; a number above 0"),
         (["{config}", "--out", "x", "--tensor", "3"], "tensor: is 3"),
         (["{config}", "--out", "{config}"], "cannot be made"),
     ],
@@ -116,6 +119,8 @@ def test_lines_that_are_none_and_runs_that_diverged(capsys, tmp_path, folder):
 def test_bad_input_is_one_line(capsys, monkeypatch, tmp_path, folder, words, said):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.toml").write_text(finetuning.as_toml(finetuning.config()))
+    other = finetuning.as_toml(finetuning.config() | {"model": "openai:gpt"})
+    (tmp_path / "of_an_endpoint.toml").write_text(other)
     (tmp_path / "team.toml").write_text(default_team())
     words = [word.format(folder=folder, config=tmp_path / "c.toml", team=tmp_path / "team.toml") for word in words]
     assert main(["llm", "finetune", *words]) == 2
