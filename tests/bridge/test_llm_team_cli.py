@@ -106,6 +106,13 @@ def test_a_budget_below_one_call_is_to_be_raised(capsys, team):
     assert re.search(r"20 tokens \(with the next call up to \d{3}\) allows no more calls; nothing was bought", err)
 
 
+def test_a_file_without_dev_questions_is_told_how_to_get_some(capsys, team):
+    Path("mine.csv").write_text("question,answer,split\nWhat is 3 + 4?,7,test\n")
+    code, out, err = run(capsys, *COLLECT)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "tasks: mine/all has no question in the split dev: add questions, or a column `split`" in err
+
+
 def test_too_few_samples_are_not_bought(capsys, team):
     """Two agents of one voice and two rounds need four: neither command sends to the other in vain."""
     Path("team.toml").write_text(TEAM.replace("samples = 4", "samples = 3"))

@@ -12,6 +12,7 @@ from hqre_jax.bridge.controls import find_control
 from hqre_jax.bridge.coordination._votes import AGREEMENTS, NONE
 from hqre_jax.bridge.tasks import AbstractDividedTask, AbstractTask, Item
 from hqre_jax.bridge.tasks._interface import Split
+from hqre_jax.bridge.tasks._user_file import UserTask
 from hqre_jax.bridge.team import Agent, Choice, Team
 from hqre_jax.core._types import InputError
 
@@ -135,7 +136,9 @@ class PublicStates:
         for number, (task, name) in enumerate(self.classes):
             found[number] = split_items(tasks[task], name, split, count or self.team.questions)
             if not found[number]:
-                raise InputError("tasks", f"{task}/{name} has no question in the split {split}")
+                hint = ": add questions, or a column `split`: without one a hash divides them"
+                own = hint if isinstance(tasks[task], UserTask) else ""
+                raise InputError("tasks", f"{task}/{name} has no question in the split {split}{own}")
         return found
 
     @property
