@@ -99,6 +99,8 @@ def budget_of(arguments: Namespace) -> "Budget":
         name: number(getattr(arguments, f"budget_{name}"), f"budget_{name}", kind, "a number, 0 or more,")
         for name, (kind, _) in BUDGETS.items()
     }
+    if arguments.prices is not None and limits["money"] is None:
+        raise InputError("prices", "goes with --budget-money")
     return Budget(**limits, prices=None if arguments.prices is None else read_prices(arguments.prices))
 
 

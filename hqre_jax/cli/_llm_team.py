@@ -20,6 +20,7 @@ from hqre_jax.cli._llm_options import (
     stored_models,
     whole,
 )
+from hqre_jax.cli._llm_parser import BUDGETS
 from hqre_jax.cli._tables import facts, rendered, table
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
@@ -74,6 +75,9 @@ def collect(arguments: Namespace) -> int:
 
 def train(arguments: Namespace) -> int:
     """Learn a policy and write it."""
+    for name in () if arguments.online else ("tol", *(f"budget_{limit}" for limit in BUDGETS)):
+        if getattr(arguments, name) is not None:
+            raise InputError(name, "goes with --online: all else is computed from the samples of the store")
     team = _team(arguments)
     out = Path(arguments.out)
     if out.is_dir():

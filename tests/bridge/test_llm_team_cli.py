@@ -279,6 +279,8 @@ def test_bad_input_is_one_line(capsys, team):
         ((*TRAIN[:2], "--store", "none.sqlite", "--out", "p.json"), "store: 'none.sqlite' is not there"),
         ((*TRAIN[:-1], "0"), "temperatures: is '0'"),
         ((*TRAIN[:-1], "grid", "--online"), "temperatures: is 'grid'"),
+        ((*TRAIN, "--tol", "0.1"), "tol: goes with --online"),
+        ((*TRAIN, "--budget-calls", "9"), "budget_calls: goes with --online"),
     ]:
         code, out, err = run(capsys, *argv)
         assert (code, out, err.count("\n")) == (2, "", 1), err
