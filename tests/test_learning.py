@@ -1,5 +1,7 @@
 """Learners through one interface: their updates against the definitions, where they end, and pathologies by name."""
 
+import inspect
+
 import jax
 import numpy as np
 import pytest
@@ -118,6 +120,8 @@ def test_pathologies_lose_what_is_said(name, actions):
         (lambda p: hq.play(p, hq.learning.BestResponse(), -1, KEY), "num_rounds"),
         (lambda p: hq.play(p, hq.learning.BestResponse(), 1, KEY, payoff_noise=-1.0), "payoff_noise"),
         (lambda p: hq.play(p, hq.learning.MirrorPlay(1.0), 1, KEY, policy0=np.eye(3)[[0, 1]][:, None]), "policy0"),
+        (lambda p: hq.play(p, hq.learning.BestResponse(), 1, 0), "key"),
+        (lambda p: inspect.unwrap(hq.play)(p, "best_response", 1, KEY), "dynamics"),
         (lambda p: hq.learning.MirrorPlay(0.0), "step"),
         (lambda p: hq.learning.QLearning(1.5), "rate"),
         (lambda p: hq.learning.BestResponse(noise=2.0), "noise"),

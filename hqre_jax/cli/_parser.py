@@ -152,7 +152,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(certify)
     trace = command("trace", "follow the principal branch as temperatures fall", _TRACE)
     _add_game(trace)
-    trace.add_argument("--tau-from", metavar="A", required=True, help="where to begin to report: a temperature, or inf")
+    begin = "a temperature, or inf; what is reported begins with the last point above it"
+    trace.add_argument("--tau-from", metavar="A", required=True, help=begin)
     trace.add_argument("--tau-to", metavar="B", required=True, help="where to end; B1,B2,.. for one per player")
     _add_problem(trace)
     _add_accuracy(trace)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities, safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
-from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar
+from hqre_jax.core._types import ActionValues, InputError, LogPolicy, Policy, Scalar, checked_kind, shown
 from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, full_policy, posed
 
@@ -133,6 +133,9 @@ def play(
         [[0.462 0.538]
          [0.462 0.538]]
     """
+    checked_kind(dynamics, AbstractDynamics, "dynamics", "a rule such as MirrorPlay(0.1) is wanted")
+    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0):
+        raise InputError("key", f"is {shown(key)}; a single typed key is wanted, such as jax.random.key(0)")
     problem = posed(problem, tau, reference=reference, entropy=entropy, continuation=continuation)
     if isinstance(num_rounds, bool) or not isinstance(num_rounds, int) or num_rounds < 0:
         raise InputError("num_rounds", f"is {num_rounds!r}; it must be a whole number, 0 or more")
