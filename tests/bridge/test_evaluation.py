@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from hqre_jax.bridge.coordination import play_all
 from hqre_jax.bridge.evaluation import Lines, read_plan, read_records
 from hqre_jax.bridge.evaluation._learning import temperatures
 from hqre_jax.bridge.models import Failure, Reply, Request
-from hqre_jax.bridge.report import front, read_evaluation, write_report
+from hqre_jax.bridge.report import front, read_evaluation, story, tables, write_report
 from hqre_jax.bridge.report._front import concave
 from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_runs
 from hqre_jax.bridge.report._tables import OURS
@@ -231,6 +232,14 @@ def test_a_report_of_what_is_there_so_far(done, tmp_path):
     assert "UNFINISHED" in (folder / "report.md").read_text()
     with pytest.raises(InputError, match="holds no evaluation"):
         write_report(tmp_path)
+
+
+def test_who_uses_more_on_test_questions_than_the_budget_is_said_to(done):
+    data = read_evaluation(done[0])
+    data = replace(data, plan=replace(data.plan, budgets=(1.0, 60.0, 200.0)))
+    over, within, _ = (line for line in story(data, tables(data, Resampling(data.kinds, 2, 50))) if "published" in line)
+    assert re.search(r"points \(DICE-PC used \d+\.\d, \w+ used \d+\.\d\)\.$", over)
+    assert within.endswith("points.")
 
 
 def test_resampling_by_hand():

@@ -1,6 +1,6 @@
 """What the numbers say, in words: short lines that stand above tables and pictures."""
 
-from hqre_jax.bridge.report._data import Data
+from hqre_jax.bridge.report._data import OURS, Data
 from hqre_jax.bridge.report._tables import Row
 
 
@@ -41,10 +41,13 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         lines.append("DEVELOPMENT: judged on the questions that everything was chosen on. No result.")
     if not data.whole:
         lines.append("UNFINISHED: the evaluation was interrupted; what is there is shown.")
+    used = {(row["method"], row["budget"]): row.get("tokens") or 0.0 for row in tables["accuracy"]}
     for row in tables["gains"]:
         if row["against"] == "best published":
+            spent = {name: used[method, row["budget"]] for method, name in ((OURS, "DICE-PC"), (row["method"],) * 2)}
+            over = ", ".join(f"{name} used {each:.1f}" for name, each in spent.items() if each > row["budget"])
             lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {verdict(row)} the best published baseline, "
-                         f"{row['method']}: {points(row, 'gain')} points.")  # fmt: skip
+                         f"{row['method']}: {points(row, 'gain')} points{f' ({over})' if over else ''}.")  # fmt: skip
     for row in tables["domains"]:
         if row["budget"] == plan.budgets[-1]:
             where = f"in {row['domain']} ({row['classes']} classes)" if row["classes"] > 1 else f"in {row['domain']}"
