@@ -224,12 +224,7 @@ def is_early(problem: Problem, what: str) -> bool:
 
 
 def leave_to_programs(problem: Problem, what: str) -> None:
-    """Have no problem of this size be early any more: one of them took so long that a program was compiled for it.
-
-    Args:
-        problem: The problem.
-        what: Which program that is.
-    """
+    """Have no problem of this size be early any more: one took so long that this program was compiled for it."""
     make_familiar(problem.rounded(), _OFTEN, what)
 
 

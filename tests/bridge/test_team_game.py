@@ -145,7 +145,7 @@ def test_too_few_samples_are_refused():
     with pytest.raises(InputError, match="are 3 of each question and control, and a play may need 4"):
         TeamGame.from_samples(samples, items)
     samples, _ = samples_of(team_file(MENU[:2], rounds=1), lambda request: Failure("server", "down"))
-    with pytest.raises(InputError, match="do not say what direct costs agent 1: no call was answered with token"):
+    with pytest.raises(InputError, match="no play says what 'direct' costs agent 'agent 1': every call failed"):
         _ = TeamGame.from_samples(samples, items).game
 
     def second_fails(request):
