@@ -85,7 +85,10 @@ class TemperatureFit(eqx.Module):
 
 
 class _Point(NamedTuple):
-    """The likelihood and its derivatives in log τ at one point; curvature is minus the second derivative."""
+    """The likelihood and its derivatives in log τ at one point; curvature is minus the second derivative.
+
+    The solution there comes with the derivatives of its log-policy.
+    """
 
     theta: Float[Array, " parameter"]
     log_likelihood: Scalar
@@ -237,7 +240,7 @@ def _fit(game: AbstractGame, counts: ActionValues, sharing: str, options: dict[s
 
     def climbed(start) -> _Climb:
         theta, peak = start
-        # One look in the program serves the beginning as well: programs are as large as what they solve, and how often.
+        # The loop begins with a look, too: a program contains a solver for each place where one is called.
         theta, no = jnp.full(num, theta), jnp.asarray(False)
         nowhere = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), jax.eval_shape(look, theta))
         begun = _Climb(nowhere, theta, jnp.zeros((), game.dtype), jnp.asarray(-1), no, no)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from benchmarks.adapters import __main__ as command
-from benchmarks.adapters._cells import CHOSEN, QUESTIONS, TOKENS, choice_cells, table_cell, table_cells
+from benchmarks.adapters._cells import CANDIDATES, CHOSEN, QUESTIONS, TOKENS, choice_cells, table_cell, table_cells
 from benchmarks.adapters._record import evaluations, read_record, write_record
 from benchmarks.adapters._table import build_table, markdown
 
@@ -42,5 +42,11 @@ def test_recorded_runs_are_those_of_the_protocol(tmp_path):
 
 
 def test_settings_are_those_that_dev_chose():
-    """The best mean, the first one of equals."""
-    assert int(np.argmax([one["mean"] for one in build_table(read_record(command.RECORD))["choice"]])) == CHOSEN
+    """The best mean, the first one of equals; of all candidates, and of none that a run is missing of."""
+    record = read_record(command.RECORD)
+    rows = build_table(record)["choice"]
+    assert [row["settings"] for row in rows] == list(CANDIDATES)
+    assert int(np.argmax([row["mean"] for row in rows])) == CHOSEN
+    del record[choice_cells()[0].name]
+    assert [row["settings"] for row in build_table(record)["choice"]] == list(CANDIDATES[1:])
+    assert "No seed has been trained" in markdown(build_table({}))

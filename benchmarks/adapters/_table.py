@@ -55,13 +55,16 @@ def build_table(record: Record) -> dict[str, Any]:
     classes = [_class(record, *kind) for kind in CLASSES]
     return {
         "seeds": SEEDS, "tokens": TOKENS, "questions": QUESTIONS, "classes": [one for one in classes if one["seeds"]],
-        "choice": [_choice(record, number) for number in range(len(CANDIDATES))],
+        "choice": [found for number in range(len(CANDIDATES)) if (found := _choice(record, number))],
     }  # fmt: skip
 
 
-def _choice(record: Record, number: int) -> dict[str, Any]:
-    """What a candidate came to on dev."""
-    runs = [record[choice_cell(*kind, number).name] for kind in CLASSES]
+def _choice(record: Record, number: int) -> dict[str, Any] | None:
+    """What a candidate came to on dev; None while a run of it is missing."""
+    cells = [choice_cell(*kind, number) for kind in CLASSES]
+    if not all(is_recorded(record, cell, "dev") for cell in cells):
+        return None
+    runs = [record[cell.name] for cell in cells]
     accuracy = [float(np.mean(_scores([run], split="dev"))) for run in runs]
     return {
         "settings": dict(CANDIDATES[number]),
@@ -141,8 +144,8 @@ def markdown(table: dict[str, Any]) -> str:
     lines += ["", f"## Settings of `{REFERENCE}`", "", legend, ""]
     lines += [f"| gradient steps, settings | {' | '.join(names)} | mean | largest gradient |"]
     lines += ["|" + " --- |" * (3 + len(names))]
-    for number, row in enumerate(table["choice"]):
-        mark = "**" if number == CHOSEN else ""
+    for row in table["choice"]:
+        mark = "**" if row["settings"] == CANDIDATES[CHOSEN] else ""
         shown = [f"{value:.2f}" for value in row["accuracy"]]
         mean = f"{mark}{row['mean']:.3f}{mark}"
         lines.append(f"| {' | '.join([_said(row['settings']), *shown, mean, _rounded(row['gradient'])])} |")
