@@ -37,8 +37,8 @@ _CHOICE = """\
 Accuracy on {questions} questions of the dev split after {tokens:,} tokens, first seed; the best mean is taken, here and
 for the ablations. Other methods have two gradient steps as well, but `reinforce`, which has one, and nothing was chosen
 for them. η is 1 and the exploration γ is 0 where nothing else is said. Largest gradient: the longest one of all, before
-it is shortened to {max_norm:g}. Four runs at γ = 0.1 on products and blocks, and that on sums at η = 4, were made before
-exploration was a setting: by the same formula, rounded otherwise, so training them again ends with other bits."""
+it is shortened to {max_norm:g}. The four runs at γ = 0.1 on products and blocks, and that on sums at η = 4, were made
+before exploration was a setting: the same formula, rounded otherwise, so training them again ends with other bits."""
 _HEAD = (
     "method",
     "accuracy",
