@@ -9,6 +9,7 @@ import pytest
 from teams import dice, game_items, kind_of, samples_of, team_file
 
 from hqre_jax.bridge.coordination import TeamGame, uniform_law
+from hqre_jax.bridge.coordination._worth import profile_chances
 from hqre_jax.bridge.models import Failure, Reply, Usage
 from hqre_jax.core._types import InputError
 
@@ -223,3 +224,21 @@ def test_intervals_resample_questions_and_samples():
     both, questions = (np.mean([np.std(worths(seed, 12, too)[1:]) for seed in range(6)]) for too in (True, False))
     assert 0.75 < both / truth < 1.6
     assert questions / truth < 0.6
+
+
+def test_a_score_is_never_more_than_one():
+    """Of two questions, what later rounds are estimated to add may come to more than there is to gain."""
+    samples, _ = samples_of(team_file(MENU[:3], rounds=2), dice(CHANCES))
+    states, items = game_items(samples, 2)
+    game, rng = TeamGame.from_samples(samples, items), np.random.default_rng(0)
+    scores, sums = [], []
+    for _ in range(50):
+        policy = np.zeros_like(game.law)
+        for i, x in np.argwhere(states.mask.any(-1)):
+            policy[i, x, rng.choice(np.flatnonzero(states.mask[i, x]))] = 1.0
+        estimated = game.under(0.9 * policy + 0.1 * game.law).estimated
+        worth = estimated.worth(policy)
+        scores.append(worth.score)
+        sums.append(worth.visits @ (profile_chances(policy) * estimated.rise).sum(-1))
+    assert max(sums) > 1.05, "or there was nothing to cut"
+    np.testing.assert_array_equal(scores, np.clip(sums, 0.0, 1.0))

@@ -27,6 +27,9 @@ class Estimated:
     def worth(self, policy: Float[np.ndarray, "agent state choice"]) -> "Worth":
         """Expected score and costs of a play.
 
+        What the score rises by in later rounds is estimated from samples of the histories there; the sum over rounds is
+        cut to [0, 1] where, of few samples, it is none that a score can have.
+
         Args:
             policy: Probabilities of choices.
         """
@@ -34,7 +37,7 @@ class Estimated:
         moves = np.asarray(self.game.transitions).reshape(*chance.shape, -1)
         leads = np.einsum("sp,spt->st", chance, moves)
         visits = np.linalg.solve(np.eye(len(leads)) - leads.T, np.asarray(self.game.initial))
-        score = float(visits @ (chance * self.rise).sum(-1))
+        score = float(np.clip(visits @ (chance * self.rise).sum(-1), 0.0, 1.0))
         return Worth(score, np.einsum("s,ask,ask->a", visits, policy, self.cost), visits)
 
 
@@ -43,7 +46,7 @@ class Worth:
     """Expectations of a play.
 
     Attributes:
-        score: Of the team's answer.
+        score: Of the team's answer, in [0, 1].
         costs: What each agent pays, units of score.
         visits: How often each state is visited.
     """
