@@ -61,12 +61,12 @@ class Pieces(NamedTuple):
 
     Attributes:
         stages: A, ``(n, n, state)``.
-        weights: γC, ``(player, others, *joint, state)``.
+        coupling: γK, a matrix, where systems are factorised; else γC, ``(player, others, *joint, state)``.
         values: ``dV/ds`` along the branch.
     """
 
     stages: Stage
-    weights: Stage
+    coupling: Float[Array, "..."]
     values: StateValues
 
 
@@ -100,10 +100,11 @@ def beginning(problem: Problem) -> tuple[Pieces, StateValues]:
     players, states = problem.tau.shape
     actions, dtype = game.payoffs.shape[2:], problem.tau.dtype
     stages = jnp.zeros((sum(actions), sum(actions), states), dtype)
-    weights = jnp.zeros((players, players, *actions, states), dtype)
+    size = players * states
+    coupling = jnp.zeros((size, size) if size <= DENSE else (players, players, *actions, states), dtype)
     # A direction in which no symmetry of a game can be expected.
-    direction = jnp.sin(1.0 + jnp.arange(players * states, dtype=dtype) ** 1.5).reshape(players, states)
-    return Pieces(stages, weights, jnp.zeros_like(problem.tau)), direction
+    direction = jnp.sin(1.0 + jnp.arange(size, dtype=dtype) ** 1.5).reshape(players, states)
+    return Pieces(stages, coupling, jnp.zeros_like(problem.tau)), direction
 
 
 def linearise(
@@ -168,18 +169,25 @@ def _linearise(problem, logits, scale, guess, before: Pieces, direction, border,
 
     weights = game.discount * stage.weights(through, joint)
     coupling = jnp.moveaxis(weights.reshape(players**2, -1, states), 2, 0) @ kernel
-    solve = _coupled(coupling.reshape(states, players, players, states), symmetry)
-    change = jnp.stack([solve(g) for g in gained])
-    pieces = Pieces(answers, weights, change[1])
+    dense = states * players <= DENSE
+    # Rows by player, then state; by state, then player, as they come, where copies are dear.
+    rows = coupling.reshape(states, players, players, states)
+    coupling = (rows.swapaxes(0, 1) if dense else rows).reshape(states * players, -1)
+    solve = _coupled(coupling, dense)
+    change = jnp.stack([symmetry.of_values(solve(g)) for g in gained])
+    pieces = Pieces(answers, coupling if dense else weights, change[1])
+    moved = before.coupling - pieces.coupling
 
-    def difference(v: StateValues) -> StateValues:
-        """``(K − K₀) v``, one pass."""
+    def relative(v: StateValues) -> StateValues:
+        """``K⁻¹(K − K₀) v`` for symmetric values, one pass over the transitions at most."""
+        if dense:
+            return symmetry.of_values(solve((moved @ v.ravel()).reshape(v.shape)))
         ahead = kernel.reshape(-1, states) @ v.T
         joint_last = jnp.moveaxis(ahead.reshape(states, *actions, players), 0, -1)
-        felt = (before.weights - weights) * jnp.moveaxis(joint_last, -2, 0)[None]
-        return jnp.sum(felt, axis=tuple(range(1, felt.ndim - 1)))
+        felt = moved * jnp.moveaxis(joint_last, -2, 0)[None]
+        return symmetry.of_values(solve(jnp.sum(felt, axis=tuple(range(1, felt.ndim - 1)))))
 
-    estimate, direction = _spectral_radius(difference, solve, change[1], direction, border, states * players <= DENSE)
+    estimate, direction = _spectral_radius(relative, change[1], direction, border, dense)
     ahead = later(change.reshape(2 * players, states))
     steps = []
     for k, f in enumerate(off):
@@ -278,12 +286,8 @@ class _Stage:
             row, moves = [], []
             for j in self.players:
                 if j == i:
-                    size = self.actions[i]
-                    row.append(
-                        jnp.broadcast_to(
-                            jnp.eye(size, dtype=expected.dtype)[:, :, None], (size, size, expected.shape[0])
-                        )
-                    )
+                    one = jnp.eye(self.actions[i], dtype=expected.dtype)[:, :, None]
+                    row.append(jnp.broadcast_to(one, (*one.shape[:2], len(expected))))
                     moves.append(self.policy[i] * (values[i] - expected))
                     continue
                 given = self.average(worth[i], (i, j))
@@ -344,15 +348,14 @@ def _inverse(matrix: Float[Array, "n n state"]) -> Float[Array, "n n state"]:
 
 def _largest_change(inverse: Float[Array, "n n state"], change: Float[Array, "n n state"]) -> Scalar:
     """``max_x ‖A_x⁻¹ (A_x − A₀_x)‖_F``."""
-    square = jnp.zeros(inverse.shape[1:], inverse.dtype)
+    product = jnp.zeros_like(inverse)
     for k in range(len(inverse)):
-        square += jnp.sum(inverse * change[:, k], axis=1) ** 2
-    return jnp.sqrt(jnp.max(jnp.sum(square, axis=0)))
+        product += inverse[:, k, None] * change[k]
+    return jnp.sqrt(jnp.max(jnp.sum(product**2, axis=(0, 1))))
 
 
 def _spectral_radius(
-    difference: Callable[[StateValues], StateValues],
-    solve: Callable[[StateValues], StateValues],
+    relative: Callable[[StateValues], StateValues],
     onwards: StateValues,
     direction: StateValues,
     border: tuple[StateValues, Scalar],
@@ -364,10 +367,9 @@ def _spectral_radius(
 
     def power(_, carry):
         _, v = carry
-        y = solve(difference(v))
+        y = relative(v)
         # Back into the hyperplane along the curve.
-        shift = -jnp.sum(along * y) / across
-        y = y + shift * onwards
+        y = y - jnp.sum(along * y) / across * onwards
         size = jnp.sqrt(jnp.sum(y * y))
         return size, jnp.where(size > 0, y / jnp.where(size > 0, size, 1.0), v)
 
@@ -383,17 +385,16 @@ def _solve(moves: Float[Array, "state next"], paid: StateValues, guess: StateVal
     return jnp.stack([to_rounding(lambda v: v - moves @ v, b, v) for b, v in zip(paid, guess, strict=True)])
 
 
-def _coupled(coupling: Float[Array, "state player others next"], symmetry) -> Callable[[StateValues], StateValues]:
-    """The inverse of ``I − γK``, K the coupling, for symmetric values."""
-    states, players = coupling.shape[:2]
-    size = states * players
-    if size > DENSE:
-        matrix = coupling.reshape(size, size)
+def _coupled(coupling: Float[Array, "n n"], dense: bool) -> Callable[[StateValues], StateValues]:
+    """The inverse of ``I − γK``, γK the coupling."""
+    if dense:
+        factors = jax.scipy.linalg.lu_factor(jnp.eye(len(coupling), dtype=coupling.dtype) - coupling)
+        return lambda g: jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape)
 
+    def solve(g: StateValues) -> StateValues:
         def apply(v: Float[Array, " n"]) -> Float[Array, " n"]:
-            return v - (matrix @ v).reshape(states, players).T.ravel()
+            return v - (coupling @ v).reshape(g.shape[::-1]).T.ravel()
 
-        return lambda g: symmetry.of_values(to_rounding(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape))
-    matrix = jnp.eye(size, dtype=coupling.dtype) - jnp.swapaxes(coupling, 0, 1).reshape(size, size)
-    factors = jax.scipy.linalg.lu_factor(matrix)
-    return lambda g: symmetry.of_values(jax.scipy.linalg.lu_solve(factors, g.ravel()).reshape(g.shape))
+        return to_rounding(apply, g.ravel(), jnp.zeros_like(g).ravel()).reshape(g.shape)
+
+    return solve

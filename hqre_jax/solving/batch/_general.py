@@ -23,8 +23,8 @@ from hqre_jax.solving._choice import uncertified_choice
 from hqre_jax.solving._solve import solve
 from hqre_jax.solving._steps import Found, certified, finish, found_by, frozen, starting_point
 
-# Bytes beyond which more lanes only wait for memory.
-_COMFORT = 2**24
+# Bytes beyond which more lanes only wait for memory; of lanes that take steps of their own number, for one another.
+_COMFORT, _CROWD = 2**24, 2**22
 
 
 class Progress(NamedTuple):
@@ -243,10 +243,10 @@ def _in_chunks(function: Any, options: Options, lanes: Any, width: int) -> Any:
 def _pace(method: AbstractSolver | None) -> tuple[int, int]:
     """Lanes that advance together, and steps between two looks at which are done.
 
-    Lanes share the cost of a call, and a slow one holds up few. Where all take nearly the same handful of steps, or
-    none, more of them go together.
+    Lanes share the cost of a call, and a slow one holds up few. Where most take the same handful of steps, or none,
+    more of them go together, and those that are done after four make room.
     """
-    return (64, 8) if method is None or isinstance(method, MarkovBranch) else (16, 64)
+    return (64, 4) if method is None or isinstance(method, MarkovBranch) else (16, 64)
 
 
 def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
@@ -267,6 +267,6 @@ def _width(one: Size, memory: int, method: AbstractSolver | None = None) -> int:
         KrylovBranch: 8 * KrylovBranch().memory * entries,
         MarkovBranch: 4 * (players * states) ** 2,
     }.get(type(method), 0)
-    copies = 4 if isinstance(method, MarkovBranch) else 16
-    room = min(memory, _COMFORT) // (copies * one.num_bytes + held * one.dtype.itemsize)
+    copies, comfort = (4, _CROWD) if isinstance(method, MarkovBranch) else (16, _COMFORT)
+    room = min(memory, comfort) // (copies * one.num_bytes + held * one.dtype.itemsize)
     return len(jax.local_devices()) * max(1, min(_pace(method)[0], 1 << int(room).bit_length() >> 1))
