@@ -53,6 +53,15 @@ def test_a_batch_agrees_with_single_solves(batch):
 
 
 @pytest.mark.thorough
+def test_compiled_it_takes_the_same_steps(batch):
+    """Where values cannot be looked at the method is the same, and no other one takes steps before or after it."""
+    _, games, together = batch
+    answer = jax.jit(lambda game: hq.solve(game, 0.2, continuation="plain"))(games[0])
+    assert int(answer.num_steps) == int(together.num_steps[0])
+    assert str(answer.selection) == "principal_branch"
+    np.testing.assert_allclose(answer.policy, together.policy[0], rtol=0, atol=1e-12)
+
+
 def test_large_games_by_krylov_iteration(batch, monkeypatch):
     _, games, together = batch
     monkeypatch.setattr(_eliminated, "DENSE", 0)

@@ -39,7 +39,7 @@ def line_of(cell: Cell, folder: Path) -> dict[str, Any]:
         "tokens": [step["tokens"] for step in steps],
         "score": [step["score"] for step in steps],
         "kinds": [step["adapters"]["solver"]["roles"]["solver"]["kinds"] for step in steps],
-        "gradients": [max(step["adapters"]["solver"]["gradients"]) for step in steps],
+        "gradients": [max(step["adapters"]["solver"]["gradients"], default=0.0) for step in steps],
         "distance": [step["adapters"]["solver"]["distance"] for step in steps],
         "evaluations": [
             {key: one[key] for key in ("step", "split", "tokens", "generated", "scores")} for one in evaluations

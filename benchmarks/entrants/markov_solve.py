@@ -1,4 +1,4 @@
-"""This library on games with states: ``solve_batch`` on a stack of them, and ``solve`` on one after the other."""
+"""This library on games with states: ``solve_batch`` on a stack of them, and ``solve``, compiled, on one by one."""
 
 import jax
 import numpy as np
@@ -7,6 +7,7 @@ import hqre_jax as hq
 from benchmarks._case import Case, Entrant, Prepared, prepared_by_calling
 from benchmarks._machine import package_version
 from benchmarks._markov_case import MarkovCase
+from benchmarks.entrants._compiled import compiled_solve
 
 # From so many states on a game is work enough for a call of its own.
 _ALONE = 200
@@ -31,15 +32,12 @@ def _one_by_one(case: MarkovCase) -> Prepared:
         hq.MarkovGame(np.moveaxis(payoffs, 1, 0), transitions, case.discount)
         for payoffs, transitions in zip(case.payoffs, case.transitions, strict=True)
     ]
+    compiled, seconds = compiled_solve(games[0], case.tau, case.residual_tol)
 
     def run() -> np.ndarray:
-        answers = []
-        for game in games:
-            solution = hq.solve(game, case.tau, continuation="plain", tol=case.residual_tol, throw=False)
-            answers.append(np.moveaxis(np.asarray(solution.policy), 0, 1))
-        return np.stack(answers)
+        return np.stack([np.moveaxis(compiled(game), 0, 1) for game in games])
 
-    return prepared_by_calling(run, case.num_games)
+    return Prepared(run, case.num_games, seconds)
 
 
 def entrants() -> tuple[Entrant, ...]:
@@ -55,7 +53,7 @@ def entrants() -> tuple[Entrant, ...]:
             accepts=lambda case: markov(case) and case.num_games > 1 and case.num_states < _ALONE,
         ),
         Entrant(
-            "hqre solve, states", version, _one_by_one, follows_branch=True,
+            "hqre solve, compiled, states", version, _one_by_one, follows_branch=True,
             accepts=lambda case: markov(case) and case.num_games <= 5,
         ),
     )  # fmt: skip

@@ -19,7 +19,7 @@ SHAPES = (
 )
 TEMPERATURES, DISCOUNT = (1.0, 0.2), 0.95
 _BATCH = Goal("hqre solve_batch, states", ("numpy mirror + value iteration",), 5.0)
-_LARGE = Goal("hqre solve, states", ("sgamesolver",), 100.0)
+_LARGE = Goal("hqre solve, compiled, states", ("sgamesolver",), 100.0)
 
 
 def random_game(seed: int, states: int, players: int, actions: int) -> tuple[np.ndarray, np.ndarray]:

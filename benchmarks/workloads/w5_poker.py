@@ -10,7 +10,7 @@ _TEMPERATURE, _RESIDUAL = 0.1, 1e-6
 # 58 nodes with 12 information states, and 9,457 nodes with 936.
 _GOALS = {
     "kuhn_poker": Goal("hqre solve, compiled", ("LiteEFG", "numpy flat tree"), 1.0),
-    "leduc_poker": Goal("hqre solve", ("OpenSpiel",), 5.0),
+    "leduc_poker": Goal("hqre solve, compiled", ("OpenSpiel",), 5.0),
 }
 
 

@@ -13,6 +13,8 @@ from hqre_jax.solvers.continuation._eliminated import is_open
 # Padded policy entries up to which "auto" follows the principal branch with dense Jacobians: at first, for beyond it
 # Krylov iterations are up to a hundred times as fast, and where those fail.
 _DENSE_FIRST, _DENSE_AT_ALL = 200, 1500
+# Entries up to which a faster method is not worth another program.
+_ONE_FOR_ALL = 100
 
 
 def choice(problem: Problem, unique: bool) -> list[AbstractSolver]:
@@ -32,6 +34,12 @@ def followers(problem: Problem) -> list[AbstractSolver]:
     """The methods that follow the principal branch of any such game wherever it leads, the fastest first."""
     dense: list[AbstractSolver] = [PrincipalBranch()] if problem.mask.size <= _DENSE_AT_ALL else []
     return dense if problem.mask.size <= _DENSE_FIRST else [KrylovBranch(), *dense]
+
+
+def traced_choice(problem: Problem) -> list[AbstractSolver]:
+    """The same where values cannot be looked at, so that all are compiled: the last goes wherever the branch leads."""
+    fast = [method for method in uncertified_choice(problem) if isinstance(method, MarkovBranch)]
+    return [*(fast if problem.mask.size > _ONE_FOR_ALL else []), followers(problem)[0]]
 
 
 def method_of(solver: str | AbstractSolver) -> AbstractSolver | None:

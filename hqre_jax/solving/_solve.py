@@ -1,5 +1,6 @@
 """`solve`: pose the question, choose the method, run it, verify the answer, say which equilibrium it is."""
 
+import functools
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from hqre_jax.problem import Entropy, Problem, posed, tolerance
 from hqre_jax.solvers import FixedPoint, StochasticMirror
 from hqre_jax.solvers._loop import iterate, record, resume
 from hqre_jax.solvers._solver import AbstractSolver, look
-from hqre_jax.solving._choice import choice, followers, method_of, step_limit
+from hqre_jax.solving._choice import choice, method_of, step_limit, traced_choice
 from hqre_jax.solving._early import early_answer
 from hqre_jax.solving._solution import History, Solution, SolveError
 from hqre_jax.solving._steps import Found, certified, finish, found_by, frozen, starting_point
@@ -156,13 +157,21 @@ def _run(problem: Problem, method: AbstractSolver, start: LogPolicy, tol: Scalar
 
 
 def _auto(problem, start, tol, max_steps, unique) -> Found:
-    """The automatic choice where values cannot be looked at: both are compiled, `lax.cond` chooses."""
-    follow = followers(problem)[0]
-    if not can_bound(problem.game):
-        return _run(problem, follow, start, tol, max_steps)
-    first = _run(problem, FixedPoint(), start, tol, max_steps)
-    settled = unique & (first.code == RESULTS.successful.code)
-    return jax.lax.cond(settled, lambda: first, lambda: _run(problem, follow, start, tol, max_steps))
+    """The automatic choice where values cannot be looked at: all methods are compiled, `lax.cond` chooses.
+
+    Mapped, that is no choice: a method that is not wanted takes no steps.
+    """
+
+    def run(method: AbstractSolver, wanted: Bool[Array, ""]) -> Found:
+        limit = method.default_max_steps if max_steps is None else max_steps
+        return _run(problem, method, start, tol, jnp.where(wanted, limit, 0))
+
+    first, *others = [*([FixedPoint()] if can_bound(problem.game) else []), *traced_choice(problem)]
+    found = run(first, unique if isinstance(first, FixedPoint) else jnp.asarray(True))
+    for method in others:
+        settled = (found.code == RESULTS.successful.code) & (unique | found.on_branch)
+        found = jax.lax.cond(settled, lambda found=found: found, functools.partial(run, method, ~settled))
+    return found
 
 
 def _recorded(problem, method, start, tol, max_steps) -> tuple[Found, History]:
