@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.adapters import __main__ as command
 from benchmarks.adapters._cells import CANDIDATES, CHOSEN, QUESTIONS, TOKENS, choice_cells, table_cell, table_cells
-from benchmarks.adapters._record import evaluations, read_record, write_record
+from benchmarks.adapters._record import evaluations, line_of, read_record, write_record
 from benchmarks.adapters._table import build_table, markdown
 
 
@@ -50,3 +50,12 @@ def test_settings_are_those_that_dev_chose():
     del record[choice_cells()[0].name]
     assert [row["settings"] for row in build_table(record)["choice"]] == list(CANDIDATES[1:])
     assert "No seed has been trained" in markdown(build_table({}))
+
+
+def test_a_step_without_right_samples_has_no_gradient(tmp_path):
+    learnt = {"gradients": [], "distance": 0.0, "roles": {"solver": {"kinds": {}}}}
+    step = {"step": 1, "seconds": 2.0, "tokens": 3, "score": 0.0, "adapters": {"solver": learnt}}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(step) + "\n")
+    (tmp_path / "evaluations.jsonl").write_text("")
+    cell = table_cell("blocksworld", "what_is_below", "sft", 1)
+    assert line_of(cell, tmp_path)["gradients"] == [0.0]
