@@ -108,7 +108,7 @@ def test_the_demo_of_fine_tuning_takes_its_steps(capsys, tmp_path):
     assert [command[:2] for command in words] == [["llm", step] for step in ("models", "finetune", "report")]
     _, finetune, report = words
     config = read_config(finetune[2])
-    assert (config.method, config.evaluation.split) == ("dice", "dev")
+    assert (config.method, config.evaluation.split) == ("dice", "test")
     text = (ROOT / finetune[2]).read_text(encoding="utf-8")
     few = tmp_path / "few.toml"
     for long, short in (
