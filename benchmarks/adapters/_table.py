@@ -56,6 +56,7 @@ def build_table(record: Record) -> dict[str, Any]:
     classes = [_class(record, *kind) for kind in CLASSES]
     return {
         "seeds": SEEDS, "tokens": TOKENS, "questions": QUESTIONS, "classes": [one for one in classes if one["seeds"]],
+        "together": _together(record, classes),
         "choice": [found for number in range(len(CANDIDATES)) if (found := _choice(record, number))],
     }  # fmt: skip
 
@@ -90,12 +91,40 @@ def _class(record: Record, task: str, task_class: str) -> dict[str, Any]:
         return found
     resampling = Resampling(np.zeros(QUESTIONS, int), len(seeds))
     whole = {method: [of_method[seed] for seed in seeds] for method, of_method in runs.items()}
-    dice = _scores(whole[REFERENCE])
-    rows = [_row(method, whole[method], dice, resampling) for method in METHODS]
+    rows = _compared({method: _scores(of_method) for method, of_method in whole.items()}, resampling)
+    rows = [row | _spent(whole[row["method"]]) for row in rows]
     untrained = asdict(resampling.estimate(_scores(whole[REFERENCE], 0)))
+    return found | {"untrained": untrained, "rows": rows, "best_baseline": _best(rows)}
+
+
+def _together(record: Record, classes: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """All classes, which weigh alike, with the seeds that they have in common; None where there is no such seed."""
+    seeds = sorted(set.intersection(*(set(one["seeds"]) for one in classes)))
+    if not seeds:
+        return None
+
+    def scores(method: str) -> Float[np.ndarray, "seed question"]:
+        runs = [[record[table_cell(*kind, method, seed).name] for seed in seeds] for kind in CLASSES]
+        return np.concatenate([_scores(of_class) for of_class in runs], axis=1)
+
+    resampling = Resampling(np.repeat(np.arange(len(CLASSES)), QUESTIONS), len(seeds))
+    rows = _compared({method: scores(method) for method in METHODS}, resampling)
+    return {"seeds": seeds, "rows": rows, "best_baseline": _best(rows)}
+
+
+def _compared(scores: dict[str, Float[np.ndarray, "seed question"]], resampling: Resampling) -> list[dict[str, Any]]:
+    """Accuracy of every method, and what DICE-FT is more than it: the same questions and seeds drawn for all."""
+    dice, rows = resampling.means(scores[REFERENCE]), []
+    for method, own in scores.items():
+        behind = dice - resampling.means(own)
+        accuracy = asdict(resampling.estimate(own))
+        rows.append({"method": method, "accuracy": accuracy, "behind": asdict(Estimate.of(behind[0], behind[1:]))})
+    return rows
+
+
+def _best(rows: list[dict[str, Any]]) -> str:
     baselines = [row for row in rows if row["method"] not in (REFERENCE, *ABLATIONS)]
-    best = max(baselines, key=lambda row: row["accuracy"]["value"])["method"]
-    return found | {"untrained": untrained, "rows": rows, "best_baseline": best}
+    return max(baselines, key=lambda row: row["accuracy"]["value"])["method"]
 
 
 def _scores(runs: list[dict[str, Any]], place: int = -1, split: Split = "test") -> Float[np.ndarray, "seed question"]:
@@ -103,15 +132,8 @@ def _scores(runs: list[dict[str, Any]], place: int = -1, split: Split = "test") 
     return np.array([evaluations(run, split)[place]["scores"] for run in runs])
 
 
-def _row(
-    method: str, runs: list[dict[str, Any]], dice: Float[np.ndarray, "seed question"], resampling: Resampling
-) -> dict[str, Any]:
-    scores = _scores(runs)
-    behind = resampling.means(dice) - resampling.means(scores)
+def _spent(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "method": method,
-        "accuracy": asdict(resampling.estimate(scores)),
-        "behind": asdict(Estimate.of(behind[0], behind[1:])),
         "moved": float(np.mean([_moved(run) for run in runs])),
         "reply": float(np.mean([evaluations(run, "test")[-1]["generated"] for run in runs])) / QUESTIONS,
         "generated": float(np.mean([run["tokens"][-1] for run in runs])),
@@ -133,13 +155,16 @@ def markdown(table: dict[str, Any]) -> str:
     if not table["classes"]:
         lines += ["", "No seed has been trained by every method yet."]
     for one in table["classes"]:
-        seeds = f"{len(one['seeds'])} seed" + ("s" if len(one["seeds"]) > 1 else "")
-        lines += ["", f"## {one['task']} / {one['class']}: {seeds}", ""]
+        lines += ["", f"## {one['task']} / {one['class']}: {_counted(one['seeds'])}", ""]
         lines += [f"| {' | '.join(_HEAD)} |", "|" + " --- |" * len(_HEAD)]
         lines.append(f"| untrained | {_shown(one['untrained'])} |" + " |" * (len(_HEAD) - 2))
         lines += [f"| {' | '.join(_cells_of(row))} |" for row in one["rows"]]
-        best = next(row for row in one["rows"] if row["method"] == one["best_baseline"])
-        lines += ["", f"`{REFERENCE}` less the best baseline, `{best['method']}`: {_points(best['behind'])} points."]
+        lines += ["", _against_the_best(one)]
+    if (together := table["together"]) is not None:
+        lines += ["", f"## All classes: {_counted(together['seeds'])}", ""]
+        lines += [f"| {' | '.join(_HEAD[:3])} |", "|" + " --- |" * 3]
+        lines += [f"| {' | '.join(_cells_of(row))} |" for row in together["rows"]]
+        lines += ["", _against_the_best(together)]
     names = [task_class for _, task_class in CLASSES]
     legend = _CHOICE.format(tokens=table["tokens"], questions=table["questions"], max_norm=MAX_NORM)
     lines += ["", f"## Settings of `{REFERENCE}`", "", legend, ""]
@@ -151,6 +176,15 @@ def markdown(table: dict[str, Any]) -> str:
         mean = f"{mark}{row['mean']:.3f}{mark}"
         lines.append(f"| {' | '.join([_said(row['settings']), *shown, mean, _rounded(row['gradient'])])} |")
     return "\n".join(lines) + "\n"
+
+
+def _counted(seeds: list[int]) -> str:
+    return f"{len(seeds)} seed" + ("s" if len(seeds) > 1 else "")
+
+
+def _against_the_best(found: dict[str, Any]) -> str:
+    best = next(row for row in found["rows"] if row["method"] == found["best_baseline"])
+    return f"`{REFERENCE}` less the best baseline, `{best['method']}`: {_points(best['behind'])} points."
 
 
 def _rounded(value: float) -> str:
@@ -165,15 +199,11 @@ def _said(settings: dict[str, float]) -> str:
 
 def _cells_of(row: dict[str, Any]) -> list[str]:
     beside = "" if row["method"] == REFERENCE else _points(row["behind"])
-    lengths = f"{row['moved']:.2f}", f"{row['reply']:.1f}", f"{row['generated']:,.0f}"
-    return [
-        f"`{row['method']}`",
-        _shown(row["accuracy"]),
-        beside,
-        *lengths,
-        f"{row['seconds']:.0f}",
-        str(row["diverged"]),
-    ]
+    cells = [f"`{row['method']}`", _shown(row["accuracy"]), beside]
+    if "moved" in row:
+        cells += [f"{row['moved']:.2f}", f"{row['reply']:.1f}", f"{row['generated']:,.0f}"]
+        cells += [f"{row['seconds']:.0f}", str(row["diverged"])]
+    return cells
 
 
 def _shown(estimate: dict[str, float]) -> str:

@@ -73,43 +73,48 @@ def test_every_method_has_its_row():
 
 def test_what_is_said_of_adapters_is_in_their_table():
     folder = ROOT / "benchmarks" / "adapters"
-    classes = {one["class"]: one for one in json.loads((folder / "table.json").read_text())["classes"]}
-    # "so far two of five on sums and one elsewhere"
-    assert {name: one["seeds"] for name, one in classes.items()} == {
-        "sum": [0, 1],
-        "product": [0],
-        "what_is_below": [0],
-    }
+    table = json.loads((folder / "table.json").read_text())
+    classes = {one["class"]: one for one in table["classes"]}
+    # "so far two of five"
+    assert [one["seeds"] for one in classes.values()] == [[0, 1]] * 3
     rows = {name: {row["method"]: row for row in one["rows"]} for name, one in classes.items()}
+    rows["together"] = {row["method"]: row for row in table["together"]["rows"]}
 
     def accuracy(task_class, method=None):
         estimate = rows[task_class][method]["accuracy"] if method else classes[task_class]["untrained"]
         return short(estimate["value"])
 
+    def points(method, sign, task_class="together"):
+        behind = rows[task_class][method]["behind"]
+        low, high = sorted(sign * 100 * behind[end] for end in ("low", "high"))
+        return f"{sign * 100 * behind['value']:.1f} [{low:.1f}, {high:.1f}]"
+
     said = " ".join(PAGE.split())
     for pieces in (
+        ("is right ", ("together", "dice"), " of the time, co-training ", ("together", "cotrain"), " and GRPO ",
+         ("together", "grpo"), f": it is behind them by {points('cotrain', -1)} and {points('grpo', -1)} points"),
+        (f"ahead of SFT by {points('sft', 1)}, and level with RAFT, REINFORCE and roles that imitate",),
         ("On sums it comes from ", ("sum",), " to ", ("sum", "dice"), " and GRPO to ", ("sum", "grpo")),
         ("on products from ", ("product",), " to ", ("product", "dice"), ", GRPO to ", ("product", "grpo")),
-        ("co-training to ", ("product", "cotrain"), ". SFT is behind it in both; REINFORCE and RAFT are level"),
+        ("and co-training to ", ("product", "cotrain"), "."),
         ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), ", in replies"),
-        ("stayed at ", ("what_is_below", "dice_common"), " to ", ("what_is_below", "dice")),
-        ("better choice**: ", ("sum", "dice_common"), " on sums and ", ("product", "dice_common"), " on products"),
+        ("they stayed at ", ("what_is_below", "dice"), f". Over all classes temperatures are worth "
+         f"{points('dice_zero', 1)} points"),
+        (f"sums were learnt better, by {points('dice_common', -1, 'sum')} points; over all classes it is "
+         f"{points('dice_common', -1)} points more",),
     ):  # fmt: skip
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
-    gains = [rows[name]["dice_common"]["behind"] for name in ("sum", "product")]
-    worth = [f"{-100 * g['value']:.1f} [{-100 * g['high']:.1f}, {-100 * g['low']:.1f}]" for g in gains]
-    assert f"{worth[0]} and {worth[1]} points more" in said
-    behind = {
-        name: {method for method, row in of_class.items() if row["behind"]["low"] > 0}
-        for name, of_class in rows.items()
-    }
-    assert [behind[name] & {"sft", "reinforce", "raft"} for name in ("sum", "product")] == [{"sft"}, {"sft"}]
+    assert accuracy("what_is_below", "dice_common") == accuracy("what_is_below", "dice")
+    level = {row["method"] for row in table["together"]["rows"] if row["behind"]["low"] <= 0 <= row["behind"]["high"]}
+    assert {"raft", "reinforce", "own_right"} <= level
     record = read_record(folder / "runs.jsonl")
-    for method, between in (
-        ("reinforce", "REINFORCE comes to {} with one seed and {} with the other"), ("raft", "RAFT to {} and {}"),
-        ("cotrain", "co-training to {} and {};"), ("dice", "DICE-FT to {} and {}"), ("grpo", "GRPO to {} and {}."),
+    for task_class, method, between in (
+        ("product", "dice", "On products DICE-FT comes to {} with one seed and {} with the other"),
+        ("product", "raft", "with the other, RAFT to {} and {}; on sums"),
+        ("sum", "reinforce", "on sums REINFORCE to {} and {}"), ("sum", "raft", ", RAFT to {} and {}, co-training"),
+        ("sum", "cotrain", "co-training to {} and {}."),
     ):  # fmt: skip
-        runs = [record[table_cell("arithmetic", "sum", method, seed).name] for seed in (0, 1)]
+        runs = [record[table_cell("arithmetic", task_class, method, seed).name] for seed in (0, 1)]
         scores = [evaluations(run, "test")[-1]["scores"] for run in runs]
         assert between.format(*(short(sum(of_run) / len(of_run)) for of_run in scores)) in said
 
