@@ -75,8 +75,8 @@ def test_what_is_said_of_adapters_is_in_their_table():
     folder = ROOT / "benchmarks" / "adapters"
     table = json.loads((folder / "table.json").read_text())
     classes = {one["class"]: one for one in table["classes"]}
-    # "so far two of five"
-    assert [one["seeds"] for one in classes.values()] == [[0, 1]] * 3
+    # "so far three of five on sums and two elsewhere"
+    assert {name: len(one["seeds"]) for name, one in classes.items()} == {"sum": 3, "product": 2, "what_is_below": 2}
     rows = {name: {row["method"]: row for row in one["rows"]} for name, one in classes.items()}
     rows["together"] = {row["method"]: row for row in table["together"]["rows"]}
 
@@ -100,7 +100,7 @@ def test_what_is_said_of_adapters_is_in_their_table():
         ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), ", in replies"),
         ("they stayed at ", ("what_is_below", "dice"), f". Over all classes temperatures are worth "
          f"{points('dice_zero', 1)} points"),
-        (f"sums were learnt better, by {points('dice_common', -1, 'sum')} points; over all classes it is "
+        (f"sums were learnt better by {points('dice_common', -1, 'sum')} points; over all classes it is "
          f"{points('dice_common', -1)} points more",),
     ):  # fmt: skip
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
@@ -111,10 +111,12 @@ def test_what_is_said_of_adapters_is_in_their_table():
     for task_class, method, between in (
         ("product", "dice", "On products DICE-FT comes to {} with one seed and {} with the other"),
         ("product", "raft", "with the other, RAFT to {} and {}; on sums"),
-        ("sum", "reinforce", "on sums REINFORCE to {} and {}"), ("sum", "raft", ", RAFT to {} and {}, co-training"),
-        ("sum", "cotrain", "co-training to {} and {}."),
+        ("sum", "reinforce", "on sums REINFORCE to {}, {} and {}"), ("sum", "raft", ", RAFT to {}, {} and {}, roles"),
+        ("sum", "own_right", "their right turns to {}, {} and {};"), ("sum", "dice", "; DICE-FT to {}, {} and {}."),
     ):  # fmt: skip
-        runs = [record[table_cell("arithmetic", task_class, method, seed).name] for seed in (0, 1)]
+        runs = [
+            record[table_cell("arithmetic", task_class, method, seed).name] for seed in classes[task_class]["seeds"]
+        ]
         scores = [evaluations(run, "test")[-1]["scores"] for run in runs]
         assert between.format(*(short(sum(of_run) / len(of_run)) for of_run in scores)) in said
 
