@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -91,3 +92,17 @@ def test_certificates_are_those_of_solve():
     assert alone == batch.selection[:10].tolist()
     assert 0 < np.sum(batch.selection == "unique") < 40
     assert jnp.sum(batch.arrays.unsought) > 0
+
+
+def test_a_game_that_failed_has_a_solution_of_its_own():
+    """It says what became of it, whatever is in the game, and whatever the game is called."""
+    payoffs = np.random.RandomState(0).rand(3, 2, 3, 3)
+    payoffs[1, 0, 0, 0] = np.nan
+    batches = [hq.solve_batch(payoffs, 0.5, throw=False)]
+    game = hq.load_game("stag_hunt")
+    broken = eqx.tree_at(lambda g: g.payoffs, game, game.payoffs.at[0, 0, 0].set(jnp.nan))
+    batches.append(hq.solve_batch([game, broken, game], 0.5, throw=False))
+    for solution in batches:
+        assert [str(one.result) for one in solution] == ["successful", "nonfinite", "successful"]
+        assert np.isnan(solution[1].problem.game.payoffs).any()
+    assert batches[1][1].problem.game.labels == broken.labels

@@ -12,6 +12,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._programs import unnamed, with_fields
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.games._game import AbstractGame
@@ -166,13 +167,14 @@ class BatchSolution:
         return jnp.asarray(array[lane][tuple(slice(size) for size in mask[: array.ndim - 1])])
 
     def _problem(self, lane: int) -> Problem:
-        return Problem(
-            lane_game(self.games, lane),
-            self._cut(self.tau, lane),
-            reference=None if self.reference is None else self._cut(self.reference, lane),
-            entropy=self.entropy,
-            continuation=self.continuation,
-        )
+        pose = functools.partial(Problem, entropy=self.entropy, continuation=self.continuation)
+        game, tau = lane_game(self.games, lane), self._cut(self.tau, lane)
+        reference = None if self.reference is None else self._cut(self.reference, lane)
+        solved = self.successful[lane]
+        if concrete(solved) and not solved:
+            # What is wrong with the numbers of a game that failed is for its result to say: nobody looks at them here.
+            return with_fields(jax.jit(pose)(unnamed(game), tau, reference=reference), game=game)
+        return pose(game, tau, reference=reference)
 
     def __getitem__(self, lane: int) -> Solution:
         lane = range(len(self))[operator.index(lane)]
