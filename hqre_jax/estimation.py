@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._padding import padded_rows
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._results import RESULTS
@@ -35,7 +35,7 @@ _LARGEST_DAMPING = 1e12
 _MAX_STEPS = 100
 
 
-class TemperatureFit(eqx.Module):
+class TemperatureFit(AbstractModule):
     """Maximum-likelihood temperatures, and how well the data determine them.
 
     Attributes:

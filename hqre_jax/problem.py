@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from hqre_jax.core._compiled import make_room
 from hqre_jax.core._input import Entropy as Entropy
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._padding import cut_down, filled_up, padded_rows
 from hqre_jax.core._programs import (
@@ -44,7 +45,7 @@ _MAX_RATIONALITY = 1e13
 _FEW_NUMBERS, _FEW_OF_LONG, _OFTEN = 512, 2**13, 30
 
 
-class Problem(eqx.Module):
+class Problem(AbstractModule):
     """HQRE problem ``π_i(·|x) ∝ ρ_i(·|x) exp(Q_i^π(x,·)/τ_i(x))``.
 
     Args:

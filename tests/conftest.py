@@ -51,7 +51,8 @@ _LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochas
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name not in _LONG)
+    """Between modules that compile hastily and others all programs are forgotten: they are not mixed."""
+    items.sort(key=lambda item: (item.path.name not in _LONG, item.get_closest_marker("bookkeeping") is not None))
 
 
 @pytest.fixture(autouse=True, scope="module")

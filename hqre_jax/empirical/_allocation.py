@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import InputError, Scalar, checked_count
@@ -23,7 +23,7 @@ _GAP = 1e-3
 _MAX_STEPS = 3_000
 
 
-class RolloutPlan(eqx.Module):
+class RolloutPlan(AbstractModule):
     """How many more plays of which profiles.
 
     Attributes:

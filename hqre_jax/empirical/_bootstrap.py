@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._types import InputError, Policy, checked_count, checked_kind
 from hqre_jax.empirical._confidence import check_solution
@@ -17,7 +18,7 @@ from hqre_jax.solving._solution import Solution
 from hqre_jax.solving._solve import solve
 
 
-class Bootstrap(eqx.Module):
+class Bootstrap(AbstractModule):
     """Equilibria of resampled games.
 
     Attributes:

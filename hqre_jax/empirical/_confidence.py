@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import safe_log
 from hqre_jax.core._temperatures import concrete
@@ -33,7 +33,7 @@ _DOUBTS = (
 )
 
 
-class Confidence(eqx.Module):
+class Confidence(AbstractModule):
     """What sampled payoffs say about where the equilibrium of the true payoffs is.
 
     Attributes:

@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._types import Labels
 from hqre_jax.games import BayesianGame, NormalFormGame
 
 
-class AbstractEmpiricalGame(eqx.Module):
+class AbstractEmpiricalGame(AbstractModule):
     """Sample moments of the payoffs of each joint profile; what they are is said by `EmpiricalGame`.
 
     Confidence regions, plans and resampling need no more than this, and so may be known to the game itself.

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import equinox as eqx
-
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.empirical._allocation import RolloutPlan, plan_rollouts
 from hqre_jax.empirical._bootstrap import Bootstrap, bootstrap
 from hqre_jax.empirical._confidence import Confidence, confidence_region
@@ -12,7 +11,7 @@ from hqre_jax.rollouts._rollout_log import RolloutLog
 from hqre_jax.solving._solution import Solution
 
 
-class EmpiricalSolution(eqx.Module):
+class EmpiricalSolution(AbstractModule):
     """The HQRE of an empirical game's mean payoffs, together with the game; `EmpiricalGame.solve` gives one.
 
     Attributes:

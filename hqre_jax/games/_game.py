@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from hqre_jax.core._input import Continuation as Continuation
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._types import ActionMask, ActionValues, Labels, LogPolicy, PerPlayer, Scalar, StateValues
 from hqre_jax.games._pairwise import PairwisePayoffs
@@ -57,7 +58,7 @@ class MarkovStages(NamedTuple):
     discount: Scalar
 
 
-class AbstractGame(eqx.Module):
+class AbstractGame(AbstractModule):
     """A discounted incomplete-information Markov game, seen only through the values of its actions.
 
     A kind of game must say what actions are worth (`evaluate`), what is strategically irrelevant (`centered`) and in

@@ -11,10 +11,11 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._types import ActionMask, Labels, PerPlayer, Scalar
 
 
-class AbstractSimulator(eqx.Module):
+class AbstractSimulator(AbstractModule):
     """A game that can be played, in pure JAX functions on one play.
 
     At every step some players act, each seeing one of its information states; a step in which nobody acts is

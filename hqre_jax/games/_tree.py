@@ -7,6 +7,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._temperatures import as_array, as_float_array, real_numbers
 from hqre_jax.core._types import InputError
@@ -25,7 +26,7 @@ from hqre_jax.games._levels import (
 CHANCE, TERMINAL = -1, -2
 
 
-class Tree(eqx.Module):
+class Tree(AbstractModule):
     """Index arrays over nodes in level order (node 0 is the root).
 
     Attributes:

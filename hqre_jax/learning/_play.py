@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._programs import compiled
 from hqre_jax.core._simplex import probabilities, safe_log
 from hqre_jax.core._temperatures import as_float_array, concrete
@@ -16,7 +17,7 @@ from hqre_jax.games._game import AbstractGame, Continuation
 from hqre_jax.problem import Entropy, Problem, full_policy, posed
 
 
-class AbstractDynamics(eqx.Module):
+class AbstractDynamics(AbstractModule):
     """A rule by which every agent changes its policy after each round, from what its actions would have paid.
 
     Attributes:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._simplex import probabilities, safe_log
 from hqre_jax.core._temperatures import concrete
 from hqre_jax.core._types import ActionMask, InputError, Labels, LogPolicy, PerPlayer, Scalar, StateValues
@@ -226,7 +227,7 @@ class SampledGame(AbstractGame):
         return self.return_high - self.return_low
 
 
-class _Shared(eqx.Module):
+class _Shared(AbstractModule):
     """A host simulator as a constant of compiled programs."""
 
     unwrapped: Any = eqx.field(static=True)

@@ -3,10 +3,10 @@
 import abc
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Bool, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._namespace import Array, namespace
 from hqre_jax.core._results import RESULTS
 from hqre_jax.core._types import LogPolicy, Scalar
@@ -103,7 +103,7 @@ class Evidence(NamedTuple):
     num_failed: Int[Array, ""]
 
 
-class AbstractSolver(eqx.Module):
+class AbstractSolver(AbstractModule):
     """A method for computing an HQRE.
 
     ``init`` makes a state from a problem and a starting log-policy, ``step`` improves it, ``terminate`` says

@@ -8,6 +8,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from hqre_jax.bounds._certificates import Certificate, cheap_certificate
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._results import RESULTS, SELECTIONS
 from hqre_jax.core._types import LogPolicy, PerPlayer, Policy, Scalar, StateValues
 from hqre_jax.equilibrium._residual import problem_gap
@@ -58,7 +59,7 @@ class SolveError(RuntimeError):
         )
 
 
-class Solution(eqx.Module):
+class Solution(AbstractModule):
     """A computed equilibrium, with the evidence for it.
 
     Attributes:

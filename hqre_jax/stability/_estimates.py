@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._namespace import Array, add_up, namespace
 from hqre_jax.core._programs import compiled_later, few_so_far
 from hqre_jax.core._temperatures import as_float_array, concrete, real_numbers
@@ -18,7 +18,7 @@ from hqre_jax.stability._intervals import Interval, interval
 _RARE = 7.0
 
 
-class ActionValueEstimates(eqx.Module):
+class ActionValueEstimates(AbstractModule):
     """Estimates ``Q̂_i(x, a)`` of the action values of one policy.
 
     A *cell* is a triple (player, information state, action); cells are numbered in the order of the flattened array.

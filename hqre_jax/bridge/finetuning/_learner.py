@@ -28,6 +28,7 @@ from hqre_jax.bridge.models import (
     with_adapter,
 )
 from hqre_jax.bridge.models._decoder import Decoder, lower_streams, streams
+from hqre_jax.core._module import AbstractModule
 
 # Added to AdamW's root mean squares, as implementations of PPO do (Huang et al. 2022): where plays tell nothing, what
 # is left of gradients is rounding, and must not become steps of full length.
@@ -35,7 +36,7 @@ _LEAST = 1e-5
 _Tree = TypeVar("_Tree")
 
 
-class Frozen(eqx.Module):
+class Frozen(AbstractModule):
     """What does not change in a step.
 
     Attributes:

@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from hqre_jax.bridge.models._decoder import Architecture, Decoder, Linear
 from hqre_jax.bridge.models._folder import BLOCK_NAMES
+from hqre_jax.core._module import AbstractModule
 from hqre_jax.core._types import InputError, checked_count
 
 # PEFT's names of the linear layers, and their paths in a block.
@@ -73,7 +74,7 @@ class LoraConfig:
         return self.alpha / self.rank
 
 
-class Lora(eqx.Module):
+class Lora(AbstractModule):
     """The change of one linear layer, x ↦ scale · (x A) B; or those of several roles, along a leading axis.
 
     Attributes:
@@ -112,7 +113,7 @@ class Lora(eqx.Module):
         return (self.scale * (parts @ self.down[roles] @ self.up[roles])).reshape(len(x), -1)
 
 
-class Adapter(eqx.Module):
+class Adapter(AbstractModule):
     """The changes of a decoder's layers; all its leaves are what is trained.
 
     Attributes:
@@ -135,7 +136,7 @@ class Adapter(eqx.Module):
         return max(counts, default=None)
 
 
-class AdaptedLinear(eqx.Module):
+class AdaptedLinear(AbstractModule):
     """A linear layer with its change beside it.
 
     Attributes:

@@ -23,6 +23,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from hqre_jax.core._module import AbstractModule
+
 # (queries, keys, values) -> attended values, each with the axes (token, head, head_width).
 Attend = Callable[
     [Float[Array, "token head width"], Float[Array, "token kv_head width"], Float[Array, "token kv_head width"]],
@@ -88,7 +90,7 @@ def rotation(shape: Architecture, positions: Int[Array, " token"]) -> Rotation:
     return shape.rotary_magnitude * jnp.stack([jnp.cos(angles), jnp.sin(angles)])[:, :, None]
 
 
-class Linear(eqx.Module):
+class Linear(AbstractModule):
     """x ↦ x W + b."""
 
     weight: Float[Array, "input output"]
@@ -100,7 +102,7 @@ class Linear(eqx.Module):
         return y if self.bias is None else y + self.bias[None]
 
 
-class Attention(eqx.Module):
+class Attention(AbstractModule):
     """The linear maps of an attention layer."""
 
     query: Linear
@@ -109,7 +111,7 @@ class Attention(eqx.Module):
     output: Linear
 
 
-class Mlp(eqx.Module):
+class Mlp(AbstractModule):
     """A gated perceptron."""
 
     gate: Linear
@@ -121,7 +123,7 @@ class Mlp(eqx.Module):
         return self.down(jax.nn.silu(self.gate(x)) * self.up(x))
 
 
-class Block(eqx.Module):
+class Block(AbstractModule):
     """One layer of the decoder."""
 
     attention_norm: Float[Array, " width"]
@@ -148,7 +150,7 @@ class Block(eqx.Module):
         return x + self.mlp(_norm(x, self.mlp_norm, shape.norm_epsilon))
 
 
-class Decoder(eqx.Module):
+class Decoder(AbstractModule):
     """A decoder: token embedding, blocks, final norm, and the map to logits.
 
     Attributes:
