@@ -1,23 +1,40 @@
 """What the import hook of jaxtyping puts on every function, at a fraction of the cost of jaxtyping's own.
 
 Signatures are not bound a second time, parameters are looked at once a call, and checkers are generated once for each
-signature: a function inside of another one is new whenever that is called, and its signature is not.
+signature: a function inside of another one is new whenever that is called, and its signature is not. Whether arguments
+and result fit is a question of types and, of arrays, of sizes: what did fit is not looked at a second time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import is_dataclass
-from functools import wraps
+from functools import cache, wraps
 from inspect import Parameter, isclass, signature
 from types import CodeType
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
+import jax
+import numpy as np
 from beartype import beartype
 from beartype.roar import BeartypeCallHintViolation
 from jaxtyping import TypeCheckError
 from jaxtyping._storage import pop_shape_memo, push_shape_memo
 
 _Checker = Callable[..., object]
-_CHECKERS: dict[tuple[CodeType, str], tuple[_Checker, _Checker]] = {}
+# Types, sizes, and words, of all arguments of a call or of its result.
+_Kinds = tuple[Any, ...]
+
+
+class _Signature(NamedTuple):
+    """Functions of the arguments and of the result that do nothing but refuse; and what did fit already."""
+
+    arguments: _Checker
+    result: _Checker
+    fitting: dict[_Kinds, set[_Kinds]]
+
+
+_SIGNATURES: dict[tuple[CodeType, str], _Signature] = {}
+# Whatever is longer is looked at each time.
+_LONG = 32
 
 
 def jaxtyped(*, typechecker: object) -> Callable[[Any], Any]:
@@ -40,32 +57,78 @@ def checked(function: Any) -> Any:
         return function
     # Types of arrays are made anew wherever they are named, and are not equal: what they say is.
     key = function.__code__, str(function.__annotations__)
-    if key not in _CHECKERS:
-        _CHECKERS[key] = _checkers(function)
-    arguments, result = _CHECKERS[key]
+    if key not in _SIGNATURES:
+        _SIGNATURES[key] = _signature_of(function)
+    arguments, result, fitting = _SIGNATURES[key]
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
+        given = _kinds((*args, *kwargs, *kwargs.values()))
+        known = fitting.get(given)
+        if known is not None:
+            value = function(*args, **kwargs)
+            kind = _kinds((value,))
+            if kind in known:
+                return value
         push_shape_memo({})
         try:
-            try:
-                arguments(*args, **kwargs)
-            except BeartypeCallHintViolation as error:
-                raise TypeCheckError(str(error)) from None
-            value = function(*args, **kwargs)
-            try:
-                return result(value)
-            except BeartypeCallHintViolation as error:
-                raise TypeCheckError(str(error)) from None
+            arguments(*args, **kwargs)
+            if known is None:
+                value = function(*args, **kwargs)
+                kind = _kinds((value,))
+            result(value)
+        except BeartypeCallHintViolation as error:
+            raise TypeCheckError(str(error)) from None
         finally:
             pop_shape_memo()
+        if given is not None and kind is not None:
+            fitting.setdefault(given, set()).add(kind)
+        return value
 
     return call
 
 
-def _checkers(function: Any) -> tuple[_Checker, _Checker]:
-    """Functions of the arguments and of the result that do nothing but refuse."""
+def _kinds(values: Iterable[Any]) -> _Kinds | None:
+    """All that annotations ask of values; None where that is not in a few words."""
+    kinds: list[Any] = []
+    return tuple(kinds) if _noted(values, kinds) else None
+
+
+def _noted(values: Iterable[Any], kinds: list[Any]) -> bool:
+    for value in values:
+        kind = type(value)
+        about = _about(kind)
+        if about is None:
+            return False
+        kinds.append(kind)
+        if about == "sizes":
+            kinds += value.dtype, value.shape
+        elif about:
+            if len(value) > _LONG:
+                return False
+            if about == "word":
+                kinds.append(value)
+            else:
+                kinds.append(len(value))
+                if not _noted(value, kinds):
+                    return False
+    return True
+
+
+@cache
+def _about(kind: type) -> str | None:
+    """What matters of a value beside its type, perhaps nothing; None where it may be anything that is in it."""
+    if issubclass(kind, np.ndarray | np.generic | jax.Array | jax.core.Tracer):
+        return "sizes"
+    if issubclass(kind, str):
+        return "word"
+    if issubclass(kind, tuple):
+        return "parts"
+    return None if issubclass(kind, Collection | type) or hasattr(kind, "shape") else ""
+
+
+def _signature_of(function: Any) -> _Signature:
     hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
     returned = {"return": hints.pop("return", Any)}
     # What stands for an argument that is not given is not looked at.
@@ -74,9 +137,10 @@ def _checkers(function: Any) -> tuple[_Checker, _Checker]:
         each.replace(annotation=Parameter.empty, default=each.default if each.default is Parameter.empty else None)
         for each in bare.parameters.values()
     ]
-    return (
+    return _Signature(
         _checker(function, str(bare.replace(parameters=parameters)), "None", hints),
         _checker(function, "(value)", "value", returned),
+        {},
     )
 
 

@@ -1,5 +1,8 @@
 """Annotations are checked at each call, those of functions that are defined anew at each call too."""
 
+import itertools
+from typing import Literal
+
 import numpy as np
 import pytest
 from checked import checked
@@ -32,3 +35,41 @@ def test_what_fits_passes_in_every_size(size):
 def test_what_does_not_fit_is_named(values, factor, kept, where):
     with pytest.raises(TypeCheckError, match=where):
         scaled(values, factor, kept)
+
+
+@checked
+def joined(
+    parts: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]], names: list[str], kind: Literal["sum", "mean"]
+) -> object:
+    return names if kind == "mean" else parts
+
+
+@pytest.mark.parametrize(
+    ("parts", "names", "kind", "where"),
+    [
+        ((np.ones(2), np.ones(3)), ["a"], "sum", "parts"),
+        ((np.ones(2), np.ones(2, int)), ["a"], "sum", "parts"),
+        ((np.ones(2), "b"), ["a"], "sum", "parts"),
+        ((np.ones(2),), ["a"], "sum", "parts"),
+        ((np.ones(2), np.ones(2)), [1], "sum", "names"),
+        ((np.ones(2), np.ones(2)), ["a"], "product", "kind"),
+        ([np.ones(2), np.ones(2)], ["a"], "sum", "parts"),
+    ],
+)
+def test_what_once_did_fit_is_known_by_what_is_in_it(parts, names, kind, where):
+    for size, known in itertools.product((2, 3), ("sum", "mean")):
+        joined((np.ones(size), np.ones(size)), ["a"], kind=known)
+    with pytest.raises(TypeCheckError, match=rf"joined\(\) parameter {where}"):
+        joined(parts, names, kind=kind)
+
+
+@checked
+def same(value: object) -> Float[np.ndarray, " n"]:
+    return value
+
+
+def test_so_is_a_result():
+    same(np.ones(2))
+    for other in (np.ones((2, 2)), np.ones(2, int), [1.0]):
+        with pytest.raises(TypeCheckError, match=r"same\(\) return"):
+            same(other)
