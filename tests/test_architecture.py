@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import equinox as eqx
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -244,6 +245,14 @@ def test_classes_are_abstract_by_name_or_final():
         for base in cls.__mro__[1:]:
             own = base.__module__.split(".")[0] == "hqre_jax" and not issubclass(base, Exception)
             assert not own or base.__name__.lstrip("_").startswith("Abstract"), f"{name} extends concrete {base}"
+
+
+def test_methods_are_pythons_own():
+    """What equinox makes of a method that is looked up takes longer than most methods: all modules do without."""
+    modules = {name: cls for name, cls in library_classes().items() if issubclass(cls, eqx.Module)}
+    assert {"hqre_jax.games._game.AbstractGame", "hqre_jax.problem.Problem"} <= modules.keys()
+    for name, cls in modules.items():
+        assert cls.__getattribute__ is object.__getattribute__, f"{name}: derive it from AbstractModule"
 
 
 def test_nobody_asks_which_kind_a_game_is():
