@@ -118,7 +118,10 @@ def _noted(values: Iterable[Any], kinds: list[Any]) -> bool:
 
 @cache
 def _about(kind: type) -> str | None:
-    """What matters of a value beside its type, perhaps nothing; None where it may be anything that is in it."""
+    """What matters of a value beside its type; None where it may be anything that is in it.
+
+    Of numbers nothing does: the library's annotations name words, and no numbers.
+    """
     if issubclass(kind, np.ndarray | np.generic | jax.Array | jax.core.Tracer):
         return "sizes"
     if issubclass(kind, str):

@@ -3,10 +3,12 @@
 import itertools
 from typing import Literal
 
+import checked as checking
 import numpy as np
 import pytest
 from checked import checked
 from jaxtyping import Float, TypeCheckError
+from jaxtyping._storage import push_shape_memo
 
 
 @checked
@@ -38,29 +40,51 @@ def test_what_does_not_fit_is_named(values, factor, kept, where):
 
 
 @checked
-def joined(
-    parts: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]], names: list[str], kind: Literal["sum", "mean"]
-) -> object:
-    return names if kind == "mean" else parts
+def joined(parts: tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]], kind: Literal["sum", "mean"]) -> object:
+    return parts, kind
 
 
 @pytest.mark.parametrize(
-    ("parts", "names", "kind", "where"),
+    ("parts", "kind", "where"),
     [
-        ((np.ones(2), np.ones(3)), ["a"], "sum", "parts"),
-        ((np.ones(2), np.ones(2, int)), ["a"], "sum", "parts"),
-        ((np.ones(2), "b"), ["a"], "sum", "parts"),
-        ((np.ones(2),), ["a"], "sum", "parts"),
-        ((np.ones(2), np.ones(2)), [1], "sum", "names"),
-        ((np.ones(2), np.ones(2)), ["a"], "product", "kind"),
-        ([np.ones(2), np.ones(2)], ["a"], "sum", "parts"),
+        ((np.ones(2), np.ones(3)), "sum", "parts"),
+        ((np.ones(2), np.ones(2, int)), "sum", "parts"),
+        ((np.ones(2), "b"), "sum", "parts"),
+        ((np.ones(2),), "sum", "parts"),
+        ((np.ones(2), np.ones(2)), "product", "kind"),
+        ([np.ones(2), np.ones(2)], "sum", "parts"),
     ],
 )
-def test_what_once_did_fit_is_known_by_what_is_in_it(parts, names, kind, where):
+def test_what_once_did_fit_is_known_by_what_is_in_it(parts, kind, where):
     for size, known in itertools.product((2, 3), ("sum", "mean")):
-        joined((np.ones(size), np.ones(size)), ["a"], kind=known)
+        joined((np.ones(size), np.ones(size)), kind=known)
     with pytest.raises(TypeCheckError, match=rf"joined\(\) parameter {where}"):
-        joined(parts, names, kind=kind)
+        joined(parts, kind=kind)
+
+
+def test_it_is_not_looked_at_again(monkeypatch):
+    """Where it is not, nobody opens a memory of sizes."""
+    opened = []
+    monkeypatch.setattr(checking, "push_shape_memo", lambda sizes: (opened.append(1), push_shape_memo(sizes)))
+
+    @checked
+    def first(parts: tuple[Float[np.ndarray, " n"], ...], kind: str) -> Float[np.ndarray, " n"]:
+        return parts[0]
+
+    for size, times in ((2, 1), (2, 1), (3, 2), (2, 2)):
+        first((np.ones(size),), "any")
+        assert len(opened) == times
+
+
+@checked
+def counted(names: list[str]) -> int:
+    return len(names)
+
+
+def test_a_list_may_hold_anything_and_is_looked_at_each_time():
+    counted(["a"])
+    with pytest.raises(TypeCheckError, match=r"counted\(\) parameter names"):
+        counted([1])
 
 
 @checked
