@@ -21,9 +21,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # Programs are kept for the other worker and for the next run.
 _PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it; it has
 # `jaxtyping.jaxtyped` put on every function.
 jaxtyping.jaxtyped = jaxtyped
