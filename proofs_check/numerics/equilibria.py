@@ -10,6 +10,7 @@ import hqre_jax as hq
 from hqre_jax.core._simplex import center, log_softmax
 from hqre_jax.core._types import LogPolicy
 from proofs_check.numerics.accuracy import operator
+from proofs_check.numerics.compiled import each_game
 
 # Averaged responses before Newton's method, for every second start; the others start raw.
 _RESPONSES = 20
@@ -81,7 +82,12 @@ def find_equilibria(
     return jax.vmap(lambda z: problem.log_policy(z.reshape(mask.shape)))(z), sizes
 
 
-def best_equilibrium(problem: hq.Problem, num_starts: int, key: Any) -> LogPolicy:
-    """Of the approximate HQRE that `find_equilibria` returns the one of least defect."""
-    found, defects = find_equilibria(problem, num_starts, key)
+@each_game
+def best_equilibrium(problem: hq.Problem, key: Any) -> LogPolicy:
+    """Of the approximate HQRE from two starts the one of less defect, for each game.
+
+    Statements about the same games share this program; how far off its answer is, they measure. Of the keys that the
+    given one splits into it takes the first, and leaves the others.
+    """
+    found, defects = find_equilibria(problem.centered(), 2, jax.random.split(key)[0])
     return found[jnp.argmin(jnp.where(jnp.isnan(defects), jnp.inf, defects))]

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from hqre_jax.core._simplex import log_softmax
+from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides, select
 from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
 from proofs_check.games.certified import (
@@ -30,7 +31,7 @@ AHEAD = "(d) extragradient: D⁺ ≤ D/(1+κ/L)"
 # Names of the negative controls.
 FOURFOLD, DOUBLED, UNSTABLE, UNWEIGHTED = "steps too large", "κ doubled", "beyond stability", "w = 1"
 
-_NUM_STEPS, _NUM_STARTS = 40, 2
+_NUM_STEPS = 40
 # Standard deviation of the logits of starts far away, and the size of the error that (c) begins with.
 _SPREAD, _NEARBY = 3.0, 1e-4
 # Interactions that weights leave, as a part of the temperatures, and are taken to cancel.
@@ -56,13 +57,12 @@ class Run(NamedTuple):
 
 
 @each_game
-def observe(case: Certified, key: Any) -> Run:
+def _play(case: Certified, star: LogPolicy, key: Any) -> Run:
     """Play of one game at its largest step: 40 steps from far away, 8 next to π*, and 40 extragradient steps."""
     problem, known = case.problem.centered(), case.known
     kappa, steepness, eta = known.margin, known.lipschitz, known.max_step
     mask, dtype = problem.mask, problem.tau.dtype
-    solve_key, far_key, near_key = jax.random.split(key, 3)
-    star = best_equilibrium(problem, _NUM_STARTS, solve_key)
+    _, far_key, near_key = jax.random.split(key, 3)
     off = accuracy.distance_to_equilibrium(problem, star, known.weights, kappa)
     here = Known(problem, known.weights, star, off)
     start = log_softmax(_SPREAD * jax.random.normal(far_key, mask.shape, dtype), mask)
@@ -72,6 +72,11 @@ def observe(case: Certified, key: Any) -> Run:
         cancelled=remaining_interaction(problem, known.weights) <= _CANCELLED * jnp.max(problem.tau),
         local=around(here, eta, _NEARBY * jax.random.normal(near_key, mask.shape, dtype)),
     )
+
+
+def observe(cases: Certified, keys: Any) -> Run:
+    """What games give, each near the HQRE that was found."""
+    return _play(cases, best_equilibrium(cases.problem, keys), keys)
 
 
 def contraction(q: np.ndarray, steps: Steps) -> Sides:

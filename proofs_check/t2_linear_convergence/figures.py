@@ -19,7 +19,6 @@ from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.play.mirror import mirror_update
 from proofs_check.statement import Figure
 
-_NUM_STARTS = 4
 # Convergence: games of each family, and rounds.
 _GAMES, _ROUNDS = 150, 1500
 # Boundary: grid of temperatures and steps, rounds before play counts as not converging, and when it has converged.
@@ -42,17 +41,15 @@ def _radius(jacobians: Any) -> np.ndarray:
 
 
 @each_game
-def _mirror_runs(case: Certified, key: Any):
+def _mirror_runs(case: Certified, star: LogPolicy, key: Any):
     """D_k of a run from a random start at η = κ/L², and the update's Jacobian at π*."""
     problem, known = case.problem.centered(), case.known
-    solve_key, start_key = jax.random.split(key)
-    star = best_equilibrium(problem, _NUM_STARTS, solve_key)
 
     def step(log_policy, _):
         after = mirror_update(problem, log_policy, known.max_step)
         return after, accuracy.divergence(star, log_policy, problem, known.weights)
 
-    start = log_softmax(2.0 * jax.random.normal(start_key, problem.mask.shape), problem.mask)
+    start = log_softmax(2.0 * jax.random.normal(jax.random.split(key)[1], problem.mask.shape), problem.mask)
     _, divergences = jax.lax.scan(step, start, length=_ROUNDS)
     return divergences, _jacobian(problem, star, known.max_step)
 
@@ -63,7 +60,8 @@ def _runs(key: Any) -> dict[str, np.ndarray]:
     for f, family in enumerate((GENERAL_SUM, NEAR_ZERO_SUM)):
         rng = generator(jax.random.fold_in(key, f))
         cases = certified(family, rng, _GAMES)
-        divergences, jacobians = _mirror_runs(cases, split_keys(jax.random.key(int(rng.integers(2**31))), _GAMES))
+        keys = split_keys(jax.random.key(int(rng.integers(2**31))), _GAMES)
+        divergences, jacobians = _mirror_runs(cases, best_equilibrium(cases.problem, keys), keys)
         promised = 1 / (1 + cases.known.max_step * cases.known.margin)
         parts.append((divergences, promised, _radius(jacobians) ** 2, np.full(_GAMES, f)))
     names = ("divergence", "promised", "predicted", "family")
@@ -71,10 +69,9 @@ def _runs(key: Any) -> dict[str, np.ndarray]:
 
 
 @functools.partial(each_game, size=_GRID)
-def _stability(problem: hq.Problem, etas: Any, key: Any):
+def _stability(problem: hq.Problem, etas: Any, star: LogPolicy):
     """For each temperature and step: the Jacobian at π*, and rounds until play from ρ is close to π*."""
     problem = problem.centered()
-    star = best_equilibrium(problem, _NUM_STARTS, key)
 
     def at_step(eta):
         def step(carry, k):
@@ -173,7 +170,8 @@ def measure_boundary(key: Any) -> dict[str, np.ndarray]:
     tau, eta = np.geomspace(0.02, 5.0, _GRID), np.geomspace(0.02, 100.0, _GRID)
     cases = posed(hq.NormalFormGame, (np.tile(payoffs, (_GRID, 1, 1, 1)),), tau)
     keys = split_keys(jax.random.key(int(rng.integers(2**31))), _GRID)
-    jacobians, rounds = _stability(cases.problem, np.tile(eta, (_GRID, 1)), keys)
+    star = best_equilibrium(cases.problem, keys)
+    jacobians, rounds = _stability(cases.problem, np.tile(eta, (_GRID, 1)), star)
     margin = cases.known.margin
     return {
         "tau": tau,

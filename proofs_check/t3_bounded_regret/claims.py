@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
 from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, given_certified
@@ -38,7 +39,6 @@ __all__ = [
     "starts",
 ]
 
-_NUM_STARTS = 2
 # Logits of starts: largest standard deviation, the least as a part of it. How much too large the control's steps are.
 _SPREAD, _NEAREST, _TOO_LARGE = 3.0, 0.02, 8.0
 
@@ -58,10 +58,9 @@ class Sample(NamedTuple):
 
 
 @each_game
-def _observe(case: Certified, sample: Sample) -> dict[str, Sides]:
+def _observe(case: Certified, star: LogPolicy, sample: Sample) -> dict[str, Sides]:
     """48 rounds from a start; every claim supposes a margin and a finite step."""
     plain, known = case.problem, case.known
-    star = best_equilibrium(plain.centered(), _NUM_STARTS, sample.key)
     point = at_equilibrium(plain, known.weights, known.margin, star)
     claims = play(point, known.margin, sample.factor * known.max_step, sample.start)
     holds = (known.margin > 0) & jnp.isfinite(known.max_step)
@@ -70,7 +69,7 @@ def _observe(case: Certified, sample: Sample) -> dict[str, Sides]:
 
 def sides(cases: Certified, sample: Sample) -> dict[str, Sides]:
     """The six claims; (a), (b) in every round."""
-    return _observe(cases, sample)
+    return _observe(cases, best_equilibrium(cases.problem, sample.key), sample)
 
 
 def starts(cases: Certified, rng: np.random.Generator) -> Start:

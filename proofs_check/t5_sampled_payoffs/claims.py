@@ -26,7 +26,7 @@ DECAY = "(c) E D, step 2/(κ(k+k0))"
 BIASED, TOO_LARGE, UNDERSTATED = "biased estimates", "steps too large", "σ² understated"
 
 # Independent runs, their length, and how many policies (a) looks at.
-_NUM_RUNS, NUM_STEPS, _NUM_POLICIES, _NUM_STARTS = 32, 100, 4, 2
+_NUM_RUNS, NUM_STEPS, _NUM_POLICIES = 32, 100, 4
 # Logits of policies that (a) looks at and of the start of (c); sizes of the noise, units of payoff.
 _SPREAD, _LEAST_NOISE, _LARGEST_NOISE = 1.0, 0.03, 1.0
 # Largest step where L = 0 allows any: ηκ.
@@ -93,13 +93,12 @@ def _signs(num_actions: int) -> Float[np.ndarray, "pattern action"]:
 
 
 @each_game
-def observe(case: Certified, sample: Sample) -> Run:
+def _play(case: Certified, star: LogPolicy, sample: Sample) -> Run:
     """One round at several policies, and 32 runs of 100 steps of either kind."""
     problem, known = case.problem.centered(), case.known
     mask, dtype, weights = problem.mask, problem.tau.dtype, known.weights
     kappa, eta = known.margin, step_of(known, sample)
-    solve_key, far_key, play_key = jax.random.split(sample.key, 3)
-    star = best_equilibrium(problem, _NUM_STARTS, solve_key)
+    _, far_key, play_key = jax.random.split(sample.key, 3)
     off = accuracy.distance_to_equilibrium(problem, star, weights, kappa)
     bias = sample.size * sample.bias * jnp.where(jnp.arange(mask.shape[-1]) == 0, 1.0, 0.0)
     first_bias = jnp.broadcast_to(bias, mask.shape)
@@ -148,6 +147,11 @@ def observe(case: Certified, sample: Sample) -> Run:
     error = jnp.max(error) + of_reading(policies[-1])
     late = jnp.mean(along[0, :, NUM_STEPS // 2 :], axis=1)
     return Run(before, after, slack, late, before[-1], along[1, :, -1], error)
+
+
+def observe(cases: Certified, sample: Sample) -> Run:
+    """What games give, with the HQRE that was found for π*."""
+    return _play(cases, best_equilibrium(cases.problem, sample.key), sample)
 
 
 def _offset(kappa: Any, lipschitz: Any) -> Any:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 import hqre_jax as hq
 from hqre_jax.bounds import interactions_under, regret_majorant
 from hqre_jax.core._simplex import kl, safe_log, span
-from hqre_jax.core._types import Policy, Scalar
+from hqre_jax.core._types import LogPolicy, Policy, Scalar
 from hqre_jax.learning import best_response_dynamics, mirror_dynamics, noisy_best_response_dynamics
 from hqre_jax.plotting._canvas import COLOURS
 from proofs_check.games.certified import Certified, posed
@@ -20,7 +20,6 @@ from proofs_check.numerics.compiled import each_game
 from proofs_check.numerics.equilibria import best_equilibrium
 from proofs_check.statement import Figure
 
-_NUM_STARTS = 4
 # Payoffs of the two conventions, temperature, noise, rounds, runs of noisy play.
 _CONVENTIONS, _TAU, _NOISE, _REGRET_ROUNDS, _RUNS = (1.5, 1.0), 0.9, 0.2, 1000, 32
 
@@ -40,7 +39,8 @@ def measure_regret(key: Any) -> dict[str, np.ndarray]:
     """Two conventions worth 1.5 and 1: what best response, noisy best response and mirror play lose."""
     payoffs = np.broadcast_to(np.diag(_CONVENTIONS), (1, 2, 2, 2))
     cases = posed(hq.NormalFormGame, (payoffs,), np.array([_TAU]))
-    lost, bound = jax.tree.map(lambda leaf: leaf[0], _losses(cases, key[None]))
+    star = best_equilibrium(cases.problem, key[None])
+    lost, bound = jax.tree.map(lambda leaf: leaf[0], _losses(cases, star, key[None]))
     # Apart stays apart, together together, with probability s: the chain forgets its start by 2s − 1 per round.
     same = (1 - _NOISE / 2) ** 2 + (_NOISE / 2) ** 2
     chance = 0.5 + 0.5 * (2 * same - 1) ** np.arange(_REGRET_ROUNDS)
@@ -57,7 +57,7 @@ def measure_regret(key: Any) -> dict[str, np.ndarray]:
 
 
 @functools.partial(each_game, size=1)
-def _losses(case: Certified, key: Any) -> tuple[dict[str, Float[Array, " round"]], Scalar]:
+def _losses(case: Certified, star: LogPolicy, key: Any) -> tuple[dict[str, Float[Array, " round"]], Scalar]:
     """What is lost in each round, and the bound on what mirror play loses in all."""
     problem, known, game, rounds = case.problem, case.known, case.problem.game, _REGRET_ROUNDS - 1
     apart = jnp.asarray([[[1.0, 0.0]], [[0.0, 1.0]]])
@@ -72,7 +72,7 @@ def _losses(case: Certified, key: Any) -> tuple[dict[str, Float[Array, " round"]
         answer = problem.log_policy(problem.response_logits(log_policy))
         return jnp.sum(problem.tau * kl(log_policy, answer, problem.mask))
 
-    star, start = best_equilibrium(problem.centered(), _NUM_STARTS, key), jnp.log(policies[0])
+    start = jnp.log(policies[0])
     meetings = interactions_under(problem, 0)
     assert meetings is not None
     majorant = regret_majorant(
