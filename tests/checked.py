@@ -1,8 +1,9 @@
 """What the import hook of jaxtyping puts on every function, at a fraction of the cost of jaxtyping's own.
 
 Signatures are not bound a second time, parameters are looked at once a call, and checkers are generated once for each
-signature: a function inside of another one is new whenever that is called, and its signature is not. Whether arguments
-and result fit is a question of types and, of arrays, of sizes: what did fit is not looked at a second time.
+signature that is called: a function inside of another one is new whenever that is called, and its signature is not.
+Whether arrays fit is a question of types and sizes: what did fit is not looked at a second time. Where no array is
+annotated, looking is faster than remembering.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -10,7 +11,7 @@ from dataclasses import is_dataclass
 from functools import cache, wraps
 from inspect import Parameter, isclass, signature
 from types import CodeType
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import jax
 import numpy as np
@@ -25,11 +26,11 @@ _Kinds = tuple[Any, ...]
 
 
 class _Signature(NamedTuple):
-    """Functions of the arguments and of the result that do nothing but refuse; and what did fit already."""
+    """Functions of the arguments and of the result that do nothing but refuse; of arrays, what did fit already."""
 
     arguments: _Checker
     result: _Checker
-    fitting: dict[_Kinds, set[_Kinds]]
+    fitting: dict[_Kinds, set[_Kinds]] | None
 
 
 _SIGNATURES: dict[tuple[CodeType, str], _Signature] = {}
@@ -55,15 +56,23 @@ def checked(function: Any) -> Any:
         return function
     if not function.__annotations__ or hasattr(function, "__no_type_check__"):
         return function
-    # Types of arrays are made anew wherever they are named, and are not equal: what they say is.
-    key = function.__code__, str(function.__annotations__)
-    if key not in _SIGNATURES:
-        _SIGNATURES[key] = _signature_of(function)
-    arguments, result, fitting = _SIGNATURES[key]
+    known_signature: _Signature | None = None
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
+        nonlocal known_signature
+        if known_signature is None:
+            known_signature = _signature_of(function)
+        arguments, result, fitting = known_signature
+        if fitting is None:
+            try:
+                arguments(*args, **kwargs)
+                value = function(*args, **kwargs)
+                result(value)
+            except BeartypeCallHintViolation as error:
+                raise TypeCheckError(str(error)) from None
+            return value
         given = _kinds((*args, *kwargs, *kwargs.values()))
         known = fitting.get(given)
         if known is not None:
@@ -132,6 +141,14 @@ def _about(kind: type) -> str | None:
 
 
 def _signature_of(function: Any) -> _Signature:
+    # Types of arrays are made anew wherever they are named, and are not equal: what they say is.
+    key = function.__code__, str(function.__annotations__)
+    if key not in _SIGNATURES:
+        _SIGNATURES[key] = _new_signature(function)
+    return _SIGNATURES[key]
+
+
+def _new_signature(function: Any) -> _Signature:
     hints = {name: _resolved(hint, function) for name, hint in function.__annotations__.items()}
     returned = {"return": hints.pop("return", Any)}
     # What stands for an argument that is not given is not looked at.
@@ -143,8 +160,15 @@ def _signature_of(function: Any) -> _Signature:
     return _Signature(
         _checker(function, str(bare.replace(parameters=parameters)), "None", hints),
         _checker(function, "(value)", "value", returned),
-        {},
+        {} if any(map(_is_sized, (*hints.values(), *returned.values()))) else None,
     )
+
+
+def _is_sized(hint: object) -> bool:
+    """Whether an annotation says something of the sizes of arrays, or of trees of them."""
+    if isinstance(hint, list):  # the arguments of a callable
+        return any(map(_is_sized, hint))
+    return type(hint).__module__.partition(".")[0] == "jaxtyping" or any(map(_is_sized, get_args(hint)))
 
 
 def _checker(function: Any, parameters: str, value: str, hints: dict[str, object]) -> _Checker:
