@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from jax.scipy.special import ndtr
 from jaxtyping import Float, Int
+from scipy.special import ndtr
 
 # Nodes of the trapezoidal rule, in standard deviations.
 _NODES = np.arange(-9.0, 9.0 + 0.125, 0.25)
@@ -83,7 +83,7 @@ def response_law(
         R, axes (game, player, x, y); 0 where an action is missing.
     """
     lead = (table[:, :, :, None, :] - table[:, :, None, :, :]) / error[:, None, None, None, None]
-    beats = np.asarray(ndtr(_NODES + lead[..., None]))
+    beats = ndtr(_NODES + lead[..., None])
     count = valid.shape[1]
     # Who is not there, or is x itself, is no rival.
     rival = (valid[:, None, None, :, None] > 0) & ~np.eye(count, dtype=bool)[None, None, :, :, None]
