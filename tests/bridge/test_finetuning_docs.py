@@ -75,8 +75,8 @@ def test_what_is_said_of_adapters_is_in_their_table():
     folder = ROOT / "benchmarks" / "adapters"
     table = json.loads((folder / "table.json").read_text())
     classes = {one["class"]: one for one in table["classes"]}
-    # "so far three of five on sums and products, and two on blocks"
-    assert {name: len(one["seeds"]) for name, one in classes.items()} == {"sum": 3, "product": 3, "what_is_below": 2}
+    # "so far three of five"
+    assert {name: len(one["seeds"]) for name, one in classes.items()} == {"sum": 3, "product": 3, "what_is_below": 3}
     rows = {name: {row["method"]: row for row in one["rows"]} for name, one in classes.items()}
     rows["together"] = {row["method"]: row for row in table["together"]["rows"]}
 
@@ -92,13 +92,14 @@ def test_what_is_said_of_adapters_is_in_their_table():
     said = " ".join(PAGE.split())
     for pieces in (
         ("is right ", ("together", "dice"), " of the time, co-training ", ("together", "cotrain"), " and GRPO ",
-         ("together", "grpo"), f": it is behind co-training by {points('cotrain', -1)} points"),
-        (f"and ahead of SFT by {points('sft', 1)}; of GRPO, RAFT, REINFORCE and roles that imitate",),
+         ("together", "grpo"), f": it is behind co-training by {points('cotrain', -1)} points and GRPO by "
+         f"{points('grpo', -1)}, and ahead of SFT by {points('sft', 1)}, of roles that imitate their own right turns "
+         f"by {points('own_right', 1)} and of RAFT by {points('raft', 1)}; of REINFORCE nothing can be said."),
         ("On sums it comes from ", ("sum",), " to ", ("sum", "dice"), " and GRPO to ", ("sum", "grpo")),
         ("on products from ", ("product",), " to ", ("product", "dice"), ", GRPO to ", ("product", "grpo")),
         ("and co-training to ", ("product", "cotrain"), "."),
-        ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), ", in replies of "
-         f"{rows['what_is_below']['dice_zero']['reply']:.1f} tokens"),
+        ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), " (to "),
+        (f"in replies of {rows['what_is_below']['dice_zero']['reply']:.1f} tokens",),
         ("they stayed at ", ("what_is_below", "dice"), ", and at ", ("what_is_below", "dice_common"),
          f" with one a role. Over all classes temperatures are worth "
          f"{points('dice_zero', 1)} points, most of it there: on sums {points('dice_zero', 1, 'sum')}, on products "
@@ -108,17 +109,17 @@ def test_what_is_said_of_adapters_is_in_their_table():
     ):  # fmt: skip
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
     level = {row["method"] for row in table["together"]["rows"] if row["behind"]["low"] <= 0 <= row["behind"]["high"]}
-    assert level == {"dice", "grpo", "raft", "reinforce", "own_right", "dice_common"}
+    assert level == {"dice", "reinforce", "dice_common"}
     record = read_record(folder / "runs.jsonl")
     for task_class, method, between in (
         ("product", "dice", "On products DICE-FT comes to {}, {} and {}, RAFT"),
         ("product", "raft", ", RAFT to {}, {} and {}; on sums"),
         ("sum", "reinforce", "on sums REINFORCE to {}, {} and {}"), ("sum", "raft", ", RAFT to {}, {} and {}, roles"),
         ("sum", "own_right", "their right turns to {}, {} and {};"), ("sum", "dice", "; DICE-FT to {}, {} and {}."),
+        ("what_is_below", "dice_zero", "(to {}, {} and {})"),
     ):  # fmt: skip
-        runs = [
-            record[table_cell("arithmetic", task_class, method, seed).name] for seed in classes[task_class]["seeds"]
-        ]
+        one = classes[task_class]
+        runs = [record[table_cell(one["task"], task_class, method, seed).name] for seed in one["seeds"]]
         scores = [evaluations(run, "test")[-1]["scores"] for run in runs]
         assert between.format(*(short(sum(of_run) / len(of_run)) for of_run in scores)) in said
 
