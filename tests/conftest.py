@@ -1,6 +1,7 @@
 """What every test relies on: 64-bit numbers, strict shapes, checked annotations and a screenless plotter."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,10 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cp
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Programs are kept for the other worker and for the next run.
-_PROGRAMS = str(Path(__file__).parent.parent / ".pytest_cache" / "jax")
-jax.config.update("jax_compilation_cache_dir", _PROGRAMS)
+_PROGRAMS, _MOST_BYTES = Path(__file__).parent.parent / ".pytest_cache" / "jax", 2**30
+jax.config.update("jax_compilation_cache_dir", str(_PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _PROGRAMS  # of the processes that tests begin
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_PROGRAMS)  # of the processes that tests begin
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it; it has
 # `jaxtyping.jaxtyped` put on every function.
@@ -53,6 +54,14 @@ _LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochas
 def pytest_collection_modifyitems(items):
     """Between modules that compile hastily and others all programs are forgotten: they are not mixed."""
     items.sort(key=lambda item: (item.path.name not in _LONG, item.get_closest_marker("bookkeeping") is not None))
+
+
+def pytest_sessionfinish():
+    """Programs pile up as the library changes: those of one run take a tenth of the limit."""
+    # Workers, and processes that their tests begin, end before others do.
+    last = "PYTEST_XDIST_WORKER" not in os.environ
+    if last and _PROGRAMS.exists() and sum(file.stat().st_size for file in _PROGRAMS.iterdir()) > _MOST_BYTES:
+        shutil.rmtree(_PROGRAMS)
 
 
 @pytest.fixture(autouse=True, scope="module")
