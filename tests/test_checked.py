@@ -77,14 +77,29 @@ def test_it_is_not_looked_at_again(monkeypatch):
 
 
 @checked
-def counted(names: list[str]) -> int:
-    return len(names)
+def counted(names: list[str], values: Float[np.ndarray, " n"]) -> int:
+    return len(names) + len(values)
 
 
 def test_a_list_may_hold_anything_and_is_looked_at_each_time():
-    counted(["a"])
+    counted(["a"], np.ones(2))
     with pytest.raises(TypeCheckError, match=r"counted\(\) parameter names"):
-        counted([1])
+        counted([1], np.ones(2))
+
+
+@checked
+def numbered(names: tuple[str, ...], number: object) -> dict[str, int]:
+    return dict.fromkeys(names, number)
+
+
+def test_what_is_no_array_is_looked_at_each_time(monkeypatch):
+    """And nothing of it is remembered."""
+    monkeypatch.setattr(checking, "_kinds", None)
+    for _ in range(2):
+        assert numbered(("a", "b"), number=1) == {"a": 1, "b": 1}
+    for names, number, where in (((1,), 1, "parameter names"), (("a",), "1", "return")):
+        with pytest.raises(TypeCheckError, match=rf"numbered\(\) {where}"):
+            numbered(names, number=number)
 
 
 @checked
