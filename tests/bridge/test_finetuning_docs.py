@@ -102,7 +102,8 @@ def test_what_is_said_of_adapters_is_in_their_table():
         (f"in replies of {rows['what_is_below']['dice_zero']['reply']:.1f} tokens",),
         ("they stayed at ", ("what_is_below", "dice"), ", and at ", ("what_is_below", "dice_common"),
          f" with one a role. Over all classes temperatures are worth "
-         f"{points('dice_zero', 1)} points, most of it there: on sums {points('dice_zero', 1, 'sum')}, on products "
+         f"{points('dice_zero', 1)} points; of one class alone these seeds cannot tell: there "
+         f"{points('dice_zero', 1, 'what_is_below')}, on sums {points('dice_zero', 1, 'sum')}, on products "
          f"{points('dice_zero', 1, 'product')}."),
         (f"sums were learnt better by {points('dice_common', -1, 'sum')} points; over all classes it is "
          f"{points('dice_common', -1)} points more",),
