@@ -62,7 +62,7 @@ def _play(case: Certified, star: LogPolicy, key: Any) -> Run:
     problem, known = case.problem.centered(), case.known
     kappa, steepness, eta = known.margin, known.lipschitz, known.max_step
     mask, dtype = problem.mask, problem.tau.dtype
-    _, far_key, near_key = jax.random.split(key, 3)
+    _, far_key, near_key = jax.random.split(key, 3)  # the first has been taken to find π*
     off = accuracy.distance_to_equilibrium(problem, star, known.weights, kappa)
     here = Known(problem, known.weights, star, off)
     start = log_softmax(_SPREAD * jax.random.normal(far_key, mask.shape, dtype), mask)

@@ -98,7 +98,7 @@ def _play(case: Certified, star: LogPolicy, sample: Sample) -> Run:
     problem, known = case.problem.centered(), case.known
     mask, dtype, weights = problem.mask, problem.tau.dtype, known.weights
     kappa, eta = known.margin, step_of(known, sample)
-    _, far_key, play_key = jax.random.split(sample.key, 3)
+    _, far_key, play_key = jax.random.split(sample.key, 3)  # the first has been taken to find π*
     off = accuracy.distance_to_equilibrium(problem, star, weights, kappa)
     bias = sample.size * sample.bias * jnp.where(jnp.arange(mask.shape[-1]) == 0, 1.0, 0.0)
     first_bias = jnp.broadcast_to(bias, mask.shape)
