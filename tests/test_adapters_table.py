@@ -4,6 +4,7 @@ import copy
 import json
 
 import numpy as np
+import pytest
 
 from benchmarks.adapters import __main__ as command
 from benchmarks.adapters._cells import CANDIDATES, CHOSEN, QUESTIONS, TOKENS, choice_cells, table_cell, table_cells
@@ -39,6 +40,22 @@ def test_recorded_runs_are_those_of_the_protocol(tmp_path):
         name = table_cell(kind["task"], kind["class"], "dice", kind["seeds"][0]).name
         evaluations(other[name], "test")[-1]["scores"] = [0.0] * QUESTIONS
         assert build_table(other) != build_table(record)
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-3"])
+def test_no_number_of_seconds_trains_nothing(seconds, monkeypatch, capsys):
+    monkeypatch.setattr(command, "_train", None)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--seconds", seconds])
+    assert "argument --seconds" in capsys.readouterr().err
+
+
+def test_a_file_is_no_folder_for_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "_train", None)
+    (tmp_path / "here").write_text("")
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--seconds", "0", "--out", str(tmp_path / "here")])
+    assert "is no folder" in capsys.readouterr().err
 
 
 def test_settings_are_those_that_dev_chose():

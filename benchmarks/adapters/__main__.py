@@ -38,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, metavar="S", help="begin no run later than this; 0 trains nothing")
     parser.add_argument("--out", type=Path, default=Path("out/adapters"), metavar="DIR", help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
+    if arguments.seconds is not None and not arguments.seconds >= 0:  # nan is not
+        parser.error(f"argument --seconds: {arguments.seconds:g} is not 0 or more")
+    if arguments.out.exists() and not arguments.out.is_dir():
+        parser.error(f"argument --out: {arguments.out} is no folder")
     record = read_record(RECORD)
     try:
         _train(record, arguments.seconds, arguments.out)
@@ -49,7 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     TABLE.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="ascii")
     MARKDOWN.write_text(markdown(table), encoding="utf-8")
     print(markdown(table), end="")
-    return code or int(any(not is_recorded(record, *run) for run in _runs()))
+    missing = sum(not is_recorded(record, *run) for run in _runs())
+    if missing:
+        print(f"{missing} of {len(_runs())} runs are missing: without --seconds they are trained", file=sys.stderr)
+    return code or int(missing > 0)
 
 
 def _runs() -> list[tuple[Cell, Split]]:
