@@ -47,8 +47,8 @@ def verify(arguments: Namespace) -> int:
         raise InputError("seed", f"is {seed}; a whole number from 0 to 2^63 − 1 is wanted")
     statements = _asked(arguments.theorem)
     if arguments.game is not None:
-        for option in ("games", "out"):
-            if getattr(arguments, option) is not None:
+        for option in ("games", "out", "fresh"):
+            if getattr(arguments, option) not in (None, False):
                 raise InputError(option, "does not go with --game: one game is measured and nothing is written")
         return _one_game(arguments, statements, seed or SEED)
     for option in ("tau", "tau_file", "reference_file"):

@@ -16,9 +16,8 @@ how to read the table:
   cold, warm  seconds of the first piece of the check, compiling included, and of a later one.
 
 --out DIR gets ledger.json (plain numbers, equal for equal seeds), times.json, report.html and report.md with the
-proofs, the pictures, units/ (what is finished) and programs/ (what is compiled). The same command again goes on
-where it was stopped. Of a violation DIR gets a small game with its temperatures (violation-T2.json, ..), which
-`hqre solve` reads.
+proofs, the pictures, and units/ (what is finished). The same command again goes on where it was stopped. Of a
+violation DIR gets a small game with its temperatures (violation-T2.json, ..), which `hqre solve` reads.
 
 with --game: which hypotheses your own game satisfies at these temperatures, what is observed in it against the bounds,
 and which temperatures would help where a hypothesis fails. Nothing is written.

@@ -99,7 +99,8 @@ def _blocks(ledger: Ledger, command: str, games: Games) -> Iterator[_Block]:
     yield _Paragraph(
         "Cold: the first piece of the check, compiling included. Warm: median of its further pieces (a dash where "
         "there is none). Compiling: of all the statement's work, the time that the compiler took; "
-        "programs that another statement has compiled before are shared. "
+        "programs that another statement has compiled before are shared. Unresolved, below: games that rounding, or "
+        "the want of an equilibrium, kept from saying anything. "
         f"This run took {ledger.seconds:.0f} s by the clock; {ledger.resumed} units had been done before."
     )
     yield _Heading(2, "How to make it again")

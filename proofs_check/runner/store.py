@@ -79,17 +79,21 @@ class Store:
                     file.unlink()
             for leftover in [*folder.glob(".*.tmp"), *(folder / _UNITS).glob(".*.tmp")]:
                 leftover.unlink()
-            wanted = asdict(configuration)
-            try:
+            wanted, found = asdict(configuration), None
+            with contextlib.suppress(FileNotFoundError, ValueError):
                 found = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            except FileNotFoundError:
+            if found is None and not (folder / _MANIFEST).exists() and not any((folder / _UNITS).glob("*.npz")):
                 self.write(_MANIFEST, json.dumps(wanted, indent=1).encode())
                 return
-            except ValueError:
-                found = {}
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise hq.InputError("out", f"cannot write into {str(folder)!a}: {str(reason).lower()}") from None
+        if not isinstance(found, dict):
+            raise hq.InputError(
+                "out",
+                f"{str(folder)!a} holds a ledger whose {_MANIFEST}, which says what it is of, is missing or cannot be read: "
+                "name another folder, or begin again with --fresh",
+            )
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise hq.InputError(
