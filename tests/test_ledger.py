@@ -184,6 +184,24 @@ def test_folder_of_another_ledger_is_refused(finished, small, capsys):
     assert "of other games: name another folder" in err
 
 
+@pytest.mark.parametrize("manifest", [None, "{", "[]"])
+def test_finished_work_of_nobody_knows_what_is_refused(manifest, tmp_path, small, capsys):
+    """And left as it is."""
+    words = ["verify", "--theorem", "true", "--games", "15", "--out", str(tmp_path)]
+    assert main(words) == 0
+    (tmp_path / "manifest.json").unlink()
+    if manifest:
+        (tmp_path / "manifest.json").write_text(manifest)
+    before = units(tmp_path)
+    capsys.readouterr()
+    assert main([*words, "--seed", "7"]) == 2
+    printed, err = capsys.readouterr()
+    assert (printed, err.count("\n")) == ("", 1)
+    assert "missing or cannot be read" in err
+    assert units(tmp_path) == before
+    assert main([*words, "--fresh"]) == 0
+
+
 def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
     assert main(["verify", "--theorem", "vague", "--games", "15", "--out", str(tmp_path)]) == 1
     printed, err = capsys.readouterr()
@@ -201,6 +219,7 @@ def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
         (["--seed", "-1"], "seed", "from 0"),
         (["--tau", "1"], "tau", "--game GAME"),
         (["--game", "stag_hunt", "--tau", "1", "--out", "x"], "out", "nothing is written"),
+        (["--game", "stag_hunt", "--tau", "1", "--fresh"], "fresh", "nothing is written"),
         (["--game", "no_such.nfg", "--tau", "1"], "no_such.nfg", "cannot be read"),
     ],
 )
@@ -224,8 +243,17 @@ def test_own_game_where_the_hypothesis_fails(capsys):
     document = json.loads(capsys.readouterr().out)
     assert not document["statements"]["T1"]["applies"]
     assert "κ = -1 ≤ 0" in document["statements"]["T1"]["reason"]
-    assert "1.5; 1.5" in document["remedy"], "and at these temperatures it holds:"
+    assert "temperatures above these" in document["remedy"]
+    assert "1.5; 1.5" in document["remedy"], "and above these temperatures it holds:"
     assert hq.certify(hq.load_game("stag_hunt"), 1.5 + 1e-6).margin > 0
+
+
+def test_own_game_that_goes_on_is_measured_where_it_contracts(capsys):
+    """At the temperatures that were advised; what is about one simultaneous move does not stop the others."""
+    assert main(["verify", "--game", "big_match", "--tau", "100", "--format", "json"]) == 0
+    statements = json.loads(capsys.readouterr().out)["statements"]
+    assert {name for name, said in statements.items() if said["applies"]} == {"T1", "T4"}
+    assert "is not about games that go on" in statements["T3"]["reason"]
 
 
 def test_own_game_is_measured(tmp_path, small, capsys):

@@ -144,9 +144,9 @@ def as_certified(problem: hq.Problem) -> Certified:
 
 
 def given_certified(problem: hq.Problem) -> Certified | None:
-    """The same, or None where nothing is certified of any: then nothing that supposes it need be measured."""
+    """The same, or None where no margin is positive, as in all games that go on: then nothing need be measured."""
     cases = as_certified(problem)
-    return cases if ((cases.known.margin > 0) | cases.known.unique).any() else None
+    return cases if (cases.known.margin > 0).any() else None
 
 
 def certified(family: Family, rng: np.random.Generator, num: int) -> Certified:

@@ -83,8 +83,8 @@ def remedy(problem: hq.Problem) -> str:
         used = np.asarray(problem.mask).any(axis=-1)
         rows = [", ".join(f"{tau:.6g}" for tau in own[mine]) for own, mine in zip(least.tau, used, strict=True)]
         return (
-            f"least temperatures with κ > 0, player by player: {'; '.join(rows)} "
-            f"(one for all: {least.common:.6g}); around the uniform policy or any other"
+            f"temperatures above these make κ > 0, player by player: {'; '.join(rows)} "
+            f"(one for all: above {least.common:.6g}); around the uniform policy or any other"
         )
     discount = getattr(problem.game, "discount", None)
     if np.isfinite(contraction) and contraction >= 1 and discount is not None and problem.continuation == "soft":

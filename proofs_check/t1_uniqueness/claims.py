@@ -12,7 +12,7 @@ from hqre_jax.core._simplex import probabilities, span
 from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides
 from proofs_check.experiment import Drawing, Experiment, each_game
-from proofs_check.games.certified import COORDINATION, FAMILIES, ZERO_SUM, Certified, certified, given_certified, scaled
+from proofs_check.games.certified import COORDINATION, FAMILIES, ZERO_SUM, Certified, as_certified, certified, scaled
 from proofs_check.numerics import accuracy
 from proofs_check.numerics.compiled import split_keys
 from proofs_check.numerics.counting import RESIDUAL, distinct
@@ -151,7 +151,13 @@ def _controls(drawn: _Pretended, sample: Any, drawing: Drawing) -> dict[str, tup
     }
 
 
-EXPERIMENT = Experiment(FAMILIES, sides, given=given_certified)
+def _given(problem: hq.Problem) -> Certified | None:
+    """Problems of which a margin or a contraction certifies that there is one HQRE, or None where there is none."""
+    cases = as_certified(problem)
+    return cases if ((cases.known.margin > 0) | cases.known.unique).any() else None
+
+
+EXPERIMENT = Experiment(FAMILIES, sides, given=_given)
 CONTROL = Experiment(
     (COORDINATION, ZERO_SUM), sides, sample=lambda drawn, drawing: None, draw=_draw_control, variants=_controls
 )
