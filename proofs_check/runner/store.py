@@ -91,8 +91,8 @@ class Store:
         if not isinstance(found, dict):
             raise hq.InputError(
                 "out",
-                f"{str(folder)!a} holds a ledger whose {_MANIFEST}, which says what it is of, is missing or cannot be read: "
-                "name another folder, or begin again with --fresh",
+                f"{str(folder)!a} holds a ledger whose {_MANIFEST}, which says what it is of, is missing or "
+                "cannot be read: name another folder, or begin again with --fresh",
             )
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
