@@ -316,7 +316,8 @@ def test_a_file_without_temperatures_needs_some(capsys, tmp_path):
 
 def test_plots_are_written(capsys, tmp_path):
     solved, traced = tmp_path / "solved.png", tmp_path / "traced.svg"
-    assert run(capsys, "solve", "stag_hunt", "--tau", "1", "--plot", str(solved))[0] == 0
+    code, _, err = run(capsys, "solve", "stag_hunt", "--tau", "1", "--plot", str(solved))
+    assert (code, err) == (0, f"hqre: picture: {solved}\n")
     assert solved.read_bytes().startswith(b"\x89PNG")
     argv = ("trace", "stag_hunt", "--tau-from", "inf", "--tau-to", "1", "--plot", str(traced))
     assert run(capsys, *argv)[0] == 0

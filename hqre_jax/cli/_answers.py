@@ -25,7 +25,7 @@ def picture_file(arguments: Namespace) -> Path | None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """Write the picture.
+    """Write the picture, and say so.
 
     Raises:
         InputError: The disk will not have it.
@@ -34,6 +34,7 @@ def save(figure: Any, path: Path) -> None:
         figure.savefig(path)
     except OSError as error:
         raise InputError("plot", f"{str(path)!a} cannot be written: {error.strerror}") from None
+    say(f"picture: {path}")
 
 
 def show(text: str) -> None:

@@ -40,7 +40,7 @@ start here:
   hqre llm                                       language-model agents (pip install 'hqre-jax[llm]')
 
 GAME is a built-in name or a file: .nfg or .efg (Gambit), .json or .npz.
-Exit codes: 0 done, 1 tolerance not reached, 2 bad input, 130 interrupted.
+Exit codes: 0 done, 1 tolerance not reached or a claim broken (verify), 2 bad input, 130 interrupted.
 """
 
 _SOLVE = """\

@@ -108,18 +108,18 @@ def draw_convergence(arrays: dict[str, np.ndarray], ax: Any) -> None:
         shown = max(shown, last)
         colour = COLOURS[g]
         ax.plot(steps[:last], path[:last], color=colour, label=f"measured, game {g + 1}")
-        ax.plot(steps, path[0] * promised**steps, color=colour, ls="--", lw=1)
+        ax.plot(steps[:last], path[0] * promised ** steps[:last], color=colour, ls="--", lw=1)
         # The predicted slope is drawn beside the second half of the run, a little below it.
         late = steps[last // 2 : last]
         ax.plot(late, 0.2 * path[last // 2] * predicted ** (late - last // 2), color=colour, ls=":", lw=1.8)
-    ax.plot([], [], color=GREY, ls="--", lw=1, label="T2: $D_0/(1+\\eta\\kappa)^k$")
-    ax.plot([], [], color=GREY, ls=":", lw=1.8, label="predicted: slope $r^{2k}$")
+    ax.plot([], [], color=GREY, ls="--", lw=1, label="T2, game by colour: $D_0/(1+\\eta\\kappa)^k$")
+    ax.plot([], [], color=GREY, ls=":", lw=1.8, label="predicted, by colour: slope $r^{2k}$")
     ax.set_yscale("log")
     ax.set_ylim(1e-14, 30)
     ax.set_xlim(0, 1.02 * shown)
     ax.set_xlabel("step k of mirror descent at η = κ/L²")
     ax.set_ylabel("divergence $D_k$ from the HQRE (nats)")
-    ax.set_title("Linear convergence")
+    ax.set_title("T2: linear convergence of three games")
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
 
@@ -157,7 +157,7 @@ def draw_rates(arrays: dict[str, np.ndarray], ax: Any) -> None:
     ax.set_xlim(*ends)
     ax.set_xlabel("predicted rate 2 log(1/r) (nats per step)")
     ax.set_ylabel("rate of the divergence (nats per step)")
-    ax.set_title(f"Rates of {known.sum()} games, predicted and measured")
+    ax.set_title(f"T2: rates of {known.sum()} games out of {known.size} drawn")
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
 
@@ -200,7 +200,7 @@ def draw_boundary(arrays: dict[str, np.ndarray], ax: Any) -> None:
     ax.set_ylim(eta[0], eta[-1])
     ax.set_xlabel("temperature τ (payoff; payoffs are of order 1)")
     ax.set_ylabel("step η (1/payoff)")
-    ax.set_title("Where mirror descent converges: disturbed rock-paper-scissors")
+    ax.set_title("T2: where mirror descent converges in disturbed rock-paper-scissors")
     ax.legend(fontsize="small", loc="upper left", framealpha=0.9)
 
 
@@ -216,8 +216,9 @@ FIGURES = (
     Figure(
         "rates",
         "The asymptotic rate that the spectral radius r of the update's Jacobian predicts, against the rate "
-        "measured while D falls from 1e-4 to 1e-10 of its start. Games whose slowest mode has not yet taken "
-        "over lie above the line. Dashes: the rate that T2 promises each game.",
+        "measured while D falls from 1e-4 to 1e-10 of its start, of those random games in which it falls that far "
+        f"within {_ROUNDS:,} steps. Games whose slowest mode has not yet taken over lie above the line. Dashes: the "
+        "rate that T2 promises each game.",
         measure_rates,
         draw_rates,
     ),
