@@ -77,6 +77,11 @@ def each(xp: ModuleType, function: Callable[..., Any], *arrays: Array, at_once: 
     return jax.tree.map(lambda *parts: np.stack(parts), *map(function, *arrays))
 
 
+def held(xp: ModuleType, array: Array) -> Array:
+    """The array, taken for a constant by derivatives."""
+    return jax.lax.stop_gradient(array) if xp is jnp else array
+
+
 def product(xp: ModuleType, a: Array, b: Array) -> Array:
     """The matrix product; in full precision also where a device would rather not."""
     return xp.matmul(a, b, precision="highest") if xp is jnp else np.matmul(a, b)

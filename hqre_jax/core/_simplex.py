@@ -7,13 +7,15 @@ All functions act on the last axis (actions), broadcast over the axes before it,
 
 from jaxtyping import Bool, Float
 
-from hqre_jax.core._namespace import Array, namespace
+from hqre_jax.core._namespace import Array, held, namespace
 
 
 def log_softmax(logits: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Float[Array, "*b a"]:
     """``z − log Σ_b exp z_b`` over the valid actions; 0 at padded ones."""
     xp = namespace(logits, mask)
-    top = xp.max(xp.where(mask, logits, -xp.inf), axis=-1, keepdims=True)
+    # Whatever is taken off cancels, and so does what it adds to derivatives: that of a maximum is 0/0 where a program
+    # computes its argument twice and rounds it differently.
+    top = held(xp, xp.max(xp.where(mask, logits, -xp.inf), axis=-1, keepdims=True))
     shifted = xp.where(mask, logits - xp.where(xp.isfinite(top), top, 0.0), 0.0)
     total = xp.sum(xp.where(mask, xp.exp(shifted), 0.0), axis=-1, keepdims=True)
     # A row of padding sums to zero: its logarithm is replaced, not its value hidden.
@@ -23,7 +25,7 @@ def log_softmax(logits: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Floa
 def log_sum_exp(logits: Float[Array, "*b a"], mask: Bool[Array, "*b a"]) -> Float[Array, "*b"]:
     """``log Σ_a exp z_a`` over the valid actions; 0 where there is none."""
     xp = namespace(logits, mask)
-    top = xp.max(xp.where(mask, logits, -xp.inf), axis=-1)
+    top = held(xp, xp.max(xp.where(mask, logits, -xp.inf), axis=-1))
     top = xp.where(xp.isfinite(top), top, 0.0)
     total = xp.sum(xp.where(mask, xp.exp(xp.where(mask, logits - top[..., None], 0.0)), 0.0), axis=-1)
     return top + xp.log(xp.where(total > 0, total, 1.0))
