@@ -25,6 +25,12 @@ jax.config.update("jax_compilation_cache_dir", str(_PROGRAMS))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_PROGRAMS)  # of the processes that tests begin
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+# They are compiled as the command line compiles them, here and in processes that tests begin: optimising takes half of
+# the time of tests. Where these are thorough it is done all the same.
+_HASTY = os.environ.get("HYPOTHESIS_PROFILE") != "thorough"
+if _HASTY:
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
+jax.config.update("jax_disable_most_optimizations", _HASTY)
 # Every annotation of the library is checked at each call. The hook must stand before the first import of it; it has
 # `jaxtyping.jaxtyped` put on every function.
 jaxtyping.jaxtyped = jaxtyped
@@ -53,7 +59,7 @@ _LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochas
 
 def pytest_collection_modifyitems(items):
     """Between modules that compile hastily and others all programs are forgotten: they are not mixed."""
-    items.sort(key=lambda item: (item.path.name not in _LONG, item.get_closest_marker("bookkeeping") is not None))
+    items.sort(key=lambda item: (item.path.name not in _LONG, item.get_closest_marker("optimised") is not None))
 
 
 def pytest_sessionfinish():
@@ -77,18 +83,18 @@ def _forget_compiled_programs():
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _compile_hastily(request):
-    """Where a module is marked so, here and in the processes that it begins.
+def _optimise_where_asked(request):
+    """Where a module is about what optimised programs do.
 
     What is compiled in one way is forgotten before the other one: JAX does not tell such programs apart.
     """
-    hastily = request.node.get_closest_marker("bookkeeping") is not None
+    hastily = _HASTY and request.node.get_closest_marker("optimised") is None
     if hastily != jax.config.values["jax_disable_most_optimizations"]:
         jax.clear_caches()
         jax.config.update("jax_disable_most_optimizations", hastily)
     with pytest.MonkeyPatch.context() as patch:
-        if hastily:
-            patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        if not hastily:
+            patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
         yield
 
 

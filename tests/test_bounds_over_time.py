@@ -133,7 +133,10 @@ def backup(stage, tau):
     for _ in range(3000):
         q = np.einsum("sab,sb->sa", stage[0], y), np.einsum("sab,sa->sb", stage[1], x)
         replies = [np.exp(part / tau) / np.exp(part / tau).sum(-1, keepdims=True) for part in q]
+        off = max(np.abs(replies[0] - x).max(), np.abs(replies[1] - y).max())
         x, y = 0.95 * x + 0.05 * replies[0], 0.95 * y + 0.05 * replies[1]
+        if off < 1e-15:
+            break
     return tau * np.log(np.exp(np.stack(q) / tau).mean(-1))
 
 

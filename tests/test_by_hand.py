@@ -14,6 +14,8 @@ from hqre_jax.sampled import Moments, half_widths
 from hqre_jax.sampled._estimate import estimate
 from hqre_jax.stability import LEAST_RATIO, interval, student_quantile
 
+pytestmark = pytest.mark.optimised
+
 MATCH = np.stack([np.eye(2)] * 2)
 
 

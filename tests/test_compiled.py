@@ -43,7 +43,7 @@ def test_the_loop_is_what_is_written_out(monkeypatch, name):
     found = []
     for written_out in (100, 0):
         monkeypatch.setattr(_tree, "WRITTEN_OUT", written_out)
-        found.append(evaluation(chain(7) if name == "chain" else hq.load_game(name)))
+        found.append(evaluation(chain(4) if name == "chain" else hq.load_game(name)))
     (values, slopes), (again, slopes_again) = found
     assert all(jnp.array_equal(a, b) for a, b in zip(values, again, strict=True))
     for a, b in zip(slopes, slopes_again, strict=True):

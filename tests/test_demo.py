@@ -7,8 +7,6 @@ import hqre_jax as hq
 from hqre_jax.cli import main
 from hqre_jax.cli._demo import citation
 
-pytestmark = pytest.mark.bookkeeping
-
 DEMONSTRATED = ("matching_pennies", "stag_hunt", "entry_deterrence")
 
 

@@ -15,8 +15,6 @@ import pytest
 from hqre_jax.cli import main
 from hqre_jax.cli._parser import build_parser
 
-pytestmark = pytest.mark.bookkeeping
-
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

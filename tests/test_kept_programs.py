@@ -20,7 +20,6 @@ from proofs_check.games.certified import pose
 from proofs_check.numerics.compiled import each_game
 from proofs_check.numerics.kept import keep_programs
 
-pytestmark = pytest.mark.bookkeeping
 ROOT = Path(__file__).parents[1]
 ROWS = np.random.RandomState(0).standard_normal((2, 3))
 # One entry for every function that was traced.

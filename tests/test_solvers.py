@@ -16,6 +16,8 @@ from enumeration import (
 import hqre_jax as hq
 from hqre_jax.solvers import SOLVERS
 
+pytestmark = pytest.mark.optimised
+
 KEY = jax.random.key(23)
 TREE = ("parent", "player", "information_set", "branch", "probability", "payoffs")
 # A number of steps is always given: with and without one, `solve` compiles two programs.

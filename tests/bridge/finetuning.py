@@ -9,11 +9,7 @@ from hqre_jax.cli import main
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "data" / "tiny_models" / "llama"
 
-ENVIRONMENT = os.environ | {
-    "PYTHONPATH": str(ROOT),
-    "JAX_COMPILATION_CACHE_DIR": str(ROOT / ".pytest_cache" / "jax"),
-    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
-}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 
 def run(capsys, *argv):

@@ -27,8 +27,6 @@ from hqre_jax.bridge.report._statistics import Estimate, Resampling, gain, over_
 from hqre_jax.bridge.report._tables import OURS
 from hqre_jax.core._types import InputError
 
-pytestmark = pytest.mark.bookkeeping
-
 ONLINE = f"{OURS}_online_small"
 
 

@@ -13,8 +13,6 @@ from hqre_jax.bridge.team import default_team
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-pytestmark = pytest.mark.bookkeeping
-
 HOSTILE = "<script>alert(1)</script> =1+1 \x1b[31m| # \u202e"
 
 

@@ -14,8 +14,6 @@ from hqre_jax.bridge.tasks import all_tasks
 from hqre_jax.bridge.team import read_team
 from hqre_jax.cli import main
 
-pytestmark = pytest.mark.bookkeeping
-
 TEAM = """
 version = 1
 model = "scripted"

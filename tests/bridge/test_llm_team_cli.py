@@ -19,8 +19,6 @@ from hqre_jax.bridge.team import read_team
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-pytestmark = pytest.mark.bookkeeping
-
 TEAM = """\
 version = 1
 model = "scripted"

@@ -11,7 +11,6 @@ import pytest
 import hqre_jax.bridge.evaluation._run as evaluation_run
 from hqre_jax.cli import main
 
-pytestmark = pytest.mark.bookkeeping
 PAGE = (Path(__file__).parents[2] / "docs" / "teams.md").read_text(encoding="utf-8")
 
 

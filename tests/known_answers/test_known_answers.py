@@ -9,6 +9,8 @@ import hqre_jax as hq
 
 from .cases import CASES
 
+pytestmark = pytest.mark.optimised
+
 
 def game_of(case):
     if isinstance(case.game, str):
