@@ -30,6 +30,7 @@ PREDICTED = "(c) measured rate = r"
 AHEAD = "(d) extragradient: D⁺ ≤ D/(1+κ/L)"
 # Names of the negative controls.
 FOURFOLD, DOUBLED, UNSTABLE, UNWEIGHTED = "steps too large", "κ doubled", "beyond stability", "w = 1"
+FROM_MARGIN, BLIND = "r taken from κ", "no extrapolation"
 
 _NUM_STEPS = 40
 # Standard deviation of the logits of starts far away, and the size of the error that (c) begins with.
@@ -92,10 +93,18 @@ def progress(q: np.ndarray, near: Spectrum) -> Sides:
         return Sides(promised, made, -2 * np.log1p(-part))
 
 
-def prediction(local: Local, near: Spectrum) -> Sides:
+def prediction(local: Local, near: Spectrum, rate: np.ndarray) -> Sides:
     """(c): ``| |c_{k+1}|/|c_k| − r | ≤ ½K‖u‖₁‖e_k‖²/|c_k|``, c_k from the real iterates.
 
     What u lacks of being an eigenvector is put into the slack.
+
+    Args:
+        local: The update next to π*.
+        near: Its spectrum.
+        rate: r, as it is predicted.
+
+    Returns:
+        Both sides in every round.
     """
     coordinate = np.abs(np.einsum("gi,gki->gk", near.left, local.errors))
     now, then = coordinate[:, :-1], coordinate[:, 1:]
@@ -107,21 +116,30 @@ def prediction(local: Local, near: Spectrum) -> Sides:
     with np.errstate(divide="ignore", invalid="ignore"):
         bound = 0.5 * local.curvature[:, None] * length * size**2 / now
         slack = (length * local.step_error[:, None] + lacking[:, None] * size) / now
-        observed = np.abs(then / now - near.radius[:, None])
+        observed = np.abs(then / now - rate[:, None])
     # Where the bound is as large as the rate itself (a start that hardly has this component), it says nothing.
     usable = (now > 0) & (bound <= 0.1 * near.radius[:, None])
     return Sides(observed, bound, slack, usable=usable)
 
 
-def sides(cases: Certified, keys: Any) -> dict[str, Sides]:
-    """The four claims for every game with a margin and an interaction; (d) where its hypothesis holds."""
+def sides(cases: Certified, keys: Any, from_margin: bool = False) -> dict[str, Sides]:
+    """The four claims for every game with a margin and an interaction; (d) where its hypothesis holds.
+
+    Args:
+        cases: The games.
+        keys: One for each.
+        from_margin: Predict ``(1+ηκ)^{-1/2}``, which is but a bound on r: a negative control.
+
+    Returns:
+        Both sides.
+    """
     holds = (cases.known.margin > 0) & np.isfinite(cases.known.max_step)
     run, problem, known = select((observe(cases, keys), cases.problem, cases.known), holds)
     q, near = 1 / (1 + known.max_step * known.margin), spectrum(run.local)
     claims = {
         STEP: contraction(q, run.far),
         RATE: progress(q, near),
-        PREDICTED: prediction(run.local, near),
+        PREDICTED: prediction(run.local, near, np.sqrt(q) if from_margin else near.radius),
         AHEAD: contraction(1 / (1 + known.margin / known.lipschitz), run.ahead)._replace(holds=run.cancelled),
     }
     return {claim: both._replace(problem=problem) for claim, both in claims.items()}
@@ -132,16 +150,38 @@ def faster(cases: Certified, factor: Any) -> Certified:
     return cases._replace(known=cases.known._replace(max_step=factor * cases.known.max_step))
 
 
-def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[Certified, Any]]:
-    """Four wrong hypotheses, in games close to zero-sum and in zero-sum ones."""
-    known = cases.known
+class _Mistaken(NamedTuple):
+    """Keys of a control's games, and the mistake that is made, if it is one of a single claim."""
+
+    keys: Any
+    mistake: str = ""
+
+
+def _judged_wrongly(cases: Certified, sample: _Mistaken) -> dict[str, Sides]:
+    """The claims of the games of a control; of one claim if the mistake is about no other.
+
+    Without extrapolation the extragradient update is that of (a), at the step 1/L.
+    """
+    claims = sides(cases, sample.keys, from_margin=sample.mistake == FROM_MARGIN)
+    if sample.mistake == FROM_MARGIN:
+        return {PREDICTED: claims[PREDICTED]}
+    return {AHEAD: claims[STEP]._replace(holds=claims[AHEAD].holds)} if sample.mistake == BLIND else claims
+
+
+def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[Certified, _Mistaken]]:
+    """Six wrong hypotheses, in games close to zero-sum and in zero-sum ones, of which (d) speaks."""
+    known, sample = cases.known, _Mistaken(keys)
     if drawing.family.name == ZERO_SUM.name:
-        return {UNWEIGHTED: (cases._replace(known=known._replace(weights=np.sign(known.weights))), keys)}
+        return {
+            UNWEIGHTED: (cases._replace(known=known._replace(weights=np.sign(known.weights))), sample),
+            BLIND: (cases._replace(known=known._replace(max_step=1 / known.lipschitz)), _Mistaken(keys, BLIND)),
+        }
     boundary = stability_boundary(observe(cases, keys).local, cases.problem.tau, known.max_step)
     return {
-        FOURFOLD: (faster(cases, 4.0), keys),
-        DOUBLED: (cases._replace(known=known._replace(margin=2 * known.margin)), keys),
-        UNSTABLE: (cases._replace(known=known._replace(max_step=_BEYOND * boundary)), keys),
+        FOURFOLD: (faster(cases, 4.0), sample),
+        DOUBLED: (cases._replace(known=known._replace(margin=2 * known.margin)), sample),
+        UNSTABLE: (cases._replace(known=known._replace(max_step=_BEYOND * boundary)), sample),
+        FROM_MARGIN: (cases, _Mistaken(keys, FROM_MARGIN)),
     }
 
 
@@ -150,4 +190,4 @@ EXPERIMENTS = (
     Experiment(FAMILIES, sides, given=given_certified, stream=share_of_key(0, 2)),
     Experiment(ZERO_SUM_FAMILIES, sides, stream=share_of_key(1, 2)),
 )
-CONTROL = Experiment((NEAR_ZERO_SUM, ZERO_SUM), sides, variants=_controls)
+CONTROL = Experiment((NEAR_ZERO_SUM, ZERO_SUM), _judged_wrongly, variants=_controls)
