@@ -76,6 +76,11 @@ def unchanged(cases: Any, sample: Any, drawing: Drawing) -> dict[str, tuple[Any,
     return {drawing.family.name: (cases, sample)}
 
 
+def named(mistake: str) -> Callable[[Any, Any, Drawing], dict[str, tuple[Any, Any]]]:
+    """The games of a negative control as they were drawn, under the name of the mistake that is made of them."""
+    return lambda cases, sample, drawing: {mistake: (cases, sample)}
+
+
 def share_of_key(index: int, of: int) -> Callable[[Any], Any]:
     """The stream of one experiment of several."""
     return lambda key: jax.random.split(key, of)[index]

@@ -10,8 +10,8 @@ STATEMENT = Statement(
     name="T2",
     title="linear convergence",
     experiments=EXPERIMENTS,
-    control="steps four times too large; κ doubled; steps beyond the measured stability boundary; w = 1; r taken from κ; "
-    "no extrapolation",
+    control="steps four times too large; κ doubled; steps beyond the measured stability boundary; w = 1; "
+    "r taken from κ; no extrapolation",
     controls=(CONTROL,),
     examples=examples,
     target=TARGET,

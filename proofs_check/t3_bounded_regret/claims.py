@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -39,8 +40,13 @@ __all__ = [
     "starts",
 ]
 
-# Logits of starts: largest standard deviation, the least as a part of it. How much too large the control's steps are.
-_SPREAD, _NEAREST, _TOO_LARGE = 3.0, 0.02, 8.0
+# Names of the negative controls.
+OUTRIGHT, LATE, FORGOTTEN = "best replies", "gap a round late", "reference forgotten"
+
+# Logits of starts: largest standard deviation, the least as a part of it.
+_SPREAD, _NEAREST = 3.0, 0.02
+# Of the controls: how much too large steps are, and the size of the logits of a reference far from uniform.
+_TIMES, _FAR = 1e4, 6.0
 
 
 class Sample(NamedTuple):
@@ -88,10 +94,40 @@ def draw_sample(cases: Certified, drawing: Drawing) -> Sample:
     return Sample(np.ones(drawing.num), starts(cases, drawing.rng), keys)
 
 
-def _control(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, Sample]]:
-    """Steps eight times too large, in games close to zero-sum: play circles, and the gap returns in every round."""
-    return {drawing.family.name: (cases, sample._replace(factor=_TOO_LARGE * sample.factor))}
+class _Mistaken(NamedTuple):
+    """What is chosen besides the games of a control, and the mistake that is made, if it is one of a single claim."""
+
+    sample: Sample
+    mistake: str = ""
+
+
+def _judged_wrongly(cases: Certified, drawn: _Mistaken) -> dict[str, Sides]:
+    """The claims of the games of a control; of one claim if the mistake is about no other."""
+    claims = sides(cases, drawn.sample)
+    if drawn.mistake == LATE:
+        observed, bound, slack, *rest = claims[IDENTITY]
+        return {IDENTITY: Sides(observed[:, :-1], bound[:, 1:], slack[:, :-1] + slack[:, 1:], *rest)}
+    if drawn.mistake == FORGOTTEN:
+        # Everybody has one information state there.
+        heat = cases.problem.tau[..., 0] * np.log(np.asarray(cases.problem.mask).sum(axis=-1)[..., 0])
+        return {SLOPE: claims[SLOPE]._replace(bound=heat)}
+    return claims
+
+
+def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, _Mistaken]]:
+    """Three mistakes, in games close to zero-sum.
+
+    Steps so large that every update is a best reply, with which play circles and the gap returns in every round;
+    ``KL(π⁺‖BR(π⁺))`` for the gap at π; ``τ log A``, the slope's bound at the uniform reference, at one far from it.
+    """
+    logits = _FAR * drawing.rng.standard_normal(cases.problem.log_reference.shape)
+    skewed = eqx.tree_at(lambda problem: problem.log_reference, cases.problem, np.asarray(jax.nn.log_softmax(logits)))
+    return {
+        OUTRIGHT: (cases, _Mistaken(sample._replace(factor=_TIMES * sample.factor))),
+        LATE: (cases, _Mistaken(sample, LATE)),
+        FORGOTTEN: (cases._replace(problem=skewed), _Mistaken(sample, FORGOTTEN)),
+    }
 
 
 EXPERIMENT = Experiment(FAMILIES, sides, draw_sample, given=given_certified)
-CONTROL = Experiment((NEAR_ZERO_SUM,), sides, draw_sample, variants=_control)
+CONTROL = Experiment((NEAR_ZERO_SUM,), _judged_wrongly, draw_sample, variants=_controls)

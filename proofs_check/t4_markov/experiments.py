@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 import hqre_jax as hq
 from hqre_jax.games._world_states import AbstractWorldStateGame
 from proofs_check.comparison import Sides, select
-from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
+from proofs_check.experiment import Drawing, Experiment, each_game, named, share_of_key
 from proofs_check.games.certified import known_bounds
 from proofs_check.t4_markov import games, stages
 from proofs_check.t4_markov.claims import (
@@ -128,6 +128,10 @@ def _drawn(draw: Callable[..., Any], *options: Any) -> Callable[[Drawing], Any]:
     return lambda drawing: draw(drawing.family, drawing.rng, drawing.num, *options)
 
 
+def _drawn_zero_sum(drawing: Drawing) -> stages.ZeroSum:
+    return stages.ZeroSum(games.zero_sum(drawing.family, drawing.rng, drawing.num))
+
+
 EXPERIMENTS = (
     Experiment(
         (games.THREE, games.LONG, games.PUBLIC),
@@ -141,7 +145,7 @@ EXPERIMENTS = (
         (games.ZERO_SUM, games.ZERO_SUM_PUBLIC),
         stages.saddle_values,
         stages.sample_values,
-        draw=lambda drawing: stages.ZeroSum(games.zero_sum(drawing.family, drawing.rng, drawing.num)),
+        draw=_drawn_zero_sum,
         given=_given_zero_sum,
         stream=share_of_key(1, 4),
     ),
@@ -164,13 +168,45 @@ EXPERIMENTS = (
 )
 
 
-def _halved_and_on_policy(cases: CertifiedMarkov, samples: tuple[Sample, Sample]) -> dict[str, Sides]:
-    """(a) with half of B, whose factor is ``(γ + q)/2``, and (b) for the on-policy backup."""
+# Names of the negative controls.
+HALVED, ON_POLICY, LATER = "half of B", "on-policy backup", "e of a later iterate"
+TWICE, FORGETFUL = "γ counted twice", "replies forgotten"
+
+
+class _Mistaken(NamedTuple):
+    """What is drawn besides the games of a control, and the mistake that is made."""
+
+    sample: Any
+    mistake: str
+
+
+def _wrong_contraction(cases: CertifiedMarkov, drawn: _Mistaken) -> dict[str, Sides]:
+    """(a) by a factor that need not be q; (b) for the on-policy backup; (c) for early policies by the last defect."""
+    sample, mistake = drawn
+    if mistake == ON_POLICY:
+        return {COUPLED: on_policy(cases, sample)}
+    claims = contraction(cases, sample)
+    if mistake == HALVED:
+        return {SOFT: claims[SOFT]}
+    observed, bound, slack = claims[FIXED_POINT][:3]
+    return {FIXED_POINT: Sides(observed[:, :1], bound[:, 1:], slack[:, :1] + slack[:, 1:])}
+
+
+def _wrong_contractions(cases: CertifiedMarkov, sample: Sample, drawing: Drawing) -> dict[str, tuple[Any, _Mistaken]]:
+    """Half of B, which makes the factor ``(γ + q)/2``; the other two at q."""
     halved = cases._replace(factor=0.5 * (cases.problem.game.discount + cases.factor))
+    second = sample_pairs(cases, drawing)
     return {
-        SOFT: contraction(halved, samples[0])[SOFT],
-        COUPLED: on_policy(cases, samples[1]),
+        HALVED: (halved, _Mistaken(sample, HALVED)),
+        ON_POLICY: (cases, _Mistaken(second, ON_POLICY)),
+        LATER: (cases, _Mistaken(sample, LATER)),
     }
+
+
+def _twice_discounted(cases: stages.ZeroSum, sample: stages.Values) -> dict[str, Sides]:
+    """(d) with γ²."""
+    saddle = stages.shapley(cases, sample)
+    return {stages.SHAPLEY: saddle._replace(bound=np.asarray(cases.problem.game.discount)[:, None] * saddle.bound)}
 
 
 def _forgetful(cases: CertifiedNested, sample: Any) -> dict[str, Sides]:
@@ -179,14 +215,43 @@ def _forgetful(cases: CertifiedNested, sample: Any) -> dict[str, Sides]:
     return stages.nested_iteration(cases._replace(known=known), sample)
 
 
-# (c) holds for every Q whatever the factor.
+def _half_plain(cases: CertifiedMarkov, noise: Noise) -> dict[str, Sides]:
+    """(f) with half of B."""
+    factor, weights = games.perron(games.growth(cases.problem, 0.5 * np.asarray(cases.influence), cases.swing))
+    return plain(cases._replace(factor=factor, weights=weights), noise)
+
+
 CONTROLS = (
     Experiment(
         (games.THREE,),
-        _halved_and_on_policy,
-        lambda cases, drawing: (sample_pairs(cases, drawing), sample_pairs(cases, drawing)),
+        _wrong_contraction,
+        sample_pairs,
         draw=_drawn(games.contracting),
-        stream=share_of_key(0, 2),
+        variants=_wrong_contractions,
+        stream=share_of_key(0, 4),
     ),
-    Experiment((games.THREE,), _forgetful, stages.sample_nested, draw=_drawn(games.nested), stream=share_of_key(1, 2)),
+    Experiment(
+        (games.ZERO_SUM,),
+        _twice_discounted,
+        stages.sample_values,
+        draw=_drawn_zero_sum,
+        variants=named(TWICE),
+        stream=share_of_key(1, 4),
+    ),
+    Experiment(
+        (games.THREE,),
+        _forgetful,
+        stages.sample_nested,
+        draw=_drawn(games.nested),
+        variants=named(FORGETFUL),
+        stream=share_of_key(2, 4),
+    ),
+    Experiment(
+        (games.LONG,),
+        _half_plain,
+        sample_noise,
+        draw=_drawn(games.contracting, "plain"),
+        variants=named(HALVED),
+        stream=share_of_key(3, 4),
+    ),
 )

@@ -141,7 +141,7 @@ def influences(
     return (*influence(problem.game), jnp.diagonal(swings(problem.game)[0]))
 
 
-def _perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def perron(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Spectral radius and right Perron vector of irreducible non-negative matrices."""
     values, vectors = np.linalg.eig(matrix)
     top = np.argmax(values.real, axis=-1)
@@ -171,7 +171,7 @@ def contracting(
     gamma = arrays[-1]
     influence = np.asarray(influences(pose(family.build, arrays, pattern, logits))[0])
     wanted = (1 - gamma) * rng.uniform(*_PARTS, num)
-    radius, _ = _perron(influence / pattern.min(-1)[:, None, :])
+    radius, _ = perron(influence / pattern.min(-1)[:, None, :])
     tau = pattern * (radius / wanted)[:, None, None]
     if continuation == "plain":
         tau = tau * _COOLEST ** rng.random((num, 1, 1))
@@ -210,18 +210,32 @@ def known_cases(problem: hq.Problem) -> CertifiedMarkov:
         The cases.
     """
     influence, width, swing = influences(problem)
+    matrix = growth(problem, influence, swing)
+    radius, weights = perron(matrix)
+    quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
+    excess = np.maximum(quotient * (1 + 16 * np.finfo(float).eps) - radius, 0.0)
+    factor = known_bounds(problem).contraction
+    return CertifiedMarkov(problem, influence, swing, width, weights, factor, excess)
+
+
+def growth(problem: hq.Problem, influence: np.ndarray, swing: np.ndarray) -> Float[np.ndarray, "game player player"]:
+    """``γI + B diag(1/τ)``; under ``plain`` ``γ diag(c) + B diag(1/τ)``.
+
+    Args:
+        problem: The problems, leading axis (game).
+        influence: B.
+        swing: S.
+
+    Returns:
+        The matrices whose spectral radius is T4's factor.
+    """
     eye, tau = np.eye(influence.shape[-1]), least_temperatures(problem)
     stretch = np.ones_like(tau)
     if problem.continuation == "plain":
         ratio = np.maximum(swing / tau, 1.0)
         stretch = 1 + (ratio - 1) ** 2 / (2 * ratio)
     gamma = np.asarray(problem.game.discount)
-    matrix = (gamma[:, None] * stretch)[:, :, None] * eye + influence / tau[:, None, :]
-    radius, weights = _perron(matrix)
-    quotient = np.max(np.einsum("gij,gj->gi", matrix, weights) / weights, axis=-1)
-    excess = np.maximum(quotient * (1 + 16 * np.finfo(float).eps) - radius, 0.0)
-    factor = known_bounds(problem).contraction
-    return CertifiedMarkov(problem, influence, swing, width, weights, factor, excess)
+    return (gamma[:, None] * stretch)[:, :, None] * eye + influence / tau[:, None, :]
 
 
 def least_temperatures(problem: hq.Problem) -> Float[np.ndarray, "game player"]:

@@ -7,7 +7,8 @@ STATEMENT = Statement(
     name="T6",
     title="diagnostics from rollouts",
     experiments=(EXPERIMENT, Pathologies()),
-    control="standard errors are those of all rollouts, and alarms are raised by point estimates",
+    control="half of every interaction; ratios are never negative; standard errors of all rollouts; alarms raised by "
+    "point estimates; moves too small for so few rollouts",
     controls=(CONTROL,),
     examples=examples,
     share=0.2,

@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import numpy as np
 
 import hqre_jax as hq
 from hqre_jax.stability import LEAST_RATIO
-from proofs_check.comparison import Comparison, Sides
+from proofs_check.comparison import Comparison, Sides, select
 from proofs_check.experiment import Claims, Drawing, Experiment, Pooled
 from proofs_check.games.certified import BAYESIAN, COORDINATION, NEAR_ZERO_SUM, certified, posed
 from proofs_check.games.conventions import COORDINATION as CONVENTIONS
 from proofs_check.games.conventions import PAIRED
 from proofs_check.statement import Example
-from proofs_check.t6_diagnostics.claims import COVERAGE, FALSE, MISSED, directional, exact, rate
+from proofs_check.t6_diagnostics.claims import COVERAGE, FALSE, MISSED, RATIO, directional, exact, rate
 from proofs_check.t6_diagnostics.rollouts import Seen, Trial, experiment
 from proofs_check.t6_diagnostics.trials import BOUNDARY, boundary, large_steps, random_policies, swings_and_drifts
 
@@ -24,6 +25,8 @@ _TRIALS, _PLAYS = (4096, 2048), (500, 1500)
 # Rates are those of all games together: small ones need many experiments to be told from chance.
 _MONOTONE = "all of these games"
 _PATHOLOGIES = "conventions: swings, drifts, large steps"
+# Part of the temperatures at which the control's play diverges.
+_COOLER = 0.8
 FAMILIES = (COORDINATION, NEAR_ZERO_SUM, BAYESIAN, BOUNDARY)
 
 
@@ -101,21 +104,40 @@ class Pathologies:
         return [Comparison.of(MISSED, _PATHOLOGIES, _joined(0.0, 0.0, 0.01)(missed), None)], Counter()
 
 
-def _understated(pairs: Pairs, sample: Rollouts) -> Claims:
+def _halved(pairs: Pairs) -> dict[str, Sides]:
+    """(a) as if half of every interaction were all of it, and as if no ratio were negative.
+
+    At a common temperature, as on the boundary, half of C leaves ``(κ + τ)/2``, and half of Λ leaves L/2.
+    """
+    known, tau = pairs.known, np.asarray(pairs.problem.tau)[:, 0, 0]
+    half = known._replace(margin=0.5 * (known.margin + tau), lipschitz=0.5 * known.lipschitz)
+    claims = directional(half, exact(pairs.trials))
+    return claims | {RATIO: claims[RATIO]._replace(bound=np.zeros(len(tau)))}
+
+
+def _missed(pairs: Pairs, sample: Rollouts) -> Sides:
+    """(c) for moves too small for so few rollouts, in the direction in which play at four fifths of τ diverges."""
+    chosen = select(pairs.trials, np.arange(len(pairs.known.margin)) % 2 == 0)
+    cooler = eqx.tree_at(lambda problem: problem.tau, chosen.problem, _COOLER * chosen.problem.tau)
+    repeated = jax.tree.map(lambda x: np.repeat(x, sample.repetitions, axis=0), chosen._replace(problem=cooler))
+    seen = experiment(repeated, _PLAYS[0], jax.random.fold_in(sample.key, 1))
+    return rate(~seen.alarm.reshape(-1, sample.repetitions), 0.0, 0.0, 0.01)
+
+
+def _judged_wrongly(pairs: Pairs, sample: Rollouts) -> Claims:
     """Standard errors as if every rollout had tried every action, and alarms (game by game) from point estimates."""
-    if pairs.family not in (COORDINATION.name, BOUNDARY.name):
-        return {}
     # In a hundred experiments half of which raise an alarm, chance is no excuse for any single game.
     sample = sample._replace(repetitions=max(sample.repetitions, 100))
     missed, seen = _repeated(pairs, sample, understate=True)
-    return {
+    claims = {
         COVERAGE: Pooled(missed, _joined(0.05, 0.0, 0.07)),
         FALSE: rate(seen.pointwise.reshape(-1, sample.repetitions), 0.005, 0.0, 0.01),
     }
+    return claims if pairs.family == COORDINATION.name else claims | _halved(pairs) | {MISSED: _missed(pairs, sample)}
 
 
 EXPERIMENT = Experiment(FAMILIES, sides, _draw_sample, draw=_draw)
-CONTROL = Experiment(FAMILIES, _understated, _draw_sample, draw=_draw)
+CONTROL = Experiment((COORDINATION, BOUNDARY), _judged_wrongly, _draw_sample, draw=_draw)
 
 
 def examples() -> tuple[Example, ...]:
