@@ -81,12 +81,16 @@ class Statement:
         title: A few words.
         experiments: Random games that satisfy the hypothesis: a violation refutes the statement.
         control: What the negative control changes.
-        controls: The same measurements with the hypothesis dropped: violations are wanted.
+        controls: The same measurements with a hypothesis dropped or a constant wrong: violations are wanted, of every
+            claim in one of them at least.
         examples: Games in which the constant is attained, or nearly.
         target: The claim that an adversary attacks by gradient ascent. None where there is none.
         figures: Pictures.
         share: Part of the ledger's games that this statement draws: less where one game means thousands of plays.
         control_share: What part of a piece of the check the control draws.
+        control_least: How many games it draws at least, lest chance spare a claim; programs run on as many anyway.
+        borrowed: Whether the claims are those of other statements, each of which has a control of its own: then only
+            the claims that the controls here are about have to fail in them.
         seconds: About what its work takes on one core, compiling included; the longest begins first.
         group: Tasks of one group share compiled programs; the statement's own by default.
         text: Statement and proof, in Markdown; read from the folder.
@@ -102,6 +106,8 @@ class Statement:
     figures: tuple[Figure, ...] = ()
     share: float = 1.0
     control_share: float = 1 / 4
+    control_least: int = 50
+    borrowed: bool = False
     seconds: float = 20.0
     group: str = ""
     text: str = ""

@@ -123,7 +123,7 @@ def _tasks_of(statement: Statement, games: int) -> Iterator[Task]:
 
     for chunk in range(chunks):
         yield task("check", str(chunk), piece)
-    yield task("control", "0", math.ceil(piece * statement.control_share))
+    yield task("control", "0", max(math.ceil(piece * statement.control_share), statement.control_least))
     yield task("sharpness", "0", 0)
     for part in range(_ATTACKS if statement.target is not None else 0):
         yield task("adversary", str(part), -(-piece // _GAMES_PER_RUN))

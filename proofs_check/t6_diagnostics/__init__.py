@@ -13,5 +13,6 @@ STATEMENT = Statement(
     examples=examples,
     share=0.2,
     control_share=1 / 10,
+    control_least=8,
     seconds=40.0,
 )

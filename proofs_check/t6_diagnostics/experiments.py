@@ -121,7 +121,7 @@ def _missed(pairs: Pairs, sample: Rollouts) -> Sides:
     cooler = eqx.tree_at(lambda problem: problem.tau, chosen.problem, _COOLER * chosen.problem.tau)
     repeated = jax.tree.map(lambda x: np.repeat(x, sample.repetitions, axis=0), chosen._replace(problem=cooler))
     seen = experiment(repeated, _PLAYS[0], jax.random.fold_in(sample.key, 1))
-    return rate(~seen.alarm.reshape(-1, sample.repetitions), 0.0, 0.0, 0.01)
+    return rate(~seen.alarm.reshape(-1, sample.repetitions), 0.0, 0.0, 0.01)._replace(problem=cooler)
 
 
 def _judged_wrongly(pairs: Pairs, sample: Rollouts) -> Claims:

@@ -9,7 +9,8 @@ STATEMENT = Statement(
     name="T7",
     title="pathologies",
     experiments=(EXPERIMENT,),
-    control="HQRE play at a positive margin is judged as if it were best response",
+    control="HQRE play and large steps are judged as best response, agents without mistakes as if they erred, "
+    "best response as HQRE play",
     controls=(CONTROL,),
     examples=examples,
     target=TARGET,

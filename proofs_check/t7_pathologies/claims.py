@@ -37,8 +37,21 @@ def oscillation(games: ConventionGames, losses: Losses, rounds: int) -> Sides:
     return between(closed, measured, closed, slack)
 
 
-def large_steps(size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.ndarray) -> Sides:
-    """(b) for two-action c·I, padded to five actions so that (d)'s program serves; ``x₀ = part·x̂``."""
+def large_steps(
+    size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.ndarray, outright: bool = False
+) -> Sides:
+    """(b) for two-action c·I, padded to five actions so that (d)'s program serves; ``x₀ = part·x̂``.
+
+    Args:
+        size: c.
+        tau: τ.
+        eta: η.
+        part: x₀ as a part of x̂.
+        outright: Take the slope of best responses, at which p̂ would be 1: a negative control.
+
+    Returns:
+        Both sides, of all rounds and of the later half of them.
+    """
     num, limit = len(size), alternation(eta, tau, size)
     first = part * limit
     payoffs = size[:, None, None, None] * np.broadcast_to(np.eye(NUM_ACTIONS), (num, 2, NUM_ACTIONS, NUM_ACTIONS))
@@ -54,7 +67,7 @@ def large_steps(size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.nda
     chord = (limit - (eta * size * np.tanh(first / 2) - first) / (1 + eta * tau)) / (limit - first)
     rate = np.maximum(chord, 1 / (1 + eta * tau))
     since = np.array([0, MIRROR_ROUNDS // 2])
-    top = 1 / (1 + np.exp(-limit))
+    top = np.ones(num) if outright else 1 / (1 + np.exp(-limit))
     slope = (size * top * (2 * top - 1))[:, None] * (MIRROR_ROUNDS - since)
     transient = (0.75 * size * (limit - first) / (1 - rate))[:, None] * rate[:, None] ** since
     measured = gaps[:, ::-1].cumsum(axis=1)[:, ::-1][:, since]
@@ -96,8 +109,13 @@ class Drift(NamedTuple):
 def noisy_play(games: ConventionGames, noise: Noise) -> Drift:
     """One run of each game."""
     losses = noisy_losses(games.problem, games.starts(), noise.mistakes, noise.inertia, noise.keys)
+    return Drift(losses, chain_of(games, noise))
+
+
+def chain_of(games: ConventionGames, noise: Noise) -> Chain:
+    """What (c) expects of the games' noisy runs."""
     num_actions = np.asarray(games.problem.game.action_mask)[:, 0, 0].sum(-1)
-    return Drift(losses, miscoordination(num_actions, noise.mistakes, noise.inertia, NOISY_ROUNDS))
+    return miscoordination(num_actions, noise.mistakes, noise.inertia, NOISY_ROUNDS)
 
 
 def drift(games: ConventionGames, played: Drift, alarm: float) -> Sides:

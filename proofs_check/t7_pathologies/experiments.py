@@ -29,18 +29,23 @@ from proofs_check.t7_pathologies.claims import (
     OSCILLATION,
     RATE,
     Noise,
+    chain_of,
     drift,
     large_steps,
     noisy_play,
     oscillation,
     rate,
 )
-from proofs_check.t7_pathologies.selection import SELECTION, selection
+from proofs_check.t7_pathologies.selection import SELECTION, selection, unselected
 
 # Weight of the uniform policy in interior starts.
 _TREMBLE = 0.01
 # Probability that chance alone raises an alarm in one run of the statement.
 _FALSE_ALARM = 1e-9
+# Of whom (b) speaks, beside coordination games.
+_TWO_ACTIONS = "coordination c·I, 2 actions"
+# Of the control: how often agents stay, and how many rounds of best responses are judged by (d).
+_STAY, _MANY_ROUNDS = 0.5, 1_000_000
 
 
 class Sample(NamedTuple):
@@ -89,7 +94,7 @@ def sides(games: ConventionGames, sample: Sample) -> Claims:
         SELECTION: selection(games.cases, games.starts(_TREMBLE)),
     }
     if sample.steps is not None:
-        claims[LARGE_STEPS] = Pooled(large_steps(*sample.steps), _one_after_the_other, "coordination c·I, 2 actions")
+        claims[LARGE_STEPS] = Pooled(large_steps(*sample.steps), _one_after_the_other, _TWO_ACTIONS)
     if sample.noise is not None:
         noisy = noisy_play(games, sample.noise)
         claims[DRIFT] = drift(games, noisy, sample.alarm)
@@ -101,16 +106,35 @@ def _one_after_the_other(parts: list[Sides]) -> Sides:
     return Sides(*(np.concatenate(part) for part in zip(*(sides[:3] for sides in parts), strict=True)))
 
 
-def _as_if_best_response(games: ConventionGames, sample: None) -> Claims:
-    """Mirror play at a positive margin, judged by (a) as if it were best response: nothing of the kind is lost."""
-    del sample
+def _judged_wrongly(games: ConventionGames, sample: Sample) -> Claims:
+    """Play of one kind, judged as if it were of another.
+
+    HQRE play at a positive margin as best response: nothing of the kind is lost. Large steps as best responses.
+    Agents without mistakes, each of whom stays every second time, as if they erred. Best responses, which lose the
+    same in every second round, as HQRE play.
+    """
     keys = split_keys(jax.random.key(0), len(games.problem.tau))
-    losses, _ = mirror_losses(games.problem, games.starts(_TREMBLE), games.cases.known.max_step, keys)
-    return {OSCILLATION: oscillation(games, losses, MIRROR_ROUNDS)}
+    settled, _ = mirror_losses(games.problem, games.starts(_TREMBLE), games.cases.known.max_step, keys)
+    restless = best_response_losses(games.problem, games.starts(), sample.keys)
+    lost = restless.regularised.mean(axis=1)
+    claims: dict[str, Sides | Pooled] = {
+        OSCILLATION: oscillation(games, settled, MIRROR_ROUNDS),
+        SELECTION: unselected(games.cases, games.starts(_TREMBLE), lost, _MANY_ROUNDS),
+    }
+    if sample.steps is not None:
+        steps = large_steps(*sample.steps, outright=True)
+        claims[LARGE_STEPS] = Pooled(steps, _one_after_the_other, _TWO_ACTIONS)
+    if sample.noise is not None:
+        told = sample.noise._replace(inertia=np.full_like(sample.noise.inertia, _STAY))
+        played = noisy_play(games, told._replace(mistakes=0 * told.mistakes))
+        wrong = played._replace(chain=chain_of(games, told))
+        claims[DRIFT] = drift(games, wrong, sample.alarm)
+        claims[RATE] = Pooled(wrong, partial(rate, alarm=_FALSE_ALARM / (2 * len(PAIRED))))
+    return claims
 
 
 EXPERIMENT = Experiment(TWO_SIDED, sides, draw_sample, draw=draw_opposed)
-CONTROL = Experiment(TWO_SIDED, _as_if_best_response, lambda games, drawing: None, draw=draw_opposed)
+CONTROL = Experiment(TWO_SIDED, _judged_wrongly, draw_sample, draw=draw_opposed)
 
 
 def examples() -> tuple[Example, ...]:

@@ -72,6 +72,27 @@ def majorant(known: Bounds, eta: Any, spread: Any, distance: Any, low: Any, high
     return squares, sum(c / (1 - q) * q**since for c, q in ((fast, s), (slow, r)))
 
 
+def unselected(cases: Certified, starts: Policy, lost: np.ndarray, rounds: int) -> Sides:
+    """(d) for play that loses as much in every round for ever, as best responses do: a negative control.
+
+    Args:
+        cases: The games.
+        starts: π⁰, interior, which the bound is told.
+        lost: Regularised gaps of a round in the mean, axes (game, player).
+        rounds: How many rounds are played.
+
+    Returns:
+        Both sides, from round 0 and from the middle of the run on.
+    """
+    known, eta = cases.known, cases.known.max_step
+    spread, distance, low, high, *_ = _constants(cases, starts)
+    since = np.array([0, rounds // 2])
+    column = known._replace(margin=known.margin[:, None], lipschitz=known.lipschitz[:, None])
+    bound, _ = majorant(column, *(x[:, None] for x in (eta, spread, distance, low, high)), since)
+    observed = np.sum(lost * known.weights[..., 0], axis=1)[:, None] * (rounds - since)
+    return Sides(observed, bound, 64 * accuracy.EPS * (observed + np.abs(bound)))
+
+
 def selection(cases: Certified, starts: Policy) -> Sides:
     """(d), from round 0 and from the middle of the run on, with the largest step of T2.
 

@@ -10,5 +10,6 @@ STATEMENT = Statement(
     control="the adversary attacks twice the margin",
     controls=(Attacks(doubled=True),),
     examples=examples,
+    borrowed=True,
     group="adversary",
 )
