@@ -37,9 +37,7 @@ def oscillation(games: ConventionGames, losses: Losses, rounds: int) -> Sides:
     return between(closed, measured, closed, slack)
 
 
-def large_steps(
-    size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.ndarray, outright: bool = False
-) -> Sides:
+def large_steps(size: np.ndarray, tau: np.ndarray, eta: np.ndarray, part: np.ndarray, outright: bool = False) -> Sides:
     """(b) for two-action c·I, padded to five actions so that (d)'s program serves; ``x₀ = part·x̂``.
 
     Args:

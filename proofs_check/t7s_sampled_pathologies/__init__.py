@@ -7,7 +7,8 @@ STATEMENT = Statement(
     name="T7s",
     title="pathologies on sampled payoffs",
     experiments=(EXPERIMENT,),
-    control="too few samples are judged as if they were many; agents who look every second time, as if always",
+    control="too few samples are judged as if they were many; agents who look every second time, as if always; best "
+    "responses, as if they were HQRE play",
     controls=(CONTROL,),
     examples=examples,
     share=0.1,

@@ -206,3 +206,25 @@ def selection(games: ConventionGames, seen: Observed, keys: Any) -> tuple[Sides,
     starts = games.starts(_TREMBLE)
     totals, bound, slack = _selected(games.cases, starts, seen.error, keys)
     return Sides(betting_lower_bound(totals, _ALARM), bound, slack), totals.mean(axis=-1)
+
+
+def unselected(games: ConventionGames, told: Sides, rounds: int) -> Sides:
+    """(d) for agents who see enough to alternate for ever (a): a negative control.
+
+    Of G only ``(K−1)/(K+k0)`` depends on K, and G grows no faster: what it is for few rounds bounds it for many.
+
+    Args:
+        games: The games.
+        told: (d) of HQRE play in `NUM_ROUNDS` rounds.
+        rounds: How many rounds are played, an even number.
+
+    Returns:
+        Both sides, of every player.
+    """
+    known, few = games.cases.known, NUM_ROUNDS
+    k0 = np.maximum(1.0, 4 * (known.lipschitz / known.margin) ** 2)
+    more = (rounds - 1) / (rounds + k0) / ((few - 1) / (few + k0))
+    longer = (1 / k0 + np.log1p((rounds - 1) / k0)) / (1 / k0 + np.log1p((few - 1) / k0))
+    observed = alternating_losses(games, rounds)[..., 2]
+    bound = told.bound * (more * longer)[:, None]
+    return Sides(observed, bound, 64 * accuracy.EPS * (observed + bound))

@@ -39,11 +39,12 @@ from proofs_check.t7s_sampled_pathologies.claims import (
     oscillation,
     pooled,
     selection,
+    unselected,
 )
 from proofs_check.t7s_sampled_pathologies.responses import sampled_responses
 
-# Agents of the control who play their last action again this often.
-_STAY = 0.5
+# Of the control: how often agents play their last action again, and how many rounds of alternation are judged by (d).
+_STAY, _MANY_ROUNDS = 0.5, 10**9
 
 
 class Sample(NamedTuple):
@@ -63,10 +64,13 @@ def draw_sample(games: ConventionGames, drawing: Drawing) -> Sample:
     return Sample(many, selected, few_samples(seen, rng), FALSE_ALARM / (2 * drawing.total))
 
 
-def _draw_inattentive(games: ConventionGames, drawing: Drawing) -> Sample:
+def _draw_wrongly(games: ConventionGames, drawing: Drawing) -> Sample:
     rng, seen = drawing.rng, observed(games, drawing.rng)
     too_few = oscillation(games, seen, rng, seen.error)
-    return Sample(too_few, None, few_samples(seen, rng, _STAY), FALSE_ALARM / (2 * drawing.num))
+    inattentive = few_samples(seen, rng, _STAY)
+    # One family's play of HQRE, which takes longest, is enough.
+    selected = selection(games, seen, drawing.keys())[0] if games.family is COORDINATION else None
+    return Sample(too_few, selected, inattentive, FALSE_ALARM / (2 * drawing.num))
 
 
 def sides(games: ConventionGames, sample: Sample) -> Claims:
@@ -83,19 +87,26 @@ def sides(games: ConventionGames, sample: Sample) -> Claims:
     return claims
 
 
-def _as_if_attentive(games: ConventionGames, sample: Sample) -> Claims:
-    """Too few samples, judged by (a); and agents who look every second time only, judged by (b) and (c)."""
+def _judged_wrongly(games: ConventionGames, sample: Sample) -> Claims:
+    """Play of one kind, judged as if it were of another.
+
+    Too few samples by (a); agents who look every second time only by (b) and (c); best responses to many samples, which
+    alternate for ever, by (d).
+    """
     claims: dict[str, Sides | Pooled] = {
         OSCILLATION: sample.oscillation,
         DRIFT: drift(sample.drift, sample.alarm),
+        POOLED: Pooled(sample.drift, partial(pooled, claim=POOLED, alarm=FALSE_ALARM)),
     }
     if games.family is COORDINATION:
         claims[SLOPE] = Pooled(sample.drift, partial(pooled, claim=SLOPE, alarm=FALSE_ALARM))
+    if sample.selection is not None:
+        claims[SELECTION] = unselected(games, sample.selection, _MANY_ROUNDS)
     return claims
 
 
 EXPERIMENT = Experiment(PAIRED, sides, draw_sample, draw=draw_opposed)
-CONTROL = Experiment(PAIRED, _as_if_attentive, _draw_inattentive, draw=draw_opposed)
+CONTROL = Experiment(PAIRED, _judged_wrongly, _draw_wrongly, draw=draw_opposed)
 
 
 def examples() -> tuple[Example, ...]:

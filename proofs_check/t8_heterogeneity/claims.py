@@ -84,18 +84,20 @@ def _equal(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.concatenate([first, second], axis=-1), np.concatenate([second, first], axis=-1)
 
 
-def margins(known: Interactions) -> tuple[np.ndarray, Sides]:
+def margins(known: Interactions, told: Interactions | None = None) -> tuple[np.ndarray, Sides]:
     """(a): ``λ_min(diag τ − ½S) = κ`` at the least temperatures and at the common one.
 
     Args:
         known: S, costs and κ.
+        told: What the temperatures are made from, if not from this: a negative control.
 
     Returns:
         The temperatures, axes (game, kind, player), least ones for either cost and common ones; and both sides.
     """
-    common = known.common()[:, None, None]
+    told = known if told is None else told
+    common = told.common()[:, None, None]
     # Who meets nobody may have any temperature from κ on: the common one, lest it decide the margin.
-    tau = np.where(known.costs > 0, known.least(), common)
+    tau = np.where(known.costs > 0, told.least(), common)
     tau = np.concatenate([tau, common * np.ones_like(tau[:, :1])], axis=1)
     matrices = np.eye(NUM_PLAYERS) * tau[:, :, None] - 0.5 * known.matrix[:, None]
     exact = np.linalg.eigvalsh(matrices)[..., 0]
@@ -118,9 +120,19 @@ def certified_margin(known: Interactions, tau: np.ndarray, found: np.ndarray, ev
     return Sides(known.margin[:, None], found[:, None], down[:, None], even)
 
 
-def costs(known: Interactions, noise: np.ndarray) -> dict[str, Sides]:
-    """(b), (c): what temperatures cost; others are of v that differ from √c by noise (game, other, cost, player)."""
-    least, common, y = known.cost(known.least()), known.common()[:, None], np.sqrt(known.costs)
+def costs(known: Interactions, noise: np.ndarray, cheapest: np.ndarray | None = None) -> dict[str, Sides]:
+    """(b), (c): what temperatures cost.
+
+    Args:
+        known: S, costs and κ.
+        noise: By which factors other v differ from √c, axes (game, other, cost, player).
+        cheapest: The v that is taken for the best, if not √c: a negative control.
+
+    Returns:
+        Both sides.
+    """
+    least = known.cost(known.least() if cheapest is None else known.scaled(cheapest))
+    common, y = known.common()[:, None], np.sqrt(known.costs)
     total = known.costs.sum(axis=-1)
     slack = (known.rounding[:, None] * (1 + total) + 0 * least) * 2
     v = np.where(known.costs > 0, y, 1.0)[:, None] * noise
@@ -134,10 +146,19 @@ def costs(known: Interactions, noise: np.ndarray) -> dict[str, Sides]:
     }
 
 
-def closed_forms(known: Interactions, star: bool) -> Sides:
-    """(d) for stars, or for regular graphs, at unit costs."""
+def closed_forms(known: Interactions, star: bool, missing: int = 0) -> Sides:
+    """(d) for stars, or for regular graphs, at unit costs.
+
+    Args:
+        known: S, costs and κ.
+        star: Whether these are stars.
+        missing: How many players of a star are not counted: a negative control.
+
+    Returns:
+        Both sides, one equality after the other.
+    """
     least, common = known.cost(known.least())[:, :1], (known.common()[:, None] * known.costs.sum(axis=-1))[:, :1]
-    players, stake = known.costs[:, 0].sum(axis=-1)[:, None], known.matrix.max(axis=(1, 2))[:, None]
+    players, stake = known.costs[:, 0].sum(axis=-1)[:, None] - missing, known.matrix.max(axis=(1, 2))[:, None]
     kappa = known.margin[:, None]
     slack = 4 * (known.rounding[:, None] * (1 + players))
     if star:

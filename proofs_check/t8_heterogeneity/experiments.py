@@ -2,7 +2,9 @@
 
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import numpy as np
+from scipy.special import logsumexp
 
 import hqre_jax as hq
 from proofs_check.comparison import Sides
@@ -14,6 +16,7 @@ from proofs_check.t8_heterogeneity.claims import (
     CERTIFIED,
     CLOSED,
     GAIN,
+    LEAST,
     MARGIN,
     Interactions,
     bias,
@@ -23,10 +26,12 @@ from proofs_check.t8_heterogeneity.claims import (
     interactions,
     margins,
 )
-from proofs_check.t8_heterogeneity.graphs import FAMILIES, NUM_PLAYERS, REGULAR, STARS
+from proofs_check.t8_heterogeneity.graphs import FAMILIES, HUBS, NUM_PLAYERS, REGULAR, STARS
 
 # Other temperatures to compare with: some far from the least ones, some next to them.
 _SPREADS = (1.0, 0.3, 0.03)
+# Of the control: κ, and the size of the logits of a reference far from uniform.
+_LITTLE, _FAR = 1e-3, 6.0
 
 
 class GraphGames(NamedTuple):
@@ -93,24 +98,65 @@ def sides(games: GraphGames, noise: np.ndarray) -> dict[str, Sides]:
     return claims | ({CLOSED: closed_forms(known, games.family is STARS)} if games.family in (STARS, REGULAR) else {})
 
 
-def _draw_regular(drawing: Drawing) -> GraphGames:
-    num = drawing.num
-    arrays = drawing.family.draw(drawing.rng, num)
-    known = interactions(arrays, np.full(num, 1e-3), np.ones((num, NUM_PLAYERS)))
-    return GraphGames(drawing.family, None, known, np.ones(num, bool), None)
+# Names of the negative controls.
+HALVED, COUNTED, UNWEIGHTED = "half of S", "n for n + 1", "v = 1"
+FORGOTTEN, CHEAPER = "reference forgotten", "one per cent cheaper"
 
 
-def _cheaper(games: GraphGames, sample: None) -> dict[str, Sides]:
-    """Regular graphs, judged as if their least heterogeneous temperatures were one per cent cheaper."""
-    del sample
-    known = games.known
-    least, common = known.cost(known.least()), known.common()[:, None] * known.costs.sum(axis=-1)
-    slack = known.rounding[:, None] * (1 + known.costs.sum(axis=-1)) * 2
-    return {GAIN: Sides(1.01 * least, common, slack)}
+class _Mistaken(NamedTuple):
+    """What is drawn besides the games of a control, and the mistake that is made."""
+
+    noise: np.ndarray
+    mistake: str
+
+
+def _draw_mistaken(drawing: Drawing) -> GraphGames:
+    """At w = 1; the temperatures are those of half of S."""
+    arrays = drawing.family.draw(drawing.rng, drawing.num)
+    known = interactions(arrays, np.full(drawing.num, _LITTLE), np.ones((drawing.num, NUM_PLAYERS)))
+    tau, both = margins(known, known._replace(matrix=0.5 * known.matrix))
+    return GraphGames(drawing.family, _pose(*arrays, tau[:, 0]), known, np.ones(drawing.num, bool), both)
+
+
+def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[str, tuple[GraphGames, _Mistaken]]:
+    """The mistakes that can be made of each family.
+
+    Temperatures made from half of S; a star's hub that is not counted; v = 1 taken for the best where costs are log A,
+    too; regular graphs as if heterogeneity gained one per cent; ``Σ τ log A``, the uniform reference's bound on what is
+    lost, at a reference far from it.
+    """
+    mistakes = {STARS.name: (HALVED, COUNTED), HUBS.name: (HALVED, UNWEIGHTED), REGULAR.name: (CHEAPER,)}
+    variants = {mistake: (games, _Mistaken(noise, mistake)) for mistake in mistakes[drawing.family.name]}
+    if drawing.family is HUBS:
+        problem = games.problem
+        assert problem is not None
+        logits = np.where(problem.mask, _FAR * drawing.rng.standard_normal(problem.mask.shape), -np.inf)
+        far = np.where(problem.mask, logits - logsumexp(logits, axis=-1, keepdims=True), 0.0)
+        skewed = eqx.tree_at(lambda problem: problem.log_reference, problem, far)
+        variants[FORGOTTEN] = games._replace(problem=skewed), _Mistaken(noise, FORGOTTEN)
+    return variants
+
+
+def _judged_wrongly(games: GraphGames, drawn: _Mistaken) -> dict[str, Sides]:
+    """The claims about which a mistake is made."""
+    known, (noise, mistake) = games.known, drawn
+    if mistake == CHEAPER:
+        gain = costs(known, noise)[GAIN]
+        return {GAIN: gain._replace(observed=1.01 * gain.observed)}
+    if mistake == COUNTED:
+        return {CLOSED: closed_forms(known, star=True, missing=1)}
+    if mistake == UNWEIGHTED:
+        return {LEAST: costs(known, noise, np.ones_like(known.costs))[LEAST]}
+    assert games.problem is not None
+    assert games.margins is not None
+    if mistake == FORGOTTEN:
+        return {BIAS: bias(games.problem)}
+    found, tau = known_bounds(games.problem).margin, games.problem.tau[..., 0]
+    return {MARGIN: games.margins, CERTIFIED: certified_margin(known, tau, found, games.even)}
 
 
 EXPERIMENT = Experiment(FAMILIES, sides, _draw_noise, draw=_draw)
-CONTROL = Experiment((REGULAR,), _cheaper, lambda games, drawing: None, draw=_draw_regular)
+CONTROL = Experiment((STARS, HUBS, REGULAR), _judged_wrongly, _draw_noise, draw=_draw_mistaken, variants=_variants)
 
 
 def examples() -> tuple[Example, ...]:

@@ -87,10 +87,11 @@ def _family(name: str, payoffs: Any, graph: Any) -> Family:
 
 
 STARS = _family("star, equal stakes", _equal, _star)
+HUBS = _family("hubs and spokes", _general, _hubs)
 REGULAR = _family("regular graph, equal stakes", _equal, _regular)
 FAMILIES = (
     STARS,
-    _family("hubs and spokes", _general, _hubs),
+    HUBS,
     _family("planner, solvers, critic", _general, _planner),
     _family("random graph", _general, _random),
     REGULAR,
