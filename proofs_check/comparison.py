@@ -119,6 +119,11 @@ class Comparison:
         return np.where(np.isneginf(best), np.nan, best)
 
     @property
+    def measured(self) -> np.ndarray:
+        """Whether anything usable was measured in a game."""
+        return _any(self._used)
+
+    @property
     def judged(self) -> "Judged":
         """What remains when the measurements are forgotten."""
         return Judged(self.claim, self.family, self.ratios, self.violated)

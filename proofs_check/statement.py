@@ -86,6 +86,7 @@ class Statement:
         examples: Games in which the constant is attained, or nearly.
         target: The claim that an adversary attacks by gradient ascent. None where there is none.
         figures: Pictures.
+        one_move: Whether it is about games in which everybody moves once, at the same time, and about no others.
         share: Part of the ledger's games that this statement draws: less where one game means thousands of plays.
         control_share: What part of a piece of the check the control draws.
         control_least: How many games it draws at least, lest chance spare a claim; programs run on as many anyway.
@@ -104,6 +105,7 @@ class Statement:
     examples: Callable[[], tuple[Example, ...]]
     target: Target | None = None
     figures: tuple[Figure, ...] = ()
+    one_move: bool = False
     share: float = 1.0
     control_share: float = 1 / 4
     control_least: int = 50

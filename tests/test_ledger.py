@@ -120,20 +120,20 @@ def test_report_holds_table_proof_and_command(finished):
     assert "<img src" not in (out / "report.html").read_text(encoding="utf-8"), "one page that needs nothing else"
 
 
-def units(out):
-    return {file.name: file.stat().st_mtime_ns for file in (out / "units").glob("*.npz")}
+def finished_tasks(out):
+    return {file.name: file.stat().st_mtime_ns for file in (out / "tasks").glob("*.npz")}
 
 
 def begin(out):
     """The program in a process of its own, once it has done something more than before."""
-    before = len(units(out))
+    before = len(finished_tasks(out))
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 120
-    while len(units(out)) == before and process.poll() is None and time.monotonic() < deadline:
+    while len(finished_tasks(out)) == before and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert len(units(out)) > before, process.communicate(timeout=5)
+    assert len(finished_tasks(out)) > before, process.communicate(timeout=5)
     return process
 
 
@@ -164,16 +164,16 @@ def test_interrupted_ledger_goes_on_to_the_same_bits(finished, tmp_path, small):
     workers += children(process.pid)
     process.kill()
     process.communicate(timeout=30)
-    before = units(out)
+    before = finished_tasks(out)
     deadline = time.monotonic() + 20
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, workers)), "workers outlive the program"
     assert main([*ASKED, "--out", str(out)]) == 1
-    after = units(out)
-    assert {name: after[name] for name in before} == before, "a finished unit was done again"
+    after = finished_tasks(out)
+    assert {name: after[name] for name in before} == before, "a finished task was done again"
     assert (out / "ledger.json").read_bytes() == (whole / "ledger.json").read_bytes()
-    assert json.loads((out / "times.json").read_text())["resumed_units"] == len(before)
+    assert json.loads((out / "times.json").read_text())["resumed_tasks"] == len(before)
 
 
 def test_folder_of_another_ledger_is_refused(finished, small, capsys):
@@ -192,21 +192,23 @@ def test_finished_work_of_nobody_knows_what_is_refused(manifest, tmp_path, small
     (tmp_path / "manifest.json").unlink()
     if manifest:
         (tmp_path / "manifest.json").write_text(manifest)
-    before = units(tmp_path)
+    before = finished_tasks(tmp_path)
     capsys.readouterr()
     assert main([*words, "--seed", "7"]) == 2
     printed, err = capsys.readouterr()
     assert (printed, err.count("\n")) == ("", 1)
     assert "missing or cannot be read" in err
-    assert units(tmp_path) == before
+    assert finished_tasks(tmp_path) == before
     assert main([*words, "--fresh"]) == 0
 
 
 def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
     assert main(["verify", "--theorem", "vague", "--games", "15", "--out", str(tmp_path)]) == 1
     printed, err = capsys.readouterr()
-    assert "NOT CAUGHT" in printed
-    assert "control was not caught" in err
+    assert "NOT CAUGHT: 0 of 1 claim" in printed
+    assert "hqre: vague: no negative control makes D⁺ ≤ D/(1+ηκ) fail" in err
+    entry = json.loads((tmp_path / "ledger.json").read_text())["statements"]["vague"]["control"]
+    assert (entry["caught"], entry["not_caught"]) == (False, ["D⁺ ≤ D/(1+ηκ)"])
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_own_game_that_goes_on_is_measured_where_it_contracts(capsys):
     assert main(["verify", "--game", "big_match", "--tau", "100", "--format", "json"]) == 0
     statements = json.loads(capsys.readouterr().out)["statements"]
     assert {name for name, said in statements.items() if said["applies"]} == {"T1", "T4"}
-    assert "is not about games that go on" in statements["T3"]["reason"]
+    assert {statements[name]["reason"] for name in ("T2", "T3", "T5")} == {"is about games of one simultaneous move"}
 
 
 def test_own_game_is_measured(tmp_path, small, capsys):

@@ -34,7 +34,7 @@ def verify(arguments: Namespace) -> int:
     """Run the command; results to stdout, the rest to stderr.
 
     Returns:
-        0, or 1 where a claim was broken or a negative control was not caught.
+        0, or 1 where a claim was broken or fails in no negative control.
 
     Raises:
         InputError: On bad options, or a folder that holds another ledger.
@@ -76,10 +76,9 @@ def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: 
     folder = Path(arguments.out or OUT)
     words = ["hqre", "verify", *(f"--theorem={name}" for name in arguments.theorem or ())]
     words += [f"--games={games}", f"--seed={seed}"]
-    command = shlex.join(words)
-    goes_on_with(shlex.join([*words, f"--out={folder}"]))
+    command = shlex.join(words if folder == Path(OUT) else [*words, f"--out={folder}"])
     try:
-        with _progress() as watch:
+        with _progress(shlex.join([*words, f"--out={folder}"])) as watch:
             ledger = run_ledger(
                 list(statements),
                 folder,
@@ -98,8 +97,9 @@ def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: 
         sys.stdout.write(json.dumps(ledger.document(), allow_nan=False) + "\n")
     else:
         about = {
-            "hypotheses": "every game satisfies that of its statement; a negative control drops it and must fail",
-            "time": f"{ledger.seconds:.0f} s" + (f", {ledger.resumed} tasks done before" if ledger.resumed else ""),
+            "hypotheses": "every game satisfies that of its statement; negative controls drop one or take a wrong "
+            "constant, and every claim must fail in one",
+            "time": f"{ledger.seconds:.0f} s" + (f", {_tasks(ledger.resumed)} done before" if ledger.resumed else ""),
             "made by": command,
             "report": f"{written.html}, {written.report}; numbers: {written.json}",
         }
@@ -109,15 +109,23 @@ def _ledger(arguments: Namespace, statements: dict[str, Any], games: int, seed: 
         if entry.violations:
             print(f"hqre: {entry.statement.name}: {entry.violations} games break a claim", file=sys.stderr)
         if not entry.caught:
-            print(f"hqre: {entry.statement.name}: the negative control was not caught", file=sys.stderr)
+            claims = "; ".join(entry.uncaught)
+            print(f"hqre: {entry.statement.name}: no negative control makes {claims} fail", file=sys.stderr)
     for line in written.solving:
         print(f"hqre: a small one: {line}", file=sys.stderr)
     return 0 if ledger.holds else 1
 
 
+def _tasks(num: int) -> str:
+    return "1 task" if num == 1 else f"{num} tasks"
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], None]]]:
-    """A bar with rate and remaining time on a terminal; elsewhere a line now and then, and per finished statement."""
+def _progress(going_on: str) -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], None]]]:
+    """A bar with rate and remaining time on a terminal; elsewhere a line now and then, and per finished statement.
+
+    Once a task is finished an interruption names ``going_on``, the command that goes on with it.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -139,12 +147,15 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
                 open_tasks[task.statement] += 1
             violations = dict.fromkeys(open_tasks, 0)
             told_at = began
+            if done:
+                goes_on_with(going_on)
             if silent:
                 kept = f", {len(done)} done before" if done else ""
-                print(f"hqre: {len(pending)} parts to do{kept}", file=sys.stderr, flush=True)
+                print(f"hqre: {_tasks(len(pending))} to do{kept}", file=sys.stderr, flush=True)
 
             def tell(record: Any) -> None:
                 nonlocal games, told_at, left
+                goes_on_with(going_on)
                 task, now = record.task, time.monotonic()
                 left -= 1
                 games += record.outcome.games
@@ -155,7 +166,7 @@ def _progress() -> Iterator[Callable[[list[Any], list[Any]], Callable[[Any], Non
                 finished = not open_tasks[task.statement]
                 if silent and (finished or now - told_at > _BETWEEN_LINES):
                     told = f"{task.statement}: done, {violations[task.statement]} violations" if finished else task.name
-                    print(f"hqre: {told}, {left} parts left, {now - began:.0f} s so far", file=sys.stderr, flush=True)
+                    print(f"hqre: {told}, {_tasks(left)} left, {now - began:.0f} s so far", file=sys.stderr, flush=True)
                     told_at = now
 
             return tell
@@ -176,7 +187,7 @@ def _one_game(arguments: Namespace, statements: dict[str, Any], seed: int) -> in
                 "applies": verdict.applies,
                 "reason": verdict.reason,
                 "claims": {
-                    claim.claim: {"worst": _finite(claim.ratios.max()), "violated": bool(claim.violated.any())}
+                    claim.claim: {"worst": _finite(claim.ratio), "violated": claim.violated, "measured": claim.measured}
                     for claim in verdict.claims
                 },
             }
@@ -188,13 +199,15 @@ def _one_game(arguments: Namespace, statements: dict[str, Any], seed: int) -> in
         for verdict in verdicts:
             statement = verdict.statement
             for claim in verdict.claims:
-                ratio = _finite(claim.ratios.max())
-                told = "VIOLATED" if claim.violated.any() else "holds"
+                ratio = _finite(claim.ratio)
+                told = "VIOLATED" if claim.violated else "holds" if claim.measured else "unresolved"
                 name = f"{statement.name} {statement.title}" if claim is verdict.claims[0] else ""
                 rows.append((name, claim.claim, "–" if ratio is None else f"{ratio:.6f}", told))
             if not verdict.claims:
                 rows.append((f"{statement.name} {statement.title}", verdict.reason, "", "not measured"))
         about = {v.statement.name: v.reason for v in verdicts if v.applies} | ({"remedy": helping} if helping else {})
+        if any(claim.ratio < 0 for verdict in verdicts for claim in verdict.claims):
+            about["below 0"] = "what is observed is an average less what chance may add to it"
         columns = ("statement", "claim, or why not", "observed/bound", "verdict")
         parts = [table(columns, rows, columns[2:3]), Text(""), facts(about)]
         sys.stdout.write(rendered(parts))

@@ -25,7 +25,7 @@ class Entry:
     Attributes:
         statement: The statement.
         checked: Random games that satisfy the hypothesis.
-        control: Games in which the hypothesis was dropped: violations are wanted.
+        control: Games with a hypothesis dropped or a constant wrong: violations are wanted, of every claim.
         examples: Games in which constants are attained.
         attacked: The claim that the adversary attacked; empty if there is none.
         ratios: Observed/bound that each run of the adversary reached.
@@ -56,9 +56,21 @@ class Entry:
         return self.checked.violations + self.broken_attacks
 
     @property
+    def controlled(self) -> tuple[str, ...]:
+        """The claims that have to fail in a negative control: those of which games were checked."""
+        if self.statement.borrowed:
+            return self.control.claims
+        return tuple(claim for claim in self.checked.claims if self.checked.part(claim=claim).games)
+
+    @property
+    def uncaught(self) -> tuple[str, ...]:
+        """Those of them that fail in none."""
+        return tuple(claim for claim in self.controlled if not self.control.part(claim=claim).violations)
+
+    @property
     def caught(self) -> bool:
-        """Whether the negative control failed, as it should."""
-        return self.control.violations > 0
+        """Whether each claim failed in a negative control, as it should."""
+        return not self.uncaught
 
     @property
     def tightest(self) -> float:
@@ -86,6 +98,7 @@ class Entry:
                 "change": self.statement.control,
                 "games": self.control.games,
                 "caught": self.caught,
+                "not_caught": list(self.uncaught),
                 "violations": {claim: self.control.part(claim=claim).violations for claim in self.control.claims},
             },
             "examples": [asdict(example) | {"ratio": example.ratio} for example in self.examples],
@@ -122,7 +135,7 @@ class Ledger:
 
     @property
     def holds(self) -> bool:
-        """Whether no claim was broken and every negative control was caught."""
+        """Whether no claim was broken and every one was in a negative control."""
         return all(entry.violations == 0 and entry.caught for entry in self.entries)
 
     def document(self) -> dict[str, Any]:
@@ -141,7 +154,7 @@ class Ledger:
             }
             for entry in self.entries
         }
-        return _plain({"clock": self.seconds, "resumed_units": self.resumed, "statements": work})
+        return _plain({"clock": self.seconds, "resumed_tasks": self.resumed, "statements": work})
 
 
 def run_ledger(

@@ -15,6 +15,7 @@ SUMMARY = (
     "statement", "games", "violations", "worst", "median", "adversary", "its median", "negative control",
     "cold (s)", "warm (s)", "compiling (s)",
 )  # fmt: skip
+CONTROL = ("claim, in negative controls", "control", "violations wanted", "of games")
 DETAILS = ("claim", "family", "games", "violations", "unresolved", "worst", "median")
 
 
@@ -58,7 +59,6 @@ def summary_rows(ledger: Ledger) -> list[tuple[str, ...]]:
     """One row per statement, in the order of `SUMMARY`."""
     rows = {}
     for entry in ledger.entries:
-        caught = f"caught: {entry.control.violations} in {entry.control.games} games" if entry.caught else "NOT CAUGHT"
         rows[entry.statement.name] = (
             f"{entry.statement.name} {entry.statement.title}",
             str(entry.checked.games),
@@ -67,12 +67,29 @@ def summary_rows(ledger: Ledger) -> list[tuple[str, ...]]:
             number(entry.checked.median),
             number(entry.tightest, 6),
             number(entry.adversarial_median),
-            caught,
+            caught(entry),
             number(entry.cold, 1),
             number(entry.warm, 1),
             number(entry.compiling, 1),
         )
     return [rows[name] for name in sorted(rows)]
+
+
+def caught(entry: Entry) -> str:
+    """How many of a statement's claims fail in a negative control, as they should."""
+    num = len(entry.controlled)
+    told = "caught" if entry.caught else "NOT CAUGHT"
+    return f"{told}: {num - len(entry.uncaught)} of {num} claim{'' if num == 1 else 's'}"
+
+
+def control_rows(entry: Entry) -> list[tuple[str, ...]]:
+    """One row per claim and control of which games were judged, in the order of `CONTROL`."""
+    rows = []
+    for claim in dict.fromkeys((*entry.controlled, *entry.control.claims)):
+        parts = {family: entry.control.part(claim=claim, family=family) for family in entry.control.families}
+        judged = [(claim, f, str(part.violations), str(part.games)) for f, part in parts.items() if part.games]
+        rows += judged or [(claim, "–", "0", "0")]
+    return rows
 
 
 def detail_rows(entry: Entry) -> list[tuple[str, ...]]:
@@ -92,16 +109,21 @@ def _blocks(ledger: Ledger, command: str, games: Games) -> Iterator[_Block]:
     yield _Paragraph(
         "Every statement promises observed ≤ bound. Below: how many random games that satisfy its hypothesis were "
         "tried, how many break a claim beyond what rounding explains, the worst and the median observed/bound (1 is "
-        "the bound itself), what an adversary reached that looks for the worst game by gradient ascent, and whether "
-        "dropping the hypothesis makes the same measurements fail, as it must."
+        "the bound itself), what an adversary reached that looks for the worst game by gradient ascent, and how many "
+        "of its claims fail in a negative control (a hypothesis dropped, a constant wrong), as every one must: "
+        "a measurement that cannot fail says nothing."
     )
     yield _Grid(SUMMARY, summary_rows(ledger))
     yield _Paragraph(
-        "Cold: the first piece of the check, compiling included. Warm: median of its further pieces (a dash where "
+        "Games: a statement with several kinds of experiments draws the number of games for each; those on sampled "
+        "payoffs or of many plays draw a part of it. Worst and median are over all claims of a statement together, "
+        "claim by claim below; the worst may exceed 1 by what rounding may add to a comparison. "
+        "Cold: the first task of the check, compiling included. Warm: median of its further tasks (a dash where "
         "there is none). Compiling: of all the statement's work, the time that the compiler took; "
         "programs that another statement has compiled before are shared. Unresolved, below: games that rounding, or "
         "the want of an equilibrium, kept from saying anything. "
-        f"This run took {ledger.seconds:.0f} s by the clock; {ledger.resumed} units had been done before."
+        f"This run took {ledger.seconds:.0f} s by the clock; "
+        f"{ledger.resumed} task{' had' if ledger.resumed == 1 else 's had'} been done before."
     )
     yield _Heading(2, "How to make it again")
     versions = ", ".join(f"{name} {version}" for name, version in configuration.versions.items())
@@ -124,12 +146,9 @@ def _statement_blocks(ledger: Ledger, entry: Entry, games: Games) -> Iterator[_B
     statement = entry.statement
     yield _Heading(2, f"{statement.name}: {statement.title}")
     yield _Grid(DETAILS, detail_rows(entry))
-    yield _Paragraph(
-        f"Negative control ({statement.control}): {'caught' if entry.caught else 'NOT CAUGHT'} in "
-        f"{entry.control.games} games; "
-        + "; ".join(f"{claim}: {entry.control.part(claim=claim).violations}" for claim in entry.control.claims)
-        + "."
-    )
+    missing = f" No control makes {'; '.join(entry.uncaught)} fail." if entry.uncaught else ""
+    yield _Paragraph(f"Negative controls ({statement.control}): {caught(entry)}.{missing}")
+    yield _Grid(CONTROL, control_rows(entry))
     if entry.examples:
         rows = [(e.name, e.quantity, f"{e.observed:.6g}", f"{e.bound:.6g}", f"{e.ratio:.9f}") for e in entry.examples]
         yield _Grid(("constants attained", "quantity", "observed", "bound", "ratio"), rows)

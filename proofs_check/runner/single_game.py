@@ -8,8 +8,33 @@ import numpy as np
 
 import hqre_jax as hq
 from hqre_jax.bounds import Bounds, bounds
-from proofs_check.comparison import Judged, batch_of_one
+from proofs_check.comparison import Comparison, batch_of_one
 from proofs_check.statement import Statement
+
+_ONE_MOVE = "is about games of one simultaneous move"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim in one game.
+
+    Attributes:
+        claim: The claim.
+        ratio: Largest observed/bound; nan where rounding hides it, or nothing was measured.
+        violated: Whether the game breaks it.
+        measured: Whether anything was.
+    """
+
+    claim: str
+    ratio: float
+    violated: bool
+    measured: bool
+
+    @staticmethod
+    def of(comparison: Comparison) -> "Measured":
+        """Of a comparison of one game."""
+        (ratio,), (violated,) = comparison.ratios, comparison.violated
+        return Measured(comparison.claim, float(ratio), bool(violated), bool(comparison.measured.all()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +45,18 @@ class Verdict:
         statement: The statement.
         applies: Whether its hypothesis holds.
         reason: Why, or why not and what would help.
-        claims: The claims where it holds; one game each.
+        claims: The claims where it holds.
     """
 
     statement: Statement
     applies: bool
     reason: str
-    claims: tuple[Judged, ...]
+    claims: tuple[Measured, ...]
 
     @property
     def violated(self) -> bool:
         """Whether a claim is broken."""
-        return any(claim.violated.any() for claim in self.claims)
+        return any(claim.violated for claim in self.claims)
 
 
 def judge(problem: hq.Problem, statements: Mapping[str, Statement], key: Any) -> tuple[Verdict, ...]:
@@ -52,12 +77,12 @@ def judge(problem: hq.Problem, statements: Mapping[str, Statement], key: Any) ->
             verdicts.append(Verdict(statement, False, "is not about single games", ()))
             continue
         measured = statement.measure(batch_of_one(problem), key)
-        judged = tuple(c.judged for c in measured if len(c.observed))
-        verdicts.append(Verdict(statement, bool(judged), _reason(problem, known, bool(judged)), judged))
+        found = tuple(Measured.of(c) for c in measured if len(c.observed))
+        verdicts.append(Verdict(statement, bool(found), _reason(statement, known, bool(found)), found))
     return tuple(verdicts)
 
 
-def _reason(problem: hq.Problem, known: Bounds, applies: bool) -> str:
+def _reason(statement: Statement, known: Bounds, applies: bool) -> str:
     """What decides the hypotheses of T1 to T4: the margin where everybody moves once, the contraction in the others."""
     margin, contraction = float(known.margin), float(known.contraction)
     if np.isfinite(margin):
@@ -65,6 +90,8 @@ def _reason(problem: hq.Problem, known: Bounds, applies: bool) -> str:
             step = f", η ≤ κ/L² = {float(known.max_step):.6g}" if np.isfinite(float(known.max_step)) else ""
             return f"κ = {margin:.6g} > 0{step}" if applies else "is not about games of one simultaneous move"
         return f"hypothesis fails: κ = {margin:.6g} ≤ 0" if not applies else f"κ = {margin:.6g}"
+    if statement.one_move:
+        return _ONE_MOVE
     if np.isfinite(contraction):
         if contraction < 1:
             return f"q = {contraction:.6g} < 1" if applies else "is not about games that go on, or of this kind"

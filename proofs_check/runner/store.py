@@ -21,7 +21,7 @@ from proofs_check.runner.shrink import Counterexample
 from proofs_check.runner.tasks import Record, Task
 from proofs_check.statement import Example
 
-_MANIFEST, _UNITS = "manifest.json", "units"
+_MANIFEST, _TASKS = "manifest.json", "tasks"
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,17 @@ class Store:
     def __init__(self, folder: Path, configuration: Configuration, *, fresh: bool = False):
         self.folder = folder
         try:
-            (folder / _UNITS).mkdir(parents=True, exist_ok=True)
+            (folder / _TASKS).mkdir(parents=True, exist_ok=True)
             if fresh:
                 (folder / _MANIFEST).unlink(missing_ok=True)
-                for file in (folder / _UNITS).glob("*.npz"):
+                for file in (folder / _TASKS).glob("*.npz"):
                     file.unlink()
-            for leftover in [*folder.glob(".*.tmp"), *(folder / _UNITS).glob(".*.tmp")]:
+            for leftover in [*folder.glob(".*.tmp"), *(folder / _TASKS).glob(".*.tmp")]:
                 leftover.unlink()
             wanted, found = asdict(configuration), None
             with contextlib.suppress(FileNotFoundError, ValueError):
                 found = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-            if found is None and not (folder / _MANIFEST).exists() and not any((folder / _UNITS).glob("*.npz")):
+            if found is None and not (folder / _MANIFEST).exists() and not any((folder / _TASKS).glob("*.npz")):
                 self.write(_MANIFEST, json.dumps(wanted, indent=1).encode())
                 return
         except (OSError, ValueError) as error:
@@ -162,4 +162,4 @@ class Store:
 
 
 def _file(task: Task) -> str:
-    return f"{_UNITS}/{task.name}.npz"
+    return f"{_TASKS}/{task.name}.npz"

@@ -16,6 +16,7 @@ STATEMENT = Statement(
     examples=examples,
     target=TARGET,
     figures=FIGURES,
+    one_move=True,
     control_share=1 / 2,
     seconds=65.0,
 )

@@ -13,5 +13,6 @@ STATEMENT = Statement(
     controls=(CONTROL,),
     examples=examples,
     target=TARGET,
+    one_move=True,
     seconds=30.0,
 )

@@ -11,6 +11,7 @@ STATEMENT = Statement(
     control="noise understated a thousandfold; biased estimates",
     controls=(CONTROL,),
     examples=examples,
+    one_move=True,
     share=0.05,
     control_share=1 / 6,
 )

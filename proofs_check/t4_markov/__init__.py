@@ -13,6 +13,6 @@ STATEMENT = Statement(
     controls=CONTROLS,
     examples=examples,
     target=TARGET,
-    control_share=1 / 6,
+    control_share=1 / 5,
     seconds=50.0,
 )

@@ -11,6 +11,7 @@ STATEMENT = Statement(
     control="biased estimates; steps sixteen times too large; σ² understated sixteenfold",
     controls=(CONTROL,),
     examples=examples,
+    one_move=True,
     share=0.1,
     control_share=1 / 6,
     seconds=35.0,

@@ -12,7 +12,7 @@ STATEMENT = Statement(
     controls=(CONTROL,),
     examples=examples,
     share=0.2,
-    control_share=1 / 10,
+    control_share=1 / 20,
     control_least=8,
     seconds=40.0,
 )
