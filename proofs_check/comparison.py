@@ -112,7 +112,7 @@ class Comparison:
     @property
     def ratios(self) -> np.ndarray:
         """Per game the largest observed/bound among the resolved measurements; nan where there is none."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             ratio = self.observed / self.bound
         resolved = self._used & (self.bound > 0) & (self.slack <= RESOLUTION * self.bound)
         best = _per_game(np.where(resolved, ratio, -np.inf)).max(axis=1, initial=-np.inf)

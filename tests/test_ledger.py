@@ -19,8 +19,9 @@ import pytest
 import hqre_jax as hq
 from hqre_jax.cli import _verify, main
 from proofs_check import Experiment, Sides, statements
-from proofs_check.runner import store, tasks
+from proofs_check.runner import single_game, store, tasks
 from proofs_check.runner.shrink import shrunk
+from proofs_check.runner.single_game import Measured, Verdict
 
 TESTS = Path(__file__).parent
 GAMES, CHUNK = 60, 15
@@ -113,6 +114,8 @@ def test_report_holds_table_proof_and_command(finished):
         for wanted in (
             "2 times the margin",
             "hqre verify --theorem=true",
+            f"--out={out}",
+            "caught: 1 of 1 claim",
             "for tests of the ledger",
             "violation-wrong",
         ):
@@ -265,6 +268,21 @@ def test_own_game_is_measured(tmp_path, small, capsys):
     rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if "times the margin" in line}
     assert "holds" in rows["true"]
     assert "VIOLATED" in rows["wrong"]
+
+
+def test_own_game_in_which_nothing_was_measured_says_so(small, monkeypatch, capsys):
+    claims = (
+        Measured("nothing usable", float("nan"), violated=False, measured=False),
+        Measured("an average", -0.2, violated=False, measured=True),
+    )
+    verdict = Verdict(statements("wrong_statements")["true"], True, "κ = 1 > 0", claims)
+    monkeypatch.setattr(single_game, "judge", lambda *given: (verdict,))
+    assert main(["verify", "--game", "stag_hunt", "--tau", "3"]) == 0
+    first, second, *facts = (line for line in capsys.readouterr().out.splitlines()[1:] if line)
+    assert first.endswith("unresolved")
+    assert "-0.200000" in second
+    assert second.endswith("holds")
+    assert any("less what chance may add" in line for line in facts)
 
 
 def test_tasks_have_their_own_keys():

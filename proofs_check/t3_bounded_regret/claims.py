@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.special import log_softmax
 
 from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides
@@ -121,7 +122,7 @@ def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, t
     ``KL(π⁺‖BR(π⁺))`` for the gap at π; ``τ log A``, the slope's bound at the uniform reference, at one far from it.
     """
     logits = _FAR * drawing.rng.standard_normal(cases.problem.log_reference.shape)
-    skewed = eqx.tree_at(lambda problem: problem.log_reference, cases.problem, np.asarray(jax.nn.log_softmax(logits)))
+    skewed = eqx.tree_at(lambda problem: problem.log_reference, cases.problem, log_softmax(logits, axis=-1))
     return {
         OUTRIGHT: (cases, _Mistaken(sample._replace(factor=_TIMES * sample.factor))),
         LATE: (cases, _Mistaken(sample, LATE)),

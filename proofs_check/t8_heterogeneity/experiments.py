@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import log_softmax
 
 import hqre_jax as hq
 from proofs_check.comparison import Sides
@@ -39,17 +39,17 @@ class GraphGames(NamedTuple):
 
     Attributes:
         family: Where they come from.
-        problem: The games at these temperatures; None where none was chosen.
+        problem: The games at these temperatures.
         known: S, costs and κ.
         even: Whether the weights are 1.
         margins: Both sides of (a).
     """
 
     family: Family
-    problem: hq.Problem | None
+    problem: hq.Problem
     known: Interactions
     even: np.ndarray
-    margins: Sides | None
+    margins: Sides
 
 
 @each_game
@@ -86,8 +86,6 @@ def _draw_noise(games: GraphGames, drawing: Drawing) -> np.ndarray:
 def sides(games: GraphGames, noise: np.ndarray) -> dict[str, Sides]:
     """All claims, for unit costs and for costs log A."""
     problem, known = games.problem, games.known
-    assert problem is not None
-    assert games.margins is not None
     found, tau = known_bounds(problem).margin, problem.tau[..., 0]
     claims = {
         MARGIN: games.margins,
@@ -129,9 +127,8 @@ def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[st
     variants = {mistake: (games, _Mistaken(noise, mistake)) for mistake in mistakes[drawing.family.name]}
     if drawing.family is HUBS:
         problem = games.problem
-        assert problem is not None
         logits = np.where(problem.mask, _FAR * drawing.rng.standard_normal(problem.mask.shape), -np.inf)
-        far = np.where(problem.mask, logits - logsumexp(logits, axis=-1, keepdims=True), 0.0)
+        far = np.where(problem.mask, log_softmax(logits, axis=-1), 0.0)
         skewed = eqx.tree_at(lambda problem: problem.log_reference, problem, far)
         variants[FORGOTTEN] = games._replace(problem=skewed), _Mistaken(noise, FORGOTTEN)
     return variants
@@ -147,8 +144,6 @@ def _judged_wrongly(games: GraphGames, drawn: _Mistaken) -> dict[str, Sides]:
         return {CLOSED: closed_forms(known, star=True, missing=1)}
     if mistake == UNWEIGHTED:
         return {LEAST: costs(known, noise, np.ones_like(known.costs))[LEAST]}
-    assert games.problem is not None
-    assert games.margins is not None
     if mistake == FORGOTTEN:
         return {BIAS: bias(games.problem)}
     found, tau = known_bounds(games.problem).margin, games.problem.tau[..., 0]
