@@ -127,7 +127,7 @@ def _missed(pairs: Pairs, sample: Rollouts) -> Sides:
 def _judged_wrongly(pairs: Pairs, sample: Rollouts) -> Claims:
     """Standard errors as if every rollout had tried every action, and alarms (game by game) from point estimates."""
     # In a hundred experiments half of which raise an alarm, chance is no excuse for any single game.
-    sample = sample._replace(repetitions=max(sample.repetitions, 100))
+    sample = sample._replace(repetitions=100)
     missed, seen = _repeated(pairs, sample, understate=True)
     claims = {
         COVERAGE: Pooled(missed, _joined(0.05, 0.0, 0.07)),
