@@ -156,7 +156,8 @@ def test_bounds_are_not_vacuous(outcome):
 @pytest.mark.slow
 def test_every_claim_fails_in_a_negative_control(stated, few):
     """Every claim of the experiments, in a tenth of one control's games (a batch of a size already compiled)."""
-    control = STATEMENTS[stated].negative_control(jax.random.key(2), GAMES // 4)
+    # Where a game means a hundred experiments, fewer do.
+    control = STATEMENTS[stated].negative_control(jax.random.key(2), GAMES // (4 if stated != "T6" else 20))
     assert set(control.claims) == set(few.claims)
     for claim in few.claims:
         parts = [control.part(claim=claim, family=family) for family in control.families]

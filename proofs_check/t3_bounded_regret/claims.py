@@ -110,7 +110,7 @@ def _judged_wrongly(cases: Certified, drawn: _Mistaken) -> dict[str, Sides]:
         return {IDENTITY: Sides(observed[:, :-1], bound[:, 1:], slack[:, :-1] + slack[:, 1:], *rest)}
     if drawn.mistake == FORGOTTEN:
         # Everybody has one information state there.
-        heat = cases.problem.tau[..., 0] * np.log(np.asarray(cases.problem.mask).sum(axis=-1)[..., 0])
+        heat = cases.problem.tau[..., 0] * np.log(np.asarray(cases.problem.game.action_mask).sum(axis=-1)[..., 0])
         return {SLOPE: claims[SLOPE]._replace(bound=heat)}
     return claims
 

@@ -126,9 +126,9 @@ def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[st
     mistakes = {STARS.name: (HALVED, COUNTED), HUBS.name: (HALVED, UNWEIGHTED), REGULAR.name: (CHEAPER,)}
     variants = {mistake: (games, _Mistaken(noise, mistake)) for mistake in mistakes[drawing.family.name]}
     if drawing.family is HUBS:
-        problem = games.problem
-        logits = np.where(problem.mask, _FAR * drawing.rng.standard_normal(problem.mask.shape), -np.inf)
-        far = np.where(problem.mask, log_softmax(logits, axis=-1), 0.0)
+        problem, mask = games.problem, np.asarray(games.problem.game.action_mask)
+        logits = np.where(mask, _FAR * drawing.rng.standard_normal(mask.shape), -np.inf)
+        far = np.where(mask, log_softmax(logits, axis=-1), 0.0)
         skewed = eqx.tree_at(lambda problem: problem.log_reference, problem, far)
         variants[FORGOTTEN] = games._replace(problem=skewed), _Mistaken(noise, FORGOTTEN)
     return variants
