@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,12 +45,9 @@ ASKED = ["verify", "--theorem", "true", "--theorem", "wrong", "--games", str(GAM
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _few_compilations():
-    """Workers are new processes: they hear of the tests' settings through the environment."""
+def _statements_are_found():
+    """Those of the tests, by workers too, which are new processes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(TESTS.parent / ".pytest_cache" / "jax"))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         patch.syspath_prepend(str(TESTS))
         yield
 
@@ -188,21 +186,21 @@ def test_folder_of_another_ledger_is_refused(finished, small, capsys):
 
 
 @pytest.mark.parametrize("manifest", [None, "{", "[]"])
-def test_finished_work_of_nobody_knows_what_is_refused(manifest, tmp_path, small, capsys):
-    """And left as it is."""
-    words = ["verify", "--theorem", "true", "--games", "15", "--out", str(tmp_path)]
-    assert main(words) == 0
-    (tmp_path / "manifest.json").unlink()
+def test_finished_work_of_nobody_knows_what_is_refused(manifest, finished, tmp_path, small, capsys):
+    """And left as it is; unless it is to be forgotten."""
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    (out / "manifest.json").unlink()
     if manifest:
-        (tmp_path / "manifest.json").write_text(manifest)
-    before = finished_tasks(tmp_path)
-    capsys.readouterr()
-    assert main([*words, "--seed", "7"]) == 2
+        (out / "manifest.json").write_text(manifest)
+    before = finished_tasks(out)
+    assert main([*ASKED, "--seed", "7", "--out", str(out)]) == 2
     printed, err = capsys.readouterr()
     assert (printed, err.count("\n")) == ("", 1)
     assert "missing or cannot be read" in err
-    assert finished_tasks(tmp_path) == before
-    assert main([*words, "--fresh"]) == 0
+    assert finished_tasks(out) == before != {}
+    store.Store(out, store.Configuration.of(7, GAMES), fresh=True)
+    assert not finished_tasks(out)
 
 
 def test_control_that_nothing_catches_fails(tmp_path, small, capsys):
