@@ -60,6 +60,18 @@ class Pooled(NamedTuple):
 Claims = Mapping[str, Sides | Pooled]
 
 
+class Mistaken(NamedTuple):
+    """What is drawn besides the games of a negative control, and how they are judged wrongly.
+
+    Attributes:
+        sample: As an experiment's.
+        mistake: Its name, if it is one of few claims; empty where games or sample are wrong and all claims are judged.
+    """
+
+    sample: Any
+    mistake: str = ""
+
+
 def draw_certified(drawing: Drawing) -> Any:
     """Games at heterogeneous temperatures with a positive margin."""
     return certified(drawing.family, drawing.rng, drawing.num)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool
 from hqre_jax.core._simplex import log_softmax
 from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides, select
-from proofs_check.experiment import Drawing, Experiment, each_game, share_of_key
+from proofs_check.experiment import Drawing, Experiment, Mistaken, each_game, share_of_key
 from proofs_check.games.certified import (
     FAMILIES,
     NEAR_ZERO_SUM,
@@ -150,38 +150,31 @@ def faster(cases: Certified, factor: Any) -> Certified:
     return cases._replace(known=cases.known._replace(max_step=factor * cases.known.max_step))
 
 
-class _Mistaken(NamedTuple):
-    """Keys of a control's games, and the mistake that is made, if it is one of a single claim."""
-
-    keys: Any
-    mistake: str = ""
-
-
-def _judged_wrongly(cases: Certified, sample: _Mistaken) -> dict[str, Sides]:
+def _judged_wrongly(cases: Certified, drawn: Mistaken) -> dict[str, Sides]:
     """The claims of the games of a control; of one claim if the mistake is about no other.
 
     Without extrapolation the extragradient update is that of (a), at the step 1/L.
     """
-    claims = sides(cases, sample.keys, from_margin=sample.mistake == FROM_MARGIN)
-    if sample.mistake == FROM_MARGIN:
+    claims = sides(cases, drawn.sample, from_margin=drawn.mistake == FROM_MARGIN)
+    if drawn.mistake == FROM_MARGIN:
         return {PREDICTED: claims[PREDICTED]}
-    return {AHEAD: claims[STEP]._replace(holds=claims[AHEAD].holds)} if sample.mistake == BLIND else claims
+    return {AHEAD: claims[STEP]._replace(holds=claims[AHEAD].holds)} if drawn.mistake == BLIND else claims
 
 
-def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[Certified, _Mistaken]]:
+def _controls(cases: Certified, keys: Any, drawing: Drawing) -> dict[str, tuple[Certified, Mistaken]]:
     """Six wrong hypotheses, in games close to zero-sum and in zero-sum ones, of which (d) speaks."""
-    known, sample = cases.known, _Mistaken(keys)
+    known, sample = cases.known, Mistaken(keys)
     if drawing.family.name == ZERO_SUM.name:
         return {
             UNWEIGHTED: (cases._replace(known=known._replace(weights=np.sign(known.weights))), sample),
-            BLIND: (cases._replace(known=known._replace(max_step=1 / known.lipschitz)), _Mistaken(keys, BLIND)),
+            BLIND: (cases._replace(known=known._replace(max_step=1 / known.lipschitz)), Mistaken(keys, BLIND)),
         }
     boundary = stability_boundary(observe(cases, keys).local, cases.problem.tau, known.max_step)
     return {
         FOURFOLD: (faster(cases, 4.0), sample),
         DOUBLED: (cases._replace(known=known._replace(margin=2 * known.margin)), sample),
         UNSTABLE: (cases._replace(known=known._replace(max_step=_BEYOND * boundary)), sample),
-        FROM_MARGIN: (cases, _Mistaken(keys, FROM_MARGIN)),
+        FROM_MARGIN: (cases, Mistaken(keys, FROM_MARGIN)),
     }
 
 

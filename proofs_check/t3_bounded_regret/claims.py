@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from hqre_jax.core._types import LogPolicy
 from proofs_check.comparison import Sides
-from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.experiment import Drawing, Experiment, Mistaken, each_game
 from proofs_check.games.certified import FAMILIES, NEAR_ZERO_SUM, Certified, given_certified
 from proofs_check.numerics.compiled import split_keys
 from proofs_check.numerics.equilibria import best_equilibrium
@@ -95,14 +95,7 @@ def draw_sample(cases: Certified, drawing: Drawing) -> Sample:
     return Sample(np.ones(drawing.num), starts(cases, drawing.rng), keys)
 
 
-class _Mistaken(NamedTuple):
-    """What is chosen besides the games of a control, and the mistake that is made, if it is one of a single claim."""
-
-    sample: Sample
-    mistake: str = ""
-
-
-def _judged_wrongly(cases: Certified, drawn: _Mistaken) -> dict[str, Sides]:
+def _judged_wrongly(cases: Certified, drawn: Mistaken) -> dict[str, Sides]:
     """The claims of the games of a control; of one claim if the mistake is about no other."""
     claims = sides(cases, drawn.sample)
     if drawn.mistake == LATE:
@@ -115,7 +108,7 @@ def _judged_wrongly(cases: Certified, drawn: _Mistaken) -> dict[str, Sides]:
     return claims
 
 
-def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, _Mistaken]]:
+def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, tuple[Certified, Mistaken]]:
     """Three mistakes, in games close to zero-sum.
 
     Steps so large that every update is a best reply, with which play circles and the gap returns in every round;
@@ -124,9 +117,9 @@ def _controls(cases: Certified, sample: Sample, drawing: Drawing) -> dict[str, t
     logits = _FAR * drawing.rng.standard_normal(cases.problem.log_reference.shape)
     skewed = eqx.tree_at(lambda problem: problem.log_reference, cases.problem, log_softmax(logits, axis=-1))
     return {
-        OUTRIGHT: (cases, _Mistaken(sample._replace(factor=_TIMES * sample.factor))),
-        LATE: (cases, _Mistaken(sample, LATE)),
-        FORGOTTEN: (cases._replace(problem=skewed), _Mistaken(sample, FORGOTTEN)),
+        OUTRIGHT: (cases, Mistaken(sample._replace(factor=_TIMES * sample.factor))),
+        LATE: (cases, Mistaken(sample, LATE)),
+        FORGOTTEN: (cases._replace(problem=skewed), Mistaken(sample, FORGOTTEN)),
     }
 
 

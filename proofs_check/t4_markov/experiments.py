@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 import hqre_jax as hq
 from hqre_jax.games._world_states import AbstractWorldStateGame
 from proofs_check.comparison import Sides, select
-from proofs_check.experiment import Drawing, Experiment, each_game, named, share_of_key
+from proofs_check.experiment import Drawing, Experiment, Mistaken, each_game, named, share_of_key
 from proofs_check.games.certified import known_bounds
 from proofs_check.t4_markov import games, stages
 from proofs_check.t4_markov.claims import (
@@ -173,14 +173,7 @@ HALVED, ON_POLICY, LATER = "half of B", "on-policy backup", "e of a later iterat
 TWICE, FORGETFUL = "γ counted twice", "replies forgotten"
 
 
-class _Mistaken(NamedTuple):
-    """What is drawn besides the games of a control, and the mistake that is made."""
-
-    sample: Any
-    mistake: str
-
-
-def _wrong_contraction(cases: CertifiedMarkov, drawn: _Mistaken) -> dict[str, Sides]:
+def _wrong_contraction(cases: CertifiedMarkov, drawn: Mistaken) -> dict[str, Sides]:
     """(a) by a factor that need not be q; (b) for the on-policy backup; (c) for early policies by the last defect."""
     sample, mistake = drawn
     if mistake == ON_POLICY:
@@ -192,14 +185,14 @@ def _wrong_contraction(cases: CertifiedMarkov, drawn: _Mistaken) -> dict[str, Si
     return {FIXED_POINT: Sides(observed[:, :1], bound[:, 1:], slack[:, :1] + slack[:, 1:])}
 
 
-def _wrong_contractions(cases: CertifiedMarkov, sample: Sample, drawing: Drawing) -> dict[str, tuple[Any, _Mistaken]]:
+def _wrong_contractions(cases: CertifiedMarkov, sample: Sample, drawing: Drawing) -> dict[str, tuple[Any, Mistaken]]:
     """Half of B, which makes the factor ``(γ + q)/2``; the other two at q."""
     halved = cases._replace(factor=0.5 * (cases.problem.game.discount + cases.factor))
     second = sample_pairs(cases, drawing)
     return {
-        HALVED: (halved, _Mistaken(sample, HALVED)),
-        ON_POLICY: (cases, _Mistaken(second, ON_POLICY)),
-        LATER: (cases, _Mistaken(sample, LATER)),
+        HALVED: (halved, Mistaken(sample, HALVED)),
+        ON_POLICY: (cases, Mistaken(second, ON_POLICY)),
+        LATER: (cases, Mistaken(sample, LATER)),
     }
 
 

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 import hqre_jax as hq
 from proofs_check.comparison import Sides
-from proofs_check.experiment import Drawing, Experiment, each_game
+from proofs_check.experiment import Drawing, Experiment, Mistaken, each_game
 from proofs_check.games.certified import Family, known_bounds
 from proofs_check.statement import Example
 from proofs_check.t8_heterogeneity.claims import (
@@ -101,13 +101,6 @@ HALVED, COUNTED, UNWEIGHTED = "half of S", "n for n + 1", "v = 1"
 FORGOTTEN, CHEAPER = "reference forgotten", "one per cent cheaper"
 
 
-class _Mistaken(NamedTuple):
-    """What is drawn besides the games of a control, and the mistake that is made."""
-
-    noise: np.ndarray
-    mistake: str
-
-
 def _draw_mistaken(drawing: Drawing) -> GraphGames:
     """At w = 1; the temperatures are those of half of S."""
     arrays = drawing.family.draw(drawing.rng, drawing.num)
@@ -116,7 +109,7 @@ def _draw_mistaken(drawing: Drawing) -> GraphGames:
     return GraphGames(drawing.family, _pose(*arrays, tau[:, 0]), known, np.ones(drawing.num, bool), both)
 
 
-def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[str, tuple[GraphGames, _Mistaken]]:
+def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[str, tuple[GraphGames, Mistaken]]:
     """The mistakes that can be made of each family.
 
     Temperatures made from half of S; a star's hub that is not counted; v = 1 taken for the best where costs are log A,
@@ -124,17 +117,17 @@ def _variants(games: GraphGames, noise: np.ndarray, drawing: Drawing) -> dict[st
     lost, at a reference far from it.
     """
     mistakes = {STARS.name: (HALVED, COUNTED), HUBS.name: (HALVED, UNWEIGHTED), REGULAR.name: (CHEAPER,)}
-    variants = {mistake: (games, _Mistaken(noise, mistake)) for mistake in mistakes[drawing.family.name]}
+    variants = {mistake: (games, Mistaken(noise, mistake)) for mistake in mistakes[drawing.family.name]}
     if drawing.family is HUBS:
         problem, mask = games.problem, np.asarray(games.problem.game.action_mask)
         logits = np.where(mask, _FAR * drawing.rng.standard_normal(mask.shape), -np.inf)
         far = np.where(mask, log_softmax(logits, axis=-1), 0.0)
         skewed = eqx.tree_at(lambda problem: problem.log_reference, problem, far)
-        variants[FORGOTTEN] = games._replace(problem=skewed), _Mistaken(noise, FORGOTTEN)
+        variants[FORGOTTEN] = games._replace(problem=skewed), Mistaken(noise, FORGOTTEN)
     return variants
 
 
-def _judged_wrongly(games: GraphGames, drawn: _Mistaken) -> dict[str, Sides]:
+def _judged_wrongly(games: GraphGames, drawn: Mistaken) -> dict[str, Sides]:
     """The claims about which a mistake is made."""
     known, (noise, mistake) = games.known, drawn
     if mistake == CHEAPER:
