@@ -75,8 +75,8 @@ def test_what_is_said_of_adapters_is_in_their_table():
     folder = ROOT / "benchmarks" / "adapters"
     table = json.loads((folder / "table.json").read_text())
     classes = {one["class"]: one for one in table["classes"]}
-    # "so far four of five on sums and products and three on the other"
-    assert {name: len(one["seeds"]) for name, one in classes.items()} == {"sum": 4, "product": 4, "what_is_below": 3}
+    # "so far four of five"
+    assert {name: len(one["seeds"]) for name, one in classes.items()} == {"sum": 4, "product": 4, "what_is_below": 4}
     rows = {name: {row["method"]: row for row in one["rows"]} for name, one in classes.items()}
     rows["together"] = {row["method"]: row for row in table["together"]["rows"]}
 
@@ -91,26 +91,27 @@ def test_what_is_said_of_adapters_is_in_their_table():
 
     said = " ".join(PAGE.split())
     for pieces in (
-        ("is right ", ("together", "dice"), " of the time, co-training ", ("together", "cotrain"), " and GRPO ",
-         ("together", "grpo"), f": it is behind co-training by {points('cotrain', -1)} points and GRPO by "
-         f"{points('grpo', -1)}, and ahead of SFT by {points('sft', 1)}, of roles that imitate their own right turns "
-         f"by {points('own_right', 1)} and of RAFT by {points('raft', 1)}; of REINFORCE nothing can be said."),
+        ("is right ", ("together", "dice"), " of the time, GRPO ", ("together", "grpo"), " and co-training ",
+         ("together", "cotrain"), f": whether it is behind GRPO, by {points('grpo', -1)} points, or co-training, by "
+         f"{points('cotrain', -1)}, these seeds cannot tell. It is ahead of SFT by {points('sft', 1)}, of REINFORCE by "
+         f"{points('reinforce', 1)}, of roles that imitate their own right turns by {points('own_right', 1)} and of "
+         f"RAFT by {points('raft', 1)}."),
         ("On sums it comes from ", ("sum",), " to ", ("sum", "dice"), " and GRPO to ", ("sum", "grpo")),
         ("on products from ", ("product",), " to ", ("product", "dice"), ", GRPO to ", ("product", "grpo")),
         ("and co-training to ", ("product", "cotrain"), "."),
         ("τ = 0 fell from ", ("what_is_below",), " to ", ("what_is_below", "dice_zero"), " (to "),
         (f"in replies of {rows['what_is_below']['dice_zero']['reply']:.1f} tokens",),
-        ("they stayed at ", ("what_is_below", "dice"), ", and at ", ("what_is_below", "dice_common"),
+        ("with temperatures they stayed at ", ("what_is_below", "dice"), ", and at ", ("what_is_below", "dice_common"),
          f" with one a role. Over all classes temperatures are worth "
-         f"{points('dice_zero', 1)} points; of one class alone these seeds cannot tell: there "
+         f"{points('dice_zero', 1)} points, which seeds cannot tell from nothing: there "
          f"{points('dice_zero', 1, 'what_is_below')}, on sums {points('dice_zero', 1, 'sum')}, on products "
          f"{points('dice_zero', 1, 'product')}."),
         (f"sums were learnt better by {points('dice_common', -1, 'sum')} points; over all classes it is "
-         f"{points('dice_common', -1)} points more",),
+         f"{points('dice_common', 1)} points less",),
     ):  # fmt: skip
         assert "".join(piece if isinstance(piece, str) else accuracy(*piece) for piece in pieces) in said
     level = {row["method"] for row in table["together"]["rows"] if row["behind"]["low"] <= 0 <= row["behind"]["high"]}
-    assert level == {"dice", "reinforce", "dice_common"}
+    assert level == {"dice", "grpo", "cotrain", "dice_zero", "dice_common"}
     record = read_record(folder / "runs.jsonl")
     for task_class, method, between in (
         ("product", "dice", "On products DICE-FT comes to {}, {}, {} and {}, RAFT"),
@@ -119,7 +120,7 @@ def test_what_is_said_of_adapters_is_in_their_table():
         ("sum", "raft", " RAFT to {}, {}, {} and {}, roles"),
         ("sum", "own_right", "their right turns to {}, {}, {} and {};"),
         ("sum", "dice", "; DICE-FT to {}, {}, {} and {}."),
-        ("what_is_below", "dice_zero", "(to {}, {} and {})"),
+        ("what_is_below", "dice_zero", "(to {}, {}, {} and {})"),
     ):  # fmt: skip
         one = classes[task_class]
         runs = [record[table_cell(one["task"], task_class, method, seed).name] for seed in one["seeds"]]
