@@ -110,6 +110,7 @@ def test_a_symmetric_crossing_is_counted_and_passed_straight(stake):
     assert above.num_bifurcations == 0
     below = hq.trace_branch(game, np.inf, 0.2 * stake)
     assert below.num_bifurcations == 1
+    np.testing.assert_allclose(below.bifurcations, [0.2 / 0.5], rtol=1e-3)  # at τ = stake/2
     assert below.folds == ()
     np.testing.assert_allclose(below.policies, 0.5, rtol=0, atol=1e-10)
     np.testing.assert_allclose(hq.solve(game, 0.2 * stake).policy, 0.5, rtol=0, atol=1e-10)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from hqre_jax.cli import main
+from hqre_jax.cli import _tables, main
 from hqre_jax.cli._tables import rendered, table
 
 ROOT = Path(__file__).parents[1]
@@ -224,6 +224,15 @@ def test_certify_documents(capsys):
     assert "witness 2" in out
 
 
+def test_lines_tell_of_progress_where_there_is_no_bar(capsys, monkeypatch):
+    seconds = iter((0.0, 10.0, 31.0, 31.0, 32.0, 62.0, 62.0))
+    monkeypatch.setattr(_tables.time, "monotonic", lambda: next(seconds))
+    tell = _tables.now_and_then()
+    for done in range(4):
+        tell(f"{done} of 4")
+    assert capsys.readouterr().err == "hqre: 1 of 4\nhqre: 3 of 4\n"
+
+
 def test_trace_document(capsys):
     found = document(capsys, "trace", "stag_hunt", "--tau-from", "inf", "--tau-to", "0.8")
     points = found["points"]
@@ -232,6 +241,7 @@ def test_trace_document(capsys):
     assert points[-1]["tau"] == [[0.8], [0.8]]
     assert len(points) > 5
     assert (found["result"], found["folds"], found["num_bifurcations"]) == ("successful", [], 0)
+    assert found["bifurcations"] == []
     sol = hq.solve(hq.load_game("stag_hunt"), 0.8, solver="principal_branch")
     np.testing.assert_allclose(points[-1]["policy"], sol.unpadded_policy(), atol=1e-10)
     later = document(capsys, "trace", "stag_hunt", "--tau-from", "2", "--tau-to", "0.8")["points"]
@@ -296,6 +306,8 @@ def test_trace_that_fails_is_exit_1(capsys):
         (("solve", "two\nlines", "--tau", "1"), "game: 'two\\nlines' is neither"),
         (("certify", "chicken", "--tau", "0"), "tau: temperature is 0"),
         (("trace", "chicken", "--tau-to", "1"), "--tau-from: is missing"),
+        (("solve", "chicken", "--tau=--"), "tau: is '--', which is no value"),
+        (("verify", "--out=--"), "out: is '--', which is no value"),
         (("trace", "chicken", "--tau-from", "x", "--tau-to", "1"), "tau_from: is 'x'"),
         (("trace", "chicken", "--tau-from", "0.5", "--tau-to", "1"), "tau_from: is below tau_to"),
         (("trace", "chicken", "--tau-from", "inf", "--tau-to", "inf"), "tau"),

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -136,6 +137,22 @@ def test_command_line(swept, tmp_path, capsys):
         assert main(words) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert main(["sweep", "--report", str(tmp_path)]) == 2
+    (tmp_path / "manifest.json").write_text("{}")
+    capsys.readouterr()
+    assert main(["sweep", "--report", str(tmp_path)]) == 2
+    assert "its manifest.json is that of something else" in capsys.readouterr().err
+
+
+def test_the_picture_says_how_much_is_there(swept):
+    """Cells whose players differ in temperature are in it, and what is not finished is not called solved."""
+    summary = summarise(swept[0])
+    axes = summary.plot()
+    assert "(every game was solved)" in axes.get_title()
+    marks = {float(line.get_xdata()[0]) for line in axes.lines if len(line.get_xdata()) == 1}
+    assert marks == {2.0, (1.5 + 3.0) / 2}
+    begun = replace(summary, rows=(replace(summary.rows[0], games=1), *summary.rows[1:]))
+    done, wanted = (sum(getattr(row, name) for row in begun.rows) for name in ("games", "wanted"))
+    assert f"({done} of {wanted} games so far)" in begun.plot().get_title()
 
 
 def test_a_sweep_that_is_refused_keeps_no_folder(tmp_path):

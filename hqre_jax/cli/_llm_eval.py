@@ -144,7 +144,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
     for row in rows:
         score, tokens = "–", row.get("why_not", "")
         if row.get("score") is not None:
-            score = f"{row['score']:.3f} ± {(row['score_high'] - row['score_low']) / 2:.3f}"
+            score = f"{row['score']:.3f} [{row['score_low']:.3f}, {row['score_high']:.3f}]"
             tokens = f"{row['tokens']:.1f}"
         cells.append((harmless(row["method"]), f"{row['budget']:g}", score, harmless(tokens)))
     return table(("method", *numeric), cells, numeric[:2])

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hqre_jax.cli._inputs import number
 from hqre_jax.cli._llm_parser import BUDGETS
+from hqre_jax.cli._tables import now_and_then
 from hqre_jax.core._text import harmless
 from hqre_jax.core._types import InputError
 
@@ -111,10 +112,13 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A progress bar on stderr, where that is a terminal; yields what takes words, what is done, and of how much."""
+    """A bar on stderr where that is a terminal, else lines; yields what takes words, what is done, and of how much."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what, done, total: bar.update(
-            task, description=harmless(what), completed=done, total=total or None
-        )
+        task, tell = bar.add_task("", total=None), now_and_then()
+
+        def show(what: str, done: int, total: int) -> None:
+            bar.update(task, description=harmless(what), completed=done, total=total or None)
+            tell(f"{harmless(what)}, {done} of {total}" if total else harmless(what))
+
+        yield show

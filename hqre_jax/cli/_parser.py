@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 from importlib.metadata import version
 from typing import Any, NoReturn, get_args
 
@@ -75,7 +76,9 @@ examples:
 
 _TRACE = """\
 The principal branch starts at τ = ∞ with the reference policy and is followed as τ falls. Where it turns back (a
-fold) τ rises for a while. With several temperatures in --tau-to all fall together, in proportion.
+fold) τ rises for a while. With several temperatures in --tau-to all fall together, in proportion, and the column is
+that of the first decision point's player. At another bifurcation branches meet, a pitchfork for instance: the principal
+branch goes on through it, and below it there are equilibria besides.
 
 examples:
   hqre trace matching_pennies_320 --tau-from inf --tau-to 5
@@ -88,6 +91,9 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """What a command does not know it says itself: its own help is the one that lists its options."""
+        for word in sys.argv[1:] if args is None else args:
+            if re.fullmatch(r"--[^=]+=--", word):  # argparse would take it for the end of all options
+                raise InputError(word[2:-3].replace("-", "_"), "is '--', which is no value")
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")

@@ -1,5 +1,6 @@
 """``hqre sweep``."""
 
+import math
 import shlex
 import sys
 from argparse import Namespace
@@ -16,7 +17,7 @@ from hqre_jax.cli._answers import save, show
 from hqre_jax.cli._documents import strict_json
 from hqre_jax.cli._exits import DONE, NOT_REACHED, say
 from hqre_jax.cli._interrupts import goes_on_with
-from hqre_jax.cli._tables import facts, rendered, table
+from hqre_jax.cli._tables import facts, now_and_then, rendered, table
 from hqre_jax.core._types import InputError
 from hqre_jax.sweeps import Processes, Summary, shown_tau, summarise, sweep
 
@@ -85,11 +86,16 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def sweep_progress() -> Iterator[Callable[[int, int, int], None]]:
-    """A bar of shards with rate and remaining time on stderr, where that is a terminal."""
+    """A bar of shards with rate and remaining time on stderr where that is a terminal, else lines now and then."""
     columns = (TextColumn("shards"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("", total=None, games=0)
-        yield lambda done, total, games: bar.update(task, completed=done, total=total, games=games)
+        task, tell = bar.add_task("", total=None, games=0), now_and_then()
+
+        def moved(done: int, total: int, games: int) -> None:
+            bar.update(task, completed=done, total=total, games=games)
+            tell(f"{done} of {total} shards")
+
+        yield moved
 
 
 def summary_tables(summary: Summary) -> list[Any]:
@@ -112,12 +118,19 @@ def summary_tables(summary: Summary) -> list[Any]:
         counts = [row.selections.get(name, 0) for name in ("unique", "principal_branch", "unselected")]
         numbers = (row.median_steps, row.worst_residual, row.games_per_second)
         shown = [f"{row.games} of {row.wanted}" if row.games < row.wanted else str(row.games), str(row.failed)]
-        shown += [*map(str, counts), *(f"{value:.3g}" if value < 1e3 else f"{value:,.0f}" for value in numbers)]
+        shown += [*map(str, counts), *map(_shown, numbers)]
         rows.append((row.family.title, row.solver, shown_tau(row.tau), *shown))
     state = (
         "complete" if summary.complete else "not complete: the same command again, or what other processes do, goes on"
     )
     return [table(columns, rows, columns[2:]), facts({"folder": f"{summary.folder} ({state})"})]
+
+
+def _shown(value: float) -> str:
+    """A dash for what nobody knows yet."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3g}" if value < 1e3 else f"{value:,.0f}"
 
 
 def summary_document(summary: Summary) -> dict[str, Any]:

@@ -25,6 +25,14 @@ A configuration names families, sizes, temperatures, solvers and seeds; every co
 DIR gets manifest.json (configuration, its digest, versions, seeds) and shards/*.parquet: one row per game with
 residual, num_steps, result, selection, initial_values and policy. The same command again does what is missing.
 
+how to read the table:
+  failed    games whose residual is above the tolerance.
+  unique, branch, unselected  games by selection: proved to be the only equilibrium; the one on the principal
+            branch; neither.
+  steps     of the solver, median of the cell's games.
+  worst     the largest residual of the cell, in probability.
+  games/s   games over the seconds of their shards, compiling included: small cells look slow.
+
 several machines: the same command on each of N processes with a common DIR, and
   --num-processes N --process-id 0 (1, 2, ..)   each does its share; the tasks of an array job, for instance
   --coordinator HOST:PORT                       besides, to have all of them meet, and wait for the last

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from hqre_jax.core._text import harmless
 from hqre_jax.problem import Problem
 from hqre_jax.solving._solution import Solution
 
+# Where there is no bar, for stderr is no terminal: seconds after which a line says what was done.
+BETWEEN_LINES = 30.0
 # Nothing is cut or wrapped where nobody's screen sets a width.
 _UNLIMITED = 10_000
 
@@ -31,6 +34,19 @@ def rendered(parts: Iterable[Any]) -> str:
     )  # fmt: skip
     console.print(Group(*parts))
     return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+
+
+def now_and_then() -> Callable[[str], None]:
+    """What tells of progress where there is no bar: at most one line in half a minute, on stderr."""
+    told_at, silent = time.monotonic(), not sys.stderr.isatty()
+
+    def tell(what: str) -> None:
+        nonlocal told_at
+        if silent and time.monotonic() - told_at > BETWEEN_LINES:
+            print(f"hqre: {what}", file=sys.stderr, flush=True)
+            told_at = time.monotonic()
+
+    return tell
 
 
 @contextmanager

@@ -47,9 +47,15 @@ def branch_document(branch: Branch) -> dict[str, Any]:
             {"tau": per_state(fold.tau, problem), "policy": per_action(fold.policy, problem)} for fold in branch.folds
         ],
         "num_bifurcations": branch.num_bifurcations,
+        "bifurcations": [{"tau": per_state(tau, problem)} for tau in _bifurcations(branch)],
         "result": str(branch.result),
         "continuation": problem.continuation,
     }
+
+
+def _bifurcations(branch: Branch) -> list[np.ndarray]:
+    """Temperatures ``(player, information state)`` of each bifurcation that is no fold."""
+    return [np.asarray(branch.problem.tau) / scale for scale in branch.bifurcations]
 
 
 def branch_tables(branch: Branch) -> list[Any]:
@@ -61,7 +67,9 @@ def branch_tables(branch: Branch) -> list[Any]:
     actions = np.flatnonzero(mask[first])
     player, state = problem.game.labels.player(first[0]), problem.game.labels.information_state(*first)
     several = len(mask) > 1 or mask[first[0]].any(-1).sum() > 1
-    numeric = ("τ", *(problem.game.labels.action(*first, int(a)) for a in actions))
+    final = np.asarray(problem.tau)[mask.any(-1)]
+    temperature = "τ" if np.ptp(final) == 0 else f"τ of {player}"
+    numeric = (temperature, *(problem.game.labels.action(*first, int(a)) for a in actions))
 
     def row(tau, policy, note=""):
         return (general(tau[first]), *(f"{policy[first][a]:.9f}" for a in actions), note)
@@ -75,13 +83,14 @@ def branch_tables(branch: Branch) -> list[Any]:
     if branch.folds:
         folds = [row(fold.tau, fold.policy, "fold") for fold in branch.folds]
         parts += [Text("turning points", style="bold"), table((*numeric, ""), folds, numeric), Text("")]
+    places = [f"near τ = {tau[first]:.4g}" for tau in _bifurcations(branch)]
     parts.append(
         facts(
             {
                 "result": str(branch.result),
                 "points": f"{len(branch.scales)}, {len(shown)} of them shown",
                 "folds": str(len(branch.folds)),
-                "other bifurcations": str(branch.num_bifurcations),
+                "other bifurcations": ", ".join([str(branch.num_bifurcations), *places]),
                 "continuation": problem.continuation,
             }
         )

@@ -18,7 +18,7 @@ from rich.text import Text
 from hqre_jax.cli._inputs import number, read_question
 from hqre_jax.cli._interrupts import goes_on_with
 from hqre_jax.cli._program_cache import programs_folder
-from hqre_jax.cli._tables import facts, rendered, table
+from hqre_jax.cli._tables import BETWEEN_LINES, facts, rendered, table
 from hqre_jax.cli._verify_parser import NUM_GAMES, OUT, SEED
 from hqre_jax.core._types import InputError
 from hqre_jax.problem import Problem
@@ -26,8 +26,6 @@ from hqre_jax.problem import Problem
 # The statements and their measurements (proofs_check) are imported by the functions below, when they are wanted.
 
 _PACKAGE = "proofs_check"
-# Where there is no bar: seconds after which a line says what was done.
-_BETWEEN_LINES = 30.0
 
 
 def verify(arguments: Namespace) -> int:
@@ -164,7 +162,7 @@ def _progress(going_on: str) -> Iterator[Callable[[list[Any], list[Any]], Callab
                 open_tasks[task.statement] -= 1
                 violations[task.statement] += record.outcome.violations if task.role == "check" else 0
                 finished = not open_tasks[task.statement]
-                if silent and (finished or now - told_at > _BETWEEN_LINES):
+                if silent and (finished or now - told_at > BETWEEN_LINES):
                     told = f"{task.statement}: done, {violations[task.statement]} violations" if finished else task.name
                     print(f"hqre: {told}, {_tasks(left)} left, {now - began:.0f} s so far", file=sys.stderr, flush=True)
                     told_at = now

@@ -26,10 +26,13 @@ proofs, the pictures, and tasks/ (what is finished). The same command again goes
 violation DIR gets a small game with its temperatures (violation-T2.json, ..), which `hqre solve` reads.
 
 with --game: which hypotheses your own game satisfies at these temperatures, what is observed in it against the bounds,
-and which temperatures would help where a hypothesis fails. Nothing is written.
+and which temperatures would help where a hypothesis fails. Nothing is written. Of a claim with = observed is by how
+much its sides differ and the bound by how much they may, so small is good; – is where both sides are 0.
 
 examples:
   hqre verify                                       everything, some minutes
+  hqre verify --theorem T7                          a quick look: half a minute to a minute of each statement is spent
+                                                    before the first game, and few --games save little
   hqre verify --theorem T1 --theorem T2 --games 1000 --out out/quick
   hqre verify --game game.nfg --tau 2,0.5
 """

@@ -12,6 +12,8 @@ from hqre_jax.solving._branch import Branch, trace_branch
 def branch(branch: Branch | Problem, ax: Any = None) -> Any:
     """Draw every action's probability along a branch against temperature, folds marked by circles.
 
+    Other bifurcations that were passed have a dashed line.
+
     The logarithmic temperature axis falls to the right, the direction in which the branch is travelled. Where
     temperatures differ it shows them as multiples of the final ones. Of two actions only the first is drawn:
     the other is its mirror image.
@@ -51,6 +53,8 @@ def branch(branch: Branch | Problem, ax: Any = None) -> Any:
             ax.plot(unit / fold.scale, fold.policy[i, x, a], "o", mfc="white", mec=colour, ms=5, zorder=3)
     for k, fold in enumerate(branch.folds):
         ax.axvline(unit / fold.scale, color=GREY, lw=0.8, ls=":", label=None if k else "fold", zorder=0)
+    for k, scale in enumerate(branch.bifurcations):
+        ax.axvline(unit / scale, color=GREY, lw=0.8, ls="--", label=None if k else "other bifurcation", zorder=0)
     ax.set_xscale("log")
     ax.xaxis.set_inverted(True)
     ax.set_ylim(-0.03, 1.03)

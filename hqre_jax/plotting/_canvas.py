@@ -13,7 +13,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", ":", "-.", (0, (1, 1)), (0, (6, 1, 1, 1, 1, 1)))
 GREY = "#666666"
 # A legend of more lines hides the picture.
-MAX_LEGEND = 14
+MAX_LEGEND = 16
 
 
 def axes_or_new(ax: Any) -> Any:
@@ -60,14 +60,15 @@ def action_styles(mask: np.ndarray) -> Iterator[tuple[int, int, int, str, Any]]:
 
 
 def legend(ax: Any, **options: Any) -> None:
-    """A legend where the lines leave most room, or beside the axes where it is long; none beyond 14 lines."""
-    count = len(ax.get_legend_handles_labels()[0])
+    """A legend where the lines leave most room, or beside the axes where it is long; none beyond 16 lines."""
+    labels = ax.get_legend_handles_labels()[1]
+    count = len(labels)
     if count > MAX_LEGEND:
         ax.text(
-            0.99, 0.99, f"{count} lines: too many to name", transform=ax.transAxes, ha="right", va="top",
-            fontsize="small", color=GREY,
+            1.01, 0.5, f"{count} lines: too many to name", transform=ax.transAxes, ha="left", va="center",
+            rotation=90, fontsize="small", color=GREY,
         )  # fmt: skip
-    elif count > 6:
+    elif count > 6 or (count > 2 and max(map(len, labels)) > 40):
         ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, **options)
     elif count:
         ax.legend(fontsize="small", framealpha=0.85, **options)

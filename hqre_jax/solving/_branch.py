@@ -57,7 +57,7 @@ class Branch:
         taus: Temperatures at each point, ``(point, player, information state)``; infinite at the reference.
         policies: ``(point, player, information state, action)``.
         folds: Turning points, in order.
-        num_bifurcations: Bifurcations passed that are no folds.
+        bifurcations: s half-way between the points before and after each bifurcation passed that is no fold.
         result: How the tracing ended.
 
     Example:
@@ -73,8 +73,13 @@ class Branch:
     taus: Float[np.ndarray, "point player state"]
     policies: Float[np.ndarray, "point player state action"]
     folds: tuple[Fold, ...]
-    num_bifurcations: int
+    bifurcations: tuple[float, ...]
     result: RESULTS
+
+    @property
+    def num_bifurcations(self) -> int:
+        """Bifurcations passed that are no folds."""
+        return len(self.bifurcations)
 
 
 class BranchError(RuntimeError):
@@ -176,7 +181,7 @@ def trace_branch(
         taus=taus,
         policies=trace["policy"][reported],
         folds=folds,
-        num_bifurcations=int(state.watch.bifurcations),
+        bifurcations=tuple(float(scales[k : k + 2].mean()) for k in np.flatnonzero(np.diff(trace["bifurcations"]) > 0)),
         result=result,
     )
     if throw and result != RESULTS.successful:
@@ -190,6 +195,7 @@ def _observe(solver: AbstractSolver, problem: Problem, state: State) -> dict[str
         "policy": problem.policy(state.iterate.logits),
         "tangent": state.tangent,
         "accepted": state.accepted,
+        "bifurcations": state.watch.bifurcations,
     }
 
 

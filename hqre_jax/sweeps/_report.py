@@ -88,6 +88,8 @@ class Summary:
     def plot(self, ax: Any = None) -> Any:
         """Median number of steps against temperature, a line for each family and solver; hollow where games failed.
 
+        Where players differ in temperature, a cell stands at the mean of theirs.
+
         Args:
             ax: Matplotlib axes; those of a new figure by default.
 
@@ -97,26 +99,33 @@ class Summary:
         ax = axes_or_new(ax)
         lines: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in self.rows:
-            if not isinstance(row.tau, tuple) and row.games:
+            if row.games:
                 lines[row.family.title, row.solver].append(row)
         families = {name: n for n, name in enumerate(dict.fromkeys(key[0] for key in lines))}
         solvers = {name: n for n, name in enumerate(dict.fromkeys(key[1] for key in lines))}
         for (family, solver), rows in lines.items():
-            ordered = sorted(rows, key=lambda row: row.tau)
+            ordered = sorted(rows, key=_mean_tau)
             colour = COLOURS[families[family] % len(COLOURS)]
-            tau, steps = [row.tau for row in ordered], [row.median_steps for row in ordered]
+            tau, steps = [_mean_tau(row) for row in ordered], [row.median_steps for row in ordered]
             ax.plot(tau, steps, color=colour, ls=DASHES[solvers[solver] % len(DASHES)], label=f"{family}, {solver}")
             for row in ordered:
                 inside = "white" if row.failed else colour
-                ax.plot(row.tau, row.median_steps, marker="o", ms=5, color=colour, mfc=inside)
+                ax.plot(_mean_tau(row), row.median_steps, marker="o", ms=5, color=colour, mfc=inside)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.set_xlabel("temperature τ (units of payoff)")
+        differ = any(isinstance(row.tau, tuple) for row in self.rows)
+        ax.set_xlabel(f"temperature τ (units of payoff{'; mean of the players' if differ else ''})")
         ax.set_ylabel("median number of steps")
-        failing = "hollow: some games failed" if self.failed else "every game was solved"
-        ax.set_title(f"Steps to the tolerance ({failing})", fontsize="small")
+        done, wanted = sum(row.games for row in self.rows), sum(row.wanted for row in self.rows)
+        notes = [f"{done:,} of {wanted:,} games so far"] if done < wanted else []
+        notes += ["hollow: some games failed"] if self.failed else [] if notes else ["every game was solved"]
+        ax.set_title(f"Steps to the tolerance ({'; '.join(notes)})", fontsize="small")
         legend(ax)
         return ax
+
+
+def _mean_tau(row: Row) -> float:
+    return float(np.mean(row.tau))
 
 
 def summarise(folder: str | Path) -> Summary:
@@ -184,7 +193,9 @@ def _manifest(path: Path) -> tuple[Config, tuple[Shard, ...]]:
         rest = {key: _tuple(value) for key, value in stored.items() if key != "families"}
         rest["temperatures"] = tuple(_tuple(tau) for tau in rest["temperatures"])
         config = Config(families=families, **rest)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (KeyError, TypeError):
+        raise InputError(str(path), "holds no sweep: its manifest.json is that of something else") from None
+    except (OSError, ValueError) as error:
         raise InputError(
             str(path), f"holds no sweep: manifest.json cannot be read ({getattr(error, 'strerror', None) or error})"
         ) from None

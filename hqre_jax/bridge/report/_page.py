@@ -98,8 +98,9 @@ def _margins(data: Data, rows: Sequence[Row]) -> str:
         return "<p>Not computed yet.</p>"
     about = (
         f"{data.margins['verdict']}: {data.margins['reason']}. A state's game is that of its round, with what later "
-        f"rounds are worth at the equilibrium; low τ is {data.margins['low_tau']:g}. Intervals rest on "
-        f"{data.margins['resampled']} games of resampled questions."
+        f"rounds are worth at the equilibrium; low τ is {data.margins['low_tau']:g}. Brackets hold 95 % of the margins "
+        f"of {data.margins['resampled']} games of resampled questions: a margin is a least value, so these lie below "
+        "that of the questions themselves more often than above it, and all of them may."
     )
     picture = figure(margin_plot(rows), "Margin of every public state's game at the policy's temperatures.")
     return f"<p>{for_html(about)}</p>{picture}"
