@@ -81,7 +81,7 @@ def three_drivers():
     return hq.NormalFormGame(payoffs + 1e-9 * np.random.RandomState(0).randn(3, 3, 3, 3))
 
 
-@pytest.mark.parametrize("dense", [200, 0])
+@pytest.mark.parametrize("dense", [pytest.param(200, marks=pytest.mark.thorough), 0])
 def test_without_a_matrix(dense, monkeypatch):
     """What a symmetry hides from one step's direction the next one sees: small games by the matrix, large by powers."""
     monkeypatch.setattr(krylov_branch, "_SMALL", dense)
@@ -159,7 +159,7 @@ def test_three_who_meet():
     np.testing.assert_allclose(solution.policy[:, :, 0], policies_of(traced.points, (3, 3, 3)), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("places", [3, 4])
+@pytest.mark.parametrize("places", [3, pytest.param(4, marks=pytest.mark.thorough)])
 def test_exact_symmetry_is_kept(places):
     """Even chances are an equilibrium at every temperature: the branch goes on through the fork at λ = places, whose
     kernel has ``places - 1`` dimensions for each sign, and it is counted once."""

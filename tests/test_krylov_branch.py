@@ -56,10 +56,10 @@ def test_gradients_without_a_matrix(monkeypatch):
         problem = hq.Problem(hq.NormalFormGame(payoffs), 0.2)
         return problem.policy(reattach(problem, sol.log_policy))[0, 0, 0]
 
-    dense = jax.grad(first)(payoffs)
+    dense = jax.jit(jax.grad(first))(payoffs)
     assert np.abs(dense).max() > 0.1
     monkeypatch.setattr("hqre_jax.equilibrium._implicit_gradient._DENSE", 0)
-    np.testing.assert_allclose(jax.grad(first)(payoffs), dense, atol=1e-10)
+    np.testing.assert_allclose(jax.jit(jax.grad(first))(payoffs), dense, atol=1e-10)
 
 
 @pytest.fixture(scope="module")
