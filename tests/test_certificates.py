@@ -126,7 +126,7 @@ def exhausted(u, tau):
 @pytest.mark.parametrize("size", [2, 3])
 def test_exhaustion_proves_what_a_scan_finds(size):
     rng = np.random.default_rng(20 + size)
-    games = random_games(rng, 250, size)
+    games = random_games(rng, 100, size)
     tau = np.abs(games).max(axis=(1, 2, 3)) * rng.uniform(0.05, 0.4, len(games))
     unique = np.array([exhausted(u, t).unique for u, t in zip(games, tau, strict=True)])
     if size == 2:
@@ -136,10 +136,10 @@ def test_exhaustion_proves_what_a_scan_finds(size):
         several = num_stable_equilibria(games, tau) > 1
         assert not (unique & several).any()
         assert (unique | several).mean() > 0.98
-    assert several.sum() >= 50
+    assert several.sum() >= 20
     # The proof goes beyond the margin: elsewhere it would be of no use.
     margins = jax.vmap(lambda u, t: bounds(hq.Problem(hq.NormalFormGame(u), t)).margin)(games, jnp.asarray(tau))
-    assert (unique & (np.asarray(margins) < 0)).sum() >= 30
+    assert (unique & (np.asarray(margins) < 0)).sum() >= 12
 
 
 def test_exhaustion_of_three_players_masks_and_references():

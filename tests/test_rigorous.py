@@ -23,7 +23,7 @@ from hqre_jax.games import random as draw
 
 flint = pytest.importorskip("flint")
 
-NUM_GAMES = 200
+NUM_GAMES = 88
 SOFT, PLAIN, SHANNON = {"continuation": "soft"}, {"continuation": "plain"}, {"entropy": "shannon"}
 ZERO_SUM = {"continuation": "zero_sum"}
 
@@ -129,7 +129,7 @@ def library_residual(problem, policy):
 
 
 def test_random_games_get_a_box_fast(cases, timed, capsys):
-    """At least 95 % of 200 well-conditioned games of all classes within 0.1 s each, and the checker agrees."""
+    """At least 95 % of well-conditioned games, eight a class and option, within 0.1 s each, and the checker agrees."""
     good = [
         (problem, proof, seconds)
         for (_, problem, _), (proof, seconds) in zip(cases, timed, strict=True)

@@ -144,16 +144,20 @@ def test_exact_methods_refuse_sampled_games():
         hq.solve(hq.SampledGame.from_game(PENNIES), 0.5, solver="newton")
 
 
-RUN = """
-import sys, jax, numpy as np
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_disable_most_optimizations", True)
-import hqre_jax as hq
+SOLVE = """
 payoffs = np.array([[2.0, -1.0], [-1.0, 1.0]])
 game = hq.SampledGame.from_game(hq.NormalFormGame(np.stack([payoffs, -payoffs])))
-solver = hq.solvers.StochasticMirror(batch_size=64, checkpoint=sys.argv[1], checkpoint_every=16)
+solver = hq.solvers.StochasticMirror(batch_size=64, checkpoint=path, checkpoint_every=16)
 sol = hq.solve(game, 0.5, solver=solver, tol=1e-4, max_steps=1000, key=jax.random.key(3), throw=False)
-np.save(sys.argv[1] + ".npy", np.append(np.asarray(sol.log_policy).ravel(), float(sol.residual)))
+np.save(path + ".npy", np.append(np.asarray(sol.log_policy).ravel(), float(sol.residual)))
+"""
+# Compiled as here: the environment says how.
+RUN = f"""
+import sys, jax, numpy as np
+jax.config.update("jax_enable_x64", True)
+import hqre_jax as hq
+path = sys.argv[1]
+{SOLVE}
 """
 
 
@@ -164,7 +168,7 @@ def start(path):
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait() == 0
+    exec(SOLVE, {"hq": hq, "jax": jax, "np": np, "path": str(whole)})
     process = start(killed)
     # The first checkpoint is there: the run is somewhere in the middle of the next stretch, or of writing it.
     while not killed.exists() and process.poll() is None:
