@@ -23,8 +23,8 @@ from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, s
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
 
-# A shell that runs the tests in the background has them ignore interrupts, and children inherit that.
-HEEDFUL = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+# Alone it has one adapter, which takes half of the time of two.
+SOLVER = {"name": "solver", "max_tokens": 7, "price": 20.0, "tau": 0.05}
 
 
 @pytest.fixture
@@ -38,24 +38,30 @@ def adapters_in(folder):
     }
 
 
-def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path):
-    """Ctrl-C once, kill -9 once, wherever it is; then to the end, as a run that nobody stopped."""
-    config, out = write(), tmp_path / "stopped"
-    command = [sys.executable, "-c", HEEDFUL, sys.executable, "-m", "hqre_jax", "llm", "finetune", config]
-    command += ["--out", str(out), "--steps", "10000"]
-    for number, sign in ((1, signal.SIGINT), (2, signal.SIGKILL)):
-        with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-            deadline = time.monotonic() + 300
-            while len(lines_of(out)) < 2 * number and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.05)
-            process.send_signal(sign)
-            try:
-                said = process.communicate(timeout=120)[1].decode()
-            finally:
-                process.kill()
-        assert process.returncode == (130 if sign == signal.SIGINT else -9), said
-    assert "this goes on with it: hqre llm finetune" in said or sign == signal.SIGKILL
-    steps = len(lines_of(out)) + 2
+def test_a_run_killed_twice_ends_with_the_same_bits(capsys, write, tmp_path, monkeypatch):
+    """Ctrl-C between two adapters of a step, kill -9 wherever it is; then to the end, as a run that nobody stopped."""
+    config, out, learn, learnt = write(evaluation={"questions": 0}), tmp_path / "stopped", Learner.learn, []
+
+    def interrupted(*given):
+        learnt.append(learn(*given))
+        if len(learnt) == 3:
+            raise KeyboardInterrupt
+        return learnt[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "learn", interrupted)
+        code, _, said = run(capsys, config, "--out", out, "--steps", "10000")
+    assert (code, len(learnt), len(lines_of(out))) == (130, 3, 1)
+    assert "this goes on with it: hqre llm finetune" in said
+    command = [sys.executable, "-m", "hqre_jax", "llm", "finetune", config, "--out", str(out), "--steps", "10000"]
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 300
+        while len(lines_of(out)) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        said = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == -signal.SIGKILL, said
+    steps = len(lines_of(out)) + 1
     assert run(capsys, config, "--out", out, "--steps", steps)[0] == 0
     assert run(capsys, config, "--out", tmp_path / "whole", "--steps", steps)[0] == 0
     assert adapters_in(out) == adapters_in(tmp_path / "whole") != {}
@@ -101,7 +107,7 @@ ALIKE = [pytest.param(name, marks=pytest.mark.thorough) for name in ("raft", "ow
 
 @pytest.mark.parametrize("method", ["sft", "reinforce", "grpo", "cotrain", *ALIKE])
 def test_every_method_runs(capsys, write, tmp_path, method):
-    config = write(steps=1, roles=[{"name": "solver", "max_tokens": 7, "price": 20.0, "tau": 0.05}])
+    config = write(steps=1, roles=[SOLVER])
     code, _, err = run(capsys, config, "--out", tmp_path / "out", "--method", method)
     assert code == 0, err
     line = lines_of(tmp_path / "out")[0]["adapters"]["solver"]
@@ -111,7 +117,11 @@ def test_every_method_runs(capsys, write, tmp_path, method):
 
 
 def test_bfloat16_and_one_temperature(capsys, write, tmp_path):
-    config = write(dtype="bfloat16", steps=1, method="dice_common", optimizer={"rematerialise": True})
+    role = {key: value for key, value in finetuning.config()["roles"][0].items() if key != "answers"}
+    config = write(
+        dtype="bfloat16", steps=1, method="dice_common", optimizer={"rematerialise": True, "groups": 1},
+        roles=[role], evaluation={"questions": 0},
+    )  # fmt: skip
     code, _, err = run(capsys, config, "--out", tmp_path / "out")
     assert code == 0, err
     kinds = lines_of(tmp_path / "out")[0]["adapters"]["planner"]["roles"]["planner"]["kinds"]
@@ -219,7 +229,7 @@ def test_splits_are_told_apart(capsys, write, tmp_path):
     """What is judged on dev and then on test is no progress from the one to the other."""
     out = tmp_path / "out"
     for split in ("dev", "test"):
-        assert run(capsys, write(steps=1, evaluation={"split": split}), "--out", out)[0] == 0
+        assert run(capsys, write(steps=1, roles=[SOLVER], evaluation={"split": split}), "--out", out)[0] == 0
     assert [(line["step"], line["split"]) for line in lines_of(out, "evaluations.jsonl")] == [
         (0, "dev"), (1, "dev"), (1, "test"),
     ]  # fmt: skip
@@ -232,7 +242,8 @@ def test_splits_are_told_apart(capsys, write, tmp_path):
 def test_policies_are_judged_on_official_files(capsys, write, tmp_path):
     """In place of the task's own questions; another file is another thing to be judged on, in the same run."""
     out, file = tmp_path / "out", tmp_path / "word_problems.jsonl"
-    config = write(tasks=[{"name": "word_problems"}, {"name": "arithmetic", "classes": ["sum"]}], steps=1)
+    tasks = [{"name": "word_problems"}, {"name": "arithmetic", "classes": ["sum"]}]
+    config = write(tasks=tasks, steps=1, roles=[SOLVER])
     for answer in (2, 3):
         file.write_text(json.dumps({"question": "1 + 1?", "answer": f"so #### {answer}"}) + "\n")
         code, _, err = run(capsys, config, "--out", out, "--data", file)
@@ -254,7 +265,7 @@ def test_other_questions_are_another_run(capsys, write, tmp_path):
     for answer in "07":
         rows = "".join(f"What is {k}?,{answer}\n" for k in range(40))
         questions.write_text(f"question,answer\n{rows}")
-        config = write(tasks=[{"name": "questions.csv"}], steps=1, evaluation={"questions": 0})
+        config = write(tasks=[{"name": "questions.csv"}], steps=1, roles=[SOLVER], evaluation={"questions": 0})
         code, _, err = run(capsys, config, "--out", tmp_path / "out")
         assert code == (0 if answer == "0" else 2), err
     assert "holds a run with other weights" in err
