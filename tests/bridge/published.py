@@ -6,7 +6,9 @@ from pathlib import Path
 
 _PUBLISH = """
 import pathlib, sys
+import hqre_jax.bridge.report as report
 from benchmarks.llm import __main__ as command
+report.page = lambda *shown: ""  # its pictures take a quarter of the time, and it is not what is compared
 for number, name in enumerate(sys.argv[2:]):
     protocol, folder = command.read_protocol(pathlib.Path(name)), pathlib.Path(sys.argv[1], str(number))
     folder.mkdir()

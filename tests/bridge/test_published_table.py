@@ -11,6 +11,7 @@ from published import check_published
 from scripted import Scripted
 
 import hqre_jax.bridge.evaluation._run as evaluation_run
+import hqre_jax.bridge.report as report
 from benchmarks.llm import __main__ as command
 from benchmarks.llm import _cost, _protocol, _stages
 from benchmarks.llm._two_digits import TwoDigits
@@ -81,6 +82,12 @@ def small(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def without_pages(monkeypatch):
+    """Pictures take long; a rehearsal has them."""
+    monkeypatch.setattr(report, "page", lambda *shown: "")
+
+
+@pytest.fixture
 def without_margins(monkeypatch):
     """They take long; the test of all stages has them, with few resampled games."""
     monkeypatch.setattr(evaluation_run, "margins", lambda *arguments: None)
@@ -122,7 +129,7 @@ def test_all_of_it_fits_into_a_night(capsys, small):
     ]  # fmt: skip
 
 
-def test_every_stage_and_the_table_from_the_recording_alone(capsys, small, monkeypatch, tmp_path):
+def test_every_stage_and_the_table_from_the_recording_alone(capsys, small, without_pages, monkeypatch, tmp_path):
     folder, model, words = small
     monkeypatch.setattr(evaluation_run, "margins", partial(evaluation_run.margins, resampled=2))
     tests = {item.question for item in all_tasks()["arithmetic"].items("sum", "test", 3)}
@@ -262,7 +269,7 @@ def test_a_frozen_protocol_must_be_committed(small):
     assert _protocol.closed(protocol) is None
 
 
-def test_whatever_stops_it_the_same_command_goes_on(capsys, small, without_margins):
+def test_whatever_stops_it_the_same_command_goes_on(capsys, small, without_margins, without_pages):
     folder, model, words = small
     code, out, err = run(capsys, words, "--seconds", "0")
     assert (code, model.asked) == (1, [])
