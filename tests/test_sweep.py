@@ -185,25 +185,24 @@ def test_failures_are_reported(tmp_path, capsys):
 
 
 def test_killed_and_shared_sweeps_give_the_same_bytes(tmp_path):
-    """One process, killed outright and started again, against two processes that share the work."""
+    """One process, killed outright, and another one that goes on with it, against two processes that share the work."""
     config = tmp_path / "sweep.toml"
     config.write_text(
-        "temperatures = [2.0, 1.5]\nsolvers = ['fixed_point']\nnum_games = 1000\nshard_games = 50\n"
+        "temperatures = [2.0, 1.5]\nsolvers = ['fixed_point']\nnum_games = 300\nshard_games = 20\n"
         "[[games]]\nsizes = [[2, 2]]\n"
     )
     words = [sys.executable, "-m", "hqre_jax", "sweep", str(config), "--out"]
-    environment = os.environ | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
     alone, shared = tmp_path / "alone", tmp_path / "shared"
 
-    first = subprocess.Popen([*words, str(alone)], env=environment, stdout=subprocess.DEVNULL)
-    while first.poll() is None and len(shards(alone)) < 3:
+    first = subprocess.Popen([*words, str(alone)], stdout=subprocess.DEVNULL)
+    while first.poll() is None and not shards(alone):
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
     done = shards(alone)
-    assert 3 <= len(done) < 40, "the sweep was cut in the middle"
+    assert 1 <= len(done) < 30, "the sweep was cut in the middle"
     kept = {name: os.stat(alone / "shards" / name).st_mtime_ns for name in done}
-    subprocess.run([*words, str(alone)], env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert hq.sweep(config, alone).complete
     assert {name: os.stat(alone / "shards" / name).st_mtime_ns for name in done} == kept, "none is repeated"
     assert not list(alone.rglob("*.tmp")), "nothing half-written is left"
 
@@ -211,7 +210,7 @@ def test_killed_and_shared_sweeps_give_the_same_bytes(tmp_path):
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     together = [*words, str(shared), "--coordinator", f"localhost:{port}", "--num-processes", "2", "--process-id"]
-    both = [subprocess.Popen([*together, str(i)], env=environment, stdout=subprocess.DEVNULL) for i in (0, 1)]
+    both = [subprocess.Popen([*together, str(i)], stdout=subprocess.DEVNULL) for i in (0, 1)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     assert shards(alone) == shards(shared)
-    assert len(shards(shared)) == 40
+    assert len(shards(shared)) == 30

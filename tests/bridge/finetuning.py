@@ -8,6 +8,8 @@ from hqre_jax.cli import main
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).parent / "data" / "tiny_models" / "llama"
+# A role of its own has one adapter: half of the work of two.
+SOLVER = {"name": "solver", "max_tokens": 7, "price": 20.0, "tau": 0.05}
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 

@@ -7,7 +7,7 @@ import sys
 import finetuning
 import numpy as np
 import pytest
-from finetuning import ENVIRONMENT, ROOT, lines_of, run
+from finetuning import ENVIRONMENT, ROOT, SOLVER, lines_of, run
 
 LAUNCH = ROOT / "docs" / "scripts" / "launch.sh"
 
@@ -16,7 +16,8 @@ def test_four_devices_are_one(capsys, tmp_path):
     """Losses, gradients and what adapters became, of a step whose work four devices share, two of them each weight."""
     # Entropies of tokens to come tell these plays apart, on which the verifier is at one.
     settings = {"inner_steps": 1, "entropy": "shannon"}
-    config = finetuning.written(tmp_path, steps=1, evaluation={"questions": 0}, method_settings=settings)
+    more = {"roles": [SOLVER], "evaluation": {"questions": 0}, "method_settings": settings}
+    config = finetuning.written(tmp_path, steps=1, **more)
     command = [
         sys.executable,
         "-m",

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from finetuning import ENVIRONMENT, lines_of, run
+from finetuning import ENVIRONMENT, SOLVER, lines_of, run
 
 from hqre_jax.bridge.finetuning import _plays, _samplers, read_config
 from hqre_jax.bridge.finetuning._batch import batch_of
@@ -22,9 +22,6 @@ from hqre_jax.bridge.finetuning._learner import Learner
 from hqre_jax.bridge.models import Completion, LoraConfig, init_adapter, load, sample_completions
 from hqre_jax.cli import main
 from hqre_jax.core._types import InputError
-
-# Alone it has one adapter, which takes half of the time of two.
-SOLVER = {"name": "solver", "max_tokens": 7, "price": 20.0, "tau": 0.05}
 
 
 @pytest.fixture
