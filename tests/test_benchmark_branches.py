@@ -8,18 +8,18 @@ import pytest
 from benchmarks.branches import __main__ as branches
 from benchmarks.branches._families import FAMILIES
 
-SMALL = ["--games", "400", "--sample", "8", "--single", "0", "--gambit", "4", "--only", "uniform"]
+SMALL = ["--games", "400", "--sample", "8", "--single", "0", "--gambit", "4", "--only", "integers 2"]
 
 
 def test_right_answers_and_going_on(tmp_path, capsys, monkeypatch):
     out = tmp_path / "branches.json"
     assert branches.main([*SMALL, "--out", str(out)]) == 0
     (row,) = json.loads(out.read_text())["rows"].values()
-    assert row["games"] == round(400 * FAMILIES["uniform 3×3"][1])
+    assert row["games"] == round(400 * FAMILIES["integers 2×2"][1])
     assert row["checks"]["tracer"]["judged"] >= 7
     monkeypatch.setattr(branches, "run_family", lambda *_: pytest.fail("run again"))
     assert branches.main([*SMALL, "--out", str(out)]) == 0
-    assert "uniform 3×3" in capsys.readouterr().out
+    assert "integers 2×2" in capsys.readouterr().out
 
 
 def test_a_wrong_answer_is_noticed(tmp_path, monkeypatch):
