@@ -1,5 +1,6 @@
 """The benchmark's judge is right, its timing is honest about failures, and the command writes what it prints."""
 
+import importlib.util
 import itertools
 import json
 from dataclasses import replace
@@ -9,14 +10,32 @@ import numpy as np
 import pytest
 
 import hqre_jax as hq
-from benchmarks import __main__, _measure
+from benchmarks import __main__, _measure, growth, iteration
 from benchmarks._case import Entrant, Goal, Prepared
 from benchmarks._measure import measure, outcomes
 from benchmarks._memory import added_bytes
 from benchmarks._normal_form_case import NormalFormCase, action_values, logit, residuals
 from benchmarks._report import Result, markdown
 from benchmarks.entrants import all_entrants, numpy_mirror
-from benchmarks.workloads import WORKLOADS
+from benchmarks.workloads import WORKLOADS, w4_large_zero_sum
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _loops_are_compiled_hastily():
+    """Like programs: optimising takes long, and nobody asks here how fast they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if importlib.util.find_spec("numba"):
+            import numba
+
+            patch.setattr(numba.config, "OPT", type(numba.config.OPT)(0))
+        yield
+
+
+@pytest.fixture
+def briefly(monkeypatch):
+    """One call each time, however short it is."""
+    for module in (_measure, growth):
+        monkeypatch.setattr(module, "LEAST_SECONDS", 0.0)
 
 
 def random_policies(rng, games, players, actions):
@@ -189,10 +208,8 @@ def test_w2_is_the_published_stream():
     assert three.tau == five.tau == 0.5
 
 
-def test_growth_reports_what_it_measured():
-    from benchmarks.growth import measure_size
-
-    row = measure_size(5, 1)
+def test_growth_reports_what_it_measured(briefly):
+    row = growth.measure_size(5, 1)
     assert row["failures"] == 0
     assert row["peak_bytes"] >= row["added_bytes"] >= 0
     assert row["first_call_seconds"] > 0
@@ -200,19 +217,15 @@ def test_growth_reports_what_it_measured():
 
 
 def test_growth_is_drawn_without_the_peer_too(tmp_path):
-    from benchmarks.growth import draw
-
     rows = [{"num_games": n, "seconds": 1e-3 + 1e-6 * n, "peer_seconds": 1e-6 * n if n > 1 else None} for n in (1, 100)]
-    draw(rows, tmp_path / "growth.png")
+    growth.draw(rows, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").stat().st_size > 0
 
 
 def test_growth_is_a_slope():
-    from benchmarks.growth import growth_exponent
-
     sizes = np.array([10, 1_000, 100_000])
-    assert growth_exponent(sizes, 1e-6 * sizes**1.5) == pytest.approx(1.5)
-    assert np.isnan(growth_exponent([1], [1.0]))
+    assert growth.growth_exponent(sizes, 1e-6 * sizes**1.5) == pytest.approx(1.5)
+    assert np.isnan(growth.growth_exponent([1], [1.0]))
 
 
 def test_growth_with_the_states_is_judged():
@@ -225,10 +238,10 @@ def test_growth_with_the_states_is_judged():
 
 
 @pytest.mark.slow
-def test_speed_of_iterations_is_measured():
-    from benchmarks.iteration import measure as measure_iterations
-
-    speeds = measure_iterations(1)
+def test_speed_of_iterations_is_measured(monkeypatch):
+    """In a game that is not as large as that of the benchmark."""
+    monkeypatch.setattr(w4_large_zero_sum, "_ACTIONS", 100)
+    speeds = iteration.measure(1)
     assert {"numpy, one thread", "compiled loop", "fixed_point"} <= speeds.keys()
 
 
@@ -245,7 +258,7 @@ def test_one_game_at_a_time_is_measured_and_judged():
 
 
 @pytest.mark.slow
-def test_entrants_answer_w1():
+def test_entrants_answer_w1(briefly):
     """Everybody that is installed, on a few games: answers verified, principal branches equal."""
     entrants = [e for e in all_entrants() if not e.missing]
     assert {"hqre principal_branch", "hqre mirror_descent", "numpy mirror descent"} <= {e.name for e in entrants}
@@ -257,7 +270,7 @@ def test_entrants_answer_w1():
         assert (m.compile_seconds is not None) == m.entrant.startswith(("hqre", "numba", "strataq"))
 
 
-def test_command_prints_and_writes_the_same(tmp_path, capsys):
+def test_command_prints_and_writes_the_same(tmp_path, capsys, briefly):
     out = tmp_path / "numbers" / "bench.json"
     assert __main__.main(["--workload", "W1", "--games", "6", "--only", "numpy", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
