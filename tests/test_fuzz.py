@@ -14,6 +14,8 @@ import hqre_jax as hq
 from hqre_jax.cli import main
 
 NAN, INF = float("nan"), float("inf")
+# Those of the profile, of which the cheapest questions are asked more.
+EXAMPLES = settings().max_examples
 COORDINATION = np.array([[[1.0, 0.0], [0.0, 1.0]]] * 2)
 # Two shapes only: a new shape is a new program to compile.
 SHAPES = ((2, 2, 2), (2, 2, 3))
@@ -263,7 +265,7 @@ def damaged(draw) -> tuple[str, bytes]:
 
 
 @given(file=damaged())
-@settings(max_examples=150)
+@settings(max_examples=2 * EXAMPLES)
 def test_damaged_games(tmp_path_factory, file):
     """Either the fault is found, and the file named, or what is left is a game, and then τ = 0 is the fault."""
     suffix, content = file
@@ -304,7 +306,7 @@ def fits(tau) -> bool:
 
 
 @given(tau=DOCUMENTS)
-@settings(max_examples=150)
+@settings(max_examples=2 * EXAMPLES)
 def test_any_json_as_temperatures(tmp_path_factory, tau):
     path = tmp_path_factory.getbasetemp() / "tau.json"
     path.write_text(json.dumps(tau), encoding="utf-8")
@@ -318,7 +320,7 @@ def test_any_json_as_temperatures(tmp_path_factory, tau):
 
 
 @given(value=DOCUMENTS, command=st.sampled_from(("solve", "certify")))
-@settings(max_examples=100)
+@settings(max_examples=2 * EXAMPLES)
 def test_any_json_as_reference(tmp_path_factory, value, command):
     """None of what is drawn here is a policy: rows of two numbers that sum to 1 have measure zero."""
     path = tmp_path_factory.getbasetemp() / "rho.json"
@@ -330,7 +332,7 @@ def test_any_json_as_reference(tmp_path_factory, value, command):
 @given(
     content=st.binary(max_size=200), head=st.sampled_from([b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"[[", b"\xff"])
 )
-@settings(max_examples=100)
+@settings(max_examples=2 * EXAMPLES)
 def test_any_bytes_as_temperatures(tmp_path_factory, content, head):
     for name in ("tau.npy", "tau.json", "tau.txt"):
         path = tmp_path_factory.getbasetemp() / name
@@ -353,7 +355,7 @@ WORDS = st.text(st.characters(exclude_characters="\0"), max_size=12)
 @given(
     words=st.lists(WORDS | st.sampled_from(["solve", "coordination", "--tau", "--tol", "--format", "0"]), max_size=5)
 )
-@settings(max_examples=200)
+@settings(max_examples=3 * EXAMPLES)
 def test_any_words(words):
     """Nothing is guessed: whatever is not a command is refused, in one line."""
     code, out, err = outcome(*words)
@@ -368,7 +370,7 @@ def test_any_words(words):
 
 
 @given(tau=WORDS | st.floats().map(str))
-@settings(max_examples=100)
+@settings(max_examples=2 * EXAMPLES)
 def test_any_word_as_temperature(tau):
     """Refused, or a number (or two) and then solved."""
     code, out, err = outcome("solve", "coordination", f"--tau={tau}", "--format", "json")
