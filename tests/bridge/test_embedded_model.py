@@ -1,4 +1,4 @@
-"""The embedded model itself: the numbers of llama.cpp, and twenty items through the whole path."""
+"""The embedded model itself: the numbers of llama.cpp, and some items through the whole path."""
 
 import importlib.util
 import json
@@ -59,7 +59,7 @@ def test_logits_and_greedy_tokens_are_llama_cpps(model):
     for text, reply in zip(LLAMA_CPP["texts"], model.generate(requests), strict=True):
         assert reply.text == text["text"]
         tokens = text["prompt"] + text["greedy"]
-        ours = np.asarray(program(model.decoder, jnp.asarray([tokens + [0] * (192 - len(tokens))], jnp.int32)))[0]
+        ours = np.asarray(program(model.decoder, jnp.asarray([tokens + [0] * (112 - len(tokens))], jnp.int32)))[0]
         for step, likeliest in enumerate(text["likeliest"]):
             numbers, theirs = zip(*likeliest, strict=True)
             here = ours[len(text["prompt"]) - 1 + step]
@@ -86,7 +86,7 @@ def test_llama_cpp_says_so_again(tmp_path):
 
 
 @needs_weights
-def test_twenty_items(model):
+def test_eight_items(model):
     """Sums by worked examples, as tasks ask them: nearly all right, and the right ones likelier than the wrong."""
 
     def messages(a, b):
@@ -96,12 +96,12 @@ def test_twenty_items(model):
         ]
         return conversation([*turns, ("user", f"{a} + {b} = ?")])
 
-    items = [(a, b) for a in range(2, 7) for b in range(3, 7)]
+    items = [(a, b) for a in (3, 5) for b in range(3, 7)]
     requests = [models.Request(messages(a, b), models.Controls(max_tokens=12)) for a, b in items]
     replies = model.generate(requests)
-    assert sum(reply.text == f"{a} + {b} = {a + b}" for reply, (a, b) in zip(replies, items, strict=True)) >= 18
+    assert sum(reply.text == f"{a} + {b} = {a + b}" for reply, (a, b) in zip(replies, items, strict=True)) >= 7
     assert all(reply.finish_reason == "stop" for reply in replies)
-    assert sum(reply.usage.cached > 0 for reply in replies) >= 19  # the examples are read once
+    assert sum(reply.usage.cached > 0 for reply in replies) >= 7  # the examples are read once
     scores = model.score(messages(2, 4), ["2 + 4 = 6", "2 + 4 = 9"])
     assert scores[0] > scores[1] + 3
 

@@ -310,16 +310,16 @@ def test_bad_input_is_one_line(tmp_path, capsys):
 
 def test_recorded_part_of_a_class_is_missing(team):
     """One reply of each question is not there, or all of the last one: then the game is that of the others."""
-    last = all_tasks()["arithmetic"].items("sum", "dev", 40)[-1]
+    last = all_tasks()["arithmetic"].items("sum", "dev", 31)[-1]
 
     def says(asked, most: int) -> Reply | Failure:
         gone = asked.messages[-1].content == last.question and asked.sample >= most
         return Failure("missing", "not there") if gone else right_answer(asked)
 
-    few = read_outcomes(CHICKEN, replace(team, questions=40), Scripted(lambda asked: says(asked, 7)), 0)
+    few = read_outcomes(CHICKEN, replace(team, questions=31), Scripted(lambda asked: says(asked, 7)), 0)
     assert few is not None
-    assert (few.questions, few.wanted) == (39, 40)
+    assert (few.questions, few.wanted) == (30, 31)
     left = build_table(few.to_record() | runs_of(), judged=False)
-    assert "1 of 40 questions of who_answers" in left["missing"]
+    assert "1 of 31 questions of who_answers" in left["missing"]
     model = Scripted(lambda asked: right_answer(asked) if asked.sample < 7 else Failure("missing", "not there"))
-    assert read_outcomes(CHICKEN, replace(team, questions=40), model, 0) is None
+    assert read_outcomes(CHICKEN, replace(team, questions=31), model, 0) is None
