@@ -32,7 +32,7 @@ agents = [{name = "a"}, {name = "b"}]
 """
 POLICY = Path("policy.json")
 COLLECT = ("collect", "team.toml", "--store", "s.sqlite")
-TRAIN = ("train", "team.toml", "--store", "s.sqlite", "--out", "policy.json", "--temperatures", "0.05")
+TRAIN = ("train", "team.toml", "--store", "s.sqlite", "--out", "policy.json", "--temperatures", "0.3")
 
 
 def says(request) -> Reply:
