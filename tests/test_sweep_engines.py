@@ -19,7 +19,7 @@ SCRIPTS = Path(__file__).parent.parent / "docs" / "scripts"
 CONFIG = """
 temperatures = [2.0, 1.5]
 solvers = ["fixed_point"]
-num_games = 100
+num_games = 300
 shard_games = 20
 [[games]]
 sizes = [[2, 2]]
@@ -88,8 +88,8 @@ def test_what_no_share_is(config, tmp_path, capsys):
     assert "there is none with the number 2 of 2" in capsys.readouterr().err
     assert main(["sweep", str(config), "--out", str(tmp_path), "--num-processes", "2"]) == 2
     assert "go together" in capsys.readouterr().err
-    with pytest.raises(InputError, match="10 is no shard; there are 10, from 0"):
-        hq.sweeps.run_shard(config, tmp_path, 10)
+    with pytest.raises(InputError, match="30 is no shard; there are 30, from 0"):
+        hq.sweeps.run_shard(config, tmp_path, 30)
     with pytest.raises(InputError, match="number: is -1"):
         hq.sweeps.run_shard(config, tmp_path, -1)
     for address in ("nonsense", "first:port", "first 8476"):
