@@ -23,15 +23,19 @@ def test_every_published_number_is_that_of_recording_and_results(tmp_path):
     check_published(tmp_path, *PROTOCOLS)
 
 
-def test_both_teams_side_by_side():
+@pytest.fixture(scope="module")
+def table():
+    return build_table()
+
+
+def test_both_teams_side_by_side(table):
     published = json.loads(command.TABLE.read_text(encoding="utf-8"))
-    assert build_table() == published
+    assert table == published
     assert command.MARKDOWN.read_text(encoding="utf-8") == markdown(published)
 
 
-def test_the_page_quotes_the_table():
+def test_the_page_quotes_the_table(table):
     page = " ".join((FOLDER.parents[1] / "docs" / "finetuning.md").read_text(encoding="utf-8").split())
-    table = build_table()
     answers = {"sum": "adder", "product": "multiplier", "what_is_below": "multiplier"}
     for row in table["policies"]["trained"]:
         most = max(row["probabilities"], key=row["probabilities"].__getitem__)
