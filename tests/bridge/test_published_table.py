@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from functools import partial
@@ -88,8 +89,11 @@ def without_pages(monkeypatch):
 
 
 @pytest.fixture
-def without_margins(monkeypatch):
-    """They take long; the test of all stages has them, with few resampled games."""
+def briefly(small, monkeypatch):
+    """One seed and one baseline, and no margins: the test of all stages has more, and few resampled games."""
+    path = small[0] / "protocol.toml"
+    text = path.read_text(encoding="utf-8").replace("seeds = 2", "seeds = 1")
+    path.write_text(re.sub("baselines = .*", 'baselines = ["single"]', text, count=1), encoding="utf-8")
     monkeypatch.setattr(evaluation_run, "margins", lambda *arguments: None)
 
 
@@ -269,7 +273,7 @@ def test_a_frozen_protocol_must_be_committed(small):
     assert _protocol.closed(protocol) is None
 
 
-def test_whatever_stops_it_the_same_command_goes_on(capsys, small, without_margins, without_pages):
+def test_whatever_stops_it_the_same_command_goes_on(capsys, small, briefly, without_pages):
     folder, model, words = small
     code, out, err = run(capsys, words, "--seconds", "0")
     assert (code, model.asked) == (1, [])
@@ -296,7 +300,7 @@ def test_whatever_stops_it_the_same_command_goes_on(capsys, small, without_margi
     assert len(model.asked) == len(set(model.asked)) + 3  # the batch that was interrupted: a sample of each question
 
 
-def test_a_rehearsal_leaves_test_closed(capsys, small, tmp_path, without_margins):
+def test_a_rehearsal_leaves_test_closed(capsys, small, tmp_path, briefly):
     _, _, words = small
     code, out, err = run(capsys, words, "--rehearse")
     assert code == 1
