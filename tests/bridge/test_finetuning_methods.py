@@ -1,6 +1,7 @@
 """What fine-tuning methods make of given turns: by hand, by a published implementation, and on a small transformer."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -22,6 +23,13 @@ from hqre_jax.bridge.models._assemble import assemble
 from hqre_jax.bridge.models._decoder import Architecture, TokenTrees, forward, lower_streams, streams
 
 DATA = Path(__file__).parent / "data"
+# Compiled as a whole: one by one their many operations take longer.
+program = jax.jit(forward)
+
+
+@partial(jax.jit, static_argnames="block")
+def program_of_trees(decoder, trees, block):
+    return decoder.logits(streams(decoder, trees, lower_streams(decoder, trees, block), block)[0])
 
 
 def turns_of(group, score, lengths, steps=3, price=0.0, **changed):
@@ -184,10 +192,9 @@ def test_streams_of_trees_are_those_of_sequences(decoder):
     assert len(tree.tokens) < 3 + 5 * 4
     filled = [np.pad(np.array(field, np.int32), (0, 3))[None] for field in tree[:3]]
     trees = TokenTrees(*map(jnp.asarray, filled))
-    wanted = forward(decoder, jnp.asarray(np.array(sequences, np.int32)))
+    wanted = program(decoder, jnp.asarray(np.array(sequences, np.int32)))
     for block in (0, 1):
-        stream = streams(decoder, trees, lower_streams(decoder, trees, block), block)[0]
-        logits = decoder.logits(stream)
+        logits = program_of_trees(decoder, trees, block)
         for k, path in enumerate(tree.paths):
             np.testing.assert_allclose(logits[np.array(path)], wanted[k], atol=2e-5)
 
@@ -211,9 +218,9 @@ def batch_of_two_questions(decoder):
     prompts = np.random.default_rng(3).integers(0, decoder.architecture.vocabulary, (2, 3))
     tokens = np.zeros((4, 8), np.int32)
     tokens[:, :3] = np.repeat(prompts, 2, axis=0)
-    likely = np.argsort(-forward(decoder, jnp.asarray(tokens))[:, 2])
+    likely = np.argsort(-program(decoder, jnp.asarray(tokens))[:, 2])
     first = tokens[:, 3] = likely[range(4), [0, 0, 0, 1]]
-    likely = np.argsort(-forward(decoder, jnp.asarray(tokens))[:, 3])
+    likely = np.argsort(-program(decoder, jnp.asarray(tokens))[:, 3])
     second = tokens[:, 4] = likely[range(4), [0, 1, 0, 0]]
     states = np.zeros((4, 2), np.int32)
     said = [Turn(tuple(row[:3].tolist()), tuple(row[3:5].tolist()), (0.0, 0.0), "", None) for row in tokens]
