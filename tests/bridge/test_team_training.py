@@ -101,7 +101,7 @@ def test_play_is_judged_where_entries_of_the_menu_fit_some_classes_alone():
     samples, _ = samples_of(document, dice({"direct": {"A": 0.5, "L": 0.5}}))
     states, items = game_items(samples)
     assert not states.mask[0, 0, 0]
-    report = stability_of(train_offline(TeamGame.from_samples(samples, items), 0.3), plays=8)
+    report = stability_of(train_offline(TeamGame.from_samples(samples, items), 0.01), plays=8)
     assert report is not None
     assert report.verdict == "not_enough_data"
 
