@@ -388,9 +388,7 @@ def _check_rationality(width: PerPlayer, tau: StateValues) -> None:
         return
     ranges, limit = np.asarray(width), _MAX_RATIONALITY
     if not np.isfinite(ranges).all():
-        raise InputError(
-            "payoffs", "span more than the largest float, or one is no number: rescale payoffs and tau together"
-        )
+        raise InputError("payoffs", "hold no number, or span more than floats do: rescale payoffs and tau together")
     with np.errstate(over="ignore"):
         ratio = ranges[:, None] / np.asarray(tau)
     i, x = np.unravel_index(np.argmax(ratio), ratio.shape)

@@ -25,9 +25,8 @@ def _loops_are_compiled_hastily():
     """Like programs: optimising takes long, and nobody asks here how fast they are."""
     with pytest.MonkeyPatch.context() as patch:
         if importlib.util.find_spec("numba"):
-            import numba
-
-            patch.setattr(numba.config, "OPT", type(numba.config.OPT)(0))
+            settings = importlib.import_module("numba").config
+            patch.setattr(settings, "OPT", type(settings.OPT)(0))
         yield
 
 

@@ -307,6 +307,7 @@ def test_plans_cost_no_more_than_uniform_play_and_reach_their_goal():
     assert int(known.num_rollouts) == 0
 
 
+@pytest.mark.thorough
 def test_plans_save_plays_on_hard_games():
     """The figure of the benchmark on a few games: at τ = 0.1 at most 60 % of uniform play, in the median."""
     games = np.random.RandomState(1000).rand(12, 2, 3, 3)
