@@ -57,8 +57,13 @@ _MEMORY_MAPS = Path("/proc/self/maps")
 _LONG = ("test_proofs_check.py", "test_site.py", "test_ledger.py", "test_stochastic_mirror.py")
 
 
-def pytest_collection_modifyitems(items):
+_ON_REQUEST = pytest.StashKey[frozenset[str]]()
+
+
+@pytest.hookimpl(tryfirst=True)  # while those that marks leave out are still there
+def pytest_collection_modifyitems(config, items):
     """Between modules that compile hastily and others all programs are forgotten: they are not mixed."""
+    config.stash[_ON_REQUEST] = frozenset(item.nodeid for item in items if item.get_closest_marker("thorough"))
     items.sort(key=lambda item: (item.path.name not in _LONG, item.get_closest_marker("optimised") is not None))
 
 
@@ -96,6 +101,12 @@ def _optimise_where_asked(request):
         if not hastily:
             patch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
         yield
+
+
+@pytest.fixture
+def on_request(request):
+    """Names of the tests of this run's files that run only when they are asked for."""
+    return request.config.stash[_ON_REQUEST]
 
 
 @contextmanager

@@ -16,3 +16,8 @@ def test_mutant_can_be_made_and_has_its_test(mutant):
     text = mutant.applied(ROOT)
     compile(text, mutant.file, "exec")
     assert missing_test(mutant) is None
+
+
+def test_cases_that_mutants_name_are_not_for_thorough_runs(on_request):
+    """Marks of single parameters, too, in the files that are run beside this one."""
+    assert [mutant.test for mutant in MUTANTS if mutant.test in on_request] == []

@@ -59,15 +59,15 @@ def story(data: Data, tables: dict[str, list[Row]]) -> list[str]:
         about = f"{verdict(row)} {row['method']}: {points(row, 'gain')} points."
         lines.append(f"Up to {row['budget']:g} tokens DICE-PC is {about}")
     states = [row for row in tables["margins"] if row["margin"] is not None]
-    if states:
+    if states and data.margins:
         own, low = (sum(row[name] > 1 for row in states) for name in ("equilibria", "equilibria_low"))
-        at_low = f"{low} at τ = {data.margins['low_tau']:g}" if data.margins else f"{low} at low ones"
         sized = [row for row in states if row["low"] is not None]
         sure = sum(row["low"] > 0 for row in sized)
         how = "interval and all, in " if sized else "without an interval (too few samples), in "
         count = sure if sized else sum(row["margin"] > 0 for row in states)
         lines.append(f"The margin is positive, {how}{count} of {len(states)} public states; "
-                     f"several HQRE were found in {own} at the policy's temperatures and in {at_low}.")  # fmt: skip
+                     f"several HQRE were found in {own} at the policy's temperatures and in "
+                     f"{low} at τ = {data.margins['low_tau']:g}.")  # fmt: skip
     missing = sum(row.get("missing", 0) for row in tables["accuracy"])
     if missing:
         lines.append(f"{missing} plays are missing because a call failed; they are no zeros.")
