@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from hqre_jax.bridge.finetuning._batch import Batch, _texts
 from hqre_jax.bridge.finetuning._config import Optimizer
-from hqre_jax.bridge.finetuning._learner import Learner, _signal, make_optimizer
+from hqre_jax.bridge.finetuning._learner import Learner, make_optimizer
 from hqre_jax.bridge.finetuning._plays import Turn
 from hqre_jax.bridge.finetuning._trees import tree_of
 from hqre_jax.bridge.finetuning._turns import LogPolicies, Turns
@@ -267,12 +267,9 @@ def test_parts_of_a_batch_add_up_to_it(decoder):
     adapter = jax.tree.map(lambda x: x + 0.1 * jnp.cos(jnp.arange(x.size, dtype=x.dtype)).reshape(x.shape), adapter)
     method, batch, found = Dice(Settings()), batch_of_two_questions(decoder), []
     for one in (wanted(), wanted(groups=1, rematerialise=True), wanted(groups=3)):
-        learner, parts = Learner(decoder, method, one), list(batch.parts(one.groups))
-        frozen, penalties, _ = learner._frozen(adapter, parts)
-        signal = _signal(batch.turns, jnp.concatenate(penalties)[:4], method)
-        signals = learner._divided(signal, parts, batch)
-        given = adapter, frozen, signals, parts
-        found.append((learner._gradient(*given), learner._look(*given, batch)))
+        learner = Learner(decoder, method, one)
+        parts, frozen, signals, _ = learner._prepared(adapter, batch)
+        found.append((learner.gradient(adapter, batch), learner._look(adapter, frozen, signals, parts, batch)))
     for other in found[1:]:
         for left, right in zip(jax.tree.leaves(found[0]), jax.tree.leaves(other), strict=True):
             np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)

@@ -121,12 +121,10 @@ class Learner:
             optimizer: The optimiser's state.
             batch: The turns of its roles.
         """
-        parts = self._parts(batch)
-        frozen, penalties, played = self._frozen(adapter, parts)
-        whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
-        signals = self._divided(whole, parts, batch)
+        parts, frozen, signals, played = self._prepared(adapter, batch)
         new, state, losses, norms, failure = adapter, optimizer, [], [], None
-        for _ in range(self.method.inner_steps if bool(jnp.any(whole.weights > 0)) else 0):
+        tells = any(bool(jnp.any(signal.weights > 0)) for signal in signals)
+        for _ in range(self.method.inner_steps if tells else 0):
             loss, gradient = self._gradient(new, frozen, signals, parts)
             followed, followed_state, norm = _follow(new, state, gradient, self.wanted)
             losses.append(float(loss))
@@ -143,6 +141,25 @@ class Learner:
             new, state = adapter, optimizer
         before = self._joined(played, batch)
         return Learnt(new, state, tuple(losses), tuple(norms), before, last, moved, failure)
+
+    def gradient(self, adapter: Adapter, batch: Batch) -> tuple[Float[Array, ""], Adapter]:
+        """Loss, and its gradient, of the first gradient step on these turns.
+
+        Args:
+            adapter: That of the plays.
+            batch: The turns of its roles.
+        """
+        parts, frozen, signals, _ = self._prepared(adapter, batch)
+        return self._gradient(adapter, frozen, signals, parts)
+
+    def _prepared(
+        self, adapter: Adapter, batch: Batch
+    ) -> tuple[list[Part], list[Frozen], list[Signal], list[Float[Array, "turn step"]]]:
+        """What gradient steps on a batch have in common: parts, what does not change, signals, what was decided."""
+        parts = self._parts(batch)
+        frozen, penalties, played = self._frozen(adapter, parts)
+        whole = _signal(batch.turns, self._joined(penalties, batch), self.method)
+        return parts, frozen, self._divided(whole, parts, batch), played
 
     def _frozen(
         self, adapter: Adapter, parts: list[Part]
