@@ -96,7 +96,7 @@ def test_certificates_are_those_of_solve():
 
 def test_a_game_that_failed_has_a_solution_of_its_own():
     """It says what became of it, whatever is in the game, and whatever the game is called."""
-    payoffs = np.random.RandomState(0).rand(3, 2, 3, 3)
+    payoffs = np.random.RandomState(0).rand(3, 2, 2, 2)
     payoffs[1, 0, 0, 0] = np.nan
     batches = [hq.solve_batch(payoffs, 0.5, throw=False)]
     game = hq.load_game("stag_hunt")

@@ -25,7 +25,7 @@ def test_a_kind_of_game_is_solved_traced_and_differentiated(exact):
     np.testing.assert_allclose(hq.trace_branch(GAME, np.inf, TAU).policies[-1], exact.policy, rtol=0, atol=1e-9)
     assert float(hq.residual(GAME, sol.policy, TAU)) <= 1e-10
     slope, same = (
-        jax.grad(lambda t, game=game: hq.solve(game, t, solver="newton").policy[0, 0, 0])(TAU)
+        jax.jit(jax.grad(lambda t, game=game: hq.solve(game, t, solver="newton").policy[0, 0, 0]))(TAU)
         for game in (GAME, GAME.normal_form())
     )
     assert float(slope) == pytest.approx(float(same), rel=1e-8)

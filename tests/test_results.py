@@ -240,5 +240,5 @@ def test_what_is_refused_in_the_open_is_no_success_under_tracing():
     game = hq.NormalFormGame([[[2.0, 0.0], [0.0, 1.0]]] * 2)
     with pytest.raises(hq.InputError, match="tau"):
         hq.solve(game, 1e-300)
-    lanes = jax.vmap(lambda tau: hq.solve(game, tau).result_code)(jnp.array([1.0, 1e-300, -1.0, jnp.nan]))
+    lanes = jax.jit(jax.vmap(lambda tau: hq.solve(game, tau).result_code))(jnp.array([1.0, 1e-300, -1.0, jnp.nan]))
     assert [list(hq.RESULTS)[code] for code in lanes] == ["successful", "nonfinite", "nonfinite", "nonfinite"]

@@ -15,6 +15,15 @@ from hqre_jax.games import ExtensiveFormGame
 from hqre_jax.solving import _solve
 
 
+@pytest.fixture
+def little_garbage():
+    """What is there already is not looked through again: in a process full of programs that takes seconds."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def numpy_has_had_its_turn(monkeypatch):
     """Small games, too, are solved by programs."""
@@ -106,10 +115,10 @@ def test_trees_of_many_shapes_are_solved_by_the_same_programs(counted_programs, 
         np.testing.assert_allclose(getattr(found[1], name), getattr(alone, name), rtol=0, atol=1e-12)
 
 
+@pytest.mark.usefixtures("little_garbage")
 def test_what_was_asked_about_is_as_it_was():
     """Games and problems keep their structure, so that others like them stack with them; and nothing outlives them."""
     for pose in (lambda: caterpillar(3, 3, 0), lambda: hq.NormalFormGame(np.ones((2, 3, 2)))):
-        gc.collect()
         kept, game = len(_programs._KEPT), pose()
         before, problem = jax.tree.structure(game), hq.Problem(game, 0.5)
         fresh = jax.tree.structure(problem)
