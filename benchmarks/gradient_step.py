@@ -106,6 +106,7 @@ def start_trl(folder: Path, case: str) -> Step:
     from hqre_jax.bridge.finetuning._learner import _LEAST
     from hqre_jax.bridge.models._smollm2 import verified_file
 
+    torch.set_num_threads(os.cpu_count() or 1)  # this package asks peers that call BLAS for one
     config, weights = config_of(case), verified_file()
     known = json.loads((folder / _TEXTS).read_text(encoding="ascii"))
     source: dict[str, Any] = {"gguf_file": weights.name}
